@@ -1,0 +1,1 @@
+"""Turn multitrack folders into edit triplets."""

@@ -1,0 +1,1 @@
+"""Render the built-in multitrack corpus with its ground truth."""

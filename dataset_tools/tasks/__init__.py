@@ -1,0 +1,1 @@
+"""Draw the five edit tasks: one file per task."""

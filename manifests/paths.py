@@ -1,0 +1,30 @@
+"""Make names and paths that are safe on every disk and in every tar."""
+
+import hashlib
+import re
+import unicodedata
+from pathlib import Path
+
+from manifests.rows import DataError
+
+
+def slug(text: str, longest: int = 60) -> str:
+    """Reduce text to [a-z0-9_-]; never empty, never longer than `longest`, distinct for distinct long texts."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")
+    if name and len(name) <= longest:
+        return name
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return f"{name[: longest - 9].rstrip('-_')}-{digest}".lstrip("-")
+
+
+def inside(root: Path, relative: str | Path) -> Path:
+    """Join a relative path to its root.
+
+    Raises:
+        DataError: the path leaves the root, also through a symbolic link.
+    """
+    path = root / relative
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise DataError(f"path leaves its folder: {relative!s} in {root}: remove the link or the '..'")
+    return path

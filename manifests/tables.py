@@ -1,0 +1,165 @@
+"""Read and write the parquet tables, with provenance that lets anybody verify where a table came from."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.rows import DataError, Reject
+
+SCHEMA_VERSION = 1
+_KEY = b"instructme"
+_ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+Row = TypeVar("Row")
+
+
+def schema(row_type: type) -> pa.Schema:
+    """Derive the Arrow schema of a row type; the text of each `Annotated` field becomes its documentation."""
+    hints = typing.get_type_hints(row_type, include_extras=True)
+    return pa.schema([_field(field.name, hints[field.name]) for field in dataclasses.fields(row_type)])
+
+
+def _field(name: str, hint: Any) -> pa.Field:
+    bare, doc = typing.get_args(hint)
+    optional = typing.get_origin(bare) is types.UnionType
+    if optional:
+        bare = next(option for option in typing.get_args(bare) if option is not type(None))
+    item = typing.get_args(bare)
+    arrow = pa.list_(_ARROW[item[0]]) if item else _ARROW[bare]
+    return pa.field(name, arrow, nullable=optional, metadata={"doc": doc})
+
+
+def sha256(path: Path) -> str:
+    """Hash the bytes of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path` that becomes `path` when the block succeeds and vanishes when it doesn't."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def tool_version() -> str:
+    """Name the version of this package as installed."""
+    try:
+        return version("instructme")
+    except PackageNotFoundError:
+        return "0"
+
+
+def to_table(rows: Iterable[Any], row_type: type) -> pa.Table:
+    """Turn dataclass rows into an Arrow table of their type's schema."""
+    names = [field.name for field in dataclasses.fields(row_type)]
+    return pa.Table.from_pylist([{name: getattr(row, name) for name in names} for row in rows], schema(row_type))
+
+
+def write(
+    path: Path,
+    rows: Iterable[Any] | pa.Table,
+    row_type: type,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    parents: Sequence[Path] = (),
+) -> None:
+    """Write a table atomically, with its provenance in the parquet metadata.
+
+    `arguments` are those that change the content, never paths of this machine or worker counts; `parents` are the
+    files it was made from, recorded by name and SHA-256. The same call always writes the same bytes.
+    """
+    table = rows if isinstance(rows, pa.Table) else to_table(rows, row_type)
+    provenance = {
+        "schema": row_type.__name__,
+        "schema_version": SCHEMA_VERSION,
+        "tool_version": tool_version(),
+        "arguments": dict(arguments or {}),
+        "seed": seed,
+        "parents": {parent.name: sha256(parent) for parent in parents},
+    }
+    stated = schema(row_type).with_metadata({_KEY: json.dumps(provenance, sort_keys=True).encode()})
+    with atomic(path) as temporary:
+        pq.write_table(table.cast(stated), temporary, compression="zstd")
+
+
+def provenance(path: Path) -> dict[str, Any]:
+    """Read the provenance of a table.
+
+    Raises:
+        DataError: the file is missing, not parquet, or not written by this tool.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        return dict(json.loads(metadata[_KEY]))
+    except FileNotFoundError:
+        raise DataError(f"no such table: {path}: run the stage that writes it first") from None
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise DataError(f"not a table of instructme: {path}: delete it and run its stage again ({error})") from None
+
+
+def read(path: Path, row_type: type, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table, checking that it holds rows of this type and version.
+
+    Raises:
+        DataError: missing, damaged, of another type, or of another schema version.
+    """
+    stated = provenance(path)
+    if (stated["schema"], stated["schema_version"]) != (row_type.__name__, SCHEMA_VERSION):
+        raise DataError(
+            f"{path} holds {stated['schema']} rows of schema version {stated['schema_version']}, "
+            f"not {row_type.__name__} of version {SCHEMA_VERSION}: run its stage again with this version"
+        )
+    try:
+        table = pq.read_table(path, columns=list(columns) if columns else None)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"damaged table: {path}: delete it and run its stage again ({error})") from None
+    wanted = schema(row_type)
+    expected = [wanted.field(name) for name in (columns or wanted.names)]
+    if not pa.schema(expected).equals(table.schema.remove_metadata(), check_metadata=False):
+        raise DataError(f"{path} was changed by hand: its columns aren't those of {row_type.__name__}; run its stage again")
+    return table
+
+
+def read_rows(path: Path, row_type: type[Row]) -> list[Row]:
+    """Read a table as a list of its dataclass rows."""
+    return [row_type(**values) for values in read(path, row_type).to_pylist()]
+
+
+def broken_chain(path: Path) -> list[str]:
+    """List what is wrong between a table and the parents beside it: missing, or changed since; empty if all is well."""
+    problems = []
+    for name, digest in provenance(path)["parents"].items():
+        parent = path.parent / name
+        if not parent.exists():
+            problems.append(f"{path.name}: its parent {name} is missing")
+        elif sha256(parent) != digest:
+            problems.append(f"{path.name}: {name} has changed since; run the stage again")
+    return problems
+
+
+def write_rejects(path: Path, stage: str, rows: Sequence[Reject]) -> None:
+    """Replace the rows of one stage in the rejects table, keeping those of the other stages."""
+    kept = [row for row in read_rows(path, Reject) if row.stage != stage] if path.exists() else []
+    stages = ("scan", "prepare", "pair")
+
+    def order(row: Reject) -> tuple[int, str, str, str, str]:
+        return stages.index(row.stage), row.dataset or "", row.track_id or "", row.item, row.reason
+
+    write(path, sorted([*kept, *rows], key=order), Reject)

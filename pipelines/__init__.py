@@ -1,0 +1,1 @@
+"""Wire the stages together and give them a command line."""

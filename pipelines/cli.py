@@ -1,0 +1,50 @@
+"""The command line `instructme`: a group whose verbs are the files of pipelines/commands."""
+
+import importlib
+import pkgutil
+from typing import Any
+
+import click
+
+from manifests.rows import DataError
+from pipelines import commands
+
+
+def _names() -> list[str]:
+    return [name for _, name, _ in pkgutil.iter_modules(commands.__path__)]
+
+
+class _Verbs(click.Group):
+    """List the files of pipelines/commands in the order of the data, and turn DataError into one line."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Name the verbs, sorted by the `ORDER` of their modules."""
+        orders = {name: importlib.import_module(f"pipelines.commands.{name}").ORDER for name in _names()}
+        return sorted(orders, key=orders.__getitem__)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Load one verb; None if there is no such file."""
+        if name not in _names():
+            return None
+        command: click.Command = importlib.import_module(f"pipelines.commands.{name}").command
+        return command
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a verb; input that can't be used ends in one line on stderr and exit code 1."""
+        try:
+            return super().invoke(context)
+        except DataError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="instructme")
+def main() -> None:
+    r"""Turn multitrack music into <instruction, source, target> triplets for training music editors.
+
+    \b
+    Example:
+      instructme corpus music --tier mini
+      instructme build music work
+      instructme verify work/shards --work work
+    """
