@@ -68,7 +68,7 @@ def run(
     from distributed import KilledWorker, as_completed
 
     with _client(workers, scheduler) as client, tqdm(total=len(units), desc=description, unit="", dynamic_ncols=True) as bar:
-        futures = {future: unit for future, unit in zip(client.map(function, units, pure=False), units, strict=True)}
+        futures = dict(zip(client.map(function, units, pure=False), units, strict=True))
         try:
             for future in as_completed(futures):
                 unit = futures.pop(future)
