@@ -143,7 +143,7 @@ class Triplet:
     target_start_samples: Annotated[int, "first sample of the target window, before stretching"]
     target_instruments: Annotated[list[str], "parts that sound in the target, sorted"]
     target_stretch: Annotated[float, "samples of the target window per rendered sample; 1 is no time-stretch, above 1 is faster"]
-    removed: Annotated[list[str], "instruments that the instruction takes away (remove, replace), or keeps alone (extract)"]
+    named: Annotated[list[str], "instruments of the source that the instruction names (remove, extract, replace)"]
     added: Annotated[list[str], "instruments that the instruction brings (add, replace, remix by instruments)"]
     genre: Annotated[str | None, "genre that the instruction asks for (remix by genre)"]
     left_out: Annotated[list[str], "lead or vocal parts of the source track left out of both sides (remix)"]

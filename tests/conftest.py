@@ -1,0 +1,32 @@
+"""Share small real audio between the tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+"""Real development data; tests that need it skip where it is absent."""
+
+
+def write_tone(path: Path, seconds: float = 12.0, rate_hz: int = 44100, hz: float = 220.0, channels: int = 1) -> Path:
+    """Write a sine at -12 dBFS; the suffix decides the format."""
+    time = np.arange(round(seconds * rate_hz)) / rate_hz
+    wave = (0.25 * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.repeat(wave[:, None], channels, axis=1), rate_hz)
+    return path
+
+
+@pytest.fixture
+def tone() -> Callable[..., Path]:
+    return write_tone
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip("shared development data is absent")
+    return SHARED
