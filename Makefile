@@ -1,0 +1,61 @@
+# `make demo` and `make test` do all the set-up they need; `make help` lists the rest.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+# Another build of torch: make TORCH="torch --index-url https://download.pytorch.org/whl/cu128" demo
+TORCH ?= $(shell grep '^torch==' constraints.txt)
+DEMO ?= out/demo
+SYSTEM_PACKAGES = mma fluidsynth fluid-soundfont-gm
+SOUNDFONT = /usr/share/sounds/sf2/FluidR3_GM.sf2
+INSTRUCTME = $(VENV)/bin/instructme
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint setup system clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: setup system ## render a small multitrack corpus and turn it into verified shards in out/demo
+	$(INSTRUCTME) corpus $(DEMO)/corpus --tier mini
+	$(INSTRUCTME) build $(DEMO)/corpus $(DEMO)/work
+	$(INSTRUCTME) verify $(DEMO)/work/shards --work $(DEMO)/work
+
+test: setup system ## run the fast tests
+	$(VENV)/bin/pytest -n auto
+
+test-all: setup system ## run every test, the slow ones too
+	$(VENV)/bin/pytest -n auto -m 'not gpu'
+
+lint: setup ## check format, lint and types
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+setup: $(VENV)/.installed ## create the virtual environment and install the locked packages
+
+# torch comes first and alone: any other package asked first would choose its build.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		$(MAKE) --no-print-directory apt PACKAGES="$$(basename $$(readlink -f $(PYTHON)))-venv"
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(TORCH)
+	@grep -v '^torch==' constraints.txt > $(VENV)/constraints.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e '.[all,dev]'
+	@touch $@
+
+system: ## install the system packages of the built-in corpus where they are missing
+	@{ command -v mma && command -v fluidsynth && test -e $(SOUNDFONT); } >/dev/null || \
+		$(MAKE) --no-print-directory apt PACKAGES="$(SYSTEM_PACKAGES)"
+
+.PHONY: apt
+apt:
+	@command -v apt-get >/dev/null || { echo "please install with your package manager: $(PACKAGES)" >&2; exit 1; }
+	@sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	[ -z "$$sudo" ] || command -v sudo >/dev/null || { echo "please run as root: apt-get install $(PACKAGES)" >&2; exit 1; }; \
+	echo "installing system packages: $(PACKAGES)"; \
+	$$sudo apt-get update -qq && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null
+
+clean: ## remove the virtual environment and everything made by make demo
+	rm -rf $(VENV) $(DEMO)

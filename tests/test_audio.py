@@ -1,0 +1,63 @@
+"""Audio in and out: rates, channels, rounding and damage."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset_tools import audio
+from manifests.rows import DataError
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_reads_every_format_as_mono_at_the_wanted_rate(tmp_path: Path, tone, suffix: str) -> None:
+    samples = audio.read(tone(tmp_path / f"a.{suffix}", seconds=2, channels=2), 24000)
+    assert samples.dtype == np.float32 and samples.shape == (48000,)
+    assert audio.rms_db(samples) == pytest.approx(-15.05, abs=0.1)
+    spectrum = np.abs(np.fft.rfft(samples))
+    assert spectrum.argmax() / 2 == pytest.approx(220, abs=1)
+
+
+def test_averages_channels(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.array([[0.5, -0.25], [0.0, 1.0]]), 8000, subtype="FLOAT")
+    np.testing.assert_allclose(audio.read(tmp_path / "a.wav"), [0.125, 0.5])
+
+
+def test_reads_an_excerpt(tmp_path: Path, tone) -> None:
+    path = tone(tmp_path / "a.flac", seconds=1)
+    np.testing.assert_array_equal(audio.read(path, start=100, length=50), audio.read(path)[100:150])
+
+
+@given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=200))
+def test_sixteen_bit_audio_survives_writing(tmp_path_factory: pytest.TempPathFactory, steps: list[int]) -> None:
+    path = tmp_path_factory.mktemp("flac") / "a.flac"
+    samples = np.array(steps, np.float32) * audio.STEP
+    audio.write_flac(path, samples, 24000)
+    np.testing.assert_array_equal(audio.read(path), samples)
+
+
+def test_rounds_to_the_nearest_step_and_clips() -> None:
+    wave = np.array([0.4, 0.6, -0.6, 40000, -40000], np.float32) * audio.STEP
+    assert audio.to_int16(wave).tolist() == [0, 1, -1, 32767, -32768]
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF nothing", b"fLaC" + bytes(50)])
+def test_damaged_files_are_explained_in_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bad.flac").write_bytes(content)
+    with pytest.raises(DataError, match=r"can't read audio: .*bad\.flac"):
+        audio.read(tmp_path / "bad.flac")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
+    soundfile.write(tmp_path / "a.wav", np.array([0.0, value]), 8000, subtype="FLOAT")
+    with pytest.raises(DataError, match="NaN or infinite"):
+        audio.read(tmp_path / "a.wav")
+
+
+def test_levels_of_silence_and_full_scale() -> None:
+    assert audio.rms_db(np.zeros(0, np.float32)) == audio.peak_db(np.zeros(9, np.float32)) == -120
+    assert audio.peak_db(np.array([-1.0], np.float32)) == 0

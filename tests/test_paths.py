@@ -1,0 +1,39 @@
+"""Names and paths stay harmless whatever they are made from."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.paths import inside, slug
+from manifests.rows import DataError
+
+
+@given(st.text(), st.integers(10, 80))
+def test_slugs_are_safe_and_bounded(text: str, longest: int) -> None:
+    assert re.fullmatch(r"[a-z0-9_-]+", slug(text, longest))
+    assert len(slug(text, longest)) <= longest
+
+
+@given(st.text())
+def test_slug_is_idempotent(text: str) -> None:
+    assert slug(slug(text)) == slug(text)
+
+
+def test_long_names_stay_apart() -> None:
+    assert slug("x" * 300) != slug("x" * 301)
+
+
+@pytest.mark.parametrize("path", ["../secret", "a/../../secret", "/etc/passwd"])
+def test_paths_may_not_leave_their_folder(tmp_path: Path, path: str) -> None:
+    with pytest.raises(DataError, match="leaves its folder"):
+        inside(tmp_path, path)
+
+
+def test_links_may_not_leave_their_folder(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc")
+    with pytest.raises(DataError, match="leaves its folder"):
+        inside(tmp_path, "link/passwd")
+    assert inside(tmp_path, "stems/S00.flac") == tmp_path / "stems/S00.flac"
