@@ -1,0 +1,110 @@
+"""Ask notes and audio whether a MIDI tempo map is the grid of the music.
+
+A file recorded without a click plays back right and still has beats that mean nothing. Three questions tell: do note
+onsets gather on beats or their usual subdivisions, is the beat the strongest place among them, and do notes and the
+onsets of the audio fall together. Thresholds are set on 150 General MIDI songs written by people.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from dataset_tools.audio import Samples
+from dataset_tools.tempo_map import TempoMap
+
+STRETCH_BEATS = 32
+"""Notes are asked anew in every stretch of so many beats."""
+FEWEST_NOTES = 16
+LEAST_CONCENTRATION = 0.35
+"""Of the 150 songs, those off their grid reach 0.13 over the whole song, those on it 0.49 or more."""
+LARGEST_LAG_S = 0.035
+"""Half of the 70 ms by which a beat may usually be off and still be counted as right."""
+ENVELOPE_HZ = 100
+BLOCK_S = 20
+LEAST_CORRELATION = 0.1
+LEAST_PEAK = 0.75
+"""Of the highest correlation at any lag; right grids reach 0.86 and more, a real one that is 45 ms off no more than 0.25."""
+
+
+def phases(tempo_map: TempoMap) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Place every onset: beats since the start of its time signature, beats per bar there, and seconds per beat there."""
+    segments = np.array(tempo_map.segments())
+    start, unit, bar = segments[np.searchsorted(segments[:, 0], tempo_map.onsets + 1e-6, side="right") - 1].T
+    quarter = np.clip(np.searchsorted(tempo_map.tempo_quarters, tempo_map.onsets, side="right") - 1, 0, None)
+    return (tempo_map.onsets - start) / unit, bar.astype(np.int64), unit * tempo_map.quarter_s[quarter]
+
+
+def share_on_grid(tempo_map: TempoMap) -> float:
+    """Measure the share of onsets in stretches whose onsets gather on the beat or its halves, thirds, quarters or sixths.
+
+    Gathering is the length of the mean of exp(2 pi i k phase), for the k that makes it longest; its angle is the lag.
+    """
+    beats, _, beat_s = phases(tempo_map)
+    _, stretch, notes = np.unique(beats // STRETCH_BEATS, return_inverse=True, return_counts=True)
+    subdivisions = np.array([1, 2, 3, 4, 6])
+    waves = np.exp(2j * np.pi * np.outer(subdivisions, beats))
+    sums = np.array([np.bincount(stretch, wave.real) + 1j * np.bincount(stretch, wave.imag) for wave in waves]) / notes
+    best = np.abs(sums).argmax(axis=0)
+    mean = sums[best, np.arange(len(notes))]
+    lag_s = np.angle(mean) / (2 * np.pi * subdivisions[best]) * np.bincount(stretch, beat_s) / notes
+    # a few notes gather by chance
+    good = (np.abs(mean) >= np.maximum(LEAST_CONCENTRATION, 2 / np.sqrt(notes))) & (np.abs(lag_s) <= LARGEST_LAG_S)
+    return float(notes[good].sum() / notes.sum())
+
+
+def beat_weight(tempo_map: TempoMap) -> float:
+    """Compare the notes on the beat with those at the fullest other twelfth of it; 1 means as many."""
+    beats, _, _ = phases(tempo_map)
+    counts = np.bincount(np.floor(beats * 12 + 0.5).astype(np.int64) % 12, minlength=12)
+    return float(counts[0] / max(1, counts[1:].max()))
+
+
+def downbeat_weight(tempo_map: TempoMap) -> float:
+    """Compare the bass notes and kicks on the downbeat with those on the fullest other beat of the bar; 1 means as many."""
+    beats, bars, _ = phases(tempo_map)
+    bar = int(np.bincount(bars).argmax())
+    chosen = (bars == bar) & (np.abs((beats + 0.5) % 1 - 0.5) < 0.1)
+    if (chosen & tempo_map.low).sum() >= FEWEST_NOTES:
+        chosen &= tempo_map.low
+    counts = np.bincount(np.floor(beats[chosen] + 0.5).astype(np.int64) % max(1, bar), minlength=2)
+    return float(counts[0] / max(1, counts[1:].max()))
+
+
+def onset_envelope(mix: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
+    """Measure how fast the spectrum rises, 100 frames/s: log-magnitude flux summed over frequency."""
+    hop, size = rate_hz // ENVELOPE_HZ, 1 << (rate_hz // 25).bit_length() - 1
+    padded = np.pad(mix, (size // 2, size // 2 + hop))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+    window = np.hanning(size).astype(np.float32)
+    flux = np.zeros(len(frames), np.float32)
+    before = None
+    for start in range(0, len(frames), 1000):  # bounded memory
+        levels = np.log1p(1000 * np.abs(np.fft.rfft(frames[start : start + 1000] * window, axis=1)) / size)
+        joined = levels if before is None else np.concatenate([before, levels])
+        rise = np.maximum(np.diff(joined, axis=0), 0).sum(axis=1)
+        flux[start + len(levels) - len(rise) : start + len(levels)] = rise
+        before = levels[-1:]
+    return flux
+
+
+def share_in_audio(onsets_s: npt.NDArray[np.float64], mix: Samples, rate_hz: int) -> float:
+    """Measure the share of notes, in blocks of 20 s, that fall together with onsets of the audio.
+
+    Where they do, the correlation of notes and onset envelope has its height at no lag, among lags up to 0.5 s. A lag of
+    one beat comes near that height too, so a grid that is off by whole beats is not found out.
+    """
+    envelope = onset_envelope(mix, rate_hz)
+    at = np.rint(onsets_s * ENVELOPE_HZ).astype(np.int64)
+    pulses = np.sqrt(np.bincount(at[at < len(envelope)], minlength=len(envelope)).astype(np.float64))
+    reach, near = ENVELOPE_HZ // 2, int(LARGEST_LAG_S * ENVELOPE_HZ)
+    agreeing = heard = 0.0
+    for start in range(0, len(envelope), BLOCK_S * ENVELOPE_HZ):
+        notes = pulses[start : start + BLOCK_S * ENVELOPE_HZ]
+        sound = envelope[start : start + BLOCK_S * ENVELOPE_HZ].astype(np.float64)
+        if (notes > 0).sum() < FEWEST_NOTES or len(sound) < 4 * reach:
+            continue
+        lags = np.correlate(np.pad(sound - sound.mean(), reach), notes - notes.mean(), "valid")
+        highest = lags.max()
+        heard += notes.sum()
+        if highest > LEAST_CORRELATION * len(sound) * sound.std() * notes.std():
+            agreeing += notes.sum() * (lags[reach - near : reach + near + 1].max() >= LEAST_PEAK * highest)
+    return float(agreeing / heard) if heard else 0.0

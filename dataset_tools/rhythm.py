@@ -1,0 +1,137 @@
+"""Find the beats, downbeats and metre of a track, and say how far to trust them.
+
+The tempo map of the stems' MIDI files is taken where their own notes and the audio confirm it (`grid_check`); else the
+audio is asked: librosa for beats, BeatNet for downbeats if its weights have been fetched.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dataset_tools import grid_check, tempo_map
+from dataset_tools.audio import Samples, resample
+from manifests.rows import DataError
+
+Integers = npt.NDArray[np.int64]
+LEAST_SHARE = 0.8
+"""Share of notes that must confirm a MIDI grid; of 150 General MIDI songs none lies between 0.1 and 0.9."""
+LEAST_BEAT_WEIGHT = 0.6
+LEAST_DOWNBEAT_WEIGHT = 0.5
+FEWEST_BEATS = 8
+TEMPI_BPM = (40.0, 250.0)
+AUDIO_RATE_HZ = 22050
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Beats of a track in samples, with their positions in the bar (1 is the downbeat, 0 unknown).
+
+    `trusted` means good enough to align windows of two tracks on their downbeats: beats confirmed, downbeats known, and
+    a tempo between 40 and 250 bpm. The other fields are those of `manifests.rows.Rhythm`.
+    """
+
+    source: str
+    recogniser: str | None
+    confidence: float
+    trusted: bool
+    reason: str | None
+    downbeat_known: bool
+    meter: str | None
+    tempo_bpm: float | None
+    beats_samples: Integers
+    beat_positions: Integers
+
+
+def nothing(reason: str | None = None) -> Grid:
+    """Make the grid of a track whose beats are not known."""
+    return Grid("none", None, 0.0, False, reason, False, None, None, np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+def find(midi_paths: Sequence[Path], mix: Samples, rate_hz: int, mode: str = "auto") -> Grid:
+    """Find the rhythm of a track; `mode` is auto (MIDI if it is confirmed, else audio), midi, audio or none.
+
+    `mix` is (T,) at `rate_hz`, the sum of the stems that the MIDI files belong to. Never fails on bad input: what is
+    wrong is the grid's `reason`.
+    """
+    if mode not in ("auto", "midi", "audio", "none"):
+        raise ValueError(f"no such mode: {mode}")
+    if mode == "none":
+        return nothing()
+    reason = None
+    if mode != "audio" and midi_paths:
+        grid = from_midi(midi_paths, mix, rate_hz)
+        if grid.source == "midi":
+            return grid
+        reason = grid.reason
+    if mode == "midi":
+        return nothing(reason or "no MIDI")
+    return from_audio(mix, rate_hz, reason)
+
+
+def from_midi(paths: Sequence[Path], mix: Samples | None, rate_hz: int) -> Grid:
+    """Take the grid of MIDI files that share a tempo map, if notes, and audio where given, confirm it.
+
+    The grid covers the mix, or the notes where there is no mix. Without a time signature positions and metre stay unknown.
+    """
+    try:
+        tempi = tempo_map.read(paths)
+    except DataError as error:
+        return nothing(str(error))
+    if len(tempi.onsets) < grid_check.FEWEST_NOTES:
+        return nothing("MIDI holds too few notes")
+    share = grid_check.share_on_grid(tempi)
+    if share < LEAST_SHARE:
+        return nothing("MIDI notes are off their own grid")
+    if grid_check.beat_weight(tempi) < LEAST_BEAT_WEIGHT:
+        return nothing("MIDI notes avoid the beats of their grid")
+    onsets_s = tempi.seconds(tempi.onsets)
+    if mix is not None and grid_check.share_in_audio(onsets_s, mix, rate_hz) < LEAST_SHARE:
+        return nothing("MIDI and audio disagree")
+    beats_s, positions = tempi.beats(len(mix) / rate_hz if mix is not None else onsets_s[-1] + 1.0)
+    meter = tempi.meter()
+    downbeat_known = meter is not None and grid_check.downbeat_weight(tempi) >= LEAST_DOWNBEAT_WEIGHT
+    reason = None if downbeat_known else "no time signature" if meter is None else "bass notes avoid the downbeats"
+    return _grid("midi", "tempo map", share, beats_s, positions, meter, downbeat_known, reason, rate_hz)
+
+
+def from_audio(mix: Samples, rate_hz: int, reason: str | None = None) -> Grid:
+    """Find beats with librosa; `reason` says why the MIDI grid was not taken."""
+    import librosa
+
+    wave = resample(mix, rate_hz, AUDIO_RATE_HZ)
+    if not wave.any():
+        return nothing(reason or "silence")
+    _, beats_s = librosa.beat.beat_track(y=wave, sr=AUDIO_RATE_HZ, hop_length=256, units="time", trim=False)
+    if len(beats_s) < FEWEST_BEATS:
+        return nothing(reason or "too few beats")
+    positions = np.zeros(len(beats_s), np.int64)
+    return _grid("audio", f"librosa {version('librosa')}", 0.5, beats_s, positions, None, False, reason, rate_hz)
+
+
+def _grid(
+    source: str,
+    recogniser: str,
+    confidence: float,
+    beats_s: npt.NDArray[np.float64],
+    positions: Integers,
+    meter: str | None,
+    downbeat_known: bool,
+    reason: str | None,
+    rate_hz: int,
+) -> Grid:
+    """Turn beat times into samples and decide on trust."""
+    tempo_bpm = float(60 / np.median(np.diff(beats_s))) if len(beats_s) > 1 else None
+    if not downbeat_known:
+        positions, meter = np.zeros_like(positions), None
+        reason = reason or "downbeats unknown"
+    elif len(beats_s) < FEWEST_BEATS:
+        reason = reason or "too few beats"
+    elif tempo_bpm is None or not TEMPI_BPM[0] <= tempo_bpm <= TEMPI_BPM[1]:
+        reason = reason or "implausible tempo"
+    trusted = reason is None
+    beats = np.rint(beats_s * rate_hz).astype(np.int64)
+    return Grid(source, recogniser, round(confidence, 4), trusted, reason, downbeat_known, meter, tempo_bpm, beats, positions)
