@@ -46,7 +46,7 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
     return np.asarray(soxr.resample(samples, from_hz, to_hz), dtype=np.float32)
 
 
-def to_int16(samples: Samples) -> npt.NDArray[np.int16]:
+def to_int16(samples: Samples | npt.NDArray[np.float64]) -> npt.NDArray[np.int16]:
     """Round float samples to 16 bit; what lies outside the range is clipped."""
     return np.clip(np.rint(samples.astype(np.float64) * 32768.0), -32768, 32767).astype(np.int16)
 

@@ -78,12 +78,12 @@ def write(
     *,
     arguments: Mapping[str, Any] | None = None,
     seed: int | None = None,
-    parents: Sequence[Path] = (),
+    parents: Sequence[Path] | Mapping[str, str] = (),
 ) -> None:
     """Write a table atomically, with its provenance in the parquet metadata.
 
     `arguments` are those that change the content, never paths of this machine or worker counts; `parents` are the
-    files it was made from, recorded by name and SHA-256. The same call always writes the same bytes.
+    files it was made from, recorded by name and SHA-256 (or given so). The same call always writes the same bytes.
     """
     table = rows if isinstance(rows, pa.Table) else to_table(rows, row_type)
     provenance = {
@@ -92,7 +92,7 @@ def write(
         "tool_version": tool_version(),
         "arguments": dict(arguments or {}),
         "seed": seed,
-        "parents": {parent.name: sha256(parent) for parent in parents},
+        "parents": dict(parents) if isinstance(parents, Mapping) else {parent.name: sha256(parent) for parent in parents},
     }
     stated = schema(row_type).with_metadata({_KEY: json.dumps(provenance, sort_keys=True).encode()})
     with atomic(path) as temporary:

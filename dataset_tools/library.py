@@ -1,0 +1,72 @@
+"""Look up the parts, licences and rhythms of a working folder's tracks."""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import pyarrow as pa
+
+from manifests import tables
+from manifests.paths import inside
+from manifests.rows import DataError, Part, Rhythm, Track
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """What rendering and verifying need to know of all tracks."""
+
+    rate_hz: int
+    paths: dict[tuple[str, str], Path]
+    tracks: dict[str, dict[str, str]]
+    rhythms: pa.Table
+    rhythm_rows: dict[str, int]
+
+    def track(self, track_id: str) -> dict[str, str]:
+        """Find dataset, licence, split and leak_group of a track.
+
+        Raises:
+            DataError: no such track.
+        """
+        try:
+            return self.tracks[track_id]
+        except KeyError:
+            raise DataError(f"no track {track_id} in tracks.parquet: run prepare and pair again") from None
+
+    def rhythm(self, track_id: str) -> Rhythm:
+        """Find the beats and chords of a track.
+
+        Raises:
+            DataError: none in the table.
+        """
+        try:
+            row = self.rhythm_rows[track_id]
+        except KeyError:
+            raise DataError(f"no track {track_id} in rhythm.parquet: run prepare and pair again") from None
+        return Rhythm(**self.rhythms.slice(row, 1).to_pylist()[0])
+
+
+def read(work: Path) -> Library:
+    """Read the library of a working folder.
+
+    Raises:
+        DataError: a table is missing or damaged, or the parts differ in sample rate.
+    """
+    parts = tables.read(work / "parts.parquet", Part, ["track_id", "instrument", "path", "sample_rate_hz"]).to_pylist()
+    tracks = tables.read(work / "tracks.parquet", Track, ["track_id", "dataset", "licence", "split", "leak_group"]).to_pylist()
+    rhythms = tables.read(work / "rhythm.parquet", Rhythm)
+    rates = {part["sample_rate_hz"] for part in parts}
+    if len(rates) != 1:
+        raise DataError(f"parts of {len(rates)} sample rates in {work / 'parts.parquet'}: run prepare again")
+    return Library(
+        rate_hz=rates.pop(),
+        paths={(part["track_id"], part["instrument"]): inside(work, part["path"]) for part in parts},
+        tracks={track["track_id"]: track for track in tracks},
+        rhythms=rhythms,
+        rhythm_rows={track_id: row for row, track_id in enumerate(rhythms["track_id"].to_pylist())},
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def cached(work: Path, state: tuple[str, ...]) -> Library:
+    """Read the library once per process and `state` of its tables, such as their hashes."""
+    return read(work)

@@ -1,0 +1,111 @@
+"""Describe a rendered triplet: the fields of its sample in the tar, and its row in the shard's index."""
+
+import bisect
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dataset_tools import audio, shards
+from dataset_tools.library import Library
+from dataset_tools.render import Rendered
+from manifests.rows import Rhythm, Sample, Triplet
+
+
+def fields(recipe: Triplet, sides: Rendered, library: Library) -> dict[str, bytes]:
+    """Encode the fields of a sample by the names of `shards.MEMBERS`."""
+    return {
+        "source.flac": shards.encode(sides.source, library.rate_hz),
+        "target.flac": shards.encode(sides.target, library.rate_hz),
+        "json": shards.to_json(describe(recipe, sides.gain, sides.target_gain, library)),
+    }
+
+
+def describe(recipe: Triplet, gain: float, target_gain: float, library: Library) -> dict[str, Any]:
+    """Say what a sample is: times of chords and beats in seconds from the start of the source window."""
+    rhythm = library.rhythm(recipe.source_track)
+    return {
+        "instruction": recipe.instruction,
+        "task": recipe.task,
+        "dataset": library.track(recipe.source_track)["dataset"],
+        "licence": _licence(recipe, library),
+        "sample_rate_hz": library.rate_hz,
+        "gain": gain,
+        "target_gain": target_gain,
+        "provenance": {
+            "source": _side(recipe.source_track, recipe.source_start_samples, recipe.source_instruments, 1.0),
+            "target": _side(recipe.target_track, recipe.target_start_samples, recipe.target_instruments, recipe.target_stretch),
+            "left_out": recipe.left_out,
+        },
+        "chord_source": rhythm.chord_source,
+        "rhythm_source": rhythm.source,
+        **chords(rhythm, recipe.source_start_samples, recipe.length_samples, library.rate_hz),
+        **beats(rhythm, recipe.source_start_samples, recipe.length_samples, library.rate_hz),
+    }
+
+
+def _side(track_id: str, start_samples: int, instruments: list[str], stretch: float) -> dict[str, Any]:
+    return {"track": track_id, "start_samples": start_samples, "instruments": instruments, "stretch": stretch}
+
+
+def _licence(recipe: Triplet, library: Library) -> str:
+    tracks = {recipe.source_track, recipe.target_track}
+    return " AND ".join(sorted({library.track(track)["licence"] for track in tracks}))
+
+
+def chords(rhythm: Rhythm, start: int, length: int, rate_hz: int) -> dict[str, list[Any]]:
+    """Cut the chords that sound in a window: `chord_starts_s` and `chord_labels`; each lasts until the next."""
+    starts = rhythm.chord_starts_samples
+    first = max(bisect.bisect_right(starts, start) - 1, 0)
+    last = bisect.bisect_left(starts, start + length)
+    return {
+        "chord_starts_s": [round(max(time - start, 0) / rate_hz, 6) for time in starts[first:last]],
+        "chord_labels": rhythm.chord_labels[first:last],
+    }
+
+
+def beats(rhythm: Rhythm, start: int, length: int, rate_hz: int) -> dict[str, list[Any]]:
+    """Cut the beats of a window: `beat_times_s` and `beat_positions` in the bar (0 where unknown)."""
+    first, last = (bisect.bisect_left(rhythm.beats_samples, time) for time in (start, start + length))
+    return {
+        "beat_times_s": [round((time - start) / rate_hz, 6) for time in rhythm.beats_samples[first:last]],
+        "beat_positions": rhythm.beat_positions[first:last],
+    }
+
+
+def row(recipe: Triplet, sides: Rendered, library: Library) -> Sample:
+    """Make the index row of a sample whose place in the tar isn't known yet."""
+    return Sample(
+        triplet_id=recipe.triplet_id,
+        task=recipe.task,
+        instruction=recipe.instruction,
+        dataset=library.track(recipe.source_track)["dataset"],
+        licence=_licence(recipe, library),
+        recipe=json.dumps(dataclasses.asdict(recipe), sort_keys=True, ensure_ascii=False),
+        sample_rate_hz=library.rate_hz,
+        length_samples=recipe.length_samples,
+        gain=sides.gain,
+        target_gain=sides.target_gain,
+        source_rms_db=audio.rms_db(sides.source),
+        target_rms_db=audio.rms_db(sides.target),
+        source_peak_db=audio.peak_db(sides.source),
+        target_peak_db=audio.peak_db(sides.target),
+        source_offset_bytes=0,
+        source_size_bytes=0,
+        target_offset_bytes=0,
+        target_size_bytes=0,
+        json_offset_bytes=0,
+        json_size_bytes=0,
+    )
+
+
+def locate(rows: Iterable[Sample], places: Mapping[str, tuple[int, int]]) -> list[Sample]:
+    """Fill in where the members of each sample lie in the tar, as `shards.places` found them."""
+    located = []
+    for sample in rows:
+        place: dict[str, Any] = {}
+        for name in shards.MEMBERS:
+            stem = name.split(".")[0]
+            place[f"{stem}_offset_bytes"], place[f"{stem}_size_bytes"] = places[f"{sample.triplet_id}.{name}"]
+        located.append(dataclasses.replace(sample, **place))
+    return located

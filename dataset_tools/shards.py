@@ -1,0 +1,83 @@
+"""Write and read WebDataset shards whose bytes depend on their samples alone."""
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dataset_tools.audio import Samples, to_int16
+from manifests.rows import SPLITS, DataError, Sample
+
+MEMBERS = ("source.flac", "target.flac", "json")
+"""Fields of a sample in the order of the tar."""
+NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}")
+"""Name of a shard, without suffix."""
+HEADER = {"mtime": 0, "uid": 0, "gid": 0, "uname": "", "gname": "", "mode": 0o644}
+"""What every tar header holds beside the name and the size."""
+
+
+def encode(samples: Samples, rate_hz: int) -> bytes:
+    """Encode `(T,)` as 16-bit mono FLAC."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, to_int16(samples), rate_hz, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def decode(flac: bytes) -> tuple[Samples, int]:
+    """Decode FLAC to `(T,)` (or `(T, channels)` where a file is not ours) and its rate.
+
+    Raises:
+        DataError: not decodable.
+    """
+    import soundfile
+
+    try:
+        samples, rate_hz = soundfile.read(io.BytesIO(flac), dtype="float32")
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise DataError(f"can't decode audio: {error}") from None
+    return samples, rate_hz
+
+
+def to_json(values: Mapping[str, Any]) -> bytes:
+    """Encode as JSON with sorted keys."""
+    return json.dumps(values, sort_keys=True, ensure_ascii=False).encode()
+
+
+def write_tar(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]]) -> None:
+    """Write (key, fields) pairs as a tar with fixed headers; the same samples always make the same bytes."""
+    from webdataset import TarWriter
+
+    fixed = {"user": HEADER["uname"], "group": HEADER["gname"], "mode": HEADER["mode"], "mtime": HEADER["mtime"]}
+    with path.open("wb") as file, TarWriter(file, encoder=False, format="GNU_FORMAT", **fixed) as tar:
+        for key, fields in samples:
+            for name in MEMBERS:
+                tar.write({"__key__": key, name: fields[name]})
+
+
+def places(path: Path) -> dict[str, tuple[int, int]]:
+    """Map each member of a tar to the offset and the size of its bytes."""
+    with tarfile.open(path, "r:") as tar:
+        return {member.name: (member.offset_data, member.size) for member in tar}
+
+
+def read_bytes(path: Path, offset: int, size: int) -> bytes:
+    """Read one member of a tar by its place, without scanning the tar."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(size)
+
+
+def read(path: Path, row: Sample) -> tuple[Samples, Samples, dict[str, Any]]:
+    """Read source, target and JSON of one row of a shard's index from its tar.
+
+    Raises:
+        DataError: a member doesn't decode.
+    """
+    source, _ = decode(read_bytes(path, row.source_offset_bytes, row.source_size_bytes))
+    target, _ = decode(read_bytes(path, row.target_offset_bytes, row.target_size_bytes))
+    return source, target, dict(json.loads(read_bytes(path, row.json_offset_bytes, row.json_size_bytes)))

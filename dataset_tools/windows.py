@@ -1,0 +1,67 @@
+"""Read windows of part files, each once as long as it is needed."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dataset_tools import audio
+from dataset_tools.audio import STEP, Samples
+from dataset_tools.render import Window
+from manifests.rows import DataError
+
+HELD_BYTES = 768 << 20
+"""Most memory that kept windows may take."""
+
+
+def read(path: Path, start: int, length: int) -> Samples:
+    """Read `length` samples of a part file from `start`.
+
+    Raises:
+        DataError: the file is missing or damaged, or ends before the window does.
+    """
+    try:
+        samples = audio.read(path, start=start, length=length)
+    except DataError as error:
+        raise DataError(f"{error}: run prepare again") from None
+    if len(samples) != length:
+        raise DataError(f"part is too short: {path}: no samples {start} to {start + length}: run prepare again, then pair")
+    return samples
+
+
+class Windows:
+    """Read windows like `read`, decoding each one once.
+
+    Made with the list of all reads to come, it keeps a window as int16 until its last read, or reads it again
+    where keeping it would take more than `held_bytes` together with the others.
+    """
+
+    def __init__(self, paths: Mapping[tuple[str, str], Path], reads: Iterable[Window], held_bytes: int = HELD_BYTES) -> None:
+        self._paths = paths
+        self._left = Counter(reads)
+        self._held: dict[Window, npt.NDArray[np.int16]] = {}
+        self._room_bytes = held_bytes
+        self.decoded = 0
+
+    def __call__(self, track_id: str, instrument: str, start: int, length: int) -> Samples:
+        """Read a window of the part of an instrument in a track: (length,) float32."""
+        window = Window(track_id, instrument, start, length)
+        samples = self._take(window)
+        self._left[window] -= 1
+        if self._left[window] > 0 and samples.nbytes <= self._room_bytes:
+            self._held[window] = samples
+            self._room_bytes -= samples.nbytes
+        return samples.astype(np.float32) * np.float32(STEP)
+
+    def _take(self, window: Window) -> npt.NDArray[np.int16]:
+        if window in self._held:
+            samples = self._held.pop(window)
+            self._room_bytes += samples.nbytes
+            return samples
+        path = self._paths.get((window.track_id, window.instrument))
+        if path is None:
+            raise DataError(f"no part {window.instrument} of track {window.track_id}: run pair again")
+        self.decoded += 1
+        return audio.to_int16(read(path, window.start_samples, window.length_samples))

@@ -1,0 +1,67 @@
+"""The verb `shard`: recipes -> WebDataset shards."""
+
+from pathlib import Path
+
+import click
+
+from manifests.rows import SPLITS
+
+ORDER = 50
+
+
+@click.command("shard", short_help="Render recipes into WebDataset shards.")
+@click.argument("work", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the shards.  [default: WORK/shards]"
+)
+@click.option("--per-shard", default=500, show_default=True, type=click.IntRange(1), help="Triplets in a shard.")
+@click.option(
+    "--shard-size-mb", type=click.FloatRange(0, min_open=True), help="About so many MB in a shard, instead of --per-shard."
+)
+@click.option("--limit", type=click.IntRange(1), help="At most so many triplets of each split.")
+@click.option("--splits", default=",".join(SPLITS), show_default=True, help="Splits to render.")
+@click.option(
+    "--normalize",
+    default="joint",
+    show_default=True,
+    type=click.Choice(["joint", "side"]),
+    help="One gain for both sides, or each side brought to -1 dBFS on its own.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core]")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler of a cluster to use instead.")
+def command(
+    work: Path,
+    out: Path | None,
+    per_shard: int,
+    shard_size_mb: float | None,
+    limit: int | None,
+    splits: str,
+    normalize: str,
+    workers: int | None,
+    scheduler: str | None,
+) -> None:
+    r"""Render the recipes of WORK/triplets.parquet into tar shards, each with a parquet index beside it.
+
+    Run it again after a stop: finished shards are kept. The bytes are the same for any number of workers.
+
+    \b
+    Example:
+      instructme shard work -o work/shards --per-shard 500
+    """
+    from pipelines.shard import shard, summary
+
+    chosen = [name.strip() for name in splits.split(",")]
+    if unknown := sorted(set(chosen) - set(SPLITS)):
+        raise click.BadParameter(f"no such split: {', '.join(unknown)}: choose from {', '.join(SPLITS)}", param_hint="--splits")
+    index = shard(
+        work,
+        out or work / "shards",
+        per_shard=per_shard,
+        shard_size_mb=shard_size_mb,
+        limit=limit,
+        splits=chosen,
+        normalise=normalize,
+        workers=workers,
+        scheduler=scheduler,
+    )
+    click.echo(summary(index))

@@ -1,0 +1,213 @@
+"""Render the recipes of a working folder into WebDataset shards with an index, resumably."""
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataset_tools import library, render, samples, shards
+from dataset_tools.windows import Windows
+from manifests import tables
+from manifests.rows import SPLITS, TASKS, DataError, Sample, Triplet
+from pipelines import engine
+
+PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "triplets.parquet")
+NORMALISATIONS = ("joint", "side")
+FLAC_RATIO = 0.5
+"""Size of FLAC relative to PCM that `shard_size_mb` reckons with."""
+_FILES = re.compile(rf"\.?{shards.NAME.pattern}\.(tar|parquet|json)(\.\d+\.tmp)?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """One shard to be made: its name, its recipes as Arrow IPC, and what its content depends on."""
+
+    name: str
+    recipes: bytes
+    arguments: dict[str, Any]
+
+    def key(self, parents: Mapping[str, str]) -> str:
+        """Hash everything the bytes of the shard depend on."""
+        stated = [self.name, self.arguments, dict(parents), tables.SCHEMA_VERSION, tables.tool_version()]
+        return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+
+
+def shard(
+    work: Path,
+    out: Path,
+    *,
+    per_shard: int = 500,
+    shard_size_mb: float | None = None,
+    limit: int | None = None,
+    splits: Sequence[str] = SPLITS,
+    normalise: str = "joint",
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> dict[str, Any]:
+    """Render `triplets.parquet` of a working folder into tar shards and write `index.json` last.
+
+    The order of a split's triplets is shuffled, so that each shard mixes tasks and tracks; `limit` takes the first of
+    each split in that order. Finished shards whose arguments and parents are the same are kept; files of shards that
+    are no longer wanted are removed.
+
+    Returns:
+        The content of `index.json`, with `kept` added: the number of shards that were not rendered again.
+
+    Raises:
+        DataError: a table or a part is missing or damaged, or there is nothing to render.
+    """
+    if normalise not in NORMALISATIONS:
+        raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(NORMALISATIONS)}")
+    parents = {name: _digest(work / name) for name in PARENTS}
+    recipes = tables.read(work / "triplets.parquet", Triplet)
+    units = list(_units(recipes, splits, limit, per_shard, shard_size_mb, normalise))
+    if not units:
+        raise DataError(f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair with other counts")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "index.json").unlink(missing_ok=True)
+    _remove_stale(out, {unit.name for unit in units})
+    markers = {unit.name: marker for unit in units if (marker := _finished(out, unit, parents)) is not None}
+    kept = len(markers)
+    make = functools.partial(_make, work.resolve(), out.resolve(), parents)
+    todo = [unit for unit in units if unit.name not in markers]
+    for unit, marker in engine.run(make, todo, description="shard", workers=workers, scheduler=scheduler):
+        markers[unit.name] = marker
+    index = _index(markers)
+    _write_json(out / "index.json", index)
+    return {**index, "kept": kept}
+
+
+def _digest(path: Path) -> str:
+    if not path.exists():
+        raise DataError(f"no such table: {path}: run the stage that writes it first")
+    return tables.sha256(path)
+
+
+def _units(
+    recipes: pa.Table, splits: Sequence[str], limit: int | None, per_shard: int, size_mb: float | None, normalise: str
+) -> Iterator[Unit]:
+    """Cut each split, in a fixed shuffled order, into shards."""
+    for split in splits:
+        rows = np.flatnonzero(pc.equal(recipes["split"], split).to_numpy())
+        order = np.random.default_rng(0).permutation(rows)[:limit]
+        count = per_shard if size_mb is None else _count(recipes, order, size_mb)
+        for number, first in enumerate(range(0, len(order), count)):
+            chosen = recipes.take(order[first : first + count])
+            arguments = {"normalise": normalise, "first": first, "count": len(chosen)}
+            yield Unit(f"{split}-{number:05d}", _pack(chosen), arguments)
+
+
+def _count(recipes: pa.Table, order: np.ndarray[Any, Any], size_mb: float) -> int:
+    if not len(order):
+        return 1
+    bytes_each = 2 * 2 * FLAC_RATIO * pc.mean(recipes["length_samples"].take(order)).as_py()
+    return max(1, int(size_mb * 1e6 / bytes_each))
+
+
+def _pack(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(rows)
+    return bytes(sink.getvalue())
+
+
+def _unpack(packed: bytes) -> list[Triplet]:
+    with pa.ipc.open_stream(packed) as reader:
+        return [Triplet(**values) for values in reader.read_all().to_pylist()]
+
+
+def _remove_stale(out: Path, wanted: set[str]) -> None:
+    """Remove files of unwanted shards and what killed runs left behind; nothing that isn't named like a shard."""
+    for path in sorted(out.iterdir()):
+        if _FILES.fullmatch(path.name) and (path.name.startswith(".") or path.stem not in wanted):
+            path.unlink()
+
+
+def _finished(out: Path, unit: Unit, parents: Mapping[str, str]) -> dict[str, Any] | None:
+    """Read the marker of a shard that needn't be made again; None if it must."""
+    try:
+        marker: dict[str, Any] = json.loads((out / f"{unit.name}.json").read_text())
+        sizes = {name: (out / name).stat().st_size for name in marker["files"]}
+        same = marker["key"] == unit.key(parents) and sizes == {name: file["bytes"] for name, file in marker["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return marker if same else None
+
+
+def _index(markers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Sum up the markers of all shards; `hash` stands for the bytes of the whole dataset."""
+    files = {name: file for marker in markers.values() for name, file in marker["files"].items()}
+    listed = "".join(f"{file['sha256']}  {name}\n" for name, file in sorted(files.items()))
+    counts: dict[str, Counter[str]] = {}
+    for name, marker in markers.items():
+        counts.setdefault(name.split("-")[0], Counter()).update(marker["tasks"])
+    return {
+        "tool_version": tables.tool_version(),
+        "sample_rate_hz": max(marker["sample_rate_hz"] for marker in markers.values()),
+        "counts": counts,
+        "samples": sum(marker["samples"] for marker in markers.values()),
+        "seconds": round(sum(marker["seconds"] for marker in markers.values()), 3),
+        "bytes": sum(file["bytes"] for file in files.values()),
+        "hash": hashlib.sha256(listed.encode()).hexdigest(),
+        "shards": [{"name": name, **markers[name]} for name in sorted(markers)],
+    }
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    with tables.atomic(path) as temporary:
+        temporary.write_text(json.dumps(values, sort_keys=True, indent=1) + "\n")
+
+
+def _make(work: Path, out: Path, parents: Mapping[str, str], unit: Unit) -> dict[str, Any]:
+    """Render one shard: tar, then index, then marker. Returns the marker."""
+    marker_path = out / f"{unit.name}.json"
+    marker_path.unlink(missing_ok=True)
+    music = library.cached(work, tuple(parents.values()))
+    recipes = _unpack(unit.recipes)
+    read = Windows(music.paths, itertools.chain.from_iterable(map(render.windows, recipes)))
+    rows: list[Sample] = []
+
+    def rendered() -> Iterator[tuple[str, dict[str, bytes]]]:
+        for recipe in recipes:
+            sides = render.render(recipe, read, unit.arguments["normalise"], music.rate_hz)
+            rows.append(samples.row(recipe, sides, music))
+            yield recipe.triplet_id, samples.fields(recipe, sides, music)
+
+    tar, index = out / f"{unit.name}.tar", out / f"{unit.name}.parquet"
+    with tables.atomic(tar) as temporary:
+        shards.write_tar(temporary, rendered())
+    located = samples.locate(rows, shards.places(tar))
+    tables.write(index, located, Sample, arguments=unit.arguments, parents=parents)
+    marker = {
+        "key": unit.key(parents),
+        "samples": len(rows),
+        "tasks": dict(Counter(row.task for row in rows)),
+        "seconds": sum(row.length_samples for row in rows) / music.rate_hz,
+        "sample_rate_hz": music.rate_hz,
+        "files": {path.name: {"bytes": path.stat().st_size, "sha256": tables.sha256(path)} for path in (tar, index)},
+    }
+    _write_json(marker_path, marker)
+    return marker
+
+
+def summary(index: Mapping[str, Any]) -> str:
+    """Say in a few lines what `shard` made."""
+    kept = f" ({index['kept']} kept)" if index["kept"] else ""
+    lines = [
+        f"{index['samples']:,} triplets of {index['seconds'] / 3600:.2f} h per side in {len(index['shards'])} shards{kept}, "
+        f"{index['bytes'] / 1e6:,.1f} MB, hash {index['hash'][:16]}"
+    ]
+    for split in (split for split in SPLITS if split in index["counts"]):
+        tasks = index["counts"][split]
+        lines.append(f"  {split}: " + ", ".join(f"{tasks[task]:,} {task}" for task in TASKS if task in tasks))
+    return "\n".join(lines)
