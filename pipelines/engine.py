@@ -1,7 +1,10 @@
 """Run units of work on dask.distributed: a cluster of local processes, or the one at an address."""
 
+import asyncio
 import logging
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -10,6 +13,14 @@ from manifests.rows import DataError
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
+_SETTINGS = {
+    # A worker holds only the unit that it works on, so that a death is blamed on no other.
+    "distributed.scheduler.worker-saturation": 1.0,
+    # Units bound their own memory; a worker that waits for room would wait for ever.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+}
 
 
 def cores() -> int:
@@ -17,32 +28,45 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+async def _stop(cluster: Any) -> None:
+    """Give every worker half a second to end, then kill it: units leave nothing half-written behind."""
+    await asyncio.gather(*(nanny.close(timeout=0.5) for nanny in list(cluster.workers.values())))
+
+
 @contextmanager
-def _client(workers: int | None, scheduler: str | None) -> Iterator[Any]:
+def _local(workers: int) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
+    from distributed.system import MEMORY_LIMIT
 
-    if scheduler:
-        try:
-            client = Client(scheduler, timeout="10s")
-        except OSError as error:
-            raise DataError(f"no Dask scheduler answers at {scheduler}: start one with 'dask scheduler' ({error})") from None
-        with client:
-            yield client
-        return
-    quiet = {"distributed.worker.memory.spill": False, "distributed.worker.memory.target": False}
+    # A shell that starts us in the background has us ignore Ctrl-C; long work must always be stoppable.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with (
-        dask.config.set(quiet),
+        dask.config.set(_SETTINGS),
         LocalCluster(
-            n_workers=workers or cores(),
+            n_workers=workers,
             threads_per_worker=1,
+            memory_limit=MEMORY_LIMIT // workers,
             host="127.0.0.1",
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):
-        yield client
+        try:
+            yield client
+        finally:
+            cluster.sync(_stop, cluster)
+
+
+def _remote(scheduler: str) -> Any:
+    from distributed import Client
+
+    try:
+        return Client(scheduler, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise DataError(f"no Dask scheduler answers at {scheduler}: start one with 'dask scheduler' ({error})") from None
 
 
 def run(
@@ -52,11 +76,18 @@ def run(
     description: str,
     workers: int | None = None,
     scheduler: str | None = None,
+    lost: Callable[[Unit], Result] | None = None,
 ) -> Iterator[tuple[Unit, Result]]:
     """Apply a function to each unit on a cluster, with a progress bar on stderr.
 
-    `function` and the units must be picklable; work lost with a worker is done again on another. Yields each unit with
-    its result as it is finished, in no order that callers may rely on. An exception of the function ends the run.
+    `function` and the units must be picklable, and a script that calls this needs the usual `if __name__ == "__main__"`.
+    Work lost with a worker is done again on another. Yields each unit with its result as it is finished, in no order that
+    callers may rely on. An exception of the function ends the run, and so does Ctrl-C, with no process left behind.
+
+    Args:
+        lost: what to yield for a unit that killed every worker it was given to; without it such a unit ends the run.
+        workers: local processes, by default one per core.
+        scheduler: address of a running Dask scheduler, which then decides how many workers there are.
 
     Raises:
         DataError: no scheduler at the address, or a unit that kills every worker it is given to.
@@ -67,16 +98,20 @@ def run(
         return
     from distributed import KilledWorker, as_completed
 
-    with _client(workers, scheduler) as client, tqdm(total=len(units), desc=description, unit="", dynamic_ncols=True) as bar:
-        futures = dict(zip(client.map(function, units, pure=False), units, strict=True))
+    cluster = _remote(scheduler) if scheduler else _local(min(workers or cores(), len(units)))
+    with cluster as client, tqdm(total=len(units), desc=description, unit="", dynamic_ncols=True) as bar:
+        futures = dict(zip(client.map(function, units, pure=False, batch_size=1000), units, strict=True))
         try:
             for future in as_completed(futures):
                 unit = futures.pop(future)
-                yield unit, future.result()
+                try:
+                    result = future.result()
+                except KilledWorker:
+                    if lost is None:
+                        cause = f"{description}: workers died on {unit!s:.200}: probably for want of memory; use fewer --workers"
+                        raise DataError(cause) from None
+                    result = lost(unit)
+                yield unit, result
                 bar.update()
-        except KilledWorker as error:
-            raise DataError(
-                f"{description}: workers died on one unit, probably for want of memory: use fewer --workers ({error})"
-            ) from None
         finally:
             client.cancel(list(futures))
