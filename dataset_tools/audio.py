@@ -1,6 +1,7 @@
 """Read, resample, measure and write audio: float32 mono `(T,)` everywhere in the data code."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -8,35 +9,60 @@ import numpy.typing as npt
 from manifests.rows import DataError
 from manifests.tables import atomic
 
+if TYPE_CHECKING:
+    import soundfile
+
 Samples = npt.NDArray[np.float32]
 FLOOR_DB = -120.0
 STEP = 1.0 / 32768.0
 """One 16-bit step."""
+_BLOCK_FRAMES = 1 << 18
 
 
 def read(path: Path, rate_hz: int | None = None, start: int = 0, length: int | None = None) -> Samples:
     """Read a file, or `length` frames from `start` at the file's own rate, as mono at `rate_hz`.
 
-    Channels are averaged. Resampling is soxr's high quality and runs over the whole excerpt.
+    Channels are averaged. Resampling is soxr's high quality and runs over the whole excerpt. Memory is bounded by the
+    result: files of many channels or a high rate are decoded in blocks.
 
     Returns:
         (T,) float32.
 
     Raises:
-        DataError: missing, unreadable, or with samples that aren't finite.
+        DataError: missing, unreadable, truncated, or with samples that aren't finite.
     """
     import soundfile
 
     try:
-        samples, file_rate_hz = soundfile.read(
-            path, start=start, frames=-1 if length is None else length, dtype="float32", always_2d=True
-        )
+        with soundfile.SoundFile(path) as file:
+            file.seek(start)
+            expected = file.frames - start
+            samples, decoded = _mono(file, rate_hz, expected if length is None else length)
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
         raise DataError(f"can't read audio: {path}: {error}") from None
-    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(mono).all():
+    # MP3 headers may promise up to a percent too much.
+    if length is None and decoded < 0.98 * expected:
+        raise DataError(f"truncated audio: {path}: it holds {decoded} of {expected} frames; copy or download it again")
+    if not np.isfinite(samples).all():
         raise DataError(f"not audio: {path}: it holds NaN or infinite samples")
-    return mono if rate_hz in (None, file_rate_hz) else resample(mono, file_rate_hz, rate_hz)
+    return samples
+
+
+def _mono(file: "soundfile.SoundFile", rate_hz: int | None, frames: int) -> tuple[Samples, int]:
+    """Decode, average channels and resample in blocks; give the samples and how many frames were decoded."""
+    import soxr
+
+    same = rate_hz in (None, file.samplerate)
+    stream = soxr.ResampleStream(file.samplerate, rate_hz or file.samplerate, 1, dtype="float32")
+    weights = np.full(file.channels, 1 / file.channels, dtype=np.float32)
+    done, decoded = [weights[:0]], 0
+    while len(block := file.read(min(_BLOCK_FRAMES, frames - decoded), dtype="float32", always_2d=True)):
+        mono = block[:, 0] if file.channels == 1 else block @ weights
+        done.append(mono if same else stream.resample_chunk(mono))
+        decoded += len(block)
+    if not same:
+        done.append(stream.resample_chunk(weights[:0], last=True))
+    return np.concatenate(done), decoded
 
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -46,13 +72,14 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
     return np.asarray(soxr.resample(samples, from_hz, to_hz), dtype=np.float32)
 
 
-def to_int16(samples: Samples | npt.NDArray[np.float64]) -> npt.NDArray[np.int16]:
-    """Round float samples to 16 bit; what lies outside the range is clipped."""
-    return np.clip(np.rint(samples.astype(np.float64) * 32768.0), -32768, 32767).astype(np.int16)
+def to_int16(samples: npt.NDArray[np.float32 | np.float64 | np.int16]) -> npt.NDArray[np.int16]:
+    """Round float samples to 16 bit; what lies outside the range is clipped, and what is 16 bit stays."""
+    scaled = samples if samples.dtype == np.int16 else np.clip(np.rint(samples * 32768.0), -32768, 32767)
+    return scaled.astype(np.int16, copy=False)
 
 
-def write_flac(path: Path, samples: Samples, rate_hz: int) -> None:
-    """Write `(T,)` as 16-bit mono FLAC, atomically."""
+def write_flac(path: Path, samples: npt.NDArray[np.float32 | np.int16], rate_hz: int) -> None:
+    """Write `(T,)`, float or already 16 bit, as 16-bit mono FLAC, atomically."""
     import soundfile
 
     with atomic(path) as temporary:
@@ -69,6 +96,11 @@ def rms_db(samples: Samples) -> float:
     return db(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else FLOOR_DB
 
 
+def peak(samples: Samples) -> float:
+    """Find the largest absolute sample, 0 for no samples."""
+    return float(np.abs(samples).max(initial=0))
+
+
 def peak_db(samples: Samples) -> float:
     """Measure the sample peak in dBFS, -120 for silence or no samples."""
-    return db(np.abs(samples).max()) if len(samples) else FLOOR_DB
+    return db(peak(samples))
