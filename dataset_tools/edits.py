@@ -1,0 +1,86 @@
+"""Draw edits of one window: the part or parts that an instruction names, and a bed of 1 to 4 other parts that sound."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataset_tools import combinations
+from dataset_tools.combinations import Floats, Ints, bits, subsets
+from dataset_tools.pool import Pool
+from dataset_tools.recipes import Recipes, Sides, of_sides
+
+BED_SIZES = np.arange(1, 5)
+"""The paper's i in [1, 2, 3, 4] source tracks (appendix, Triplet Data Generation)."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What steers every draw.
+
+    `balance` flattens how often instruments are edited: P(instrument) is proportional to its clips ** (1 - balance), so
+    0 keeps the data's own frequencies and 1 makes all instruments equally frequent.
+    """
+
+    balance: float = 0.5
+    tempo_tolerance: float = 0.06
+    remix_harmony: float = 0.6
+
+
+def rarity(pool: Pool, balance: float) -> Floats:
+    """Weigh the parts of every track, `(tracks, bits)`, by how few windows their instrument may be edited in."""
+    row, bit = np.nonzero(bits(pool.windows["usable"], pool.parts.shape[1]))
+    counts = np.bincount(pool.parts[pool.windows["track"][row], bit], minlength=len(pool.instruments))
+    weights = np.maximum(counts, 1.0) ** -balance
+    return np.asarray(weights[np.maximum(pool.parts, 0)])
+
+
+def draw(
+    pool: Pool,
+    sides: Callable[[Ints, Ints, Ints], Sides],
+    edited_parts: int,
+    count: int,
+    rng: np.random.Generator,
+    options: Options,
+) -> tuple[Recipes, int]:
+    """Draw different edits.
+
+    Args:
+        pool: windows to edit.
+        sides: masks of the first edited part, the second (0 for one) and the bed -> both sides.
+        edited_parts: 1, or 2 where the instruction exchanges parts.
+        count: edits wanted.
+        rng: source of randomness.
+        options: `balance` matters.
+
+    Returns:
+        `count` edits, or all that exist; and how many exist.
+    """
+    window, edited, other, weight = _named(pool, edited_parts, rarity(pool, options.balance))
+    window, edited, other = (np.repeat(values, len(BED_SIZES)) for values in (window, edited, other))
+    size = np.tile(BED_SIZES, len(weight))
+    others = pool.windows["bed"][window] & ~edited & ~other
+    existing = subsets(others, size)
+    sizes_left = np.repeat(np.maximum((existing.reshape(-1, len(BED_SIZES)) > 0).sum(axis=1), 1), len(BED_SIZES))
+    unit, bed = combinations.draw(others, size, np.repeat(weight, len(BED_SIZES)) / sizes_left, count, rng)
+    return of_sides(pool.windows[window[unit]], sides(edited[unit], other[unit], bed)), int(existing.sum())
+
+
+def _named(pool: Pool, edited_parts: int, rare: Floats) -> tuple[Ints, Ints, Ints, Floats]:
+    """List every part, or ordered pair of parts, that may be edited: its window, its masks, its weight.
+
+    The last part of a pair (the one that is brought) is drawn like a single one, its partner among the parts beside it.
+    """
+    window, bit = np.nonzero(bits(pool.windows["usable"], pool.parts.shape[1]))
+    weight = rare[pool.windows["track"][window], bit]
+    mask = np.int64(1) << bit
+    if edited_parts == 1:
+        return window, mask, np.zeros_like(mask), weight
+    beside = np.bincount(window, minlength=len(pool.windows))
+    first = np.cumsum(beside) - beside
+    brought = np.repeat(np.arange(len(window)), beside[window])
+    nth = np.arange(len(brought)) - np.repeat(np.cumsum(beside[window]) - beside[window], beside[window])
+    partner = first[window[brought]] + nth
+    brought, partner = brought[brought != partner], partner[brought != partner]
+    sums = np.bincount(brought, weights=weight[partner], minlength=len(window))
+    return window[brought], mask[partner], mask[brought], weight[brought] * weight[partner] / sums[brought]

@@ -1,0 +1,31 @@
+"""Add: the target is the source, 1 to 4 parts, and one part more."""
+
+import numpy as np
+
+from dataset_tools import edits
+from dataset_tools.audio import Samples
+from dataset_tools.combinations import Ints
+from dataset_tools.edits import Options
+from dataset_tools.laws import ROUNDING, ReadPart, off, total
+from dataset_tools.pool import Pool
+from dataset_tools.recipes import Recipes, Sides
+from manifests.rows import Triplet
+
+SHARE = 3
+TEMPLATES = ("add {instrument}", "Add {instrument}")
+
+
+def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:
+    """Bring the edited part to the bed."""
+    return Sides(source=bed, target=bed | edited, named=np.zeros_like(bed), added=edited)
+
+
+def draw(pool: Pool, count: int, rng: np.random.Generator, options: Options) -> tuple[Recipes, int]:
+    """Draw different recipes; returns them and how many exist."""
+    return edits.draw(pool, sides, 1, count, rng, options)
+
+
+def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: ReadPart, **_: object) -> str | None:
+    """Check that source and bed agree, and that target - source is the added part, each within rounding."""
+    bed = off("source", source - total(recipe.source_instruments, part, gain, len(source)), ROUNDING)
+    return bed or off("target - source", target - source - total(recipe.added, part, gain, len(source)), 2 * ROUNDING)

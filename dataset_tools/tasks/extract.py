@@ -1,0 +1,32 @@
+"""Extract: the source is 2 to 5 parts, the target the named one of them alone."""
+
+import numpy as np
+
+from dataset_tools import edits
+from dataset_tools.audio import Samples
+from dataset_tools.combinations import Ints
+from dataset_tools.edits import Options
+from dataset_tools.laws import ROUNDING, ReadPart, off, total
+from dataset_tools.pool import Pool
+from dataset_tools.recipes import Recipes, Sides
+from manifests.rows import Triplet
+
+SHARE = 2
+TEMPLATES = ("extract {instrument}", "Extract {instrument}")
+
+
+def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:
+    """Leave nothing but the edited part."""
+    return Sides(source=bed | edited, target=edited, named=edited, added=np.zeros_like(bed))
+
+
+def draw(pool: Pool, count: int, rng: np.random.Generator, options: Options) -> tuple[Recipes, int]:
+    """Draw different recipes; returns them and how many exist."""
+    return edits.draw(pool, sides, 1, count, rng, options)
+
+
+def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: ReadPart, **_: object) -> str | None:
+    """Check that the target is the named part, and that source - target is the rest of the source, each within rounding."""
+    alone = off("target", target - total(recipe.named, part, gain, len(target)), ROUNDING)
+    rest = [name for name in recipe.source_instruments if name not in recipe.named]
+    return alone or off("source - target", source - target - total(rest, part, gain, len(source)), 2 * ROUNDING)

@@ -1,0 +1,31 @@
+"""Remove: add with the sides swapped; the source is 2 to 5 parts, the target all but the named one."""
+
+import numpy as np
+
+from dataset_tools import edits
+from dataset_tools.audio import Samples
+from dataset_tools.combinations import Ints
+from dataset_tools.edits import Options
+from dataset_tools.laws import ROUNDING, ReadPart, off, total
+from dataset_tools.pool import Pool
+from dataset_tools.recipes import Recipes, Sides
+from manifests.rows import Triplet
+
+SHARE = 2
+TEMPLATES = ("remove {instrument}", "Remove {instrument}")
+
+
+def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:
+    """Take the edited part from the bed."""
+    return Sides(source=bed | edited, target=bed, named=edited, added=np.zeros_like(bed))
+
+
+def draw(pool: Pool, count: int, rng: np.random.Generator, options: Options) -> tuple[Recipes, int]:
+    """Draw different recipes; returns them and how many exist."""
+    return edits.draw(pool, sides, 1, count, rng, options)
+
+
+def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: ReadPart, **_: object) -> str | None:
+    """Check that target and bed agree, and that source - target is the removed part, each within rounding."""
+    bed = off("target", target - total(recipe.target_instruments, part, gain, len(target)), ROUNDING)
+    return bed or off("source - target", source - target - total(recipe.named, part, gain, len(source)), 2 * ROUNDING)

@@ -1,0 +1,35 @@
+"""Replace: the same bed of 1 to 4 parts, one instrument on the source side, another one on the target side."""
+
+import numpy as np
+
+from dataset_tools import edits
+from dataset_tools.audio import Samples
+from dataset_tools.combinations import Ints
+from dataset_tools.edits import Options
+from dataset_tools.laws import ROUNDING, ReadPart, off, total
+from dataset_tools.pool import Pool
+from dataset_tools.recipes import Recipes, Sides
+from manifests.rows import Triplet
+
+SHARE = 3
+TEMPLATES = (
+    "replace {instrument_a} with {instrument_b}",
+    "Replace {instrument_a} with {instrument_b}",
+)
+
+
+def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:
+    """Put the other part in the place of the edited one."""
+    return Sides(source=bed | edited, target=bed | other, named=edited, added=other)
+
+
+def draw(pool: Pool, count: int, rng: np.random.Generator, options: Options) -> tuple[Recipes, int]:
+    """Draw different recipes; returns them and how many exist."""
+    return edits.draw(pool, sides, 2, count, rng, options)
+
+
+def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: ReadPart, **_: object) -> str | None:
+    """Check that source and its parts agree, and that target - source is one part less the other, each within rounding."""
+    mixed = off("source", source - total(recipe.source_instruments, part, gain, len(source)), ROUNDING)
+    brought = total(recipe.added, part, gain, len(source)) - total(recipe.named, part, gain, len(source))
+    return mixed or off("target - source", target - source - brought, 2 * ROUNDING)

@@ -1,0 +1,146 @@
+"""Draw recipes: everything random about a triplet is decided here, in one vectorised pass, and written as a row."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataset_tools import chains, instructions, recipes, tasks
+from dataset_tools.combinations import Ints
+from dataset_tools.edits import Options
+from dataset_tools.instructions import Templates
+from dataset_tools.pool import Pool
+from dataset_tools.recipes import Recipes
+from manifests.rows import SPLITS, Triplet
+from manifests.tables import schema
+
+_CHUNK = 1 << 18
+"""Rows that are turned into strings at a time."""
+
+
+class Order(NamedTuple):
+    """Recipes wanted of one split: how many per task, the window length in samples (0 for clips), or rounds of chains."""
+
+    split: str
+    counts: Mapping[str, int]
+    length: int = 0
+    rounds: int = 1
+
+
+class Filled(NamedTuple):
+    """What an order got: how many recipes of each task were drawn, and how many exist."""
+
+    order: Order
+    drawn: dict[str, int]
+    existing: dict[str, int]
+
+
+def task_modules() -> dict[str, ModuleType]:
+    """Load the files of dataset_tools/tasks by name."""
+    names = sorted(name for _, name, _ in pkgutil.iter_modules(tasks.__path__))
+    return {name: importlib.import_module(f"dataset_tools.tasks.{name}") for name in names}
+
+
+def default_templates() -> Templates:
+    """Collect the templates of all tasks."""
+    return {name: list(module.TEMPLATES) for name, module in task_modules().items()}
+
+
+def draw(
+    pool: Pool, orders: Sequence[Order], *, options: Options, templates: Templates, seed: int
+) -> tuple[pa.Table, list[Filled]]:
+    """Draw recipes, different within each order, and write their instructions.
+
+    Rows of a split stand together, in the order of `orders`, each order spread so that neighbouring rows come from as
+    many windows as there are. The same arguments give the same table.
+
+    Returns:
+        the rows of `Triplet`, and what each order got.
+    """
+    chunks, filled = [], []
+    for split in SPLITS:
+        split_pool = pool.of(split)
+        blocks = []
+        for order in (order for order in orders if order.split == split):
+            windows = split_pool.with_windows(order.length) if order.length else split_pool
+            block, existing = _fill(windows, order, options, seed)
+            drawn = np.bincount(block["task"], minlength=len(task_modules()))
+            filled.append(Filled(order, dict(zip(task_modules(), drawn.tolist(), strict=True)), existing))
+            blocks.append(block)
+        if blocks:
+            chunks += _rows(np.concatenate(blocks), split_pool, split, templates, _random(seed, split, "instructions"))
+    return pa.concat_tables([schema(Triplet).empty_table(), *chunks]), filled
+
+
+def _random(seed: int, *words: object) -> np.random.Generator:
+    return np.random.default_rng([seed, crc32(" ".join(map(str, words)).encode())])
+
+
+def _fill(pool: Pool, order: Order, options: Options, seed: int) -> tuple[Recipes, dict[str, int]]:
+    modules = task_modules()
+    words = (order.split, order.length, order.rounds)
+    if order.rounds > 1:
+        random = _random(seed, *words)
+        return chains.draw(pool, modules, sum(order.counts.values()), order.rounds, random, options), {}
+    blocks, existing = [], {}
+    for code, (task, module) in enumerate(modules.items()):
+        if count := order.counts.get(task, 0):
+            block, existing[task] = module.draw(pool, count, _random(seed, *words, task), options)
+            block["task"] = code
+            blocks.append(block)
+    block = np.concatenate([np.zeros(0, recipes.RECIPE), *blocks])
+    return block[_spread(block, _random(seed, *words, "order"))], existing
+
+
+def _spread(block: Recipes, rng: np.random.Generator) -> Ints:
+    """Order rows so that each source window's rows lie evenly over the whole block, at a random phase."""
+    if not len(block):
+        return np.zeros(0, dtype=np.int64)
+    _, window = np.unique(block["track"].astype(np.int64) << 40 | block["start"], return_inverse=True)
+    shuffled = rng.permutation(len(block))
+    grouped = shuffled[np.argsort(window[shuffled], kind="stable")]
+    counts = np.bincount(window)
+    nth = np.arange(len(block)) - np.repeat(np.cumsum(counts) - counts, counts)
+    place = (nth + np.repeat(rng.random(len(counts)), counts)) / np.repeat(counts, counts)
+    return np.asarray(grouped[np.argsort(place, kind="stable")])
+
+
+def _rows(block: Recipes, pool: Pool, split: str, templates: Templates, rng: np.random.Generator) -> list[pa.Table]:
+    names = list(task_modules())
+    ids = _ids(block["task"], split, names)
+    chunks = []
+    for begin in range(0, len(block), _CHUNK):
+        part = block[begin : begin + _CHUNK]
+        texts = _texts(part, pool, names, templates, rng)
+        chunks.append(recipes.to_table(part, pool, ids.slice(begin, _CHUNK), split, names, texts))
+    return chunks
+
+
+def _ids(task: Ints, split: str, names: Sequence[str]) -> pa.Array:
+    """Count the rows of each task: `<split>-<task>-0000000`."""
+    number = np.zeros(len(task), dtype=np.int64)
+    for code in range(len(names)):
+        number[task == code] = np.arange(np.count_nonzero(task == code))
+    prefixes = pa.array([f"{split}-{name}-" for name in names], pa.string()).take(pa.array(task))
+    return pc.binary_join_element_wise(prefixes, pc.utf8_lpad(pa.array(number).cast(pa.string()), 7, "0"), "")
+
+
+def _texts(block: Recipes, pool: Pool, names: Sequence[str], templates: Templates, rng: np.random.Generator) -> pa.Array:
+    named = instructions.spoken_list(pool.names(block["track"], block["named"]), rng)
+    added = instructions.spoken_list(pool.names(block["target_track"], block["added"]), rng)
+    genre = pa.array(pool.genres, pa.string()).take(pa.array(block["genre"], mask=block["genre"] < 0))
+    columns = {"instrument": pc.coalesce(named, added), "instrument_a": named, "instrument_b": added}
+    columns |= {"instruments": added, "genre": genre}
+    texts, places = [], []
+    for code, name in enumerate(names):
+        rows = np.flatnonzero(block["task"] == code)
+        places.append(rows)
+        texts.append(instructions.write(templates[name], {key: column.take(rows) for key, column in columns.items()}, rng))
+    back = np.argsort(np.concatenate(places))
+    return pa.concat_arrays(texts).take(pa.array(back))
