@@ -21,6 +21,17 @@ class Library:
     rhythms: pa.Table
     rhythm_rows: dict[str, int]
 
+    def part(self, track_id: str, instrument: str) -> Path:
+        """Find the part file of an instrument in a track.
+
+        Raises:
+            DataError: no such part.
+        """
+        try:
+            return self.paths[track_id, instrument]
+        except KeyError:
+            raise DataError(f"no part {instrument} of track {track_id} in parts.parquet: run prepare and pair again") from None
+
     def track(self, track_id: str) -> dict[str, str]:
         """Find dataset, licence, split and leak_group of a track.
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataset_tools.audio import STEP, Samples, to_int16
+from dataset_tools.audio import STEP, Samples, peak, to_int16
 from manifests.rows import DataError, Triplet
 
 CEILING = 10 ** (-1 / 20)
@@ -51,11 +51,11 @@ def render(recipe: Triplet, read_window: ReadWindow, normalise: str = "joint", r
     """
     source = _sum(_source(recipe), read_window)
     target = stretch(_sum(_target(recipe), read_window), recipe.target_stretch, rate_hz)[: recipe.length_samples]
-    peaks = float(np.abs(source).max(initial=0)), float(np.abs(target).max(initial=0))
+    peaks = peak(source), peak(target)
     if normalise == "joint":
         gains = [min(1.0, CEILING / max(*peaks, CEILING))] * 2
     elif normalise == "side":
-        gains = [CEILING / peak if peak else 1.0 for peak in peaks]
+        gains = [CEILING / highest if highest else 1.0 for highest in peaks]
     else:
         raise DataError(f"no such normalisation: {normalise}: choose joint or side")
     return Rendered(_scale(source, gains[0]), _scale(target, gains[1]), *gains)
@@ -73,7 +73,7 @@ def stretch(samples: Samples, factor: float, rate_hz: int) -> Samples:
     stretcher = Signalsmith.Stretch(0)
     stretcher.preset(1, rate_hz)
     stretcher.setTimeFactor(factor)
-    return np.asarray(stretcher.process(samples[None]), dtype=np.float32)[0]
+    return np.asarray(stretcher.process(samples[None]), dtype=np.float32).reshape(-1)
 
 
 def _source(recipe: Triplet) -> list[Window]:

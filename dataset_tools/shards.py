@@ -17,6 +17,8 @@ NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}")
 """Name of a shard, without suffix."""
 HEADER = {"mtime": 0, "uid": 0, "gid": 0, "uname": "", "gname": "", "mode": 0o644}
 """What every tar header holds beside the name and the size."""
+MEMBER = re.compile(rf"[a-z0-9_-]{{1,99}}\.({'|'.join(map(re.escape, MEMBERS))})")
+"""Names that members may have."""
 
 
 def encode(samples: Samples, rate_hz: int) -> bytes:
@@ -65,6 +67,12 @@ def places(path: Path) -> dict[str, tuple[int, int]]:
         return {member.name: (member.offset_data, member.size) for member in tar}
 
 
+def place(row: Sample, member: str) -> tuple[int, int]:
+    """Find offset and size of one of the `MEMBERS` in an index row."""
+    field = member.split(".")[0]
+    return getattr(row, f"{field}_offset_bytes"), getattr(row, f"{field}_size_bytes")
+
+
 def read_bytes(path: Path, offset: int, size: int) -> bytes:
     """Read one member of a tar by its place, without scanning the tar."""
     with path.open("rb") as file:
@@ -78,6 +86,5 @@ def read(path: Path, row: Sample) -> tuple[Samples, Samples, dict[str, Any]]:
     Raises:
         DataError: a member doesn't decode.
     """
-    source, _ = decode(read_bytes(path, row.source_offset_bytes, row.source_size_bytes))
-    target, _ = decode(read_bytes(path, row.target_offset_bytes, row.target_size_bytes))
-    return source, target, dict(json.loads(read_bytes(path, row.json_offset_bytes, row.json_size_bytes)))
+    source, target, text = (read_bytes(path, *place(row, member)) for member in MEMBERS)
+    return decode(source)[0], decode(target)[0], dict(json.loads(text))

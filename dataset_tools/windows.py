@@ -1,7 +1,7 @@
 """Read windows of part files, each once as long as it is needed."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +34,12 @@ def read(path: Path, start: int, length: int) -> Samples:
 class Windows:
     """Read windows like `read`, decoding each one once.
 
-    Made with the list of all reads to come, it keeps a window as int16 until its last read, or reads it again
-    where keeping it would take more than `held_bytes` together with the others.
+    `find(track_id, instrument)` finds a part file; `reads` lists all reads to come. A window is kept as int16 until
+    its last read, or read again where keeping it would take more than `held_bytes` together with the others.
     """
 
-    def __init__(self, paths: Mapping[tuple[str, str], Path], reads: Iterable[Window], held_bytes: int = HELD_BYTES) -> None:
-        self._paths = paths
+    def __init__(self, find: Callable[[str, str], Path], reads: Iterable[Window], held_bytes: int = HELD_BYTES) -> None:
+        self._find = find
         self._left = Counter(reads)
         self._held: dict[Window, npt.NDArray[np.int16]] = {}
         self._room_bytes = held_bytes
@@ -60,8 +60,6 @@ class Windows:
             samples = self._held.pop(window)
             self._room_bytes += samples.nbytes
             return samples
-        path = self._paths.get((window.track_id, window.instrument))
-        if path is None:
-            raise DataError(f"no part {window.instrument} of track {window.track_id}: run pair again")
         self.decoded += 1
+        path = self._find(window.track_id, window.instrument)
         return audio.to_int16(read(path, window.start_samples, window.length_samples))

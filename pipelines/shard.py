@@ -82,7 +82,7 @@ def shard(
     todo = [unit for unit in units if unit.name not in markers]
     for unit, marker in engine.run(make, todo, description="shard", workers=workers, scheduler=scheduler):
         markers[unit.name] = marker
-    index = _index(markers)
+    index = index_of(markers)
     _write_json(out / "index.json", index)
     return {**index, "kept": kept}
 
@@ -144,7 +144,7 @@ def _finished(out: Path, unit: Unit, parents: Mapping[str, str]) -> dict[str, An
     return marker if same else None
 
 
-def _index(markers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def index_of(markers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Sum up the markers of all shards; `hash` stands for the bytes of the whole dataset."""
     files = {name: file for marker in markers.values() for name, file in marker["files"].items()}
     listed = "".join(f"{file['sha256']}  {name}\n" for name, file in sorted(files.items()))
@@ -174,7 +174,7 @@ def _make(work: Path, out: Path, parents: Mapping[str, str], unit: Unit) -> dict
     marker_path.unlink(missing_ok=True)
     music = library.cached(work, tuple(parents.values()))
     recipes = _unpack(unit.recipes)
-    read = Windows(music.paths, itertools.chain.from_iterable(map(render.windows, recipes)))
+    read = Windows(music.part, itertools.chain.from_iterable(map(render.windows, recipes)))
     rows: list[Sample] = []
 
     def rendered() -> Iterator[tuple[str, dict[str, bytes]]]:
