@@ -1,0 +1,170 @@
+"""Turn whatever a stem is called into the name of an instrument: file name, dataset class, MIDI program or sampler patch.
+
+The vocabulary and all that is known about names are tables in manifests/data; this module only reads them. When in doubt
+the more general instrument wins ("guitar" rather than a guess at which guitar), because a listener hears a wrong name.
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from manifests import spelling
+from manifests.rows import DataError
+
+DATA = Path(__file__).with_name("data")
+NO_STEM = "-"
+"""Stands in the tables for what is no stem at all: mixes, masters, click tracks, guide tracks."""
+_JOINED = re.compile(r"[&+,;]|\band\b|\bor\b", re.IGNORECASE)
+
+
+class Instrument(NamedTuple):
+    """An entry of the vocabulary (manifests/data/instruments.csv)."""
+
+    name: str
+    family: str
+    editable: bool
+    is_lead: bool
+
+
+class Match(NamedTuple):
+    """What a label means, and by which rule."""
+
+    instrument: str
+    family: str
+    editable: bool
+    rule: str
+    certain: bool
+    is_stem: bool
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    with (DATA / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+INSTRUMENTS: dict[str, Instrument] = {
+    row["name"]: Instrument(row["name"], row["family"], row["editable"] == "yes", row["lead"] == "yes")
+    for row in _rows("instruments.csv")
+}
+"""The vocabulary. The first instrument of a family is its general name, such as "strings"."""
+_GENERAL = {instrument.family: name for name, instrument in reversed(INSTRUMENTS.items())}
+_PROGRAMS = {int(row["program"]): row["instrument"] for row in _rows("programs.csv")}
+_PATCHES = [(row["patch"], row["instrument"]) for row in _rows("plugins.csv")]
+
+
+def _key(label: str) -> str:
+    """Reduce a label to lower-case words, so that `lead_male_singer` and `lead male singer` are one."""
+    return " ".join(re.findall(r"[a-z0-9]+", spelling.plain(label).lower()))
+
+
+_NAMES = {_key(name): name for name in INSTRUMENTS}
+_CLASSES = {(row["layout"], _key(row["label"])): row["instrument"] for row in _rows("classes.csv")}
+
+
+def _match(instrument: str, rule: str, certain: bool = True) -> Match:
+    entry = INSTRUMENTS["other" if instrument == NO_STEM else instrument]
+    return Match(entry.name, entry.family, entry.editable, rule, certain, instrument != NO_STEM)
+
+
+def normalise(
+    label: str,
+    *,
+    layout: str = "",
+    program: int | None = None,
+    plugin: str = "",
+    aliases: Mapping[str, str] | None = None,
+) -> Match:
+    """Name the instrument of a stem.
+
+    The first rule that knows wins: the user's alias of this label, the class of a known dataset (`layout` is slakh,
+    medleydb, moisesdb or musdb), the sampler patch, the General MIDI program (0-127; 128 is drums), the label read as a
+    free file name. Never raises; what nobody knows is "other", not editable, by rule "unmatched".
+    """
+    alias = (aliases or {}).get(label) or (aliases or {}).get(_key(label))
+    if alias is not None and (alias in INSTRUMENTS or alias == NO_STEM):
+        return _match(alias, "alias")
+    return _normalise(label, layout, program if program in _PROGRAMS else None, plugin)
+
+
+@lru_cache(maxsize=1 << 16)
+def _normalise(label: str, layout: str, program: int | None, plugin: str) -> Match:
+    # Slakh's classes are families with quirks, less telling than the program.
+    if program is None and (known := _class(label, layout)):
+        return _match(known, "class")
+    if patch := _patch(plugin):
+        return _match(patch, "plugin")
+    if program is not None:
+        return _match(_PROGRAMS[program], "program")
+    if name := _NAMES.get(_key(label)):
+        return _match(name, "name")
+    for text, rule in ((label, "name"), (plugin, "plugin")):
+        if read := _read(text):
+            return _match(read[0], rule, read[1])
+    return _match("other", "unmatched", False)
+
+
+def _class(label: str, layout: str) -> str | None:
+    """Look up a dataset's class; of `stem/track type` the track type counts, then the stem; a list is looked up by its items."""
+    tails = [_key(label), _key(label.partition("/")[2]), _key(label.partition("/")[0])]
+    for tail in tails:
+        if known := _CLASSES.get((layout, tail)):
+            return known
+    items = [_CLASSES.get((layout, _key(item))) for item in _JOINED.split(label)]
+    return _merge([item for item in items if item]) if len(items) > 1 and all(items) else None
+
+
+def _patch(plugin: str) -> str | None:
+    name = plugin.lower().removesuffix(".nkm").removesuffix(".component")
+    return next((instrument for pattern, instrument in _PATCHES if fnmatchcase(name, pattern)), None)
+
+
+def _read(label: str) -> tuple[str, bool] | None:
+    """Read a free file name; of several instruments joined by `&`, `+` or a comma, find what they have in common."""
+    read = [found for part in _JOINED.split(spelling.plain(label)) if (found := spelling.best_name(part))]
+    firm = [found for found in read if found.certain] or read
+    names = {found.instrument for found in firm}
+    if len(names) > 1:
+        return _merge(sorted(names)), False
+    return (firm[0].instrument, firm[0].certain) if firm else None
+
+
+def _merge(names: list[str]) -> str:
+    """Name several instruments in one file: the family if they share it, else "other"."""
+    families = {INSTRUMENTS[name].family for name in names if name != NO_STEM}
+    if len(set(names)) == 1:
+        return names[0]
+    if families == {"drums", "percussion"}:
+        return "drums"
+    return _GENERAL[families.pop()] if len(families) == 1 else "other"
+
+
+def load_aliases(path: Path) -> dict[str, str]:
+    """Read a user's table of names: a CSV file with the columns `label` and `instrument`; `-` means no stem.
+
+    Raises:
+        DataError: unreadable, a column is missing, or an instrument is not in the vocabulary.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return dict(_alias_rows(path, csv.DictReader(file)))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"can't read the aliases {path}: give a CSV file in UTF-8 ({error})") from None
+
+
+def _alias_rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[tuple[str, str]]:
+    missing = sorted({"label", "instrument"} - set(reader.fieldnames or ()))
+    if missing:
+        raise DataError(f"{path}: no column {' and '.join(missing)}: its first line must be label,instrument")
+    for row in reader:
+        label, wanted = row["label"] or "", (row["instrument"] or "").strip()
+        name = NO_STEM if wanted == NO_STEM else _NAMES.get(_key(wanted))
+        if name is None:
+            near = get_close_matches(wanted.lower(), list(INSTRUMENTS), 3, 0.4) or ["other"]
+            raise DataError(f"{path} line {reader.line_num}: no instrument {wanted!r}: nearest are {', '.join(near)}")
+        yield label, name
+        yield _key(label), name
