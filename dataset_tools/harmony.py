@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from dataset_tools import note_chords
 from dataset_tools.audio import Samples
 from dataset_tools.chord_labels import NAMES, codes, merge, parse
+from dataset_tools.rhythm import Grid
 from manifests.rows import DataError
 
 Positions = npt.NDArray[np.int64]
@@ -27,18 +27,6 @@ _DEGREES = np.array(
 _TONIC_WEIGHT = 0.2
 
 
-class Beats(Protocol):
-    """What is needed of a track's rhythm grid."""
-
-    @property
-    def beats_samples(self) -> Positions:
-        """Beat positions in samples."""
-
-    @property
-    def beat_positions(self) -> Positions:
-        """Position of each beat in its bar, 1 is the downbeat, 0 unknown."""
-
-
 @dataclass(frozen=True)
 class Harmony:
     """Chords and key of a track; each chord lasts until the next one starts."""
@@ -52,7 +40,7 @@ class Harmony:
 
 
 def find(
-    chart: Path | None, midi: Sequence[tuple[Path, int | None]], mix: Samples, rate_hz: int, grid: Beats, mode: str = "auto"
+    chart: Path | None, midi: Sequence[tuple[Path, int | None]], mix: Samples, rate_hz: int, grid: Grid, mode: str = "auto"
 ) -> Harmony:
     """Find chords and key of a track.
 
@@ -101,7 +89,7 @@ def from_chart(chart: Path, length: int, rate_hz: int) -> Harmony:
     return _harmony("chart", None, np.array([*starts, round(last * rate_hz)]), [*labels, "N"], length)
 
 
-def from_midi(midi: Sequence[tuple[Path, int | None]], length: int, rate_hz: int, grid: Beats) -> Harmony | None:
+def from_midi(midi: Sequence[tuple[Path, int | None]], length: int, rate_hz: int, grid: Grid) -> Harmony | None:
     """Read the chords from the notes of all pitched stems on the beats of the grid; None without pitched notes."""
     notes = note_chords.read(midi)
     if not len(notes.on) or length <= 0:

@@ -23,24 +23,29 @@ _UNPITCHED = {113, *range(115, 128)}
 """General MIDI programs whose pitch says nothing: agogo, woodblock, taiko, toms, sound effects."""
 _BASSES = range(32, 40)
 _MONOPHONIC = 1.15
-_LEAD_WEIGHT = 0.35
-"""A lead line passes through many notes outside the chord."""
+"""A stem with fewer notes at a time is a line: a bass below `_BASS_PITCH`, a lead above `_LEAD_PITCH` (median MIDI pitch)."""
+_BASS_PITCH, _LEAD_PITCH = 50, 60
+_LINE_WEIGHT = 0.05
+"""Leads and walking basses pass through many notes outside the chord; they decide only where nothing else sounds."""
+
+# Log preference per beat for each quality: sevenths must earn their place, unstable chords more so.
 _PRIOR = {
     "maj": 0.0,
     "min": 0.0,
-    "7": -0.1,
-    "maj7": -0.1,
-    "min7": -0.1,
-    "sus4": -0.3,
-    "sus2": -0.4,
-    "dim": -0.3,
-    "hdim7": -0.3,
+    "7": -0.05,
+    "maj7": -0.05,
+    "min7": -0.05,
+    "sus4": -0.6,
+    "sus2": -0.6,
+    "dim": -0.4,
+    "hdim7": -0.4,
     "aug": -0.4,
 }
-"""Log preference per beat for each quality: plain triads first."""
 _CHORD_MASS = 0.9
-_BASS_WEIGHT = 0.5
-_CHANGE = {"bar": 0.6, "half": 0.9, "beat": 1.6}
+_BASS_SHARES = {"root": 0.6, "chord": 0.1, "other": 0.03}
+_BASS_WEIGHT = 0.15
+_CHANGE = {"bar": 0.2, "half": 0.6, "beat": 0.9}
+"""Log price of a change at a downbeat, in the middle of a bar or where bars are unknown, and at any other beat."""
 _SILENCE = 0.3
 _FRAME_S = 0.02
 
@@ -101,8 +106,10 @@ def _notes(columns: Floats, is_bass: bool) -> Notes:
     off = np.maximum(np.minimum(off, again), on + 1e-3)  # a key struck again ends its former note
     edges = np.unique(np.concatenate([on, off]))
     sounding = np.diff(_integral(on, off, np.ones_like(on), edges)) > 1e-6
-    is_lead = not is_bass and (off - on).sum() < _MONOPHONIC * np.diff(edges)[sounding].sum()
-    weight = velocity / 127.0 * (_LEAD_WEIGHT if is_lead else 1.0)
+    is_line = (off - on).sum() < _MONOPHONIC * np.diff(edges)[sounding].sum()
+    is_bass = is_bass or (is_line and np.median(pitch) < _BASS_PITCH)
+    is_lead = is_line and not is_bass and np.median(pitch) >= _LEAD_PITCH
+    weight = velocity / 127.0 * (_LINE_WEIGHT if is_lead or is_bass else 1.0)
     return Notes(on, off, pitch.astype(np.int64), weight, pitch.astype(np.int64) + (200 if is_lead else -200 if is_bass else 0))
 
 
@@ -136,11 +143,11 @@ def _templates() -> tuple[list[str], Floats, Floats, Floats]:
     """Name the chords and give each its log-likelihood of pitch classes, of bass pitch classes, and its prior."""
     labels, notes, basses = [], [], []
     for quality in _PRIOR:
-        chord = np.full(12, (1 - _CHORD_MASS) / 12)
-        chord[list(SHORTHANDS[quality])] += _CHORD_MASS / len(SHORTHANDS[quality])
-        bass = np.full(12, 0.02)
-        bass[list(SHORTHANDS[quality])] = 0.08
-        bass[0] = 0.6
+        inside = list(SHORTHANDS[quality])
+        chord, bass = np.full(12, (1 - _CHORD_MASS) / 12), np.full(12, _BASS_SHARES["other"])
+        chord[inside] += _CHORD_MASS / len(inside)
+        bass[inside] = _BASS_SHARES["chord"]
+        bass[0] = _BASS_SHARES["root"]
         for root in range(12):
             labels.append(f"{NAMES[root]}:{quality}")
             notes.append(np.roll(np.log(chord), root))
@@ -151,9 +158,11 @@ def _templates() -> tuple[list[str], Floats, Floats, Floats]:
 def likelihood(all_notes: Floats, bass: Floats) -> tuple[list[str], Floats]:
     """Score every chord, and `N` as the last, for each profile: labels and (S, chords) log-likelihoods."""
     labels, notes, basses, prior = _templates()
-    share = all_notes / np.maximum(all_notes.sum(axis=1, keepdims=True), 1e-9)
+    mass = all_notes.sum(axis=1, keepdims=True)
+    silent = mass[:, 0] < 1e-3
+    usual = np.median(mass[~silent]) if not silent.all() else 1.0
+    share = all_notes / np.maximum(mass, usual)  # a beat with few notes says less
     low = bass / np.maximum(bass.sum(axis=1, keepdims=True), 1e-9)
-    silent = all_notes.sum(axis=1) < 1e-3
     scores = share @ notes.T + _BASS_WEIGHT * low @ basses.T + prior
     scores[silent] = 0.0
     return [*labels, "N"], np.column_stack([scores, np.where(silent, _SILENCE, -99.0)])
