@@ -84,10 +84,8 @@ def run(
     Work lost with a worker is done again on another. Yields each unit with its result as it is finished, in no order that
     callers may rely on. An exception of the function ends the run, and so does Ctrl-C, with no process left behind.
 
-    Args:
-        lost: what to yield for a unit that killed every worker it was given to; without it such a unit ends the run.
-        workers: local processes, by default one per core.
-        scheduler: address of a running Dask scheduler, which then decides how many workers there are.
+    `workers` are local processes, by default one per core; a `scheduler` at an address decides itself how many there are.
+    `lost` makes the result of a unit that killed every worker it was given to; without it such a unit ends the run.
 
     Raises:
         DataError: no scheduler at the address, or a unit that kills every worker it is given to.

