@@ -1,1 +1,194 @@
-"""Read the dataset layouts that exist on people's disks: one file per layout."""
+"""Read the dataset layouts that exist on people's disks: one file per layout, its name is the layout's name.
+
+A layout is a module with three names, and nothing else has to be told about it:
+
+    EXPECTS: str                                            what it looks for, for the message that nothing was found
+    recognises(root: Path) -> bool                          cheap: names of files, at most a header or two
+    tracks(root: Path) -> Iterator[FoundTrack | Rejected]   in a fixed order; reads metadata, never audio
+
+Paths are absolute and may come from metadata as they are: `scan` rejects those that leave the root.
+"""
+
+import csv
+import functools
+import importlib.resources
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from manifests.paths import inside
+from manifests.rows import DataError
+
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""Folder names and words that mean a split."""
+AUDIO_SUFFIXES = (".flac", ".wav", ".aiff", ".aif", ".ogg", ".opus", ".mp3")
+"""What libsndfile reads, in order of preference where one stem is there twice."""
+OTHER_AUDIO_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".ape", ".wv")
+LARGEST_METADATA_BYTES = 1 << 20
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Something that can't be used: what, a reason code, one line for a person, and how many things it stands for."""
+
+    item: str
+    reason: str
+    detail: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStem:
+    """One audio file with its label; the fields are those of `manifests.rows.Stem` before any header is read."""
+
+    stem_id: str
+    path: Path
+    label: str
+    program: int | None = None
+    plugin: str = ""
+    midi_path: Path | None = None
+    bleed: bool | None = None
+    known_bad: str | None = None
+    flagged_rendered: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTrack:
+    """One song; the fields are those of `manifests.rows.Track`, as shipped.
+
+    `split` is the dataset's own or None. `song_group` is None where the song has no identity beyond its folder;
+    `leak_group` is None where song or artist say it all.
+    """
+
+    name: str
+    path: Path
+    title: str
+    stems: tuple[FoundStem, ...]
+    artist: str | None = None
+    genre: str | None = None
+    licence: str = "unknown"
+    split: str | None = None
+    song_group: str | None = None
+    leak_group: str | None = None
+    aligned: bool = True
+    tempo_bpm: float | None = None
+    key: str | None = None
+    chords_path: Path | None = None
+    bleed: bool | None = None
+    rejected: tuple[Rejected, ...] = ()
+
+
+def read_mapping(root: Path, path: Path) -> dict[str, Any]:
+    """Read a YAML or JSON file of a dataset.
+
+    Raises:
+        DataError: missing, outside the root, larger than 1 MiB, broken, not a mapping, or YAML with aliases (which
+            can grow without bound).
+    """
+    inside(root, path.relative_to(root))
+    try:
+        if path.stat().st_size > LARGEST_METADATA_BYTES:
+            raise DataError(f"metadata larger than 1 MiB: {path}: is it the right file?")
+        text = path.read_text("utf-8-sig")
+        if path.suffix == ".json":
+            values = json.loads(text)
+        else:
+            if "&" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_LOADER)):
+                raise DataError(f"metadata with YAML aliases: {path}: write the values out")
+            values = yaml.load(text, Loader=_LOADER)
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise DataError(f"can't read metadata: {path}: {' '.join(str(error).split())[:200]}") from None
+    if not isinstance(values, dict):
+        raise DataError(f"metadata isn't a mapping: {path}: is it the right file?")
+    return values
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """Take a mapping with text keys from metadata; anything else is empty."""
+    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
+
+
+def text(value: Any) -> str:
+    """Take text from metadata: a trimmed string or number; anything else is empty."""
+    return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def positive(value: Any) -> float | None:
+    """Take a finite number above 0 from metadata; anything else is None."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and number > 0 else None
+
+
+def yes(value: Any) -> bool | None:
+    """Take a yes or no from metadata: booleans, and the words and digits that people write; anything else is None."""
+    return {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}.get(str(value).strip().lower())
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """List a folder in order of name, without hidden entries (such as `._name.wav`); none if it is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def folders(folder: Path) -> list[Path]:
+    """List the folders in a folder, in order of name."""
+    return [Path(entry.path) for entry in _entries(folder) if entry.is_dir()]
+
+
+def files(folder: Path, *suffixes: str) -> dict[str, Path]:
+    """List the files in a folder that end in one of the suffixes (in any case), by name without suffix.
+
+    Where a name is there with several suffixes, the one listed first is taken.
+    """
+    found: dict[str, tuple[int, Path]] = {}
+    for entry in _entries(folder):
+        path = Path(entry.path)
+        if path.suffix.lower() in suffixes and not entry.is_dir():
+            rank = suffixes.index(path.suffix.lower())
+            found[path.stem] = min(found.get(path.stem, (rank, path)), (rank, path))
+    return {stem: path for stem, (_, path) in found.items()}
+
+
+def audio(folder: Path) -> dict[str, Path]:
+    """List the audio files in a folder, by name without suffix."""
+    return files(folder, *AUDIO_SUFFIXES)
+
+
+def unread_audio(folder: Path) -> list[Rejected]:
+    """List the audio files in a folder whose format can't be read."""
+    return [
+        Rejected(path.name, "unsupported_format", f"{path.suffix} can't be read: convert {path} to flac or wav")
+        for path in files(folder, *OTHER_AUDIO_SUFFIXES).values()
+    ]
+
+
+@functools.cache
+def names() -> tuple[str, ...]:
+    """Name the layouts: the files of this folder."""
+    here = importlib.resources.files(__name__)
+    return tuple(sorted(file.name[:-3] for file in here.iterdir() if file.name.endswith(".py") and file.name[0] != "_"))
+
+
+@functools.cache
+def known_faults(dataset: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """Read manifests/data/known_bad.csv for a dataset: (track, stem) -> (`bad` or `bleed`, what is wrong)."""
+    table = importlib.resources.files("manifests") / "data" / "known_bad.csv"
+    rows: Iterator[dict[str, str]] = csv.DictReader(table.read_text("utf-8").splitlines())
+    return {(row["track"], row["stem"]): (row["effect"], row["fault"]) for row in rows if row["dataset"] == dataset}

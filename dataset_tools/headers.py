@@ -1,0 +1,138 @@
+"""Turn what a layout found into rows of tracks.parquet and stems.parquet: audio headers, canonical names, rejects."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from dataset_tools.layouts import FoundStem, FoundTrack, Rejected
+from manifests import genres, instruments
+from manifests.paths import inside
+from manifests.rows import DataError, Stem, Track
+from manifests.splits import song_key
+
+_KEY = re.compile(r"([A-Ga-g])([#b]?)\s*:?\s*(M|maj|major|m|min|minor)?")
+_LONGEST_SAMPLES = 1 << 40
+
+
+def read(
+    found: FoundTrack, root: Path, *, dataset: str, layout: str, track_id: str, aliases: Mapping[str, str] | None = None
+) -> tuple[Track | None, list[Stem], list[Rejected]]:
+    """Read the headers of a track's stems and normalise its labels.
+
+    Returns:
+        The track, its split empty where the dataset has none, or None without usable stems; its stems; what was rejected.
+    """
+    rejected = list(found.rejected)
+    stems: list[Stem] = []
+    for stem in found.stems:
+        row = _stem(stem, root, layout, track_id, aliases)
+        if isinstance(row, Stem):
+            stems.append(row)
+        else:
+            rejected.append(row)
+    if not stems:
+        return None, [], [*rejected, Rejected(found.name, "no_stems", "no stem of it can be used")]
+    song = found.song_group or song_key(found.artist, found.title) or track_id
+    track = Track(
+        track_id=track_id,
+        dataset=dataset,
+        layout=layout,
+        path=relative(root, found.path) or "",
+        title=found.title,
+        artist=found.artist,
+        genre=genres.normalise(found.genre) if found.genre else None,
+        licence=found.licence,
+        split=found.split or "",
+        official_split=found.split is not None,
+        song_group=song,
+        leak_group=found.leak_group or song,
+        aligned=found.aligned,
+        tempo_bpm=found.tempo_bpm,
+        key=harte_key(found.key),
+        chords_path=relative(root, found.chords_path),
+        bleed=found.bleed,
+    )
+    return track, _distinct(stems), rejected
+
+
+def _stem(found: FoundStem, root: Path, layout: str, track_id: str, aliases: Mapping[str, str] | None) -> Stem | Rejected:
+    path = relative(root, found.path)
+    if path is None:
+        return Rejected(str(found.path), "outside_root", f"{found.path} leaves the folder of its dataset")
+    match = instruments.normalise(found.label, layout=layout, program=found.program, plugin=found.plugin, aliases=aliases)
+    if not match.is_stem:
+        return Rejected(path, "not_a_stem", f"a mixture or click track by its label: {found.label}")
+    header = _header(found.path)
+    if isinstance(header, str):
+        return Rejected(path, header.split(":")[0], header.partition(": ")[2])
+    rate_hz, channels, length_samples, size_bytes = header
+    return Stem(
+        track_id=track_id,
+        stem_id=found.stem_id,
+        path=path,
+        label=found.label,
+        program=found.program,
+        plugin=found.plugin or None,
+        instrument=match.instrument,
+        family=match.family,
+        editable=match.editable,
+        rule=match.rule,
+        certain=match.certain,
+        sample_rate_hz=rate_hz,
+        channels=channels,
+        length_samples=length_samples,
+        size_bytes=size_bytes,
+        midi_path=relative(root, found.midi_path),
+        bleed=found.bleed,
+        known_bad=found.known_bad,
+        flagged_rendered=found.flagged_rendered,
+    )
+
+
+def _header(path: Path) -> tuple[int, int, int, int] | str:
+    """Read rate, channels, length and size of a file, or `reason: detail`."""
+    import soundfile
+
+    try:
+        size_bytes = path.stat().st_size
+        if not size_bytes:
+            return f"empty: {path} has no bytes"
+        info = soundfile.info(path)
+    except FileNotFoundError:
+        return f"missing: {path} isn't there"
+    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
+        return f"unreadable: {path}: {' '.join(str(error).split())}"
+    if not 0 < info.frames < _LONGEST_SAMPLES:
+        return f"empty: {path} has no samples, or its header doesn't say how many"
+    return info.samplerate, info.channels, info.frames, size_bytes
+
+
+def _distinct(stems: list[Stem]) -> list[Stem]:
+    """Give stems that share an id numbers: the second one gets `-2`."""
+    seen: Counter[str] = Counter()
+    distinct = []
+    for stem in stems:
+        seen[stem.stem_id] += 1
+        number = seen[stem.stem_id]
+        distinct.append(replace(stem, stem_id=f"{stem.stem_id}-{number}") if number > 1 else stem)
+    return distinct
+
+
+def harte_key(key: str | None) -> str | None:
+    """Write a key such as `A minor`, `Am`, `C# Major` or `C:maj` in Harte syntax; None for what is no key."""
+    text = (key or "").strip().replace("♯", "#").replace("♭", "b")
+    match = _KEY.fullmatch(text) or _KEY.fullmatch(text[:2] + text[2:].lower())
+    if not match:
+        return None
+    return f"{match[1].upper()}{match[2]}:{'min' if match[3] in ('m', 'min', 'minor') else 'maj'}"
+
+
+def relative(root: Path, path: Path | None) -> str | None:
+    """Write a path relative to its root; None if there is none, or if it leaves the root, also through a link."""
+    try:
+        inside(root, path.relative_to(root)) if path else None
+    except (ValueError, DataError):
+        return None
+    return path.relative_to(root).as_posix() if path else None

@@ -1,0 +1,109 @@
+"""Assign tracks to train, validation and test so that no song or artist is in two of them."""
+
+import hashlib
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from manifests.rows import SPLITS, Track
+
+_NOBODY = ("", "unknown", "unknownartist", "various", "variousartists", "va", "none", "na")
+
+
+def _plain(name: str) -> str:
+    """Reduce a name to what datasets agree on: `Clara Berry & Wooldog` and `Clara Berry And Wooldog` are one."""
+    decomposed = unicodedata.normalize("NFKD", name).lower().replace("&", "and")
+    return "".join(letter for letter in decomposed if letter.isalnum())
+
+
+def artist_key(artist: str | None) -> str | None:
+    """Reduce an artist to a key that is the same in all datasets; guests (`feat.`) don't count; None if unknown."""
+    plain = _plain(re.split(r"\b(?:feat|featuring|ft)\b\.?", artist or "", maxsplit=1, flags=re.IGNORECASE)[0])
+    return None if plain in _NOBODY else plain
+
+
+def song_key(artist: str | None, title: str) -> str | None:
+    """Identify a song over all datasets by artist and title; None if either is unknown."""
+    by, plain = artist_key(artist), _plain(title)
+    return f"song:{by}:{plain}" if by and plain else None
+
+
+def _narrow(track: Track) -> str:
+    """Name the group that must never be cut: the song, or what the dataset says."""
+    return track.song_group if track.leak_group.startswith("artist:") else track.leak_group
+
+
+def _wide(track: Track) -> str:
+    """Name the group that isn't cut either if the official splits allow: the artist, where known."""
+    artist = artist_key(track.artist)
+    return f"artist:{artist}" if artist and _narrow(track) == track.song_group else _narrow(track)
+
+
+def _grouped(tracks: Iterable[Track], key: Callable[[Track], str]) -> dict[str, list[Track]]:
+    groups: dict[str, list[Track]] = defaultdict(list)
+    for track in tracks:
+        groups[key(track)].append(track)
+    return dict(sorted(groups.items()))
+
+
+def _official(tracks: Iterable[Track]) -> list[str]:
+    """List the official splits among tracks, the most held out first."""
+    present = {track.split for track in tracks if track.official_split}
+    return [split for split in reversed(SPLITS) if split in present]
+
+
+def assign(tracks: Sequence[Track], fractions: Sequence[float], seed: int) -> tuple[list[Track], list[Track]]:
+    """Give every track its leak group and its split.
+
+    The leak group is the artist where known, and the song alone for artists whom official splits divide. Tracks with
+    an official split keep it; the others follow an official split of their leak group, else whole groups are drawn
+    per dataset, so that its shares come as near to `fractions` as groups allow. The result doesn't depend on the
+    order of the tracks, nor on the splits that an earlier call drew.
+
+    Returns:
+        The tracks in order of track_id, and those left out because official splits hold their song twice: the most
+        held-out copy stays (test before validation before train).
+    """
+    leak = {}
+    for wide, members in _grouped(tracks, _wide).items():
+        divided = len(_official(members)) > 1
+        leak.update({track.track_id: _narrow(track) if divided else wide for track in members})
+    grouped = _grouped((replace(track, leak_group=leak[track.track_id]) for track in tracks), lambda track: track.leak_group)
+    official = {group: splits[0] for group, members in grouped.items() if (splits := _official(members))}
+    lost = [
+        track
+        for group, members in grouped.items()
+        for track in members
+        if track.official_split and track.split != official[group]
+    ]
+    gone = {track.track_id for track in lost}
+    drawn = _draw(
+        [track for members in grouped.values() for track in members if track.track_id not in gone], official, fractions, seed
+    )
+    kept = [
+        replace(track, split=drawn[group])
+        for group, members in grouped.items()
+        for track in members
+        if track.track_id not in gone
+    ]
+    return sorted(kept, key=lambda track: track.track_id), sorted(lost, key=lambda track: track.track_id)
+
+
+def _draw(tracks: list[Track], taken: dict[str, str], fractions: Sequence[float], seed: int) -> dict[str, str]:
+    """Map every leak group to a split: as already taken, else drawn dataset by dataset, large groups first."""
+    splits = dict(taken)
+    for dataset, members in _grouped(
+        (track for track in tracks if not track.official_split), lambda track: track.dataset
+    ).items():
+        digest = int.from_bytes(hashlib.sha256(dataset.encode()).digest()[:8], "big")
+        groups = _grouped(members, lambda track: track.leak_group)
+        names = [list(groups)[index] for index in np.random.default_rng([seed, digest]).permutation(len(groups))]
+        wanted = {split: share * len(members) for split, share in zip(SPLITS, fractions, strict=True)}
+        for name in sorted(names, key=lambda name: (name not in splits, -len(groups[name]))):
+            split = splits.setdefault(name, max(SPLITS, key=lambda split: wanted[split]))
+            wanted[split] -= len(groups[name])
+    return splits

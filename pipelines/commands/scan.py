@@ -1,0 +1,90 @@
+"""The verb `scan`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pipelines.scan import Rows
+
+ORDER = 20
+
+
+def _shares(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(share) for share in value.split(","))
+    except ValueError:
+        raise click.BadParameter("give three shares, such as 0.8,0.1,0.1") from None
+
+
+@click.command("scan", short_help="Find the tracks and stems of datasets.")
+@click.argument("roots", nargs=-1, required=True, metavar="ROOT...", type=click.Path(path_type=Path))
+@click.option("-o", "--work", required=True, type=click.Path(path_type=Path), help="Working folder for the tables.")
+@click.option("--layout", default="auto", show_default=True, help="Layout of all roots: a name, or `auto` to recognise it.")
+@click.option("--split", default="0.8,0.1,0.1", show_default=True, callback=_shares, help="Shares of train, validation, test.")
+@click.option("--seed", default=0, show_default=True, help="Seed of drawn splits.")
+@click.option("--aliases", type=click.Path(path_type=Path), help="CSV label,instrument: your names for instruments.")
+@click.option("--licence", "licences", multiple=True, help="Take tracks of this licence only, such as `CC-BY-4.0` or `CC*`.")
+@click.option("--dataset-name", "names", multiple=True, help="Name of the dataset, once per ROOT; else its folder's name.")
+def command(
+    roots: tuple[Path, ...],
+    work: Path,
+    layout: str,
+    split: tuple[float, ...],
+    seed: int,
+    aliases: Path | None,
+    licences: tuple[str, ...],
+    names: tuple[str, ...],
+) -> None:
+    r"""Find the tracks and stems of datasets in any supported layout, from names, metadata and audio headers.
+
+    Writes tracks.parquet and stems.parquet to the working folder. Datasets that are there already are kept, a root
+    that is scanned again is refreshed. Official splits are taken where a dataset has them, others are drawn.
+
+    \b
+    Example:
+      instructme scan slakh2100_flac_redux musdb18hq -o work
+      instructme scan my_stems -o work --layout folder --aliases my_names.csv
+    """
+    from dataset_tools.layouts import names as known_layouts
+    from pipelines.scan import scan
+
+    if layout not in ("auto", *known_layouts()):
+        raise click.BadParameter(f"choose from auto, {', '.join(known_layouts())}", param_hint="--layout")
+    rows = scan(roots, work, layout=layout, split=split, seed=seed, aliases=aliases, licences=licences, names=names)
+    _report(rows, work)
+
+
+def _report(rows: "Rows", work: Path) -> None:
+    from collections import Counter, defaultdict
+
+    longest: dict[str, float] = defaultdict(float)
+    stems: Counter[str] = Counter()
+    for stem in rows.stems:
+        stems[stem.track_id] += 1
+        longest[stem.track_id] = max(longest[stem.track_id], stem.length_samples / stem.sample_rate_hz)
+    for dataset in sorted({track.dataset for track in rows.tracks}):
+        tracks = [track for track in rows.tracks if track.dataset == dataset]
+        counts = Counter(track.split for track in tracks)
+        own = sum(track.official_split for track in tracks)
+        origin = "official" if own == len(tracks) else "drawn" if not own else f"{own} official, others drawn"
+        hours = sum(longest[track.track_id] for track in tracks) / 3600
+        files = sum(stems[track.track_id] for track in tracks)
+        shares = ", ".join(f"{split} {counts[split]}" for split in ("train", "validation", "test"))
+        click.echo(
+            f"{dataset}: layout {tracks[0].layout}, {len(tracks)} tracks, {files} stems, {hours:.2f} h; {shares} ({origin})"
+        )
+    unmatched = Counter(stem.label for stem in rows.stems if stem.rule == "unmatched")
+    if unmatched:
+        shown = ", ".join(
+            f"{label!r} {count}" for label, count in sorted(unmatched.items(), key=lambda item: (-item[1], item[0]))[:20]
+        )
+        click.echo(f"{len(unmatched)} labels without an instrument, never edited (map them with --aliases): {shown}")
+    reasons: Counter[str] = Counter()
+    for reject in rows.rejects:
+        reasons[reject.reason] += reject.count
+    if reasons:
+        shown = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+        click.echo(f"rejected: {shown} (why: {work / 'rejects.parquet'})")
+    click.echo(f"wrote {work / 'tracks.parquet'} and {work / 'stems.parquet'}")
