@@ -1,0 +1,57 @@
+"""Give the corpus a command."""
+
+from pathlib import Path
+
+import click
+
+ORDER = 10
+
+
+@click.command("corpus", short_help="Render the built-in multitrack corpus.")
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--tier", type=click.Choice(["mini", "standard", "real"]), default="mini", show_default=True, help="Which songs.")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="How much music; keys, tempi and grooves vary.")
+@click.option(
+    "--soundfont",
+    "soundfonts",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A .sf2 or .sf3 file; give several and they take turns.",
+)
+@click.option(
+    "--midi", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of General MIDI songs (tier real)."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
+@click.option("--workers", type=click.IntRange(min=1), help="Worker processes; as many as cores if not given.")
+def command(
+    folder: Path,
+    tier: str,
+    hours: float | None,
+    soundfonts: tuple[Path, ...],
+    midi: Path | None,
+    seed: int,
+    workers: int | None,
+) -> None:
+    r"""Render multitrack music with chords, beats and genres into DIR, in the layout of Slakh2100.
+
+    The tiers mini (about 6 minutes) and standard (about 72) are chord charts of our own, played by MMA in several genres each
+    and rendered with FluidSynth. The tier real are General MIDI songs written by people: those of --midi, or of Debian's
+    packages openttd-openmsx and simutrans-data. A run that was stopped goes on where it was.
+
+    \b
+    Example:
+      instructme corpus music --tier mini
+      instructme corpus music100 --tier standard --hours 100 --soundfont A.sf2 --soundfont B.sf2
+      instructme corpus songs --tier real --midi my_midi_files
+    """
+    if midi and tier != "real":
+        raise click.UsageError("--midi needs --tier real")
+    from pipelines.corpus import corpus
+
+    summary = corpus(folder, tier=tier, hours=hours, soundfonts=soundfonts, midi=midi, seed=seed, workers=workers)
+    kept = f", {summary.tracks - summary.made} of them there before" if summary.made < summary.tracks else ""
+    click.echo(f"{summary.tracks} tracks, {summary.stems} stems, {summary.minutes:.1f} minutes in {folder}{kept}")
+    if summary.genres:
+        click.echo("genres: " + ", ".join(f"{genre} {count}" for genre, count in sorted(summary.genres.items())))
+    for reason, count in sorted(summary.rejects.items()):
+        click.echo(f"left out: {count} songs: {reason}")
