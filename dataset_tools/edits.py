@@ -8,7 +8,7 @@ import numpy as np
 from dataset_tools import combinations
 from dataset_tools.combinations import Floats, Ints, bits, subsets
 from dataset_tools.pool import Pool
-from dataset_tools.recipes import Recipes, Sides, of_sides
+from dataset_tools.recipes import Drawn, Sides, of_sides
 
 BED_SIZES = np.arange(1, 5)
 """The paper's i in [1, 2, 3, 4] source tracks (appendix, Triplet Data Generation)."""
@@ -42,7 +42,7 @@ def draw(
     count: int,
     rng: np.random.Generator,
     options: Options,
-) -> tuple[Recipes, int]:
+) -> Drawn:
     """Draw different edits.
 
     Args:
@@ -54,7 +54,7 @@ def draw(
         options: `balance` matters.
 
     Returns:
-        `count` edits, or all that exist; and how many exist.
+        `count` edits, or all that exist.
     """
     window, edited, other, weight = _named(pool, edited_parts, rarity(pool, options.balance))
     window, edited, other = (np.repeat(values, len(BED_SIZES)) for values in (window, edited, other))
@@ -63,7 +63,9 @@ def draw(
     existing = subsets(others, size)
     sizes_left = np.repeat(np.maximum((existing.reshape(-1, len(BED_SIZES)) > 0).sum(axis=1), 1), len(BED_SIZES))
     unit, bed = combinations.draw(others, size, np.repeat(weight, len(BED_SIZES)) / sizes_left, count, rng)
-    return of_sides(pool.windows[window[unit]], sides(edited[unit], other[unit], bed)), int(existing.sum())
+    poor = np.setdiff1d(np.arange(len(pool.windows)), window[existing > 0])
+    drawn = of_sides(pool.windows[window[unit]], sides(edited[unit], other[unit], bed))
+    return Drawn(drawn, int(existing.sum()), True, {"too_few_parts": pool.windows["track"][poor]})
 
 
 def _named(pool: Pool, edited_parts: int, rare: Floats) -> tuple[Ints, Ints, Ints, Floats]:

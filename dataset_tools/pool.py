@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from manifests.instruments import INSTRUMENTS
 
-from dataset_tools import curves
+from dataset_tools import curves, grids
 from dataset_tools.combinations import MOST_PARTS, Ints
 from manifests import tables
-from manifests.rows import Clip, DataError, Part, Reject, Track
+from manifests.instruments import INSTRUMENTS
+from manifests.rows import Clip, DataError, Part, Reject, Rhythm, Track
 
 WINDOW = np.dtype([(name, "i8") for name in ("track", "start", "length", "sounds", "bed", "usable")])
 """A window of a track and masks of its parts: those that make any sound, may lie in a bed, may be edited."""
@@ -40,6 +40,7 @@ class Pool:
     rate_hz: int
     windows: Windows
     curves: curves.Curves
+    grids: grids.Grids
     rejects: list[Reject]
 
     def of(self, split: str) -> "Pool":
@@ -106,6 +107,7 @@ def load(work: Path) -> Pool:
         rate_hz=rates[0] if rates else 0,
         windows=windows[fits[windows["track"]]],
         curves=curves.of_parts(parts, first, float(rule["min_active"]), float(rule["max_under_mix_db"])),
+        grids=grids.of_rhythm(tables.read(work / "rhythm.parquet", Rhythm), tracks["track_id"].to_pylist()),
         rejects=_unfit(tracks, windows, fits),
     )
 

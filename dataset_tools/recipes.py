@@ -27,6 +27,18 @@ RECIPE = np.dtype(
 Recipes = npt.NDArray[np.void]
 
 
+class Drawn(NamedTuple):
+    """What a task drew: recipes, how many exist, whether that count is exact, and why windows give none.
+
+    `unused` maps a reason to the tracks of those windows, one entry per window.
+    """
+
+    recipes: Recipes
+    existing: int
+    exact: bool
+    unused: dict[str, Ints]
+
+
 class Sides(NamedTuple):
     """What an edit of one window does, as masks of its parts: sounding before and after, named, and brought."""
 

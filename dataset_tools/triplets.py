@@ -34,11 +34,14 @@ class Order(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """What an order got: how many recipes of each task were drawn, and how many exist."""
+    """What an order got: how many recipes of each task were drawn, how many exist, and the tasks where more may exist."""
 
     order: Order
     drawn: dict[str, int]
     existing: dict[str, int]
+    inexact: frozenset[str]
+    unused: dict[tuple[str, str], Ints]
+    """(task, reason) -> tracks of windows that the task can't use, one per window."""
 
 
 def task_modules() -> dict[str, ModuleType]:
@@ -69,9 +72,8 @@ def draw(
         blocks = []
         for order in (order for order in orders if order.split == split):
             windows = split_pool.with_windows(order.length) if order.length else split_pool
-            block, existing = _fill(windows, order, options, seed)
-            drawn = np.bincount(block["task"], minlength=len(task_modules()))
-            filled.append(Filled(order, dict(zip(task_modules(), drawn.tolist(), strict=True)), existing))
+            block, got = _fill(windows, order, options, seed)
+            filled.append(got)
             blocks.append(block)
         if blocks:
             chunks += _rows(np.concatenate(blocks), split_pool, split, templates, _random(seed, split, "instructions"))
@@ -82,20 +84,27 @@ def _random(seed: int, *words: object) -> np.random.Generator:
     return np.random.default_rng([seed, crc32(" ".join(map(str, words)).encode())])
 
 
-def _fill(pool: Pool, order: Order, options: Options, seed: int) -> tuple[Recipes, dict[str, int]]:
+def _fill(pool: Pool, order: Order, options: Options, seed: int) -> tuple[Recipes, Filled]:
     modules = task_modules()
     words = (order.split, order.length, order.rounds)
     if order.rounds > 1:
-        random = _random(seed, *words)
-        return chains.draw(pool, modules, sum(order.counts.values()), order.rounds, random, options), {}
-    blocks, existing = [], {}
+        count, random = sum(order.counts.values()), _random(seed, *words)
+        block = chains.draw(pool, modules, count, order.rounds, random, options)
+        return block, Filled(order, {"chains": len(block) // order.rounds}, {}, frozenset(), {})
+    drawn = {}
     for code, (task, module) in enumerate(modules.items()):
         if count := order.counts.get(task, 0):
-            block, existing[task] = module.draw(pool, count, _random(seed, *words, task), options)
-            block["task"] = code
-            blocks.append(block)
-    block = np.concatenate([np.zeros(0, recipes.RECIPE), *blocks])
-    return block[_spread(block, _random(seed, *words, "order"))], existing
+            drawn[task] = module.draw(pool, count, _random(seed, *words, task), options)
+            drawn[task].recipes["task"] = code
+    block = np.concatenate([np.zeros(0, recipes.RECIPE), *(one.recipes for one in drawn.values())])
+    filled = Filled(
+        order,
+        {task: len(one.recipes) for task, one in drawn.items()},
+        {task: one.existing for task, one in drawn.items()},
+        frozenset(task for task, one in drawn.items() if not one.exact),
+        {(task, reason): tracks for task, one in drawn.items() for reason, tracks in one.unused.items() if len(tracks)},
+    )
+    return block[_spread(block, _random(seed, *words, "order"))], filled
 
 
 def _spread(block: Recipes, rng: np.random.Generator) -> Ints:

@@ -8,7 +8,7 @@ from dataset_tools.combinations import Ints
 from dataset_tools.edits import Options
 from dataset_tools.laws import ROUNDING, ReadPart, off, total
 from dataset_tools.pool import Pool
-from dataset_tools.recipes import Recipes, Sides
+from dataset_tools.recipes import Drawn, Sides
 from manifests.rows import Triplet
 
 SHARE = 2
@@ -20,8 +20,8 @@ def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:
     return Sides(source=bed | edited, target=bed, named=edited, added=np.zeros_like(bed))
 
 
-def draw(pool: Pool, count: int, rng: np.random.Generator, options: Options) -> tuple[Recipes, int]:
-    """Draw different recipes; returns them and how many exist."""
+def draw(pool: Pool, count: int, rng: np.random.Generator, options: Options) -> Drawn:
+    """Draw different recipes."""
     return edits.draw(pool, sides, 1, count, rng, options)
 
 

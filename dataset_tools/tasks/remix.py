@@ -1,0 +1,125 @@
+"""Remix: the source is the full mix of a clip, the target another track of the same rhythm, beat on beat.
+
+The target is 2 to 5 named parts, of which nothing else sounds, or the full mix of a track of another genre. Lead and vocal
+parts are left out of both sides: the source's can then be laid over a result, as the paper's authors do for listening.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dataset_tools import combinations, matching
+from dataset_tools.audio import Samples
+from dataset_tools.combinations import Floats, Ints, bits, popcount, subsets
+from dataset_tools.edits import Options, rarity
+from dataset_tools.laws import ROUNDING, ReadPart, off, off_the_beat, total
+from dataset_tools.matching import Matches
+from dataset_tools.pool import Pool
+from dataset_tools.recipes import Drawn, Recipes, blank
+from manifests.rows import Triplet
+
+SHARE = 10
+TEMPLATES = (
+    "remix with {instruments}",
+    "Remix with {instruments}",
+    "remix to {genre} genre",
+    "Remix to {genre} genre",
+    "Remix with {genre}",
+)
+NAMED_SIZES = np.arange(2, 6)
+"""How many parts an instruction names."""
+FEWEST_MATCHES = 16
+"""Target windows that are kept for each clip, at least."""
+
+
+def draw(pool: Pool, count: int, rng: np.random.Generator, options: Options) -> Drawn:
+    """Draw different recipes: find windows that match, then choose what the instruction asks of them."""
+    most = max(FEWEST_MATCHES, 2 * count // max(len(pool.windows), 1))
+    while True:
+        found = matching.find(pool, most, rng, options)
+        matches = found.matches
+        lengths = np.ceil(pool.windows["length"][matches["window"]] * matches["stretch"]).astype(np.int64)
+        sounds, _, usable = pool.curves.hear(matches["track"], matches["start"], lengths)
+        leads = pool.leads[matches["track"]]
+        units = _choices(pool, matches, sounds & ~leads, usable & ~leads, options)
+        existing = int(subsets(units.mask, units.size).sum())
+        if found.exhaustive or existing >= 2 * count:
+            break
+        most *= 4
+    unit, named = combinations.draw(units.mask, units.size, units.weight, count, rng)
+    match, by_genre = units.match[unit], units.size[unit] == 0
+    recipes = _recipes(pool, matches[match], np.where(by_genre, (sounds & ~leads)[match], named))
+    recipes["added"] = named
+    recipes["genre"] = np.where(by_genre, pool.genre[recipes["target_track"]], -1)
+    no_genre = pool.windows["track"][pool.genre[pool.windows["track"]] < 0]
+    return Drawn(recipes, existing, found.exhaustive, {**found.unmatched, "no_genre": no_genre})
+
+
+def _recipes(pool: Pool, matches: Matches, target: Ints) -> Recipes:
+    windows = pool.windows[matches["window"]]
+    leads = pool.leads[windows["track"]]
+    recipes = blank(windows)
+    recipes["source"], recipes["left_out"], recipes["target"] = windows["sounds"] & ~leads, windows["sounds"] & leads, target
+    recipes["target_track"], recipes["target_start"] = matches["track"], matches["start"]
+    recipes["stretch"], recipes["beat_error_ms"] = matches["stretch"], matches["error_ms"]
+    recipes["chord_agreement"] = matches["agreement"]
+    return recipes
+
+
+class _Units(NamedTuple):
+    """Choices of `size` parts of a mask, or of the genre where it is 0: the match they belong to, and their weight."""
+
+    match: Ints
+    mask: Ints
+    size: Ints
+    weight: Floats
+
+
+def _choices(pool: Pool, matches: Matches, full: Ints, usable: Ints, options: Options) -> _Units:
+    """List what an instruction can ask of each match; each window has the same weight, half of it for genres."""
+    track, parts = matches["track"], popcount(usable)
+    genre, own = pool.genre[track], pool.genre[pool.windows["track"][matches["window"]]]
+    by_genre = np.flatnonzero((genre >= 0) & (own >= 0) & (genre != own) & (popcount(full) >= NAMED_SIZES[0]))
+    by_parts = np.flatnonzero(parts >= NAMED_SIZES[0])
+    weight = 1.0 / np.bincount(matches["window"], minlength=len(pool.windows))[matches["window"]]
+    genre_rarity = np.bincount(genre[by_genre], minlength=len(pool.genres) + 1)[genre[by_genre]] ** -options.balance
+    rare = bits(usable[by_parts], pool.parts.shape[1]) * rarity(pool, options.balance)[track[by_parts]]
+    part_rarity = rare.sum(axis=1) / parts[by_parts]
+    match = np.repeat(by_parts, len(NAMED_SIZES))
+    size = np.tile(NAMED_SIZES, len(by_parts))
+    possible = np.minimum(parts[match], NAMED_SIZES[-1]) - 1
+    return _Units(
+        np.concatenate([match, by_genre]),
+        np.concatenate([usable[match], np.zeros_like(by_genre)]),
+        np.concatenate([size, np.zeros_like(by_genre)]),
+        np.concatenate(
+            [
+                np.repeat(_level(part_rarity) * weight[by_parts], len(NAMED_SIZES)) / possible,
+                _level(genre_rarity) * weight[by_genre],
+            ]
+        ),
+    )
+
+
+def _level(values: Floats) -> Floats:
+    """Scale weights to a mean of 1."""
+    return values / values.mean() if len(values) else values
+
+
+def law(
+    recipe: Triplet,
+    source: Samples,
+    target: Samples,
+    gain: float,
+    part: ReadPart,
+    *,
+    source_beats_samples: Ints,
+    rate_hz: int,
+    **_: object,
+) -> str | None:
+    """Check that the source is the full mix less its leads, and that onsets of the target lie on the source's beats.
+
+    The beats count from the start of the source window. What `off_the_beat` can't hear is not found here.
+    """
+    mixed = off("source", source - total(recipe.source_instruments, part, gain, len(source)), ROUNDING)
+    return mixed or off_the_beat(target, source_beats_samples, rate_hz)

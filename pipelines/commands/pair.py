@@ -1,0 +1,103 @@
+"""The verb `pair`."""
+
+from pathlib import Path
+
+import click
+
+ORDER = 40
+
+
+def _counts(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    counts = {}
+    for value in values:
+        task, equals, number = value.partition("=")
+        if not equals or not number.isdecimal() or task in counts:
+            raise click.BadParameter(f"{value!r}: write each task once, as in add=300000", context, option)
+        counts[task] = int(number)
+    return counts
+
+
+@click.command("pair", short_help="Draw the recipes of all five edit tasks.")
+@click.argument("work", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--count", "counts", multiple=True, callback=_counts, metavar="TASK=N", help="Training recipes of a task.")
+@click.option("--total", type=click.IntRange(1), help="Training recipes, shared as in the paper.  [default: 20 per clip]")
+@click.option(
+    "--eval-count", default=800, show_default=True, type=click.IntRange(0), help="Per task, for validation and for test."
+)
+@click.option("--balance", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="Even out instruments, 0 to 1.")
+@click.option("--templates", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file of instruction texts.")
+@click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 5), help="Also chains of so many edits, for test.")
+@click.option("--seconds", multiple=True, type=click.IntRange(1, 600), help="Also test windows of this length; repeatable.")
+@click.option(
+    "--tempo-tolerance", default=0.06, show_default=True, type=click.FloatRange(0, 0.5), help="Difference of tempi (remix)."
+)
+@click.option(
+    "--remix-harmony", default=0.6, show_default=True, type=click.FloatRange(0, 1), help="Share of equal chords (remix)."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of everything random.")
+@click.option("--plan", is_flag=True, help="Say what would be made; write nothing.")
+def command(
+    work: Path,
+    counts: dict[str, int],
+    total: int | None,
+    eval_count: int,
+    balance: float,
+    templates: Path | None,
+    rounds: int,
+    seconds: tuple[int, ...],
+    tempo_tolerance: float,
+    remix_harmony: float,
+    seed: int,
+    plan: bool,
+) -> None:
+    r"""Draw recipes from the clips of WORK and write triplets.parquet: which parts sound before and after, and the instruction.
+
+    --total is shared as in the paper: remix, add, replace, extract, remove as 10:3:3:2:2. No recipe is drawn twice; where
+    more are asked for than exist, all that exist are drawn, and their number is told.
+
+    --templates maps tasks to texts with fields in braces; tasks left out keep the paper's. Fields: {instrument} for add,
+    remove and extract; {instrument_a} and {instrument_b} for replace; {instruments} or {genre} for remix.
+
+    \b
+      add: ["bring in the {instrument}", "add {instrument}"]
+      remix: ["play it with {instruments}", "turn this into {genre}"]
+
+    \b
+    Example:
+      instructme pair work --total 2000000 --plan
+      instructme pair work --count add=300000 --count remix=1000000
+      instructme pair work --total 20000 --rounds 3 --seconds 30 --seconds 60
+    """
+    if counts and total:
+        raise click.UsageError("give --count or --total, not both")
+    from dataset_tools.edits import Options
+    from pipelines.pair import pair
+
+    summary = pair(
+        work,
+        counts=counts,
+        total=total,
+        eval_count=eval_count,
+        rounds=rounds,
+        seconds=seconds,
+        options=Options(balance, tempo_tolerance, remix_harmony),
+        templates=templates,
+        seed=seed,
+        plan=plan,
+    )
+    for split, tasks in summary.counts.items():
+        click.echo(f"{split}: {sum(tasks.values())} recipes: " + ", ".join(f"{task} {count}" for task, count in tasks.items()))
+    for line in summary.shortfalls:
+        click.echo(line)
+    if summary.rejects:
+        click.echo("clips not used: " + ", ".join(f"{reason} {count}" for reason, count in summary.rejects.items()))
+    click.echo(
+        f"{'would be' if plan else 'as shards:'} {summary.hours:.1f} h of music on each side, about {summary.gigabytes:.2g} GB"
+        f" of FLAC and {_duration(summary.render_hours)} of rendering here"
+    )
+    if plan:
+        click.echo("nothing was written")
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
