@@ -64,7 +64,7 @@ def render(recipe: Triplet, read_window: ReadWindow, normalise: str = "joint", r
 def stretch(samples: Samples, factor: float, rate_hz: int) -> Samples:
     """Play `(T,)` faster by `factor` at the same pitch: at least floor(T / factor) samples; a factor of 1 returns the input.
 
-    Signalsmith Stretch through python-stretch, seeded. What sounds at t comes out within 3 ms of t / factor.
+    Signalsmith Stretch through python-stretch, seeded. What sounds at t comes out within 1 ms of t / factor.
     """
     if factor == 1.0:
         return samples

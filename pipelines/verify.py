@@ -6,7 +6,6 @@ import importlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -152,14 +151,14 @@ def _sample(tar: Path, row: Sample, normalise: str, music: library.Library | Non
 def _law(recipe: Triplet, row: Sample, source: Samples, target: Samples, music: library.Library) -> str | None:
     """Apply the law of the task to the written audio and the part files, read without `render`."""
     task = importlib.import_module(f"dataset_tools.tasks.{recipe.task}")
-    times = samples.beats(music.rhythm(recipe.source_track), recipe.source_start_samples, recipe.length_samples, 1)
+    beats = np.array(music.rhythm(recipe.source_track).beats_samples, dtype=np.int64) - recipe.source_start_samples
     broken: str | None = task.law(
         recipe,
         source,
         target,
         row.gain,
         _reader(music, recipe.source_track, recipe.source_start_samples, recipe.length_samples),
-        source_beats_samples=np.array(times["beat_times_s"], dtype=np.int64),
+        source_beats_samples=beats[(beats >= 0) & (beats < recipe.length_samples)],
         rate_hz=row.sample_rate_hz,
     )
     return broken
@@ -193,8 +192,13 @@ def _across(listed: Mapping[str, list[dict[str, str]]], music: library.Library |
             if row["triplet_id"] in seen:
                 yield f"{shard}: {row['triplet_id']} is also in {seen[row['triplet_id']]}"
             seen[row["triplet_id"]] = shard
-            recipe: dict[str, Any] = json.loads(row["recipe"])
-            for track in {recipe["source_track"], recipe["target_track"]}:
+            try:
+                recipe = json.loads(row["recipe"])
+                tracks = {str(recipe["source_track"]), str(recipe["target_track"])}
+            except (ValueError, KeyError, TypeError):
+                yield f"{shard}: {row['triplet_id']}: its recipe can't be read"
+                continue
+            for track in sorted(tracks):
                 group = music.tracks[track]["leak_group"] if music and track in music.tracks else track
                 homes.setdefault(group, {}).setdefault(shard.split("-")[0], f"{row['triplet_id']} (track {track})")
     for group, splits in sorted(homes.items()):

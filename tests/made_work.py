@@ -21,7 +21,7 @@ def beats(track_id: str) -> list[int]:
     return [round(time * RATE_HZ) for time in np.arange(0, LENGTH / RATE_HZ, step)]
 
 
-def part(track_id: str, instrument: str) -> audio.Samples:
+def make_part(track_id: str, instrument: str) -> audio.Samples:
     """Synthesise a part: decaying clicks on the beats for drums, a tone with a pulse on each beat for the others; loud."""
     number = INSTRUMENTS.index(instrument)
     random = np.random.default_rng([list(SONGS).index(track_id), number])
@@ -161,7 +161,7 @@ def _rhythm(track_id: str) -> Rhythm:
 
 
 def _part(work: Path, track_id: str, instrument: str) -> Part:
-    samples = part(track_id, instrument)
+    samples = make_part(track_id, instrument)
     path = f"parts/{track_id}/{instrument}.flac"
     audio.write_flac(work / path, samples, RATE_HZ)
     return Part(
