@@ -14,6 +14,12 @@ def _names() -> list[str]:
     return [name for _, name, _ in pkgutil.iter_modules(commands.__path__)]
 
 
+def _verbatim(command: click.Command) -> click.Command:
+    r"""Turn the `\b` of raw docstrings into the character by which click keeps the lines of a paragraph."""
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    return command
+
+
 class _Verbs(click.Group):
     """List the files of pipelines/commands in the order of the data, and turn DataError into one line."""
 
@@ -27,7 +33,7 @@ class _Verbs(click.Group):
         if name not in _names():
             return None
         command: click.Command = importlib.import_module(f"pipelines.commands.{name}").command
-        return command
+        return _verbatim(command)
 
     def invoke(self, context: click.Context) -> Any:
         """Run a verb; input that can't be used ends in one line on stderr and exit code 1."""
@@ -48,3 +54,6 @@ def main() -> None:
       instructme build music work
       instructme verify work/shards --work work
     """
+
+
+_verbatim(main)

@@ -34,7 +34,7 @@ class Settings:
     chords: str = "auto"
     length_tolerance_s: float = parts.LENGTH_TOLERANCE_S
     min_active: float = clips.MIN_ACTIVE
-    max_under_db: float = clips.MAX_UNDER_MIX_DB
+    max_under_mix_db: float = clips.MAX_UNDER_MIX_DB
 
     @property
     def window(self) -> int:
@@ -192,7 +192,7 @@ def _rows(unit: Unit, staging: Path) -> dict[str, list[Any]]:
         beats,
         chosen.window,
         min_active=chosen.min_active,
-        max_under_mix_db=chosen.max_under_db,
+        max_under_mix_db=chosen.max_under_mix_db,
     )
     if dropped:
         detail = f"{dropped} of {dropped + len(cut)} windows of {chosen.clip_seconds:g} s are mostly silence"

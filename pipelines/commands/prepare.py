@@ -83,7 +83,7 @@ def command(
         chords=chords,
         length_tolerance_s=length_tolerance,
         min_active=min_active,
-        max_under_db=max_under_db,
+        max_under_mix_db=max_under_db,
     )
     if done.kept:
         click.echo(f"kept {done.kept}, redid {done.redone}")

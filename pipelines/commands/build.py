@@ -1,0 +1,53 @@
+"""The verb `build`: scan, prepare, pair and shard in one go."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.commands import pair, prepare, scan, shard
+
+ORDER = 70
+PASSED = {
+    scan: ("layout", "aliases", "licences"),
+    prepare: ("sample_rate", "clip_seconds", "rhythm", "chords"),
+    pair: ("counts", "total", "eval_count", "seed"),
+    shard: ("per_shard", "limit", "normalize", "workers", "scheduler"),
+}
+"""Options that build has from each verb; the others keep their defaults. Verbs with an option of the same name get the same."""
+
+
+@click.argument("roots", nargs=-1, required=True, metavar="ROOT...", type=click.Path(path_type=Path))
+@click.argument("work", metavar="WORK", type=click.Path(file_okay=False, path_type=Path))
+def _build(roots: tuple[Path, ...], work: Path, **options: Any) -> None:
+    r"""Turn the datasets in ROOT... into shards in WORK/shards: scan, prepare, pair and shard, with every table kept.
+
+    Run it again after a stop or with other options: what is unchanged is kept. Each verb alone has more options.
+
+    \b
+    Example:
+      instructme build slakh2100_flac_redux musdb18hq work --total 100000
+      instructme build my_stems work --chords none --limit 100
+    """
+    for verb, arguments in ((scan, [*roots, "-o", work]), (prepare, [work]), (pair, [work]), (shard, [work])):
+        name = str(verb.command.name)
+        click.secho(name, bold=True)
+        with verb.command.make_context(name, [str(argument) for argument in arguments]) as context:
+            context.params.update({option: value for option, value in options.items() if option in context.params})
+            verb.command.invoke(context)
+    click.echo(_next(work))
+
+
+def _next(work: Path) -> str:
+    kept = ", ".join(path.name for path in sorted(work.glob("*.parquet")))
+    return (
+        f"made {work / 'shards'}; tables kept in {work}: {kept}\n"
+        f"what to try next:\n"
+        f"  instructme verify {work / 'shards'} --work {work}\n"
+        f"  instructme pair {work} --total 100000 --plan\n"
+        f"  tar xf {work / 'shards' / 'train-00000.tar'} -C some_folder   # FLAC files to listen to"
+    )
+
+
+command = click.command("build", short_help="Scan, prepare, pair and shard in one go.")(_build)
+command.params += [parameter for verb, names in PASSED.items() for parameter in verb.command.params if parameter.name in names]
