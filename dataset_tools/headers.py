@@ -14,6 +14,7 @@ from manifests.splits import song_key
 
 _KEY = re.compile(r"([A-Ga-g])([#b]?)\s*:?\s*(M|maj|major|m|min|minor)?")
 _LONGEST_SAMPLES = 1 << 40
+"""Some headers state the largest number there is for a length they don't know."""
 
 
 def read(
@@ -60,7 +61,7 @@ def read(
 def _stem(found: FoundStem, root: Path, layout: str, track_id: str, aliases: Mapping[str, str] | None) -> Stem | Rejected:
     path = relative(root, found.path)
     if path is None:
-        return Rejected(str(found.path), "outside_root", f"{found.path} leaves the folder of its dataset")
+        return Rejected(str(found.path), "unsafe_path", f"{found.path} leaves the folder of its dataset, or isn't UTF-8")
     match = instruments.normalise(found.label, layout=layout, program=found.program, plugin=found.plugin, aliases=aliases)
     if not match.is_stem:
         return Rejected(path, "not_a_stem", f"a mixture or click track by its label: {found.label}")
@@ -130,9 +131,13 @@ def harte_key(key: str | None) -> str | None:
 
 
 def relative(root: Path, path: Path | None) -> str | None:
-    """Write a path relative to its root; None if there is none, or if it leaves the root, also through a link."""
-    try:
-        inside(root, path.relative_to(root)) if path else None
-    except (ValueError, DataError):
+    """Write a path relative to its root; None if there is none, if it leaves the root, also through a link, or isn't UTF-8."""
+    if path is None:
         return None
-    return path.relative_to(root).as_posix() if path else None
+    try:
+        written = path.relative_to(root).as_posix()
+        inside(root, written)
+        written.encode()
+    except (ValueError, OSError, DataError):
+        return None
+    return written

@@ -22,6 +22,8 @@ _THREADS = 8
 """Headers are waited for, not computed."""
 _FALLBACK = "folder"
 """The layout that fits nearly anything, taken when no other fits."""
+_PEEK = 20
+"""Folders looked into for a dataset, where the root is none."""
 
 
 @dataclass
@@ -133,14 +135,18 @@ def recognise(root: Path, layout: str = "auto") -> str:
         raise DataError(f"several layouts fit {root}: {', '.join(fitting)}: say which with --layout")
     if fitting:
         return fitting[0]
-    below = next((f"; but {below} fits {fits[0]}" for below in layouts.folders(root)[:20] if (fits := _fitting(below))), "")
+    # The folder of a dataset's folder also looks like songs with stems, of names that say nothing.
+    below = [f"{path} ({', '.join(fits)})" for path in layouts.folders(root)[:_PEEK] if (fits := _fitting(path))]
+    if below:
+        raise DataError(f"{root} holds datasets, it is none: give their folders: {', '.join(below)}")
+    if load(_FALLBACK).recognises(root):
+        return _FALLBACK
     sought = "; ".join(f"{name}: {load(name).EXPECTS}" for name in layouts.names())
-    raise DataError(f"no dataset in {root}{below}. Looked for {sought}")
+    raise DataError(f"no dataset in {root}. Looked for {sought}")
 
 
 def _fitting(root: Path) -> list[str]:
-    fitting = [name for name in layouts.names() if name != _FALLBACK and load(name).recognises(root)]
-    return fitting or [_FALLBACK] * load(_FALLBACK).recognises(root)
+    return [name for name in layouts.names() if name != _FALLBACK and load(name).recognises(root)]
 
 
 def _choose(
@@ -190,8 +196,8 @@ def _read(dataset: Dataset, aliases: Mapping[str, str], licences: Sequence[str])
     rows = Rows()
 
     def reject(track_id: str | None, rejected: Rejected) -> None:
-        reason, detail, count = rejected.reason, rejected.detail, rejected.count
-        rows.rejects.append(Reject("scan", dataset.name, track_id, rejected.item, reason, detail, count))
+        item, detail = (text.encode("utf-8", "backslashreplace").decode() for text in (rejected.item, rejected.detail))
+        rows.rejects.append(Reject("scan", dataset.name, track_id, item, rejected.reason, detail, rejected.count))
 
     found = []
     for item in load(dataset.layout).tracks(dataset.root):

@@ -35,6 +35,7 @@ AUDIO_SUFFIXES = (".flac", ".wav", ".aiff", ".aif", ".ogg", ".opus", ".mp3")
 """What libsndfile reads, in order of preference where one stem is there twice."""
 OTHER_AUDIO_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".ape", ".wv")
 LARGEST_METADATA_BYTES = 1 << 20
+_DEEPEST = 32
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -93,8 +94,8 @@ def read_mapping(root: Path, path: Path) -> dict[str, Any]:
     """Read a YAML or JSON file of a dataset.
 
     Raises:
-        DataError: missing, outside the root, larger than 1 MiB, broken, not a mapping, or YAML with aliases (which
-            can grow without bound).
+        DataError: missing, outside the root, larger than 1 MiB, broken, not a mapping, or YAML that grows or nests
+            without bound.
     """
     inside(root, path.relative_to(root))
     try:
@@ -104,8 +105,7 @@ def read_mapping(root: Path, path: Path) -> dict[str, Any]:
         if path.suffix == ".json":
             values = json.loads(text)
         else:
-            if "&" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_LOADER)):
-                raise DataError(f"metadata with YAML aliases: {path}: write the values out")
+            _check_yaml(text, path)
             values = yaml.load(text, Loader=_LOADER)
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise DataError(f"can't read metadata: {path}: {' '.join(str(error).split())[:200]}") from None
@@ -114,14 +114,27 @@ def read_mapping(root: Path, path: Path) -> dict[str, Any]:
     return values
 
 
+def _check_yaml(text: str, path: Path) -> None:
+    """Refuse aliases, by which a few lines expand to gigabytes, and nesting so deep that it crashes libyaml's loader."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.AliasEvent):
+            raise DataError(f"metadata with YAML aliases: {path}: write the values out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise DataError(f"metadata nested deeper than {_DEEPEST}: {path}: is it the right file?")
+
+
 def mapping(value: Any) -> dict[str, Any]:
     """Take a mapping with text keys from metadata; anything else is empty."""
     return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
 
 
 def text(value: Any) -> str:
-    """Take text from metadata: a trimmed string or number; anything else is empty."""
-    return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    """Take text from metadata: a trimmed string or number, what UTF-8 can't write replaced; anything else is empty."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        return ""
+    return str(value).strip().encode("utf-8", "replace").decode()
 
 
 def positive(value: Any) -> float | None:
@@ -136,6 +149,14 @@ def positive(value: Any) -> float | None:
 def yes(value: Any) -> bool | None:
     """Take a yes or no from metadata: booleans, and the words and digits that people write; anything else is None."""
     return {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}.get(str(value).strip().lower())
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a path from metadata is a file; False also for names that no disk can hold."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

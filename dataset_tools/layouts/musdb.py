@@ -1,0 +1,84 @@
+"""Read MUSDB18-HQ, and MUSDB18 once it is converted to wav folders.
+
+`{train,test}/<Artist - Title>/{drums,bass,other,vocals}.wav` beside `mixture.wav`, which is no stem. Validation is 14
+named training songs (musdb's configs/mus.yaml). A song is its own leak group where the official split divides its
+artist, as it does for several. Errata of the site are carried as `bleed`.
+
+Source: Rafii et al., MUSDB18-HQ (2019); its audio is for educational use only.
+"""
+
+import csv
+import functools
+import importlib.resources
+from collections.abc import Iterator
+from pathlib import Path
+
+from dataset_tools.layouts import FoundStem, FoundTrack, Rejected, audio, files, folders, known_faults
+from manifests.rows import DataError
+
+EXPECTS = "train/ or test/ with folders <Artist - Title> of drums, bass, other, vocals and mixture"
+_STEMS = ("drums", "bass", "other", "vocals")
+_LICENCE = "LicenseRef-MUSDB18-educational"
+
+
+def recognises(root: Path) -> bool:
+    """Tell whether there are songs `Artist - Title` with mixture and two or more of the stems, or stem.mp4 files."""
+    return bool(_compressed(root)) or any(_is_song(folder) for folder, _ in _songs(root))
+
+
+def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
+    """Read every song of train and test.
+
+    Raises:
+        DataError: the compressed release, which has to be converted first.
+    """
+    if compressed := _compressed(root):
+        raise DataError(
+            f"MUSDB18 as {compressed}: .stem.mp4 can't be read: convert it to wav folders with `musdbconvert {root} OUT` "
+            "(pip install musdb; needs ffmpeg), or get MUSDB18-HQ"
+        )
+    faults = known_faults("musdb")
+    for folder, split in _songs(root):
+        sounds = audio(folder)
+        artist, _, title = folder.name.partition(" - ")
+        stems = tuple(
+            FoundStem(stem, sounds[stem], stem, bleed=True if (folder.name, stem) in faults else None)
+            for stem in _STEMS
+            if stem in sounds
+        )
+        where = folder.relative_to(root).as_posix()
+        missing = tuple(
+            Rejected(f"{where}/{stem}", "missing", "no such stem in the folder") for stem in _STEMS if stem not in sounds
+        )
+        yield FoundTrack(
+            name=folder.name,
+            path=folder,
+            title=title or folder.name,
+            artist=artist if title else None,
+            stems=stems,
+            licence=_LICENCE,
+            split="validation" if folder.name in _validation() else split,
+            rejected=missing,
+        )
+
+
+def _songs(root: Path) -> Iterator[tuple[Path, str]]:
+    for split in ("train", "test"):
+        yield from ((folder, split) for folder in folders(root / split))
+
+
+def _is_song(folder: Path) -> bool:
+    names = set(audio(folder))
+    return " - " in folder.name and "mixture" in names and len(names & set(_STEMS)) > 1
+
+
+def _compressed(root: Path) -> Path | None:
+    """Find a song of the compressed release."""
+    found = (path for split in ("train", "test") for path in files(root / split, ".mp4").values())
+    return next((path for path in found if path.name.endswith(".stem.mp4")), None)
+
+
+@functools.cache
+def _validation() -> frozenset[str]:
+    table = importlib.resources.files("manifests") / "data" / "musdb_validation.csv"
+    return frozenset(row["track"] for row in csv.DictReader(table.read_text("utf-8").splitlines()))

@@ -1,0 +1,108 @@
+"""Read a table of stems that a user wrote: CSV or parquet, paths relative to its folder.
+
+Columns `track_id,path,instrument`, and optionally `stem_id,split,genre,tempo,key,license,group_id,is_drum,bleed`; empty
+cells are unknown. `group_id` joins tracks that a split must not part. What is said of a track counts on its first row.
+Also the two columns `type,path`, as some separation tools have them: single parts that don't belong together in time.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dataset_tools.layouts import SPLIT_NAMES, FoundStem, FoundTrack, Rejected, files, positive, text, yes
+from manifests.rows import DataError
+
+EXPECTS = "a CSV or parquet file with the columns track_id, path, instrument"
+_NEEDED = ("track_id", "path", "instrument")
+_SINGLES = ("type", "path")
+
+
+def recognises(root: Path) -> bool:
+    """Tell whether the root is a CSV or parquet file, or a folder with exactly one that has the columns."""
+    return (root.is_file() and root.suffix.lower() in (".csv", ".parquet")) or len(_tables(root)) == 1
+
+
+def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
+    """Read every track of the table, in order of first mention.
+
+    Raises:
+        DataError: unreadable, or a column is missing.
+    """
+    path = root if root.is_file() else _tables(root)[0]
+    rows = _rows(path)
+    columns = set(rows[0]) if rows else set()
+    if set(_SINGLES) <= columns and "track_id" not in columns:
+        rows = [{**row, "track_id": text(row["path"]), "instrument": row["type"]} for row in rows]
+    elif missing := [name for name in _NEEDED if name not in columns]:
+        raise DataError(f"no column {', '.join(missing)} in {path}: a table of stems needs {', '.join(_NEEDED)}")
+    songs: dict[str, list[dict[str, Any]]] = {}
+    for number, row in enumerate(rows, 2):
+        if not text(row["track_id"]) or not text(row["path"]):
+            yield Rejected(f"{path.name} row {number}", "incomplete", "no track_id or no path")
+        else:
+            songs.setdefault(text(row["track_id"]), []).append(row)
+    for name, stems in songs.items():
+        yield _track(path.parent, name, stems)
+
+
+def _track(folder: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
+    first = rows[0]
+    group, split = text(first.get("group_id")), text(first.get("split")).lower()
+    rejected = [Rejected(f"{name}: {split}", "split", "no such split; it is drawn")] if split and split not in SPLIT_NAMES else []
+    stems = tuple(
+        FoundStem(
+            stem_id=text(row.get("stem_id")) or f"{number:02d}",
+            path=folder / text(row["path"]),
+            label=text(row["instrument"]),
+            program=128 if yes(row.get("is_drum")) and not text(row["instrument"]) else None,
+            bleed=yes(row.get("bleed")),
+        )
+        for number, row in enumerate(rows)
+    )
+    return FoundTrack(
+        name=name,
+        path=folder,
+        title=name,
+        stems=stems,
+        genre=text(first.get("genre")) or None,
+        licence=text(first.get("license")) or text(first.get("licence")) or "unknown",
+        split=SPLIT_NAMES.get(split),
+        leak_group=f"group:{group}" if group else None,
+        aligned="type" not in first,
+        tempo_bpm=positive(first.get("tempo")),
+        key=text(first.get("key")) or None,
+        rejected=tuple(rejected),
+    )
+
+
+def _tables(root: Path) -> list[Path]:
+    """List the tables of stems in a folder."""
+    found = files(root, ".csv").values() or files(root, ".parquet").values()
+    return [path for path in found if {*_NEEDED} <= _columns(path) or _columns(path) == {*_SINGLES}]
+
+
+def _columns(path: Path) -> set[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if path.suffix.lower() == ".parquet":
+            return set(pq.read_schema(path).names)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return set(next(csv.reader(file), []))
+    except (OSError, ValueError, csv.Error, pa.ArrowException):
+        return set()
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if path.suffix.lower() == ".parquet":
+            return list(pq.read_table(path).to_pylist())
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file))
+    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
+        raise DataError(f"can't read the table {path}: {' '.join(str(error).split())[:200]}") from None

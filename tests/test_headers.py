@@ -1,0 +1,67 @@
+"""Rows from headers: what is read, what is rejected and why."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dataset_tools import headers
+from dataset_tools.layouts import FoundStem, FoundTrack
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("C:maj", "C:maj"),
+        ("A:min", "A:min"),
+        ("A minor", "A:min"),
+        ("Am", "A:min"),
+        ("C# Major", "C#:maj"),
+        ("B♭ MAJOR", "Bb:maj"),
+        ("F", "F:maj"),
+        ("bb min", "Bb:min"),
+        ("CM", "C:maj"),
+        ("H dur", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_keys_are_written_in_harte_syntax(written: str | None, meant: str | None) -> None:
+    assert headers.harte_key(written) == meant
+
+
+def read(root: Path, *stems: FoundStem, **extra):
+    found = FoundTrack("song", root, "Song", stems, **extra)
+    return headers.read(found, root, dataset="d", layout="folder", track_id="d-song")
+
+
+def test_what_can_not_be_used_has_its_reason(tmp_path: Path, tone: Callable[..., Path]) -> None:
+    tone(tmp_path / "bass.wav", 0.1)
+    tone(tmp_path / "mix.wav", 0.1)
+    tone(tmp_path / "silence.wav", 0.0)
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "noise.wav").write_bytes(b"no audio at all")
+    names = ("bass", "mix", "silence", "empty", "noise", "absent", "../up")
+    track, stems, rejected = read(tmp_path, *(FoundStem(name, tmp_path / f"{name}.wav", name) for name in names))
+    assert track is not None and [stem.stem_id for stem in stems] == ["bass"]
+    assert [item.reason for item in rejected] == ["not_a_stem", "empty", "empty", "unreadable", "missing", "unsafe_path"]
+
+
+def test_stems_of_one_id_are_numbered_and_a_track_without_stems_is_none(tmp_path: Path, tone: Callable[..., Path]) -> None:
+    tone(tmp_path / "bass.wav", 0.1, channels=2, rate_hz=48000)
+    stem = FoundStem("x", tmp_path / "bass.wav", "bass")
+    _, stems, _ = read(tmp_path, stem, stem, stem)
+    assert [row.stem_id for row in stems] == ["x", "x-2", "x-3"]
+    assert (stems[0].sample_rate_hz, stems[0].channels, stems[0].length_samples) == (48000, 2, 4800)
+    track, stems, rejected = read(tmp_path, FoundStem("x", tmp_path / "no.wav", "bass"))
+    assert track is None and not stems and [item.reason for item in rejected] == ["missing", "no_stems"]
+
+
+def test_chart_or_midi_outside_the_root_are_left_out(tmp_path: Path, tone: Callable[..., Path]) -> None:
+    root = tmp_path / "data"
+    tone(root / "bass.wav", 0.1)
+    (tmp_path / "c.lab").touch()
+    stem = FoundStem("bass", root / "bass.wav", "bass", midi_path=root / ".." / "c.mid")
+    track, stems, _ = read(root, stem, chords_path=tmp_path / "c.lab", artist="A", genre="Singer/Songwriter", key="Am")
+    assert track is not None and track.chords_path is None and stems[0].midi_path is None
+    assert (track.song_group, track.key) == ("song:a:song", "A:min") and track.genre

@@ -1,0 +1,210 @@
+"""Scan as a whole: tables, several roots, refreshing, filters, messages."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from conftest import write_tone
+from test_layouts import band, build_folder, build_moisesdb, build_musdb, build_slakh, build_table, slakh_track
+
+from manifests import tables
+from manifests.rows import DataError, Reject, Stem, Track
+from pipelines.cli import main
+from pipelines.scan import read_datasets, scan
+
+
+@pytest.fixture
+def slakh_root(tmp_path: Path) -> Path:
+    root = tmp_path / "slakh"
+    build_slakh(root)
+    return root
+
+
+@pytest.fixture
+def folder_root(tmp_path: Path) -> Path:
+    root = tmp_path / "mine"
+    build_folder(root)
+    return root
+
+
+def contents(work: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in work.iterdir()}
+
+
+def test_tables_say_where_they_come_from_and_reading_them_gives_the_rows(slakh_root: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    rows = scan([slakh_root], work, seed=7)
+    assert tables.read_rows(work / "tracks.parquet", Track) == rows.tracks
+    assert tables.read_rows(work / "stems.parquet", Stem) == rows.stems
+    assert read_datasets(work) == {"slakh": {"root": str(slakh_root), "layout": "slakh"}}
+    provenance = tables.provenance(work / "tracks.parquet")
+    assert provenance["seed"] == 7 and provenance["arguments"]["datasets"] == {"slakh": "slakh"}
+    assert str(tmp_path) not in json.dumps(provenance)
+    assert tables.broken_chain(work / "stems.parquet") == []
+    assert [track.track_id for track in rows.tracks] == ["slakh-track00001", "slakh-track01876"]
+
+
+def test_same_input_same_bytes_wherever_it_lies(slakh_root: Path, folder_root: Path, tmp_path: Path) -> None:
+    scan([slakh_root, folder_root], tmp_path / "one")
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(slakh_root, moved / "slakh")
+    shutil.copytree(folder_root, moved / "mine")
+    scan([moved / "mine", moved / "slakh"], tmp_path / "two")
+    one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
+    assert one.pop("datasets.json") != two.pop("datasets.json")
+    assert one == two
+
+
+def test_a_root_added_later_gives_what_both_at_once_give(slakh_root: Path, folder_root: Path, tmp_path: Path) -> None:
+    scan([slakh_root, folder_root], tmp_path / "both")
+    scan([folder_root], tmp_path / "later")
+    shutil.move(folder_root, tmp_path / "away")  # The first dataset must not be read again.
+    scan([slakh_root], tmp_path / "later")
+    assert contents(tmp_path / "both") == contents(tmp_path / "later")
+
+
+def test_a_root_scanned_again_is_refreshed(slakh_root: Path, folder_root: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    scan([slakh_root, folder_root], work)
+    before = contents(work)
+    scan([slakh_root], work)
+    assert contents(work) == before
+    shutil.rmtree(slakh_root / "train")
+    (slakh_root / "test" / "Track01876" / "stems" / "S00.flac").write_bytes(b"")
+    rows = scan([slakh_root], work)
+    assert [track.track_id for track in rows.tracks if track.dataset == "slakh"] == ["slakh-track01876"]
+    assert [row.reason for row in tables.read_rows(work / "rejects.parquet", Reject) if row.dataset == "slakh"] == ["empty"]
+
+
+def test_datasets_are_named_after_folders_or_as_asked(slakh_root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "slakh"
+    shutil.copytree(slakh_root, other)
+    work = tmp_path / "work"
+    scan([slakh_root, other, slakh_root], work)
+    assert {name: Path(entry["root"]) for name, entry in read_datasets(work).items()} == {"slakh": slakh_root, "slakh-2": other}
+    rows = scan([other], work, names=["Re Made"])
+    assert set(read_datasets(work)) == {"slakh", "re-made"} == {track.dataset for track in rows.tracks}
+    with pytest.raises(DataError, match="taken"):
+        scan([other], work, names=["slakh"])
+    with pytest.raises(DataError, match="2 dataset names for 1"):
+        scan([other], work, names=["a", "b"])
+
+
+def test_names_that_differ_only_in_what_ids_can_not_say_stay_apart(tmp_path: Path) -> None:
+    for name in ("A b", "a-b", "曲", "歌"):
+        write_tone(tmp_path / "data" / name / "bass.wav", 0.1)
+    rows = scan([tmp_path / "data"], tmp_path / "work")
+    ids = [track.track_id for track in rows.tracks]
+    assert len(set(ids)) == 4 and all(name.isascii() for name in ids)
+
+
+def test_official_copies_of_one_song_in_two_splits_stay_once(tmp_path: Path) -> None:
+    root = tmp_path / "slakh"
+    for name in ("train/Track00001", "test/Track01876", "train/Track00002"):
+        slakh_track(root / name, band(), UUID=("1" if name.endswith("2") else "0") * 32)
+    rows = scan([root], tmp_path / "work")
+    assert [track.track_id for track in rows.tracks] == ["slakh-track00002", "slakh-track01876"]
+    assert [(reject.track_id, reject.reason) for reject in rows.rejects] == [("slakh-track00001", "leaks")]
+    assert {stem.track_id for stem in rows.stems} == {track.track_id for track in rows.tracks}
+
+
+def test_a_song_of_musdb_in_another_dataset_follows_its_official_split(tmp_path: Path) -> None:
+    build_musdb(tmp_path / "musdb")
+    for number in range(10):
+        write_tone(tmp_path / "mine" / f"Other{number} - Song" / "bass.wav", 0.1)
+    write_tone(tmp_path / "mine" / "BKS - Bulldozer" / "bass.wav", 0.1)
+    write_tone(tmp_path / "mine" / "Animal - rockshow" / "bass.wav", 0.1)
+    rows = scan([tmp_path / "mine", tmp_path / "musdb"], tmp_path / "work")
+    splits = {track.track_id: track.split for track in rows.tracks}
+    assert splits["mine-bks-bulldozer"] == "test" and splits["mine-animal-rockshow"] == "validation"
+    shared = [track.song_group for track in rows.tracks if "bulldozer" in track.track_id]
+    assert len(shared) == 2 and len(set(shared)) == 1
+
+
+def test_licences_filter_and_the_others_are_counted(slakh_root: Path, tmp_path: Path) -> None:
+    slakh_track(slakh_root / "train" / "Track00007", band(), licence="CC0-1.0")
+    rows = scan([slakh_root], tmp_path / "work", licences=["cc*", "MIT"])
+    assert [track.licence for track in rows.tracks] == ["CC0-1.0"]
+    assert [reject.reason for reject in rows.rejects] == ["licence"] * 2
+    with pytest.raises(DataError, match="licence"):
+        scan([slakh_root], tmp_path / "none", licences=["MIT"])
+
+
+def test_aliases_name_what_nobody_knows(tmp_path: Path) -> None:
+    write_tone(tmp_path / "data" / "Song" / "Zorgl.wav", 0.1)
+    (tmp_path / "names.csv").write_text("label,instrument\nzorgl,theremin\n")
+    assert [stem.rule for stem in scan([tmp_path / "data"], tmp_path / "work").stems] == ["unmatched"]
+    (tmp_path / "names.csv").write_text("label,instrument\nZorgl,violin\n")
+    (stem,) = scan([tmp_path / "data"], tmp_path / "work", aliases=tmp_path / "names.csv").stems
+    assert (stem.label, stem.instrument, stem.rule) == ("Zorgl", "violin", "alias")
+
+
+def test_input_that_can_not_be_used_is_one_line(slakh_root: Path, folder_root: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        scan([tmp_path / "absent"], tmp_path / "work")
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(DataError, match=r"no dataset in .* Looked for .*TrackNNNNN"):
+        scan([tmp_path / "nothing"], tmp_path / "work")
+    with pytest.raises(DataError, match=r"give their folders: .*slakh \(slakh\)"):
+        scan([slakh_root.parent], tmp_path.parent / "work")
+    with pytest.raises(DataError, match="not in the layout musdb"):
+        scan([folder_root], tmp_path / "work", layout="musdb")
+    with pytest.raises(DataError, match="inside"):
+        scan([folder_root], folder_root / "work")
+    with pytest.raises(DataError, match="sum to 1"):
+        scan([folder_root], tmp_path / "work", split=(0.5, 0.5, 0.5))
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "datasets.json").write_text("{")
+    with pytest.raises(DataError, match="damaged"):
+        scan([folder_root], tmp_path / "work")
+
+
+def test_several_layouts_in_one_root_must_be_chosen(slakh_root: Path, tmp_path: Path) -> None:
+    build_table(slakh_root)
+    with pytest.raises(DataError, match="slakh, table: say which with --layout"):
+        scan([slakh_root], tmp_path / "work")
+    assert len(scan([slakh_root], tmp_path / "work", layout="slakh").tracks) == 2
+
+
+def test_a_table_and_its_folder_are_told_apart_and_refreshed(tmp_path: Path) -> None:
+    build_table(tmp_path)
+    work = tmp_path / "work"
+    scan([tmp_path / "stems.csv"], work)
+    assert read_datasets(work) == {"stems": {"root": str(tmp_path), "layout": "table", "table": "stems.csv"}}
+    before = contents(work)
+    scan([tmp_path / "stems.csv"], work)
+    assert contents(work) == before
+
+
+def test_the_command_says_what_it_took_and_what_not(tmp_path: Path) -> None:
+    build_moisesdb(tmp_path / "moisesdb")
+    build_musdb(tmp_path / "musdb18hq")
+    for file in ("Song/Zorgl.wav", "Song/bass.wav"):
+        write_tone(tmp_path / "mine" / file, 0.1)
+    roots = [str(tmp_path / name) for name in ("moisesdb", "musdb18hq", "mine")]
+    result = CliRunner().invoke(main, ["scan", *roots, "-o", str(tmp_path / "work")])
+    assert result.exit_code == 0, result.output
+    for line in (
+        "mine: layout folder, 1 tracks, 2 stems, 0.00 h; train 1, validation 0, test 0 (drawn)",
+        "musdb18hq: layout musdb, 3 tracks, 12 stems, 0.00 h; train 1, validation 1, test 1 (official)",
+        "1 labels without an instrument, never edited (map them with --aliases): 'Zorgl' 1",
+        "rejected: not_a_stem 3",
+    ):
+        assert line in result.output
+
+
+def test_the_command_explains_bad_input(tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    absent = run(main, ["scan", str(tmp_path / "absent"), "-o", str(tmp_path / "work")])
+    assert absent.exit_code == 1 and absent.output.startswith("Error: no such folder") and absent.output.count("\n") == 1
+    assert run(main, ["scan", str(tmp_path), "-o", "w", "--layout", "nosuch"]).exit_code == 2
+    assert run(main, ["scan", str(tmp_path), "-o", "w", "--split", "a,b"]).exit_code == 2
+
+
+def test_shared_examples_are_read(shared_data: Path, tmp_path: Path) -> None:
+    rows = scan([shared_data / "rendered_examples", shared_data / "real_stems"], tmp_path / "work")
+    assert {track.dataset: track.layout for track in rows.tracks} == {"rendered_examples": "slakh", "real_stems": "folder"}
+    assert len(rows.stems) == 38 and all(stem.certain for stem in rows.stems) and not rows.rejects
+    assert [stem.label for stem in rows.stems if "song.ogg" in stem.path] == ["backing track"] * 2
