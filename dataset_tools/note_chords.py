@@ -32,6 +32,7 @@ _LINE_WEIGHT = 0.05
 _PRIOR = {
     "maj": 0.0,
     "min": 0.0,
+    "maj6": -0.1,
     "7": -0.05,
     "maj7": -0.05,
     "min7": -0.05,
@@ -47,6 +48,7 @@ _BASS_WEIGHT = 0.15
 _CHANGE = {"bar": 0.2, "half": 0.6, "beat": 0.9}
 """Log price of a change at a downbeat, in the middle of a bar or where bars are unknown, and at any other beat."""
 _SILENCE = 0.3
+_DECAY_S = 0.4
 _FRAME_S = 0.02
 
 
@@ -104,39 +106,40 @@ def _notes(columns: Floats, is_bass: bool) -> Notes:
     on, off, pitch, velocity = columns[np.lexsort((columns[:, 0], columns[:, 2]))].T
     again = np.append(np.where(np.diff(pitch) == 0, on[1:], np.inf), np.inf)
     off = np.maximum(np.minimum(off, again), on + 1e-3)  # a key struck again ends its former note
-    edges = np.unique(np.concatenate([on, off]))
-    sounding = np.diff(_integral(on, off, np.ones_like(on), edges)) > 1e-6
-    is_line = (off - on).sum() < _MONOPHONIC * np.diff(edges)[sounding].sum()
+    order = np.argsort(on, kind="stable")
+    until = np.maximum.accumulate(off[order])
+    covered = np.maximum(until - np.maximum(on[order], np.append(0.0, until[:-1])), 0.0).sum()
+    is_line = (off - on).sum() < _MONOPHONIC * covered
     is_bass = is_bass or (is_line and np.median(pitch) < _BASS_PITCH)
     is_lead = is_line and not is_bass and np.median(pitch) >= _LEAD_PITCH
     weight = velocity / 127.0 * (_LINE_WEIGHT if is_lead or is_bass else 1.0)
     return Notes(on, off, pitch.astype(np.int64), weight, pitch.astype(np.int64) + (200 if is_lead else -200 if is_bass else 0))
 
 
-def _integral(on: Floats, off: Floats, weight: Floats, at: Floats) -> Floats:
-    """Integrate the weight of sounding notes from the beginning up to each time of `at`."""
-    times = np.concatenate([on, off])
-    order = np.argsort(times, kind="stable")
-    times, steps = times[order], np.concatenate([weight, -weight])[order]
-    total = np.concatenate([[0.0], np.cumsum(np.cumsum(steps)[:-1] * np.diff(times))])
-    return np.interp(at, times, total) if len(times) else np.zeros_like(at)
-
-
 def profiles(notes: Notes, edges_s: Floats) -> tuple[Floats, Floats]:
-    """Sum up the pitch classes of all notes, and of the lowest sounding one, between each two edges: (S, 12) seconds."""
-    all_notes = np.zeros((len(edges_s) - 1, 12))
-    for pitch_class in range(12):
-        mine = notes.pitch % 12 == pitch_class
-        all_notes[:, pitch_class] = np.diff(_integral(notes.on[mine], notes.off[mine], notes.weight[mine], edges_s))
+    """Sum up the pitch classes of all notes, and of the lowest sounding one, between each two edges: (S, 12) each.
+
+    Notes fade by `_DECAY_S`, so that what is struck in a beat outweighs what rings over from the one before.
+    """
+    last = len(edges_s) - 2
+    first = np.clip(np.searchsorted(edges_s, notes.on, side="right") - 1, 0, last)
+    count = np.clip(np.searchsorted(edges_s, notes.off, side="left") - 1, 0, last) - first + 1
+    note = np.repeat(np.arange(len(first)), count)
+    segment = first[note] + np.arange(len(note)) - np.repeat(np.cumsum(count) - count, count)
+    begin = np.maximum(edges_s[segment] - notes.on[note], 0.0)
+    end = np.maximum(np.minimum(edges_s[segment + 1], notes.off[note]) - notes.on[note], begin)
+    heard = notes.weight[note] * _DECAY_S * (np.exp(-begin / _DECAY_S) - np.exp(-end / _DECAY_S))
+    cells = segment * 12 + notes.pitch[note] % 12
+    all_notes = np.bincount(cells, heard, minlength=12 * (last + 1)).reshape(-1, 12)
     frames = np.rint(edges_s / _FRAME_S).astype(np.int64)
     lowest = np.full(frames[-1] + 1, -1, dtype=np.int64)
     on, off = np.rint(notes.on / _FRAME_S).astype(np.int64), np.rint(notes.off / _FRAME_S).astype(np.int64)
     for note in np.lexsort((notes.on, -notes.depth)):  # lower notes overwrite higher ones
         lowest[on[note] : max(off[note], on[note] + 1)] = notes.pitch[note] % 12
-    segment = np.searchsorted(frames, np.arange(len(lowest)), side="right") - 1
-    heard = (lowest >= 0) & (segment < len(all_notes))
-    bass = np.bincount(segment[heard] * 12 + lowest[heard], minlength=all_notes.size).reshape(all_notes.shape)
-    return all_notes, bass.astype(np.float64) * _FRAME_S
+    place = np.searchsorted(frames, np.arange(len(lowest)), side="right") - 1
+    known = (lowest >= 0) & (place <= last)
+    bass = np.bincount(place[known] * 12 + lowest[known], minlength=12 * (last + 1)).reshape(-1, 12)
+    return all_notes.astype(np.float64), bass.astype(np.float64)
 
 
 def _templates() -> tuple[list[str], Floats, Floats, Floats]:

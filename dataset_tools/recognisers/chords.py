@@ -34,9 +34,9 @@ GROUPS = {
 }
 """Columns of each group of probabilities."""
 
-_CHUNK, _MARGIN = 1300, 130
-"""Frames read at once (30 s) and heard around them: memory doesn't grow with the song."""
-_CHANGE = 30.0
+_CHUNK, _MARGIN = 2600, 260
+"""Frames read at once (one minute) and heard around them: memory doesn't grow with the song."""
+_CHANGE = 20.0
 _QUALITIES = {  # triad and seventh of each label that is decoded
     "maj": (0, 0),
     "min": (1, 0),
@@ -115,16 +115,18 @@ def probabilities(samples: Samples, rate_hz: int, models: int = 1) -> Probabilit
 
 
 def decode(frames: Probabilities, change: float = _CHANGE) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """Find the best chord sequence through (frames, 100): first frame and label of each chord, a change costs `change`."""
-    log = np.log(np.maximum(frames, 1e-9))
-    triad, bass, seventh = log[:, GROUPS["triad"]], log[:, GROUPS["bass"]], log[:, GROUPS["7"]]
-    scores = [triad[:, 0] + bass[:, 0]]
-    labels = ["N"]
+    """Find the best chord sequence through (frames, 100): first frame and label of each chord.
+
+    Triad and seventh decide; a change costs `change` in log-likelihood. Basses made it no better.
+    """
+    log = np.log(np.maximum(frames, 1e-9)).astype(np.float64)
+    triad, seventh = log[:, GROUPS["triad"]], log[:, GROUPS["7"]]
+    labels, scores = ["N"], [triad[:, 0]]
     for quality, (kind, above) in _QUALITIES.items():
         for root in range(12):
             labels.append(f"{NAMES[root]}:{quality}")
-            scores.append(triad[:, 1 + 12 * kind + root] + bass[:, 1 + root] + seventh[:, above])
-    path = viterbi(np.column_stack(scores).astype(np.float64), np.full(len(frames), change))
+            scores.append(triad[:, 1 + 12 * kind + root] + seventh[:, above])
+    path = viterbi(np.column_stack(scores), np.full(len(frames), change))
     return merge(np.arange(len(frames)), [labels[state] for state in path])
 
 
