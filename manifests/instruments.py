@@ -17,8 +17,10 @@ from manifests import spelling
 from manifests.rows import DataError
 
 DATA = Path(__file__).with_name("data")
+_LONGEST_LABEL = 255
 NO_STEM = "-"
 """Stands in the tables for what is no stem at all: mixes, masters, click tracks, guide tracks."""
+_EXAMPLES = re.compile(r"\([^)]*,[^)]*\)")
 _JOINED = re.compile(r"[&+,;]|\band\b|\bor\b", re.IGNORECASE)
 
 
@@ -63,6 +65,7 @@ def _key(label: str) -> str:
 
 
 _NAMES = {_key(name): name for name in INSTRUMENTS}
+_PROGRAM_NAMES = {_key(row["name"]): row["instrument"] for row in _rows("programs.csv")}
 _CLASSES = {(row["layout"], _key(row["label"])): row["instrument"] for row in _rows("classes.csv")}
 
 
@@ -88,7 +91,7 @@ def normalise(
     alias = (aliases or {}).get(label) or (aliases or {}).get(_key(label))
     if alias is not None and (alias in INSTRUMENTS or alias == NO_STEM):
         return _match(alias, "alias")
-    return _normalise(label, layout, program if program in _PROGRAMS else None, plugin)
+    return _normalise(label[:_LONGEST_LABEL], layout, program if program in _PROGRAMS else None, plugin)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -96,11 +99,11 @@ def _normalise(label: str, layout: str, program: int | None, plugin: str) -> Mat
     # Slakh's classes are families with quirks, less telling than the program.
     if program is None and (known := _class(label, layout)):
         return _match(known, "class")
-    if patch := _patch(plugin):
+    if plugin and (patch := _patch(plugin)):
         return _match(patch, "plugin")
     if program is not None:
         return _match(_PROGRAMS[program], "program")
-    if name := _NAMES.get(_key(label)):
+    if name := _NAMES.get(_key(label)) or _PROGRAM_NAMES.get(_key(label)):
         return _match(name, "name")
     for text, rule in ((label, "name"), (plugin, "plugin")):
         if read := _read(text):
@@ -125,7 +128,8 @@ def _patch(plugin: str) -> str | None:
 
 def _read(label: str) -> tuple[str, bool] | None:
     """Read a free file name; of several instruments joined by `&`, `+` or a comma, find what they have in common."""
-    read = [found for part in _JOINED.split(spelling.plain(label)) if (found := spelling.best_name(part))]
+    parts = _JOINED.split(_EXAMPLES.sub("", spelling.plain(label)))
+    read = [found for part in parts if (found := spelling.best_name(part))]
     firm = [found for found in read if found.certain] or read
     names = {found.instrument for found in firm}
     if len(names) > 1:

@@ -1,13 +1,14 @@
 """Read instruments out of studio file names such as `08_ElecGtr02_DI`, `BackingVox1DT` or `DRUM SNARE TOP - M80-SH`.
 
 A name is cut into words (camelCase, digits, joined words, abbreviations, typos), and the words are looked up in
-manifests/data/names.csv: the name with the most words wins, then the higher rank, then the later one. Ranks: 4 always wins,
-3 names one instrument, 2 a group of them ("guitar"), 1 counts if nothing else is there, 0 is a guess.
+manifests/data/names.csv: the name with the most words wins, then the higher rank, then the later one. Ranks: 5 always wins,
+4 is one instrument, 3 a piece of a drum kit, 2 a group ("guitar"), 1 counts if nothing else is there, 0 is a guess.
 """
 
 import csv
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -16,9 +17,16 @@ from typing import NamedTuple
 
 _DATA = Path(__file__).with_name("data")
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_ABBREVIATED = re.compile(r"\b([A-Za-z])[./]([A-Za-z])\b")
 _SUFFIX = re.compile(r"(\.(wav|flac|mp3|aiff?|ogg|m4a|mp4|mid))+$", re.IGNORECASE)
 _LONGEST_JOIN = 4
 """Tokens that may be written apart but are one word: `E Gtr`, `Hi Hat`, `B 3`, `S N`."""
+
+
+_LONGEST_WORD = 40
+_ALWAYS = 5
+_SIMILAR = 0.8
+"""Share of letters that a misspelling has in common with its word (difflib's ratio)."""
 
 
 class Found(NamedTuple):
@@ -44,15 +52,24 @@ def _load_names() -> list[_Name]:
 
 
 def _load_words() -> dict[str, tuple[str, ...]]:
-    words = {word: (word,) for name in _load_names() for word in name.words}
+    words: dict[str, tuple[str, ...]] = {word: (word,) for name in _load_names() for word in name.words}
     with (_DATA / "words.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             words |= {spelt: tuple(row["means"].split()) or (spelt,) for spelt in row["spellings"].split()}
     return words
 
 
-_LONG_NAMES = _load_names()
+_NAMES: defaultdict[str, list[_Name]] = defaultdict(list)
+for _name in _load_names():
+    for _word in _name.words:
+        _NAMES[_word].append(_name)
 _WORDS = _load_words()
+_INITIALS: defaultdict[str, list[str]] = defaultdict(list)
+_CONSONANTS: defaultdict[str, list[str]] = defaultdict(list)
+for _word in _WORDS:
+    _INITIALS[_word[0]].append(_word)
+    if len(_word) > 3:
+        _CONSONANTS[re.sub("[aeiou]", "", _word)].append(_word)
 
 
 def plain(text: str) -> str:
@@ -60,13 +77,13 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
-@lru_cache(maxsize=1 << 16)
 def best_name(label: str) -> Found | None:
     """Find the instrument that a free name names, if any; not certain where it rests on a typo, a guess or a tie."""
-    words = dict(_words(_TOKEN.findall(_SUFFIX.sub("", plain(label)))))
-    order = list(words)
-    exact = _best(order, {word for word, known in words.items() if known})
-    loose = _best(order, set(words))
+    text = _ABBREVIATED.sub(r"\1\2", _SUFFIX.sub("", plain(label)))
+    read = list(_words(list(_TOKEN.finditer(text))))
+    order = list(dict.fromkeys(word for word, _ in read))
+    exact = _best(order, {word for word, certain in read if certain})
+    loose = _best(order, set(order))
     # A guessed word may only make the reading finer, never overrule a word that is certain.
     if loose and (not exact or exact[0].words < loose[0].words):
         return Found(loose[0].instrument, False)
@@ -74,12 +91,12 @@ def best_name(label: str) -> Found | None:
 
 
 def _best(order: list[str], words: set[str]) -> tuple[_Name, bool] | None:
-    found = [name for name in _LONG_NAMES if name.words <= words]
+    found = [name for word in order for name in _NAMES.get(word, ()) if name.words <= words]
     if not found:
         return None
 
     def weight(name: _Name) -> tuple[bool, int, int]:
-        return name.rank == 4, len(name.words), name.rank
+        return name.rank == _ALWAYS, len(name.words), name.rank
 
     top = max(map(weight, found))
     ties = [name for name in found if weight(name) == top]
@@ -87,18 +104,26 @@ def _best(order: list[str], words: set[str]) -> tuple[_Name, bool] | None:
     return winner, winner.rank > 0 and len({name.instrument for name in ties}) == 1
 
 
-def _words(tokens: list[str]) -> Iterator[tuple[str, bool]]:
+def _words(tokens: list[re.Match[str]]) -> Iterator[tuple[str, bool]]:
     """Yield the words that the tokens stand for, and whether that is certain."""
+    spelt = [token[0].lower() for token in tokens]
     start = 0
     while start < len(tokens):
         for end in range(min(start + _LONGEST_JOIN, len(tokens)), start, -1):
-            if meaning := _lookup("".join(tokens[start:end]).lower()):
+            meaning = _lookup("".join(spelt[start:end]))
+            if meaning and not _apart(tokens[start:end]):
                 yield from ((word, True) for word in meaning)
                 break
         else:
             end = start + 1
-            yield from _unknown(tokens[start].lower())
+            if spelt[start].isalpha():
+                yield from _unknown(spelt[start])
         start = end
+
+
+def _apart(tokens: list[re.Match[str]]) -> bool:
+    """Tell single letters that don't stand together, as in `mic F T`: they make no word."""
+    return tokens[-1].end() - tokens[0].start() > len(tokens) == sum(len(token[0]) for token in tokens)
 
 
 def _lookup(token: str) -> tuple[str, ...] | None:
@@ -108,9 +133,9 @@ def _lookup(token: str) -> tuple[str, ...] | None:
 
 @lru_cache(maxsize=1 << 16)
 def _unknown(token: str) -> tuple[tuple[str, bool], ...]:
-    if pieces := _split(token):
+    if pieces := _split(token) if 2 < len(token) < _LONGEST_WORD else None:
         return tuple((word, True) for piece in pieces for word in piece)
-    return tuple((word, False) for word in _guess(token) or ())
+    return tuple((word, False) for word in _guess(token[:_LONGEST_WORD]))
 
 
 def _split(token: str) -> list[tuple[str, ...]] | None:
@@ -125,7 +150,7 @@ def _split(token: str) -> list[tuple[str, ...]] | None:
                 longer, current = [*head, meaning], best[end]
                 if current is None or len(longer) < len(current):
                     best[end] = longer
-    return best[-1] if len(token) > 2 else None
+    return best[-1]
 
 
 def _edge(piece: str, start: int, end: int, token: str) -> bool:
@@ -133,15 +158,26 @@ def _edge(piece: str, start: int, end: int, token: str) -> bool:
     return len(piece) == 2 and (start == 0 or (end == len(token) and len(token) > 4))
 
 
-def _guess(token: str) -> tuple[str, ...] | None:
-    """Guess a word from its beginning (`tromb`), its consonants (`clrnt`) or a misspelling (`giutar`)."""
-    if len(token) > 3 and (meanings := {_WORDS[word] for word in _WORDS if word.startswith(token)}):
-        return meanings.pop() if len(meanings) == 1 else None
-    if len(token) > 2 and not re.search("[aeiou]", token):
-        meanings = {_WORDS[word] for word in _WORDS if re.sub("[aeiou]", "", word) == token and len(word) > 3}
-        return meanings.pop() if len(meanings) == 1 else None
-    if len(token) < 5:
-        return None
-    near = [word for word in _WORDS if len(word) > 3 and word[0] == token[0] and abs(len(word) - len(token)) < 3]
-    closest = max(near, key=lambda word: SequenceMatcher(None, word, token).ratio(), default=None)
-    return _WORDS[closest] if closest and SequenceMatcher(None, closest, token).ratio() >= 0.8 else None
+def _guess(token: str) -> tuple[str, ...]:
+    """Guess a word from its beginning (`tromb`), its consonants (`clrnt`), a misspelling (`giutar`) or its known half."""
+    return _only({_WORDS[word] for word in _INITIALS[token[0]] if len(token) > 3 and word.startswith(token)}) or (
+        _only({_WORDS[word] for word in _CONSONANTS.get(token, [])}) or _misspelt(token) or _half(token)
+    )
+
+
+def _only(meanings: set[tuple[str, ...]]) -> tuple[str, ...]:
+    return meanings.pop() if len(meanings) == 1 else ()
+
+
+def _misspelt(token: str) -> tuple[str, ...]:
+    near = [word for word in _INITIALS[token[0]] if len(word) > 3 and abs(len(word) - len(token)) < 3]
+    ratio, closest = max(((SequenceMatcher(None, word, token).ratio(), word) for word in near), default=(0.0, ""))
+    return _WORDS[closest] if len(token) > 4 and ratio >= _SIMILAR else ()
+
+
+def _half(token: str) -> tuple[str, ...]:
+    """Read a joined word of which only one half is misspelt: `elctricgtr`."""
+    for cut in range(4, len(token) - 2):
+        if (known := _WORDS.get(token[cut:])) and (guess := _misspelt(token[:cut])):
+            return *guess, *known
+    return ()

@@ -1,0 +1,67 @@
+"""Studio file names: the word tables, and how names are cut into words."""
+
+import csv
+from collections import Counter
+
+import pytest
+
+from manifests import spelling
+from manifests.instruments import DATA
+from manifests.spelling import best_name
+
+
+def table(name: str) -> list[dict[str, str]]:
+    with (DATA / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_spelling_has_one_meaning():
+    spellings = Counter(spelt for row in table("words.csv") for spelt in row["spellings"].split())
+    assert [spelt for spelt, times in spellings.items() if times > 1] == []
+
+
+def test_every_name_is_given_once_and_can_be_reached():
+    names = [frozenset(name.split()) for row in table("names.csv") for name in row["names"].split(";")]
+    assert [sorted(name) for name, times in Counter(names).items() if times > 1] == []
+    reachable = {word for meaning in spelling._WORDS.values() for word in meaning}
+    assert {word for name in names for word in name} <= reachable
+
+
+@pytest.mark.parametrize(
+    ("label", "instrument"),
+    [
+        ("EGtr", "electric guitar"),
+        ("E Gtr", "electric guitar"),
+        ("e-gtr_02.wav", "electric guitar"),
+        ("gtrs", "guitar"),
+        ("bassguitarleft", "electric bass"),
+        ("OHL", "drums"),
+        ("O/H R", "drums"),
+        ("B.V. 2", "backing vocals"),
+        ("Hi-Hat", "drums"),
+        ("TVox M F T", "vocals"),
+        ("Cajón", "cajon"),
+        ("12 String Gtr", "guitar"),
+    ],
+)
+def test_words(label, instrument):
+    found = best_name(label)
+    assert found is not None and found.instrument == instrument
+
+
+@pytest.mark.parametrize(
+    ("label", "instrument"),
+    [("Clrnt", "clarinet"), ("Xylopho", "xylophone"), ("Accoustik Gutar", "acoustic guitar"), ("elctricgtr", "electric guitar")],
+)
+def test_guesses_are_not_certain(label, instrument):
+    assert best_name(label) == (instrument, False)
+
+
+def test_a_guessed_word_never_overrules_a_certain_one():
+    assert best_name("Morgan Bass") == ("bass", True)
+    assert best_name("Organic Vocals") == ("vocals", True)
+
+
+@pytest.mark.parametrize("label", ["", "...", "Track 07", "Qwerty", "東京", "\udcff", "12"])
+def test_nothing_is_found_in_nothing(label):
+    assert best_name(label) is None
