@@ -20,9 +20,7 @@ _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _ABBREVIATED = re.compile(r"\b([A-Za-z])[./]([A-Za-z])\b")
 _SUFFIX = re.compile(r"(\.(wav|flac|mp3|aiff?|ogg|m4a|mp4|mid))+$", re.IGNORECASE)
 _LONGEST_JOIN = 4
-"""Tokens that may be written apart but are one word: `E Gtr`, `Hi Hat`, `B 3`, `S N`."""
-
-
+"""Tokens that may be written apart but are one word: `E Gtr`, `Hi Hat`, `2 Mix`."""
 _LONGEST_WORD = 40
 _ALWAYS = 5
 _SIMILAR = 0.8
