@@ -14,7 +14,7 @@ from manifests.rows import DataError
 from manifests.tables import sha256, tool_version
 from pipelines import engine
 
-TIERS = {"mini": (songs.MINI, 24.0), "standard": (None, 60.0)}
+TIERS: dict[str, tuple[Sequence[str] | None, float]] = {"mini": (songs.MINI, 24.0), "standard": (None, 60.0)}
 """Charts and least length of a song in seconds; None is all charts."""
 FLUIDR3 = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 RECIPE = "recipe.json"
@@ -36,10 +36,11 @@ class Unit:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a corpus holds: counts of tracks and stems, length, genres, and songs left out by reason."""
+    """What a corpus holds: counts of tracks (of them kept from a former run) and stems, length, genres, what was left out."""
 
     tracks: int
-    made: int
+    kept: int
+    replaced: int
     stems: int
     minutes: float
     genres: Counter[str]
@@ -70,11 +71,12 @@ def corpus(
     if strangers:
         raise DataError(f"{root} holds other tracks, such as {min(strangers)}: choose an empty folder, or the same arguments")
     todo = [unit for unit in units if _recipe(unit.folder) != unit.recipe]
+    replaced = sum(unit.folder.exists() for unit in todo)
     rejects: Counter[str] = Counter()
     for _, reason in engine.run(make, todo, description="corpus", workers=workers):
         if reason:
             rejects[reason] += 1
-    return _summary([unit for unit in units if _recipe(unit.folder)], len(todo) - rejects.total(), rejects)
+    return _summary([unit for unit in units if _recipe(unit.folder)], len(units) - len(todo), replaced, rejects)
 
 
 def _check_programs(programs: Sequence[str]) -> None:
@@ -105,23 +107,19 @@ def _checked(path: Path) -> Path:
 
 
 def _units(root: Path, tier: str, hours: float | None, fonts: Sequence[Path], midi: Path | None, seed: int) -> list[Unit]:
-    names = {path: f"{path.name} {sha256(path)}" for path in fonts}
-    found: Sequence[songs.Song | real.GmSong]
-    if tier == "real":
-        found = real.find(midi)
-    else:
-        charts, song_s = TIERS[tier]
-        found = songs.plan(charts, song_s, hours and hours * 3600, seed, len(fonts))
+    total_s = hours * 3600 if hours else None
+    stated = [{"tool_version": tool_version(), "soundfont": f"{path.name} {sha256(path)}"} for path in fonts]
     units = []
-    for song in found:
-        font = fonts[song.take % len(fonts)] if isinstance(song, songs.Song) else fonts[0]
-        recipe = {"tool_version": tool_version(), "soundfont": names[font]}
-        if isinstance(song, songs.Song):
-            recipe |= dataclasses.asdict(song)
-        else:
-            recipe |= {"midi": f"{song.path.name} {sha256(song.path)}", "licence": song.licence}
+    if tier == "real":
+        for turn, piece in enumerate(real.until(real.find(midi), total_s)):
+            recipe = {"midi": f"{piece.path.name} {sha256(piece.path)}", "licence": piece.licence, **stated[turn % len(fonts)]}
+            units.append(Unit(root / piece.split / piece.name, piece, fonts[turn % len(fonts)], recipe))
+        return units
+    for song in songs.plan(*TIERS[tier], total_s, seed):
+        turn = song.take % len(fonts)
         # Through JSON once, so that it equals what is read back.
-        units.append(Unit(root / song.split / song.name, song, font, json.loads(json.dumps(recipe))))
+        recipe = json.loads(json.dumps({**dataclasses.asdict(song), **stated[turn]}))
+        units.append(Unit(root / song.split / song.name, song, fonts[turn], recipe))
     return units
 
 
@@ -178,10 +176,10 @@ def _write_song(folder: Path, song: songs.Song, soundfont: Path) -> None:
     (folder / "chords.lab").write_text("".join(chords), encoding="ascii")
 
 
-def _summary(units: Sequence[Unit], made: int, rejects: Counter[str]) -> Summary:
+def _summary(units: Sequence[Unit], kept: int, replaced: int, rejects: Counter[str]) -> Summary:
     import soundfile
 
     stems = sum(len(list((unit.folder / "stems").iterdir())) for unit in units)
     seconds = sum(soundfile.info(unit.folder / "mix.flac").duration for unit in units)
     genres = Counter(unit.song.groove.genre for unit in units if isinstance(unit.song, songs.Song))
-    return Summary(len(units), made, stems, seconds / 60, genres, rejects)
+    return Summary(len(units), kept, replaced, stems, seconds / 60, genres, rejects)

@@ -1,5 +1,6 @@
 """Find General MIDI songs written by people, and turn them into tracks."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -53,6 +54,19 @@ def find(folder: Path | None) -> list[GmSong]:
     ]
 
 
+def until(found: Sequence[GmSong], total_s: float | None) -> list[GmSong]:
+    """Take songs from the front until they hold `total_s` of music that can be read; None takes all."""
+    taken: list[GmSong] = []
+    for song in found:
+        if total_s is not None:
+            if total_s <= 0:
+                break
+            with contextlib.suppress(DataError):
+                total_s -= load(song)[1]
+        taken.append(song)
+    return taken
+
+
 def load(song: GmSong) -> tuple[midi.Score, float]:
     """Read a song and its length in seconds, cut at LONGEST_S.
 
@@ -60,7 +74,7 @@ def load(song: GmSong) -> tuple[midi.Score, float]:
         DataError: unreadable, without notes, or too short.
     """
     score = midi.split(midi.read(song.path))
-    ticks = [tick for events in score.stems.values() for tick, message in events if message.type == "note_on"]
+    ticks = [tick for events in score.stems.values() for tick, message in events if message.type in ("note_on", "note_off")]
     if not ticks:
         raise DataError("no notes")
     end_s = max(midi.seconds(score, ticks))

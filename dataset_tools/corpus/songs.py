@@ -35,8 +35,7 @@ class Song:
     take: int
     groove: Groove
     bars: int
-    seed: list[int]
-    soundfont: int
+    seed: tuple[int, int]
 
     @property
     def microseconds_per_beat(self) -> int:
@@ -54,23 +53,22 @@ def split_of(chart: str) -> str:
     return "validation" if chart in VALIDATION else "test" if chart in TEST else "train"
 
 
-def plan(names: Sequence[str] | None, song_s: float, total_s: float | None, seed: int, soundfonts: int) -> list[Song]:
+def plan(names: Sequence[str] | None, song_s: float, total_s: float | None, seed: int) -> list[Song]:
     """Choose the songs: takes of every chart, each in several genres, until there is enough music.
 
-    The first take is the chart as written. Later takes differ in key, tempo, melody, genres, and in soundfont if there are
-    several. A longer plan begins with the songs of a shorter one.
+    The first take is the chart as written. Later takes differ in key, tempo, melody and genres. A longer plan begins with the
+    songs of a shorter one.
 
     Args:
         names: charts to take; None is all of them.
         song_s: least length of a song in seconds.
         total_s: how much music; None is one take of every chart.
         seed: seed of everything random.
-        soundfonts: how many soundfonts there are.
     """
     chosen = [chart for chart in charts.load() if names is None or chart.name in names]
     songs: list[Song] = []
     length_s = 0.0
-    for song in _songs(chosen, song_s, seed, soundfonts):
+    for song in _songs(chosen, song_s, seed):
         if (song.take > 0) if total_s is None else (length_s >= total_s):
             break
         songs.append(song)
@@ -78,7 +76,7 @@ def plan(names: Sequence[str] | None, song_s: float, total_s: float | None, seed
     return songs
 
 
-def _songs(chosen: Sequence[Chart], song_s: float, seed: int, soundfonts: int) -> Iterator[Song]:
+def _songs(chosen: Sequence[Chart], song_s: float, seed: int) -> Iterator[Song]:
     table = grooves.load()
     used: Counter[str] = Counter()
     number = 0
@@ -91,7 +89,7 @@ def _songs(chosen: Sequence[Chart], song_s: float, seed: int, soundfonts: int) -
                 used.update([groove.genre, groove.name])
                 number += 1
                 name = f"Track{number:05d}"
-                yield Song(name, split_of(chart.name), chart, take, groove, bars, [seed, number], take % soundfonts)
+                yield Song(name, split_of(chart.name), chart, take, groove, bars, (seed, number))
 
 
 def _version(chart: Chart, rng: np.random.Generator) -> Chart:

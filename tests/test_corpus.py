@@ -1,0 +1,406 @@
+"""The built-in corpus: charts and grooves are sound, and the truth beside the audio is what is heard."""
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import librosa
+import mido
+import mir_eval
+import numpy as np
+import pretty_midi
+import pytest
+import soundfile
+import yaml
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset_tools.corpus import arrange, charts, grooves, lead, midi, real, songs
+from manifests import genres
+from manifests.rows import SPLITS, DataError
+from pipelines import cli
+from pipelines import corpus as pipeline
+
+CHARTS = {chart.name: chart for chart in charts.load()}
+GROOVES = grooves.load()
+needs_mma = pytest.mark.skipif(shutil.which("mma") is None, reason="mma isn't installed")
+needs_programs = pytest.mark.skipif(
+    not (shutil.which("mma") and shutil.which("fluidsynth") and pipeline.FLUIDR3.exists()),
+    reason="mma, fluidsynth or FluidR3 isn't installed",
+)
+SECONDS = 10.0
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Render one chart in 3/4 in two genres, and one in 4/4: three short songs."""
+    root = tmp_path_factory.mktemp("corpus")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(pipeline.TIERS, "mini", (("quick_change", "north_wind"), SECONDS))
+        pipeline.corpus(root, hours=4 * SECONDS / 3600, workers=2)
+    return root
+
+
+def tracks(root: Path) -> list[Path]:
+    return sorted(root.glob("*/Track*"))
+
+
+def metadata(track: Path) -> dict:
+    return yaml.safe_load((track / "metadata.yaml").read_text())
+
+
+def onsets_s(path: Path) -> np.ndarray:
+    notes = [note.start for part in pretty_midi.PrettyMIDI(str(path)).instruments for note in part.notes]
+    return np.unique(np.round(notes, 3))
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS)
+def test_every_chart_is_music(chart: charts.Chart):
+    fits = {g.genre for g in GROOVES if g.meter == chart.meter and g.slowest_bpm <= chart.tempo_bpm <= g.fastest_bpm}
+    assert len(fits) >= songs.GENRES_PER_CHART
+    assert songs.HOME[chart.style] in fits or chart.meter == "3/4"
+    key = chart.key.replace(":min", ":m").replace(":maj", ":M")
+    assert mir_eval.key.validate_key(" ".join([key.split(":")[0], "minor" if chart.mode == "min" else "major"])) is None
+    for _, _, label in chart.segments(len(chart.bars)):
+        root, bitmap, _ = mir_eval.chord.encode(label, reduce_extended_chords=True)
+        assert root >= 0 and bitmap.sum() >= 3
+    for chord in chart.beats(len(chart.bars)):
+        root, bitmap, _ = mir_eval.chord.encode(chart.harte(chord))
+        heard = {(root + tone) % 12 for tone in np.flatnonzero(bitmap)}
+        assert heard <= chord.tones(), "Harte label and tones disagree"
+
+
+def test_charts_cover_what_is_promised():
+    assert len(CHARTS) >= 24
+    assert {chart.style for chart in CHARTS.values()} == set(charts.STYLES)
+    assert {chart.mode for chart in CHARTS.values()} == {"maj", "min"}
+    assert {chart.meter for chart in CHARTS.values()} == set(charts.METERS)
+    assert len({chart.tonic for chart in CHARTS.values()}) >= 8 and len({chart.tempo_bpm for chart in CHARTS.values()}) >= 12
+    assert {*songs.VALIDATION, *songs.TEST, *songs.MINI} <= set(CHARTS)
+    assert len({groove.genre for groove in GROOVES}) >= 12
+
+
+def test_parse_reads_beats_and_names_what_is_wrong():
+    text = "key: A:min\nmeter: 4/4\ntempo: 90\nstyle: pop\n\n| Am | F / G7sus4 G |\n"
+    chart = charts.parse("x", text)
+    assert chart.segments(3) == [(0, 4, "A:min"), (4, 6, "F:maj"), (6, 7, "G:sus4(b7)"), (7, 8, "G:maj"), (8, 12, "A:min")]
+    assert chart.transposed(1).segments(1) == [(0, 4, "Bb:min")]
+    for wrong, said in [("| Am | H |", "line 6"), ("| Am F |", "4 chords"), ("| / Am F C |", "chord"), ("nonsense", "line 6")]:
+        with pytest.raises(DataError, match=said):
+            charts.parse("x", text.replace("| Am | F / G7sus4 G |", wrong))
+    with pytest.raises(DataError, match="header"):
+        charts.parse("x", text.replace("key: A:min", ""))
+    with pytest.raises(DataError, match="line 6"):
+        charts.parse("x", text.replace("4/4", "5/4"))
+
+
+@given(st.sampled_from(sorted(CHARTS)), st.integers(0, 11))
+def test_transposing_keeps_the_intervals(name: str, semitones: int):
+    chart = CHARTS[name]
+    moved = chart.transposed(semitones)
+    bars = len(chart.bars)
+    assert [{(tone + semitones) % 12 for tone in chord.tones()} for chord in chart.beats(bars)] == [
+        chord.tones() for chord in moved.beats(bars)
+    ]
+    assert moved.transposed(-semitones) == chart
+
+
+@given(st.sampled_from(sorted(CHARTS)), st.integers(4, 40), st.integers(0, 99))
+def test_melodies_follow_the_chords_and_breathe(name: str, bars: int, seed: int):
+    chart = CHARTS[name]
+    notes = lead.melody(chart, bars, np.random.default_rng(seed))
+    assert notes == lead.melody(chart, bars, np.random.default_rng(seed))
+    chords = chart.beats(bars)
+    ends = [note.onset + note.duration for note in notes]
+    assert all(end <= following.onset for end, following in zip(ends, notes[1:], strict=False))
+    assert ends[-1] <= bars * chart.beats_per_bar
+    in_bar = [note.onset % chart.beats_per_bar for note in notes]
+    strong = [note for note, place in zip(notes, in_bar, strict=True) if place in (0, 2)]
+    assert all(note.pitch % 12 in chords[int(note.onset)].tones() for note in strong)
+    assert max(abs(a.pitch - b.pitch) for a, b in itertools.pairwise(notes)) <= 12
+    rests = [following.onset - end for end, following in zip(ends, notes[1:], strict=False)]
+    assert bars < 9 or max(rests) >= 0.5
+    swung = lead.swung(notes)
+    assert [note.pitch for note in swung] == [note.pitch for note in notes]
+    assert all(note.duration > 0 for note in swung)
+
+
+@needs_mma
+@pytest.mark.parametrize("groove", GROOVES, ids=lambda groove: groove.name)
+def test_every_groove_plays_in_time(groove: grooves.Groove):
+    assert groove.genre in genres.GENRES and groove.slowest_bpm < groove.fastest_bpm
+    chart = next(chart for chart in CHARTS.values() if chart.meter == groove.meter)
+    song = songs.Song("Track00001", "train", chart, 0, groove, 8, (0, 1))
+    score, levels = arrange.score(song)
+    assert set(levels) == set(score.stems) and len(score.stems) >= 3
+    bar = score.ticks_per_beat * chart.beats_per_bar
+    downbeats = np.arange(8) * bar
+    programs = set(score.stems)
+    fresh = [program for program in groove.leads if program in programs]
+    assert fresh, "no lead was added"
+    # A groove of another meter, or with a count-in, would put its bass and drums off the first beats of the bars.
+    low = [midi.DRUMS, *midi.BASSES, 58, 26, 24]
+    onsets = np.array([tick for p in low for tick, m in score.stems.get(p, []) if m.type == "note_on" and m.velocity])
+    near = np.abs(downbeats[:, None] - onsets).min(axis=1) <= 0.08 * score.ticks_per_beat
+    assert near.mean() >= 0.75
+    everything = [tick for events in score.stems.values() for tick, m in events if m.type == "note_on" and m.velocity]
+    assert 7 * bar <= max(everything) < 8 * bar + bar / 8
+
+
+def test_plan_has_remix_pairs_in_every_split_and_is_balanced():
+    for names, seconds, low, high in [(*pipeline.TIERS["mini"], 5.5, 7), (*pipeline.TIERS["standard"], 68, 78)]:
+        plan = songs.plan(names, seconds, None, 0)
+        assert low < sum(song.music_s for song in plan) / 60 < high
+        groups: dict[str, list[songs.Song]] = {}
+        for song in plan:
+            groups.setdefault(song.chart.name, []).append(song)
+        assert {songs.split_of(name) for name in groups} == set(SPLITS)
+        for group in groups.values():
+            assert len({song.groove.genre for song in group}) == songs.GENRES_PER_CHART == len(group)
+            assert len({(song.microseconds_per_beat, song.bars, song.split) for song in group}) == 1
+    assert len({song.groove.genre for song in plan}) >= 12
+    assert {split: sum(song.split == split for song in plan) for split in SPLITS} == {"train": 54, "validation": 9, "test": 9}
+
+
+def test_longer_plans_begin_with_shorter_ones_and_vary():
+    short, long = (songs.plan(None, 60.0, hours * 3600, 0) for hours in (2, 10))
+    assert long[: len(short)] == short
+    assert 10 <= sum(song.music_s for song in long) / 3600 < 10.1
+    one_chart = [song for song in long if song.chart.name == "north_wind"]
+    assert len({song.chart.key for song in one_chart}) >= 4 and len({song.chart.tempo_bpm for song in one_chart}) >= 4
+    assert {song.split for song in one_chart} == {"train"}
+    assert len({song.name for song in long}) == len(long)
+    assert songs.plan(None, 60.0, 7200, 1) != short
+
+
+@needs_programs
+def test_mix_is_the_sum_of_the_stems(small: Path):
+    assert len(tracks(small)) == 4
+    for track in tracks(small):
+        mix, rate_hz = soundfile.read(track / "mix.flac", dtype="int16")
+        stems = [soundfile.read(path, dtype="int16")[0] for path in sorted((track / "stems").iterdir())]
+        assert rate_hz == 44100 and soundfile.info(track / "mix.flac").channels == 1
+        assert {len(stem) for stem in stems} == {len(mix)}
+        np.testing.assert_array_equal(np.sum(stems, axis=0, dtype=np.int64), mix)
+        assert max(np.abs(stem.astype(int)).max() for stem in [*stems, mix]) == pytest.approx(32768 * 10 ** (-1 / 20), abs=8)
+
+
+@needs_programs
+def test_metadata_is_that_of_slakh(small: Path, shared_data: Path):
+    genuine = yaml.safe_load((shared_data / "slakh" / "Track00002" / "metadata.yaml").read_text())
+    for track in tracks(small):
+        ours = metadata(track)
+        assert set(genuine) <= set(ours)
+        assert {"genre", "chart", "licence", "tempo_bpm", "key"} <= set(ours)
+        for stem in ours["stems"].values():
+            assert set(stem) == set(genuine["stems"]["S00"])
+        classes = {s["program_num"]: s["inst_class"] for s in genuine["stems"].values()}
+        assert all(s["inst_class"] == classes.get(s["program_num"], s["inst_class"]) for s in ours["stems"].values())
+
+
+@needs_programs
+def test_labels_are_the_programs_that_sound_and_levels_are_balanced(small: Path):
+    for track in tracks(small):
+        about = metadata(track)
+        lufs = [stem["integrated_loudness"] for stem in about["stems"].values()]
+        assert max(lufs) - min(lufs) < 12
+        for name, stem in about["stems"].items():
+            (heard,) = {
+                128 if part.is_drum else part.program
+                for part in pretty_midi.PrettyMIDI(str(track / "MIDI" / f"{name}.mid")).instruments
+                if part.notes
+            }
+            assert heard == stem["program_num"] and stem["is_drum"] == (heard == 128)
+
+
+@needs_programs
+def test_notes_are_heard_where_the_midi_has_them(small: Path):
+    errors: list[float] = []
+    for track in tracks(small):
+        for name in metadata(track)["stems"]:
+            samples, rate_hz = librosa.load(track / "stems" / f"{name}.flac", sr=None)
+            heard = librosa.onset.onset_detect(y=samples, sr=rate_hz, hop_length=256, units="time", backtrack=True)
+            written = onsets_s(track / "MIDI" / f"{name}.mid")
+            alone = written[np.diff(written, prepend=-1.0) > 0.12]
+            distances = np.abs(alone[:, None] - heard).min(axis=1)
+            errors += list(distances)
+            assert np.median(distances) < 0.03, (track, name)
+    assert np.median(errors) < 0.015
+
+
+@needs_programs
+def test_beats_and_chords_are_the_chart(small: Path):
+    for track in tracks(small):
+        about = metadata(track)
+        chart = replace(CHARTS[about["chart"]], tempo_bpm=about["tempo_bpm"])
+        beats = np.loadtxt(track / "beats.txt")
+        bars = len(beats) // chart.beats_per_bar
+        # Within a microsecond a beat: MIDI holds no finer tempo.
+        np.testing.assert_allclose(beats[:, 0], np.arange(len(beats)) * 60 / chart.tempo_bpm, atol=1e-6 * len(beats))
+        assert list(beats[:, 1]) == [*range(1, chart.beats_per_bar + 1)] * bars
+        written = pretty_midi.PrettyMIDI(str(track / "all_src.mid"))
+        np.testing.assert_allclose(written.get_beats()[: len(beats)], beats[:, 0][: len(written.get_beats())], atol=2e-6)
+        assert f"{written.time_signature_changes[0].numerator}/4" == chart.meter
+        intervals, labels = mir_eval.io.load_labeled_intervals(str(track / "chords.lab"))
+        assert intervals[-1, 1] == pytest.approx(soundfile.info(track / "mix.flac").duration, abs=1e-3)
+        seconds_per_beat = 60 / chart.tempo_bpm
+        expected = [(a * seconds_per_beat, b * seconds_per_beat, label) for a, b, label in chart.segments(bars)]
+        assert labels == [label for *_, label in expected] + ["N"]
+        np.testing.assert_allclose(intervals[:-1, 0], [start for start, *_ in expected], atol=1e-4)
+
+
+@needs_programs
+def test_what_is_played_belongs_to_the_chords(small: Path):
+    for track in tracks(small):
+        about = metadata(track)
+        intervals, labels = mir_eval.io.load_labeled_intervals(str(track / "chords.lab"))
+        inside = total = 0.0
+        for name, stem in about["stems"].items():
+            if stem["is_drum"]:
+                continue
+            for part in pretty_midi.PrettyMIDI(str(track / "MIDI" / f"{name}.mid")).instruments:
+                for note in part.notes:
+                    index = int(np.searchsorted(intervals[:, 0], note.start + 0.03, side="right")) - 1
+                    root, bitmap, _ = mir_eval.chord.encode(labels[index])
+                    total += note.end - note.start
+                    inside += (note.end - note.start) * (labels[index] != "N" and bitmap[(note.pitch - root) % 12])
+        assert inside / total > 0.75, track
+
+
+@needs_programs
+def test_genres_of_a_chart_share_grid_and_melody(small: Path):
+    pair = [track for track in tracks(small) if metadata(track)["chart"] == "north_wind"]
+    assert len(pair) >= 2 and len({metadata(track)["genre"] for track in pair}) == len(pair)
+    assert len({(track / "beats.txt").read_bytes() for track in pair}) == 1
+    assert len({(track / "chords.lab").read_bytes() for track in pair}) == 1
+    assert len({soundfile.info(track / "mix.flac").frames for track in pair}) == 1
+
+
+@needs_programs
+def test_same_bytes_for_any_workers_and_after_a_kill(small: Path, tmp_path: Path):
+    once = contents(small)
+    script = (
+        "import sys; from pathlib import Path; from pipelines import corpus as c\n"
+        f"c.TIERS['mini'] = (('quick_change', 'north_wind'), {SECONDS})\n"
+        f"if __name__ == '__main__': c.corpus(Path(sys.argv[1]), hours={4 * SECONDS / 3600}, workers=1)\n"
+    )
+    (tmp_path / "run.py").write_text(script)
+    root = tmp_path / "again"
+    command = [sys.executable, str(tmp_path / "run.py"), str(root)]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not tracks(root) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 0 < len(tracks(root)) < len(tracks(small))
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    assert contents(root) == once
+
+
+@needs_programs
+def test_finished_songs_are_kept_and_other_corpora_refused(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    root = tmp_path / "copy"
+    shutil.copytree(small, root)
+    monkeypatch.setitem(pipeline.TIERS, "mini", (("quick_change", "north_wind"), SECONDS))
+    times = {path: path.stat().st_mtime_ns for path in root.rglob("*.flac")}
+    summary = pipeline.corpus(root, hours=4 * SECONDS / 3600)
+    assert (summary.tracks, summary.kept, summary.replaced) == (4, 4, 0)
+    assert times == {path: path.stat().st_mtime_ns for path in root.rglob("*.flac")}
+    with pytest.raises(DataError, match="other tracks"):
+        pipeline.corpus(root, hours=SECONDS / 3600)
+
+
+def test_missing_programs_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = CliRunner().invoke(cli.main, ["corpus", str(tmp_path / "music")])
+    assert result.exit_code == 1 and "apt-get install mma fluidsynth" in result.output
+    assert len(result.output.strip().splitlines()) == 1
+
+
+@needs_programs
+def test_what_is_no_soundfont_is_refused(tmp_path: Path):
+    (tmp_path / "x.sf2").write_text("hello")
+    for path in (tmp_path / "x.sf2", tmp_path / "none.sf2"):
+        with pytest.raises(DataError, match="soundfont"):
+            pipeline.corpus(tmp_path / "music", soundfonts=[path])
+
+
+def write_song(path: Path, *, bars: int = 16, key_mode: int | None = None) -> Path:
+    """Write a small General MIDI song with a program change within a channel, and a silent track."""
+    file = mido.MidiFile(ticks_per_beat=96)
+    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=500_000), mido.MetaMessage("key_signature", key="C")])
+    track.append(mido.Message("control_change", channel=0, control=7, value=90))
+    for bar in range(bars):
+        program = 0 if bar < bars // 2 else 40
+        track.append(mido.Message("program_change", channel=0, program=program))
+        for channel, note in ((0, 60 + bar % 5), (9, 36)):
+            track.append(mido.Message("note_on", channel=channel, note=note, velocity=90))
+            track.append(mido.Message("note_off", channel=channel, note=note, time=192))
+    track.append(mido.Message("program_change", channel=3, program=52))
+    track.append(mido.Message("control_change", channel=3, control=7, value=0))
+    track.append(mido.Message("note_on", channel=3, note=60, velocity=1))
+    track.append(mido.Message("note_off", channel=3, note=60, time=96))
+    file.tracks.append(track)
+    file.save(path)
+    if key_mode is not None:
+        path.write_bytes(path.read_bytes().replace(b"\xff\x59\x02\x00\x00", bytes([0xFF, 0x59, 2, 0, key_mode])))
+    return path
+
+
+@needs_programs
+def test_real_songs_are_split_by_program_and_broken_ones_counted(tmp_path: Path):
+    songs_folder = tmp_path / "gm"
+    songs_folder.mkdir()
+    write_song(songs_folder / "good.mid")
+    write_song(songs_folder / "mode.mid", key_mode=255)
+    write_song(songs_folder / "short.mid", bars=2)
+    (songs_folder / "text.mid").write_text("hello")
+    result = CliRunner().invoke(
+        cli.main, ["corpus", str(tmp_path / "out"), "--tier", "real", "--midi", str(songs_folder), "--workers", "1"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "1 tracks, 3 stems" in result.output
+    assert "2 songs: can't read MIDI" in result.output and "1 songs: too short" in result.output
+    (track,) = tracks(tmp_path / "out")
+    assert [stem["program_num"] for stem in metadata(track)["stems"].values()] == [0, 40, 128]
+    assert metadata(track)["licence"] == "unknown" and "genre" not in metadata(track)
+    assert not (track / "chords.lab").exists() and not (track / "beats.txt").exists()
+    violin = pretty_midi.PrettyMIDI(str(track / "MIDI" / "S01.mid"))
+    assert violin.instruments[0].notes[0].start == pytest.approx(16 * 1.0)
+    samples, rate_hz = soundfile.read(track / "stems" / "S01.flac")
+    assert np.abs(samples[: int(15.9 * rate_hz)]).max() < 1e-3 < np.abs(samples[16 * rate_hz :]).max()
+
+
+def test_cut_ends_the_notes_that_sound(tmp_path: Path):
+    score = midi.cut(midi.split(midi.read(write_song(tmp_path / "a.mid"))), 6.5)
+    midi.write(tmp_path / "b.mid", score, sorted(score.stems))
+    for part in pretty_midi.PrettyMIDI(str(tmp_path / "b.mid")).instruments:
+        assert max(note.end for note in part.notes) <= 6.5
+
+
+def test_all_midi_of_the_shared_songs_is_read_or_refused_in_one_line(shared_data: Path):
+    refused = []
+    for path in sorted((shared_data / "gm_midi").rglob("*.mid"))[::5]:
+        try:
+            score, end_s = real.load(real.GmSong("Track00001", "train", path, "unknown"))
+            if path.parent.name == "freedoom":
+                continue  # its tempo changes stand in later tracks, which pretty_midi doesn't read
+            reference = pretty_midi.PrettyMIDI(str(path))
+            ends = [note.end for part in reference.instruments for note in part.notes]
+            assert end_s == pytest.approx(min(max(ends), real.LONGEST_S), abs=1e-3)
+            assert sum(len(events) for events in score.stems.values())
+        except DataError as error:
+            refused.append(str(error))
+    assert len(refused) <= 6
