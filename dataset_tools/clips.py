@@ -88,7 +88,7 @@ def _tempo_bpm(rhythm: Rhythm, start: int, end: int, rate_hz: int) -> float | No
 
 def _chords(rhythm: Rhythm, start: int, end: int) -> list[str]:
     """List the chords that sound in a window, in order; a chord that goes on is named once."""
-    ends = [*rhythm.chord_starts_samples[1:], end]
+    ends = [*rhythm.chord_starts_samples, end][1:]
     spans = zip(rhythm.chord_starts_samples, ends, rhythm.chord_labels, strict=True)
     heard = [label for begin, stop, label in spans if begin < end and stop > start]
     return [label for at, label in enumerate(heard) if at == 0 or label != heard[at - 1]]
