@@ -21,8 +21,8 @@ LARGEST_LAG_S = 0.035
 ENVELOPE_HZ = 100
 BLOCK_S = 20
 LEAST_CORRELATION = 0.1
-LEAST_PEAK = 0.75
-"""Of the highest correlation at any lag; right grids reach 0.86 and more, a real one that is 45 ms off no more than 0.25."""
+LEAST_PEAK = 0.6
+"""Of the highest correlation at any lag; right grids reach 0.7 and more, a real one that is 45 ms off no more than 0.25."""
 
 
 def phases(tempo_map: TempoMap) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
@@ -59,14 +59,19 @@ def beat_weight(tempo_map: TempoMap) -> float:
 
 
 def downbeat_weight(tempo_map: TempoMap) -> float:
-    """Compare the bass notes and kicks on the downbeat with those on the fullest other beat of the bar; 1 means as many."""
+    """Compare the bass notes and kicks on the downbeat with those on the fullest other beat of the bar; 1 means as many.
+
+    The better of two ways: by number, or by length (a waltz has one long bass note and two short ones).
+    """
     beats, bars, _ = phases(tempo_map)
     bar = int(np.bincount(bars).argmax())
     chosen = (bars == bar) & (np.abs((beats + 0.5) % 1 - 0.5) < 0.1)
-    if (chosen & tempo_map.low).sum() >= FEWEST_NOTES:
-        chosen &= tempo_map.low
-    counts = np.bincount(np.floor(beats[chosen] + 0.5).astype(np.int64) % max(1, bar), minlength=2)
-    return float(counts[0] / max(1, counts[1:].max()))
+    if (chosen & tempo_map.bass).sum() >= FEWEST_NOTES:
+        chosen &= tempo_map.bass
+    position = np.floor(beats[chosen] + 0.5).astype(np.int64) % max(1, bar)
+    lengths = np.minimum(tempo_map.lengths[chosen], 4.0)
+    sums = [np.bincount(position, weights, minlength=2) for weights in (None, lengths)]
+    return float(max(total[0] / max(1e-9, total[1:].max()) for total in sums))
 
 
 def onset_envelope(mix: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
@@ -108,3 +113,16 @@ def share_in_audio(onsets_s: npt.NDArray[np.float64], mix: Samples, rate_hz: int
         if highest > LEAST_CORRELATION * len(sound) * sound.std() * notes.std():
             agreeing += notes.sum() * (lags[reach - near : reach + near + 1].max() >= LEAST_PEAK * highest)
     return float(agreeing / heard) if heard else 0.0
+
+
+def agreement(frames: npt.NDArray[np.int64], envelope: npt.NDArray[np.float64]) -> float:
+    """Measure the share of beats that meet an onset and keep time.
+
+    An onset: the envelope within 30 ms is above its own median over the track's beats and gaps. Time: the interval before
+    the beat is within 10 % of the median of its neighbours.
+    """
+    near = np.max([envelope[np.clip(frames + shift, 0, len(envelope) - 1)] for shift in range(-3, 4)], axis=0)
+    meets = near > envelope[frames[0] : frames[-1]].mean()
+    intervals = np.diff(frames, prepend=2 * frames[0] - frames[1]).astype(np.float64)
+    neighbours = np.lib.stride_tricks.sliding_window_view(np.pad(intervals, 4, mode="edge"), 9)
+    return float((meets & (np.abs(intervals / np.median(neighbours, axis=1) - 1) <= 0.1)).mean())

@@ -23,14 +23,15 @@ KICKS = (35, 36)
 
 @dataclass(frozen=True)
 class TempoMap:
-    """Tempi, time signatures and note onsets that the MIDI files of a track share."""
+    """Tempi, time signatures, and notes sorted by onset that the MIDI files of a track share."""
 
     tempo_quarters: Floats
     tempo_s: Floats
     quarter_s: Floats
     signatures: tuple[tuple[float, int, int], ...]
     onsets: Floats
-    low: npt.NDArray[np.bool_]
+    lengths: Floats
+    bass: npt.NDArray[np.bool_]
 
     def seconds(self, quarters: Floats) -> Floats:
         """Convert quarter notes to seconds."""
@@ -48,6 +49,10 @@ class TempoMap:
             unit = 4 / denominator * (3 if compound else 1)
             known.append((start, unit, numerator // 3 if compound else numerator))
         return known if known and known[0][0] <= 0 else [(0.0, 1.0, 0), *known]
+
+    def end_s(self) -> float:
+        """Say when the last note ends."""
+        return float(self.seconds(self.onsets + self.lengths).max())
 
     def meter(self) -> str | None:
         """Name the time signature that holds for most notes, such as `4/4`; None if it is not stated."""
@@ -84,7 +89,12 @@ def read(paths: Sequence[Path]) -> TempoMap:
     for other in maps[1:]:
         if other.signatures != maps[0].signatures or np.abs(other.seconds(probe) - maps[0].seconds(probe)).max() > 0.005:
             raise DataError("tempo maps of the MIDI files differ")
-    return replace(maps[0], onsets=onsets[order], low=np.concatenate([each.low for each in maps])[order])
+    return replace(
+        maps[0],
+        onsets=onsets[order],
+        lengths=np.concatenate([each.lengths for each in maps])[order],
+        bass=np.concatenate([each.bass for each in maps])[order],
+    )
 
 
 def _read(path: Path) -> TempoMap:
@@ -103,5 +113,7 @@ def _read(path: Path) -> TempoMap:
     signatures = tuple((time, *sign) for time, sign in sorted(stated.items()) if sign[0] > 0)
     notes = [(track.notes.numpy(), track.is_drum) for track in score.tracks]
     onsets = np.concatenate([np.zeros(0), *(note["time"] / score.tpq for note, _ in notes)])
-    bass = [np.isin(note["pitch"], KICKS) if drum else note["pitch"] < LOW_PITCH for note, drum in notes]
-    return TempoMap(quarters, starts_s, quarter_s, signatures, onsets, np.concatenate([np.zeros(0, bool), *bass]))
+    lengths = np.concatenate([np.zeros(0), *(note["duration"] / score.tpq for note, _ in notes)])
+    low = [np.isin(note["pitch"], KICKS) if drum else note["pitch"] < LOW_PITCH for note, drum in notes]
+    bass = np.concatenate([np.zeros(0, bool), *low])
+    return TempoMap(quarters, starts_s, quarter_s, signatures, onsets, lengths, bass)

