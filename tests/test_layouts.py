@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +13,13 @@ import pytest
 import soundfile
 import yaml
 from conftest import write_tone
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dataset_tools import layouts
 from dataset_tools.layouts import FoundTrack, Rejected, medleydb, musdb, slakh, table
 from manifests.rows import SPLITS, DataError
+from manifests.splits import song_key
 from pipelines.scan import load, recognise, scan
 
 
@@ -220,6 +224,51 @@ def test_broken_metadata_costs_only_its_track(layout: str, text: str, root: Path
     assert [reject.reason for reject in rejected(layout, root) if reject.reason == "metadata"] == ["metadata"]
 
 
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["S00", "../x", "/etc/passwd", "yes"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+keys = [
+    "UUID",
+    "chart",
+    "genre",
+    "licence",
+    "tempo_bpm",
+    "key",
+    "title",
+    "lmd_midi_dir",
+    "song",
+    "artist",
+    "has_bleed",
+    "stem_dir",
+]
+inner_keys = ["program_num", "plugin_name", "is_drum", "stemName", "tracks", "id", "extension", "filename", "instrument", "raw"]
+inner_values = st.dictionaries(st.sampled_from(inner_keys), anything)
+metadata = st.dictionaries(st.sampled_from(keys), anything).flatmap(
+    lambda values: st.builds(
+        lambda stems: {**values, "stems": stems},
+        anything | st.lists(inner_values, max_size=3) | st.dictionaries(st.sampled_from(["S00", "S01"]), inner_values | anything),
+    )
+)
+
+
+@settings(max_examples=20)
+@given(metadata=metadata)
+@pytest.mark.parametrize("layout", ["slakh", "moisesdb", "medleydb"])
+def test_metadata_of_any_shape_never_stops_a_scan(layout: str, metadata: dict, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    root = folder / "data"
+    root.mkdir()
+    BUILD[layout](root)
+    path = next(path for path in sorted(root.rglob("*")) if path.name.lower().endswith(("metadata.yaml", "data.json")))
+    path.write_text(json.dumps(metadata))
+    write_tone(folder / "mine" / "Song" / "bass.wav", 0.1)
+    rows = scan([root, folder / "mine"], folder / "work")
+    assert all((root / stem.path).is_file() or (folder / "mine" / stem.path).is_file() for stem in rows.stems)
+    shutil.rmtree(folder)
+
+
 # Slakh
 
 
@@ -337,7 +386,20 @@ def test_musdb_splits_and_errata(root: Path) -> None:
     }
     assert [stem.label for stem in tracks["BKS - Bulldozer"].stems if stem.bleed] == ["other"]
     assert (tracks["BKS - Bulldozer"].artist, tracks["BKS - Bulldozer"].title) == ("BKS", "Bulldozer")
-    assert len(musdb._validation()) == 14
+    assert (tracks["BKS - Bulldozer"].genre, tracks["BKS - Bulldozer"].licence) == ("Pop/Rock", "LicenseRef-MUSDB18-educational")
+    assert len(musdb._listed()) == 150 and sum(row["validation"] == "yes" for row in musdb._listed().values()) == 14
+
+
+def test_musdb_and_medleydb_name_the_songs_they_share_alike(root: Path, shared_data: Path) -> None:
+    for path in sorted((shared_data / "medleydb" / "metadata").glob("*.yaml")):
+        name = path.name.removesuffix("_METADATA.yaml")
+        (root / name / f"{name}_STEMS").mkdir(parents=True)
+        (root / name / path.name).write_bytes(path.read_bytes())
+    shared = {song_key(track.artist, track.title) for track in found("medleydb", root)} & set(musdb._listed())
+    assert {row["track"] for key, row in musdb._listed().items() if key in shared} == {
+        row["track"] for row in musdb._listed().values() if row["licence"] == "CC-BY-NC-SA-4.0"
+    }
+    assert len(shared) == 46
 
 
 def test_musdb_missing_stem_is_said_and_stem_mp4_tells_how_to_convert(root: Path) -> None:
@@ -434,6 +496,22 @@ def test_folder_flat_names_splits_artists_and_separator_output(root: Path) -> No
     assert (two.artist, two.title, two.split) == ("Me", "Two", "validation")
 
 
+def test_folder_many_songs_in_one_folder_by_dash_or_dot_keep_their_own_midi(root: Path) -> None:
+    for name in ("One - drums.wav", "One - bass.wav", "Two - drums.wav", "Two - mixture.wav", "Two - bass.wav"):
+        sound(root / "dash" / name)
+    for name in ("One.drums.wav", "One.bass.wav", "Two.drums.wav"):
+        sound(root / "dot" / name)
+    for name in ("One.mid", "Two.drums.mid"):
+        (root / "dot" / name).write_bytes(b"MThd")
+    for name in ("OH - L.wav", "OH - R.wav", "Snare - Top.wav", "Snare - Bottom.wav"):
+        sound(root / "studio" / name)
+    tracks = {track.name: track for track in found("folder", root)}
+    assert set(tracks) == {"dash/One", "dash/Two", "dot/One", "dot/Two", "studio"}
+    assert [stem.label for stem in tracks["dash/Two"].stems] == ["bass", "drums"]
+    assert {stem.midi_path and stem.midi_path.name for stem in tracks["dot/One"].stems} == {"One.mid"}
+    assert [stem.midi_path and stem.midi_path.name for stem in tracks["dot/Two"].stems] == ["Two.drums.mid"]
+
+
 def test_folder_numbered_files_are_one_song_and_its_name_is_taken_off_the_labels(root: Path) -> None:
     for name in ("01.Kick.wav", "02.Bass.wav"):
         sound(root / "Numbered" / name)
@@ -457,7 +535,7 @@ def test_folder_of_instrument_folders_below_the_root_is_one_song(root: Path) -> 
         sound(root / name)
     other, song = found("folder", root)
     assert (other.title, song.title, song.aligned) == ("Other", "Song", True)
-    assert sorted(stem.label for stem in song.stems) == ["bass", "drums", "drums"]
+    assert sorted(stem.label for stem in song.stems) == ["bass/take 3", "drums/kick", "drums/snare"]
 
 
 def test_folder_midi_goes_to_its_stem_or_a_single_one_to_all(root: Path) -> None:
@@ -479,7 +557,7 @@ def test_folder_unread_formats_are_rejected_with_advice_and_hidden_files_ignored
     (root / "A" / "._bass.wav").write_bytes(b"x")
     (track,) = found("folder", root)
     assert len(track.stems) == 1
-    assert [(item.item, item.reason) for item in track.rejected] == [("piano.m4a", "unsupported_format")]
+    assert [(item.item, item.reason) for item in rejected("folder", root)] == [("A/piano.m4a", "unsupported_format")]
 
 
 def test_folder_links_out_of_the_root_and_loops_end(root: Path, tmp_path: Path) -> None:
@@ -488,9 +566,11 @@ def test_folder_links_out_of_the_root_and_loops_end(root: Path, tmp_path: Path) 
     (root / "A" / "drums.wav").symlink_to(tmp_path / "elsewhere" / "drums.wav")
     (root / "B").symlink_to(tmp_path / "elsewhere")
     (root / "C").symlink_to(root)
+    (root / "A" / "gone.wav").symlink_to(root / "nowhere.wav")
+    os.mkfifo(root / "A" / "pipe.wav")
     rows = scan([root], tmp_path / "work")
-    assert {Path(stem.path).name for stem in rows.stems} == {"bass.wav"}
-    assert sum(reject.reason == "unsafe_path" for reject in rows.rejects) >= 2
+    assert [stem.path for stem in rows.stems] == ["A/bass.wav"]
+    assert sorted(reject.reason for reject in rows.rejects) == ["link", "link", "missing", "unsafe_path"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names of files are text there")

@@ -98,6 +98,8 @@ def read_mapping(root: Path, path: Path) -> dict[str, Any]:
             without bound.
     """
     inside(root, path.relative_to(root))
+    if not is_file(path):
+        raise DataError(f"no metadata: {path}: without it nothing is known of the track")
     try:
         if path.stat().st_size > LARGEST_METADATA_BYTES:
             raise DataError(f"metadata larger than 1 MiB: {path}: is it the right file?")
@@ -160,12 +162,18 @@ def is_file(path: Path) -> bool:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """List a folder in order of name, without hidden entries (such as `._name.wav`); none if it is no folder."""
+    """List a folder in order of name, without hidden entries (such as `._name.wav`); none if it is no folder.
+
+    Raises:
+        DataError: the folder can't be read.
+    """
     try:
         with os.scandir(folder) as entries:
             return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise DataError(f"can't list {folder}: {error.strerror}: mend its permissions or leave it out") from None
 
 
 def folders(folder: Path) -> list[Path]:
@@ -181,7 +189,8 @@ def files(folder: Path, *suffixes: str) -> dict[str, Path]:
     found: dict[str, tuple[int, Path]] = {}
     for entry in _entries(folder):
         path = Path(entry.path)
-        if path.suffix.lower() in suffixes and not entry.is_dir():
+        # A broken link is listed, to be rejected with a reason; pipes and devices are not.
+        if path.suffix.lower() in suffixes and (entry.is_file() or (entry.is_symlink() and not path.exists())):
             rank = suffixes.index(path.suffix.lower())
             found[path.stem] = min(found.get(path.stem, (rank, path)), (rank, path))
     return {stem: path for stem, (_, path) in found.items()}
@@ -192,12 +201,11 @@ def audio(folder: Path) -> dict[str, Path]:
     return files(folder, *AUDIO_SUFFIXES)
 
 
-def unread_audio(folder: Path) -> list[Rejected]:
+def unread_audio(root: Path, folder: Path) -> Iterator[Rejected]:
     """List the audio files in a folder whose format can't be read."""
-    return [
-        Rejected(path.name, "unsupported_format", f"{path.suffix} can't be read: convert {path} to flac or wav")
-        for path in files(folder, *OTHER_AUDIO_SUFFIXES).values()
-    ]
+    for path in files(folder, *OTHER_AUDIO_SUFFIXES).values():
+        where = path.relative_to(root).as_posix()
+        yield Rejected(where, "unsupported_format", f"{path.suffix} can't be read: convert it to flac or wav")
 
 
 @functools.cache

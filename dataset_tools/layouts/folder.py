@@ -1,9 +1,9 @@
 """Read anybody's own stems: song folders, `song.bass.wav` names, separator output, one folder per instrument.
 
-Found by walking down from the root:
-- a folder with stems is a song (mixtures are recognised by name and are never stems); its MIDI files belong to the
-  stems of the same name, a single one to all stems; `chords.lab` is its chord chart
-- a folder of `song.bass.wav`, `song.drums.wav` holds one song per first half of the names
+Found by walking down from the root, at most four folders deep and never along links:
+- a folder with stems is a song; mixtures are recognised by name and are never stems. MIDI files belong to the stems of
+  their names, a single one to all stems; `chords.lab` is the chord chart
+- a folder of `song.bass.wav`, `song.drums.wav` (or `song - bass.wav`) holds one song per first half of the names
 - a folder of instrument folders is one song if it lies below the root; in the root or a split folder it is a
   collection of single parts that don't belong together in time (`aligned` false)
 - `train`, `valid` and the like right below the root are splits; a name `Artist - Title` gives artist and title
@@ -12,6 +12,7 @@ Found by walking down from the root:
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_tools.layouts import SPLIT_NAMES, FoundStem, FoundTrack, Rejected, audio, files, folders, unread_audio
@@ -22,6 +23,17 @@ EXPECTS = "song folders of stems such as Song/bass.wav, or files such as song.ba
 _DEPTH = 4
 _INNER = ("stems", "audio", "tracks", "multitrack", "multitracks", "raw")
 """Names of folders that say nothing about the song."""
+_LETTER = re.compile(r"[^\W\d_]")
+
+
+@dataclass(frozen=True)
+class _Song:
+    """A song as found: where its name comes from, its folder, and its files and MIDI files by label."""
+
+    place: Path
+    folder: Path
+    sounds: dict[str, Path]
+    midi: dict[str, Path]
 
 
 def recognises(root: Path) -> bool:
@@ -30,34 +42,35 @@ def recognises(root: Path) -> bool:
 
 
 def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
-    """Read every song or single part below the root, at most four folders deep."""
+    """Read every song or single part below the root."""
     yield from _walk(root, root, None, _DEPTH)
 
 
 def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
-    sounds, below = audio(folder), folders(folder)
-    collection = folder == root or (folder.parent == root and split is not None)
-    if flat := _flat_songs(sounds):
-        for song, stems in flat.items():
-            yield _track(root, folder / song, stems, folder, split)
+    if folder != root and folder.is_symlink():
+        where = folder.relative_to(root).as_posix()
+        yield Rejected(where, "link", f"links to folders aren't followed: give {folder.resolve()} as a root of its own")
+        return
+    sounds, midi, below = audio(folder), files(folder, ".mid", ".midi"), folders(folder)
+    yield from unread_audio(root, folder)
+    if songs := _flat_songs(sounds):
+        flat_midi = _by_song(midi, _separator(sounds))
+        for name, labelled in songs.items():
+            yield _track(root, _Song(folder / name, folder, labelled, flat_midi.get(name, {})), split)
     elif any(_is_stem(label, sounds) for label in sounds):
-        yield _track(root, folder, sounds, folder, split)
+        yield _track(root, _Song(folder, folder, sounds, midi), split)
     elif below and all(_is_instrument(part.name) for part in below):
-        parts = [(part.name, label, path) for part in below for label, path in audio(part).items()]
-        if collection:
-            yield from (_single(root, path, part, split) for part, _, path in parts)
-        elif parts:
-            named = {f"{part} {label}": (label if _is_instrument(label) else part, path) for part, label, path in parts}
-            yield _track(
-                root, folder, {key: path for key, (_, path) in named.items()}, folder, split, {k: v[0] for k, v in named.items()}
-            )
+        if folder == root or (folder.parent == root and split is not None):
+            yield from (_single(path, part.name, split) for part in below for path in audio(part).values())
+        elif grouped := {f"{part.name}/{name}": path for part in below for name, path in audio(part).items()}:
+            yield _track(root, _Song(folder, folder, grouped, {}), split)
     elif depth:
         for part in below:
             yield from _walk(root, part, SPLIT_NAMES.get(part.name.lower()) if folder == root else split, depth - 1)
 
 
 def _is_instrument(name: str) -> bool:
-    """Tell whether a folder is named for an instrument and nothing else; `Piano Man` is a song."""
+    """Tell whether a name is that of an instrument and nothing else; `Piano Man` is a song."""
     return name.lower().replace("_", " ") in INSTRUMENTS or any(
         normalise(name, layout=layout).rule == "class" for layout in ("musdb", "moisesdb")
     )
@@ -68,18 +81,33 @@ def _is_backing(label: str, sounds: dict[str, Path]) -> bool:
 
 
 def _is_stem(label: str, sounds: dict[str, Path]) -> bool:
-    return _is_backing(label, sounds) or normalise(label, layout="folder").is_stem
+    return _is_backing(label, sounds) or normalise(label).is_stem
+
+
+def _by_song(named: dict[str, Path], separator: str) -> dict[str, dict[str, Path]]:
+    songs: dict[str, dict[str, Path]] = {}
+    for name, path in named.items():
+        song, found, label = name.rpartition(separator)
+        songs.setdefault(song if found else name, {})[label] = path
+    return songs
+
+
+def _separator(sounds: dict[str, Path]) -> str:
+    return "." if all("." in name for name in sounds) else " - "
 
 
 def _flat_songs(sounds: dict[str, Path]) -> dict[str, dict[str, Path]]:
-    """Group `song.bass`, `song.drums` by song; nothing unless a song has two stems and its name more than digits."""
-    songs: dict[str, dict[str, Path]] = {}
-    for name, path in sounds.items():
-        song, dot, label = name.rpartition(".")
-        if not dot or not re.search(r"[^\W\d_]", song):
-            return {}
-        songs.setdefault(song, {})[label] = path
-    return songs if any(len(stems) > 1 for stems in songs.values()) else {}
+    """Group `song.bass`, `song.drums` by song; nothing unless a song has two stems and all songs names of more than digits."""
+    separator = _separator(sounds)
+    songs = _by_song(sounds, separator)
+    labels = {label for labelled in songs.values() for label in labelled}
+    flat = (
+        all(separator in name for name in sounds)
+        and all(_LETTER.search(song) for song in songs)
+        and any(len(labelled) > 1 for labelled in songs.values())
+        and (separator == "." or all(_is_instrument(label) or not normalise(label).is_stem for label in labels))
+    )
+    return songs if flat else {}
 
 
 def _names(root: Path, place: Path) -> tuple[str, str | None, str]:
@@ -89,7 +117,7 @@ def _names(root: Path, place: Path) -> tuple[str, str | None, str]:
         inside = inside[1:]
     last = inside[-1] if inside else root.name
     artist, dash, title = last.partition(" - ")
-    known = bool(dash) and bool(re.search(r"[^\W\d_]", artist))
+    known = bool(dash) and bool(_LETTER.search(artist))
     return "/".join(inside) or root.name, artist if known else None, title if known else last
 
 
@@ -101,42 +129,35 @@ def _label(name: str, song: str, sounds: dict[str, Path]) -> str:
     return pattern.sub("", name, count=1) if all(pattern.match(other) for other in sounds) else name
 
 
-def _track(
-    root: Path, place: Path, sounds: dict[str, Path], folder: Path, split: str | None, labels: dict[str, str] | None = None
-) -> FoundTrack:
-    name, artist, title = _names(root, place)
-    midi = {stem.lower(): path for stem, path in files(folder, ".mid", ".midi").items()}
-    shared = next(iter(midi.values())) if len(midi) == 1 and not midi.keys() & {label.lower() for label in sounds} else None
-    mixes = [label for label in sounds if not _is_stem(label, sounds)]
+def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
+    name, artist, title = _names(root, song.place)
+    midi = {label.lower(): path for label, path in song.midi.items()}
+    alone = len(midi) == 1 and not midi.keys() & {label.lower() for label in song.sounds}
+    shared = next(iter(midi.values())) if alone else None
+    mixes = [label for label in song.sounds if not _is_stem(label, song.sounds)]
     stems = tuple(
-        FoundStem(
-            slug(label),
-            path,
-            (labels or {}).get(label) or _label(label, place.name, sounds),
-            midi_path=midi.get(label.lower(), shared),
-        )
-        for label, path in sounds.items()
+        FoundStem(slug(label), path, _label(label, song.place.name, song.sounds), midi_path=midi.get(label.lower(), shared))
+        for label, path in song.sounds.items()
         if label not in mixes
     )
-    chords = folder / "chords.lab"
-    rejected = [Rejected(f"{name}/{label}", "not_a_stem", "a mixture or click track by its name") for label in mixes]
+    chords = song.folder / "chords.lab"
     return FoundTrack(
         name=name,
-        path=folder,
+        path=song.place,
         title=title,
         artist=artist,
         stems=stems,
         split=split,
-        chords_path=chords if chords.is_file() else None,
-        rejected=(*rejected, *unread_audio(folder)),
+        chords_path=chords if chords.is_file() and song.place == song.folder else None,
+        rejected=tuple(Rejected(f"{name}/{label}", "not_a_stem", "a mixture or click track by its name") for label in mixes),
     )
 
 
-def _single(root: Path, path: Path, instrument: str, split: str | None) -> FoundTrack:
+def _single(path: Path, instrument: str, split: str | None) -> FoundTrack:
     """Make a track of one part; parts of the same file name may be of one song and share a leak group."""
     return FoundTrack(
         name=f"{instrument}/{path.stem}",
-        path=path.parent,
+        path=path.with_suffix(""),
         title=path.stem,
         stems=(FoundStem(slug(path.stem), path, instrument),),
         split=split,

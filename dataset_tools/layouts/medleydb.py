@@ -42,7 +42,8 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
             name=folder.name,
             path=folder,
             title=text(metadata.get("title")) or folder.name,
-            artist=text(metadata.get("artist")) or None,
+            # One artist signs half of its songs in another way.
+            artist=text(metadata.get("artist")).removesuffix(" Multitracks") or None,
             genre=text(metadata.get("genre")) or None,
             stems=tuple(_stems(folder, metadata, bleed)),
             licence=_LICENCE,

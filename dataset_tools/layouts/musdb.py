@@ -1,10 +1,10 @@
 """Read MUSDB18-HQ, and MUSDB18 once it is converted to wav folders.
 
 `{train,test}/<Artist - Title>/{drums,bass,other,vocals}.wav` beside `mixture.wav`, which is no stem. Validation is 14
-named training songs (musdb's configs/mus.yaml). A song is its own leak group where the official split divides its
-artist, as it does for several. Errata of the site are carried as `bleed`.
+named training songs (musdb's configs/mus.yaml); genre and licence of a song are those of the list on the dataset's site,
+a song that isn't in it has the strictest licence. The errata listed there are carried as `bleed`.
 
-Source: Rafii et al., MUSDB18-HQ (2019); its audio is for educational use only.
+Source: Rafii et al., MUSDB18-HQ (2019).
 """
 
 import csv
@@ -15,10 +15,12 @@ from pathlib import Path
 
 from dataset_tools.layouts import FoundStem, FoundTrack, Rejected, audio, files, folders, known_faults
 from manifests.rows import DataError
+from manifests.splits import song_key
 
 EXPECTS = "train/ or test/ with folders <Artist - Title> of drums, bass, other, vocals and mixture"
 _STEMS = ("drums", "bass", "other", "vocals")
 _LICENCE = "LicenseRef-MUSDB18-educational"
+"""Educational use only."""
 
 
 def recognises(root: Path) -> bool:
@@ -47,6 +49,7 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
             if stem in sounds
         )
         where = folder.relative_to(root).as_posix()
+        listed = _listed().get(song_key(artist, title) or "", {})
         missing = tuple(
             Rejected(f"{where}/{stem}", "missing", "no such stem in the folder") for stem in _STEMS if stem not in sounds
         )
@@ -56,8 +59,9 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
             title=title or folder.name,
             artist=artist if title else None,
             stems=stems,
-            licence=_LICENCE,
-            split="validation" if folder.name in _validation() else split,
+            genre=listed.get("genre"),
+            licence=listed.get("licence", _LICENCE),
+            split="validation" if listed.get("validation") and split == "train" else split,
             rejected=missing,
         )
 
@@ -79,6 +83,8 @@ def _compressed(root: Path) -> Path | None:
 
 
 @functools.cache
-def _validation() -> frozenset[str]:
-    table = importlib.resources.files("manifests") / "data" / "musdb_validation.csv"
-    return frozenset(row["track"] for row in csv.DictReader(table.read_text("utf-8").splitlines()))
+def _listed() -> dict[str, dict[str, str]]:
+    """Read the list of songs: genre, licence, and whether it is for validation, by artist and title."""
+    table = importlib.resources.files("manifests") / "data" / "musdb.csv"
+    rows = csv.DictReader(table.read_text("utf-8").splitlines())
+    return {song_key(*row["track"].split(" - ", 1)) or row["track"]: row for row in rows}

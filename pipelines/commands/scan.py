@@ -23,7 +23,7 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("-o", "--work", required=True, type=click.Path(path_type=Path), help="Working folder for the tables.")
 @click.option("--layout", default="auto", show_default=True, help="Layout of all roots: a name, or `auto` to recognise it.")
 @click.option("--split", default="0.8,0.1,0.1", show_default=True, callback=_shares, help="Shares of train, validation, test.")
-@click.option("--seed", default=0, show_default=True, help="Seed of drawn splits.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of drawn splits.")
 @click.option("--aliases", type=click.Path(path_type=Path), help="CSV label,instrument: your names for instruments.")
 @click.option("--licence", "licences", multiple=True, help="Take tracks of this licence only, such as `CC-BY-4.0` or `CC*`.")
 @click.option("--dataset-name", "names", multiple=True, help="Name of the dataset, once per ROOT; else its folder's name.")
