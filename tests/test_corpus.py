@@ -128,7 +128,7 @@ def test_melodies_follow_the_chords_and_breathe(name: str, bars: int, seed: int)
     in_bar = [note.onset % chart.beats_per_bar for note in notes]
     strong = [note for note, place in zip(notes, in_bar, strict=True) if place in (0, 2)]
     assert all(note.pitch % 12 in chords[int(note.onset)].tones() for note in strong)
-    assert max(abs(a.pitch - b.pitch) for a, b in itertools.pairwise(notes)) <= 12
+    assert max(abs(a.pitch - b.pitch) for a, b in itertools.pairwise(notes)) <= 9
     rests = [following.onset - end for end, following in zip(ends, notes[1:], strict=False)]
     assert bars < 9 or max(rests) >= 0.5
     swung = lead.swung(notes)

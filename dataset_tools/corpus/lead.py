@@ -29,6 +29,7 @@ _REST_EVERY = 4
 """Every fourth phrase is silent: accompaniment alone is heard too."""
 _CENTRE = 71
 _LOWEST, _HIGHEST = 62, 84
+_WIDEST_LEAP = 9
 
 
 class Note(NamedTuple):
@@ -82,7 +83,8 @@ def _nearest(previous: int, target: float, pitch_classes: set[int]) -> int:
     def cost(pitch: int) -> float:
         return abs(pitch - target) + 0.8 * abs(pitch - previous) + (2.5 if pitch == previous else 0.0)
 
-    return min((pitch for pitch in range(_LOWEST, _HIGHEST + 1) if pitch % 12 in pitch_classes), key=cost)
+    reach = range(max(_LOWEST, previous - _WIDEST_LEAP), min(_HIGHEST, previous + _WIDEST_LEAP) + 1)
+    return min((pitch for pitch in reach if pitch % 12 in pitch_classes), key=cost)
 
 
 def swung(notes: list[Note]) -> list[Note]:
