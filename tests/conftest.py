@@ -35,3 +35,11 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("shared development data is absent")
     return SHARED
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Make an empty folder for a dataset, with room beside it."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder

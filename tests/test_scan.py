@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from conftest import write_tone
-from test_layouts import band, build_folder, build_moisesdb, build_musdb, build_slakh, build_table, slakh_track
+from trees import band, build_folder, build_moisesdb, build_musdb, build_slakh, build_table, slakh_track
 
 from manifests import tables
 from manifests.rows import DataError, Reject, Stem, Track

@@ -1,0 +1,109 @@
+"""Anybody's own stems in folders."""
+
+import os
+from pathlib import Path
+
+import pytest
+from trees import build_folder, found, rejected, sound
+
+from pipelines.scan import scan
+
+
+def test_folder_takes_no_mixture_for_a_stem(root: Path) -> None:
+    build_folder(root)
+    first, second = found("folder", root)
+    assert [stem.label for stem in first.stems] == ["Bass DI", "Kick In"] and second.name == "Second"
+    assert [item.reason for item in first.rejected] == ["not_a_stem"]
+
+
+def test_folder_flat_names_splits_artists_and_separator_output(root: Path) -> None:
+    for name in ("train/Me - One.bass.wav", "train/Me - One.drums.wav", "valid/Me - Two/vocals.wav", "valid/Me - Two/other.wav"):
+        sound(root / name)
+    one, two = found("folder", root)
+    assert (one.artist, one.title, one.split, [stem.label for stem in one.stems]) == ("Me", "One", "train", ["bass", "drums"])
+    assert (two.artist, two.title, two.split) == ("Me", "Two", "validation")
+
+
+def test_folder_many_songs_in_one_folder_by_dash_or_dot_keep_their_own_midi(root: Path) -> None:
+    for name in ("One - drums.wav", "One - bass.wav", "Two - drums.wav", "Two - mixture.wav", "Two - bass.wav"):
+        sound(root / "dash" / name)
+    for name in ("One.drums.wav", "One.bass.wav", "Two.drums.wav"):
+        sound(root / "dot" / name)
+    for name in ("One.mid", "Two.drums.mid"):
+        (root / "dot" / name).write_bytes(b"MThd")
+    for name in ("OH - L.wav", "OH - R.wav", "Snare - Top.wav", "Snare - Bottom.wav"):
+        sound(root / "studio" / name)
+    tracks = {track.name: track for track in found("folder", root)}
+    assert set(tracks) == {"dash/One", "dash/Two", "dot/One", "dot/Two", "studio"}
+    assert [stem.label for stem in tracks["dash/Two"].stems] == ["bass", "drums"]
+    assert {stem.midi_path and stem.midi_path.name for stem in tracks["dot/One"].stems} == {"One.mid"}
+    assert [stem.midi_path and stem.midi_path.name for stem in tracks["dot/Two"].stems] == ["Two.drums.mid"]
+
+
+def test_folder_numbered_files_are_one_song_and_its_name_is_taken_off_the_labels(root: Path) -> None:
+    for name in ("01.Kick.wav", "02.Bass.wav"):
+        sound(root / "Numbered" / name)
+    for name in ("Piano Man_Kick.wav", "Piano Man_Bass.wav"):
+        sound(root / "Piano Man" / name)
+    numbered, piano_man = found("folder", root)
+    assert len(numbered.stems) == 2 and [stem.label for stem in piano_man.stems] == ["Bass", "Kick"]
+
+
+def test_folder_per_instrument_is_a_collection_of_unaligned_parts(root: Path, tmp_path: Path) -> None:
+    for name in ("drums/a.wav", "drums/b.wav", "bass/a.wav"):
+        sound(root / name)
+    rows = scan([root], tmp_path / "work")
+    assert len(rows.tracks) == 3 and not any(track.aligned for track in rows.tracks)
+    assert sorted(stem.instrument for stem in rows.stems) == ["bass", "drums", "drums"]
+    assert len({track.leak_group for track in rows.tracks}) == 2
+
+
+def test_folder_of_instrument_folders_below_the_root_is_one_song(root: Path) -> None:
+    for name in ("Song/drums/kick.wav", "Song/drums/snare.wav", "Song/bass/take 3.wav", "Other/stems/bass.wav", "Other/mix.wav"):
+        sound(root / name)
+    other, song = found("folder", root)
+    assert (other.title, song.title, song.aligned) == ("Other", "Song", True)
+    assert sorted(stem.label for stem in song.stems) == ["bass/take 3", "drums/kick", "drums/snare"]
+
+
+def test_folder_midi_goes_to_its_stem_or_a_single_one_to_all(root: Path) -> None:
+    for name in ("A/bass.wav", "A/drums.wav", "B/guitar.ogg", "B/song.ogg"):
+        sound(root / name)
+    for name in ("A/bass.mid", "A/other.mid", "B/notes.mid"):
+        (root / name).write_bytes(b"MThd")
+    a, b = found("folder", root)
+    assert [stem.midi_path and stem.midi_path.name for stem in a.stems] == ["bass.mid", None]
+    assert [(stem.label, stem.midi_path and stem.midi_path.name) for stem in b.stems] == [
+        ("guitar", "notes.mid"),
+        ("backing track", "notes.mid"),
+    ]
+
+
+def test_folder_unread_formats_are_rejected_with_advice_and_hidden_files_ignored(root: Path) -> None:
+    sound(root / "A" / "bass.wav")
+    (root / "A" / "piano.m4a").write_bytes(b"x")
+    (root / "A" / "._bass.wav").write_bytes(b"x")
+    (track,) = found("folder", root)
+    assert len(track.stems) == 1
+    assert [(item.item, item.reason) for item in rejected("folder", root)] == [("A/piano.m4a", "unsupported_format")]
+
+
+def test_folder_links_out_of_the_root_and_loops_end(root: Path, tmp_path: Path) -> None:
+    sound(root / "A" / "bass.wav")
+    sound(tmp_path / "elsewhere" / "drums.wav")
+    (root / "A" / "drums.wav").symlink_to(tmp_path / "elsewhere" / "drums.wav")
+    (root / "B").symlink_to(tmp_path / "elsewhere")
+    (root / "C").symlink_to(root)
+    (root / "A" / "gone.wav").symlink_to(root / "nowhere.wav")
+    os.mkfifo(root / "A" / "pipe.wav")
+    rows = scan([root], tmp_path / "work")
+    assert [stem.path for stem in rows.stems] == ["A/bass.wav"]
+    assert sorted(reject.reason for reject in rows.rejects) == ["link", "link", "missing", "unsafe_path"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files are text there")
+def test_folder_names_that_are_not_utf8_are_rejected(root: Path, tmp_path: Path) -> None:
+    sound(root / "A" / "bass.wav")
+    (root / "A" / os.fsdecode(b"dr\xffums.wav")).write_bytes((root / "A" / "bass.wav").read_bytes())
+    rows = scan([root], tmp_path / "work")
+    assert len(rows.stems) == 1 and [reject.reason for reject in rows.rejects] == ["unsafe_path"]

@@ -1,0 +1,43 @@
+"""MedleyDB: stems and raw tracks, places of the metadata."""
+
+from pathlib import Path
+
+import yaml
+from trees import build_medleydb, found, rejected, sound
+
+from dataset_tools.layouts import medleydb
+from pipelines.scan import scan
+
+
+def test_medleydb_prefers_stems_and_falls_back_to_raw(root: Path) -> None:
+    build_medleydb(root)
+    (track,) = found("medleydb", root)
+    assert [(stem.stem_id, stem.label) for stem in track.stems] == [
+        ("S01", "drum set"),
+        ("S02R01", "violin"),
+        ("S02R02", "viola, cello"),
+    ]
+    assert track.bleed is True and track.licence == "CC-BY-NC-SA-4.0"
+
+
+def test_medleydb_metadata_in_the_track_folder_and_none_at_all(root: Path) -> None:
+    build_medleydb(root)
+    (root / "Metadata" / "A_Song_METADATA.yaml").rename(root / "Audio" / "A_Song" / "A_Song_METADATA.yaml")
+    assert len(found("medleydb", root)) == 1
+    (root / "Audio" / "A_Song" / "A_Song_METADATA.yaml").unlink()
+    assert [item.reason for item in rejected("medleydb", root)] == ["metadata"]
+
+
+def test_medleydb_genuine_metadata_is_read(root: Path, shared_data: Path, tmp_path: Path) -> None:
+    paths = sorted((shared_data / "medleydb" / "metadata").glob("*.yaml"))[::20]
+    for path in paths:
+        values = yaml.safe_load(path.read_text())
+        name = path.name.removesuffix("_METADATA.yaml")
+        (root / name).mkdir()
+        (root / name / path.name).write_bytes(path.read_bytes())
+        for stem in values["stems"].values():
+            sound(root / name / values["stem_dir"] / stem["filename"], 0.01)
+    assert medleydb.recognises(root)
+    rows = scan([root], tmp_path / "work")
+    assert len(rows.tracks) == len(paths) and not [stem for stem in rows.stems if stem.rule == "unmatched"]
+    assert all(track.artist and track.genre and track.bleed is not None for track in rows.tracks)

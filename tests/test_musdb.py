@@ -1,0 +1,45 @@
+"""MUSDB18-HQ: splits, errata, the compressed release, and the songs shared with MedleyDB."""
+
+from pathlib import Path
+
+import pytest
+from trees import build_musdb, found, rejected
+
+from dataset_tools.layouts import musdb
+from manifests.rows import DataError
+from manifests.splits import song_key
+
+
+def test_musdb_splits_and_errata(root: Path) -> None:
+    build_musdb(root)
+    tracks = {track.name: track for track in found("musdb", root)}
+    assert {name: track.split for name, track in tracks.items()} == {
+        "ANiMAL - Rockshow": "validation",
+        "ANiMAL - Clinic A": "train",
+        "BKS - Bulldozer": "test",
+    }
+    assert [stem.label for stem in tracks["BKS - Bulldozer"].stems if stem.bleed] == ["other"]
+    assert (tracks["BKS - Bulldozer"].artist, tracks["BKS - Bulldozer"].title) == ("BKS", "Bulldozer")
+    assert (tracks["BKS - Bulldozer"].genre, tracks["BKS - Bulldozer"].licence) == ("Pop/Rock", "LicenseRef-MUSDB18-educational")
+    assert len(musdb._listed()) == 150 and sum(row["validation"] == "yes" for row in musdb._listed().values()) == 14
+
+
+def test_musdb_and_medleydb_name_the_songs_they_share_alike(root: Path, shared_data: Path) -> None:
+    for path in sorted((shared_data / "medleydb" / "metadata").glob("*.yaml")):
+        name = path.name.removesuffix("_METADATA.yaml")
+        (root / name / f"{name}_STEMS").mkdir(parents=True)
+        (root / name / path.name).write_bytes(path.read_bytes())
+    shared = {song_key(track.artist, track.title) for track in found("medleydb", root)} & set(musdb._listed())
+    assert {row["track"] for key, row in musdb._listed().items() if key in shared} == {
+        row["track"] for row in musdb._listed().values() if row["licence"] == "CC-BY-NC-SA-4.0"
+    }
+    assert len(shared) == 46
+
+
+def test_musdb_missing_stem_is_said_and_stem_mp4_tells_how_to_convert(root: Path) -> None:
+    build_musdb(root)
+    (root / "test" / "BKS - Bulldozer" / "bass.wav").unlink()
+    assert [(item.item, item.reason) for item in rejected("musdb", root)] == [("test/BKS - Bulldozer/bass", "missing")]
+    (root / "train" / "X - Y.stem.mp4").write_bytes(b"mp4")
+    with pytest.raises(DataError, match=r"musdbconvert .* OUT"):
+        list(musdb.tracks(root))

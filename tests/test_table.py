@@ -1,0 +1,55 @@
+"""Tables of stems."""
+
+import csv
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from trees import (
+    build_table,
+    found,
+    rejected,
+    sound,
+)
+
+from dataset_tools.layouts import table
+from manifests.rows import DataError
+
+
+def test_table_reads_every_column(root: Path) -> None:
+    build_table(root)
+    one, two = found("table", root)
+    assert (one.split, one.genre, one.tempo_bpm, one.key, one.licence, one.leak_group) == (
+        "train",
+        "jazz",
+        120,
+        "A minor",
+        "CC0-1.0",
+        "group:g",
+    )
+    assert [(stem.label, stem.program, stem.bleed) for stem in one.stems] == [("violin", None, False), ("", 128, True)]
+    assert two.split is None and two.leak_group is None
+
+
+def test_table_as_parquet_file_equals_csv(root: Path) -> None:
+    build_table(root)
+    with (root / "stems.csv").open() as file:
+        pq.write_table(pa.Table.from_pylist(list(csv.DictReader(file))), root / "t.parquet")
+    assert found("table", root / "t.parquet") == found("table", root)
+
+
+def test_table_of_type_and_path_is_of_single_parts(root: Path) -> None:
+    sound(root / "x.wav")
+    (root / "t.csv").write_text("type,path\nbass,x.wav\n,\n")
+    (track,) = found("table", root)
+    assert not track.aligned and track.stems[0].label == "bass"
+    assert [item.reason for item in rejected("table", root)] == ["incomplete"]
+
+
+@pytest.mark.parametrize("text", ["track_id,path\na,b\n", "", "track_id,path,instrument\n" + "x" * 200_000, "\xff"])
+def test_table_that_can_not_be_used_is_one_line(text: str, root: Path) -> None:
+    (root / "t.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"t\.csv") as caught:
+        list(table.tracks(root / "t.csv"))
+    assert "\n" not in str(caught.value)
