@@ -23,7 +23,7 @@ from pipelines import engine
 
 PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "triplets.parquet")
 NORMALISATIONS = ("joint", "side")
-FLAC_RATIO = 0.5
+FLAC_RATIO = 0.6
 """Size of FLAC relative to PCM that `shard_size_mb` reckons with."""
 _FILES = re.compile(rf"\.?{shards.NAME.pattern}\.(tar|parquet|json)(\.\d+\.tmp)?")
 

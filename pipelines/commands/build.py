@@ -32,7 +32,8 @@ def _build(roots: tuple[Path, ...], work: Path, **options: Any) -> None:
     for verb, arguments in ((scan, [*roots, "-o", work]), (prepare, [work]), (pair, [work]), (shard, [work])):
         name = str(verb.command.name)
         click.secho(name, bold=True)
-        with verb.command.make_context(name, [str(argument) for argument in arguments]) as context:
+        parent = click.get_current_context()
+        with verb.command.make_context(name, [str(argument) for argument in arguments], parent) as context:
             context.params.update({option: value for option, value in options.items() if option in context.params})
             verb.command.invoke(context)
     click.echo(_next(work))

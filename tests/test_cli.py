@@ -1,0 +1,72 @@
+"""The command line: fast help with an example for every verb, one line for bad input, exit codes."""
+
+import re
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from manifests.rows import DataError
+from pipelines.cli import main
+
+VERBS = main.list_commands(click.Context(main))
+HELP_SECONDS = 0.5
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_help_gives_an_example_on_lines_of_its_own(verb: str) -> None:
+    result = CliRunner().invoke(main, [*verb.split(), "--help"])
+    assert result.exit_code == 0
+    assert re.search(rf"^  Example:\n(    instructme .*\n)*    instructme {verb}", result.output, re.MULTILINE), result.output
+    assert "\\b" not in result.output
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_help_is_instant(verb: str) -> None:
+    command = [sys.executable, "-c", "from pipelines.cli import main; main()", *verb.split(), "--help"]
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    # The best of a few runs: other work on the machine must not fail the test.
+    assert any(seconds() < HELP_SECONDS for _ in range(10))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_describes_itself_and_all_its_options(verb: str) -> None:
+    command = main.get_command(click.Context(main), verb)
+    assert command and command.name == verb and command.short_help and command.short_help.endswith(".")
+    for parameter in command.params:
+        assert not isinstance(parameter, click.Option) or parameter.help, parameter.name
+
+
+def test_lists_verbs_in_the_order_of_the_data() -> None:
+    known = ["corpus", "models", "scan", "prepare", "pair", "shard", "verify", "build"]
+    assert [verb for verb in VERBS if verb in known] == [verb for verb in known if verb in VERBS]
+
+
+def test_states_its_version() -> None:
+    result = CliRunner().invoke(main, ["--version"])
+    assert result.exit_code == 0 and version("instructme") in result.output
+
+
+def test_bad_input_is_one_line_and_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def failing() -> None:
+        raise DataError("no such table: a.parquet: run scan first")
+
+    monkeypatch.setattr(type(main), "get_command", lambda *_: failing)
+    result = CliRunner().invoke(main, ["anything"])
+    assert (result.exit_code, result.output) == (1, "Error: no such table: a.parquet: run scan first\n")
+
+
+@pytest.mark.parametrize("arguments", [["sing"], ["shard"], ["shard", ".", "--per-shard", "0"], ["verify", "/no/such/folder"]])
+def test_usage_errors_exit_2(arguments: list[str]) -> None:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2 and "Usage:" in result.output
