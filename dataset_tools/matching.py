@@ -95,10 +95,10 @@ def _spans(pool: Pool) -> tuple[Spans, dict[str, Ints]]:
     end = grids.index(windows["track"], windows["start"] + windows["length"])
     anchor = np.append(grids.next_downbeat, len(grids.beats))[begin]
     problem = grids.problems[windows["track"]].astype("<U20")
-    inner = np.minimum(begin, max(len(grids.beats) - 1, 0)), np.clip(end - 1, 0, None)
-    period = (grids.beats[inner[1]] - grids.beats[inner[0]]) / np.maximum(end - 1 - begin, 1)
-    before = grids.beats[inner[0]] - windows["start"]
-    after = windows["start"] + windows["length"] - grids.beats[inner[1]]
+    beats = grids.beats if len(grids.beats) else np.zeros(1, dtype=np.int64)
+    first, last = beats[np.minimum(begin, len(beats) - 1)], beats[np.clip(end - 1, 0, None)]
+    period = (last - first) / np.maximum(end - 1 - begin, 1)
+    before, after = first - windows["start"], windows["start"] + windows["length"] - last
     full = (end - begin >= FEWEST_BEATS) & (anchor < end) & (np.maximum(before, after) <= 1.5 * period)
     problem[(problem == "") & ~full] = "beats_missing"
     fit = np.flatnonzero(problem == "")
@@ -191,10 +191,10 @@ def _align(pool: Pool, spans: Spans, anchors: Ints, options: Options) -> Matches
     matches["error_ms"] = error.max(axis=1) * 1000 / pool.rate_hz
     matches["agreement"] = agreement(pool, matches)
     fits = (matches["error_ms"] <= MOST_ERROR_MS) & (median * 1000 / pool.rate_hz <= MOST_MEDIAN_ERROR_MS)
-    fits &= (np.abs(stretch - 1) <= options.tempo_tolerance) & (start >= 0)
+    fits &= (np.abs(stretch - 1) <= options.tempo_tolerance + 1e-9) & (start >= 0)
     fits &= start + np.ceil(windows["length"] * stretch) <= pool.lengths[track]
     fits &= ((grids.positions[ours] == grids.positions[theirs]) | ~inside).all(axis=1)
-    fits &= (options.remix_harmony <= 0) | (matches["agreement"] >= options.remix_harmony)
+    fits &= (options.remix_harmony <= 0) | (matches["agreement"] >= options.remix_harmony - 1e-9)
     return np.asarray(matches[fits])
 
 
