@@ -14,8 +14,8 @@ RELEASE_UNDER_DB = 28.0
 """... and ends where it falls this far under it."""
 QUIETEST_DB = -65.0
 """No frame under it is active, however quiet the part."""
-LONGEST_GAP_FRAMES = ACTIVITY_RATE_HZ // 2
-"""Shorter rests belong to the playing."""
+LONGEST_GAP_FRAMES = 3
+"""Shorter silences belong to the playing: with the release of a note they make rests of half a second."""
 
 
 def levels(samples: Samples, rate_hz: int) -> Levels:
