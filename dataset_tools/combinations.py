@@ -81,7 +81,8 @@ def _in_rounds(existing: Ints, ends: Ints, weights: Floats, count: int, rng: np.
         last = int(np.flatnonzero(open_weights)[-1])
         unit = np.minimum(np.searchsorted(edges, spots, side="right"), last)
         fresh = ends[unit] - existing[unit] + rng.integers(0, existing[unit])
-        numbers = np.unique(np.concatenate([numbers, fresh]))
+        numbers = np.sort(np.concatenate([numbers, fresh]))
+        numbers = numbers[np.diff(numbers, prepend=-1) > 0]
         used = np.bincount(np.searchsorted(ends, numbers, side="right"), minlength=len(existing))
         open_weights[used >= existing] = 0.0
     return numbers

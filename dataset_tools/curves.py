@@ -11,6 +11,9 @@ from dataset_tools.audio import FLOOR_DB
 from dataset_tools.combinations import Floats, Ints
 from manifests.rows import ACTIVITY_RATE_HZ
 
+_POWERS = np.append(0.0, 10.0 ** (np.arange(FLOOR_DB + 1, 41) / 10))
+"""Power of each whole level from the floor, which is silence, to 40 dBFS."""
+
 
 class Heard(NamedTuple):
     """Masks of parts, `(N,)` each: making any sound in the window, active for long enough, and fit to be edited."""
@@ -79,13 +82,12 @@ def of_parts(parts: pa.Table, first: Ints, min_active: float, max_under_mix_db: 
     """Sum up the curves of a parts table sorted by track and instrument; `first` is the first row of each track."""
     level, activity = (parts[name].combine_chunks() for name in ("level_db", "activity"))
     frames = level.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
-    begins = np.cumsum(frames + 1) - (frames + 1)
-    level_db = level.flatten().to_numpy().astype(np.int16)
+    steps = np.clip(level.flatten().to_numpy() - int(FLOOR_DB), 0, len(_POWERS) - 1).astype(np.uint8)
     return Curves(
         active=_sums(activity.flatten().to_numpy(zero_copy_only=False), frames, np.int32),
-        power=_sums(np.where(level_db > FLOOR_DB, 10.0 ** (level_db / 10), 0.0), frames, np.float64),
-        audible=_sums(level_db > FLOOR_DB, frames, np.int32),
-        begins=begins,
+        power=_sums(_POWERS[steps], frames, np.float64),
+        audible=_sums(steps > 0, frames, np.int32),
+        begins=np.cumsum(frames + 1) - (frames + 1),
         frames=frames,
         first=first,
         editable=parts["editable"].to_numpy(),
@@ -96,7 +98,10 @@ def of_parts(parts: pa.Table, first: Ints, min_active: float, max_under_mix_db: 
 
 
 def _sums(values: npt.NDArray[Any], frames: Ints, dtype: type) -> npt.NDArray[Any]:
-    """Cumulate frame values over all parts; each part's sums are led by the sum of all before it."""
+    """Cumulate the frame values of each part; its sums are led by a zero."""
     sums: npt.NDArray[Any] = np.zeros(len(values) + len(frames), dtype=dtype)
-    sums[np.arange(len(values)) + np.repeat(np.arange(1, len(frames) + 1), frames)] = values
-    return np.cumsum(sums, dtype=dtype, out=sums)
+    begin = 0
+    for part, length in enumerate(frames.tolist()):
+        np.cumsum(values[begin : begin + length], dtype=dtype, out=sums[begin + part + 1 : begin + part + 1 + length])
+        begin += length
+    return sums

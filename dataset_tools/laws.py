@@ -46,7 +46,7 @@ def off_the_beat(samples: Samples, beats: Ints, rate_hz: int) -> str | None:
     score = strength[frames[inside]].mean(axis=0) if inside.any() else np.zeros(len(lags))
     near = np.abs(lags) * 5 <= 30
     best = int(lags[score.argmax()]) * 5
-    if near.all() or score.max() < 2 * score[near].max() or score.max() < 2 * strength.mean():
+    if near.all() or score.max() <= 2 * max(score[near].max(), strength.mean()):
         return None
     return f"onsets lie {best:+d} ms off the source's beats"
 

@@ -21,11 +21,13 @@ MOST_MEDIAN_ERROR_MS = 10.0
 MOST_DRIFT_MS = 10.0
 """Two tempi that drift apart by less than this over the window need no time-stretch."""
 SEARCHED = 4096
-"""Target windows that a block of clips is compared with; where there are more, this many are drawn."""
+"""Target windows that a block of clips is compared with at first; where there are more, so many are drawn."""
 _BLOCK = 256
 _CHUNK = 1 << 17
 _MARGIN = 0.1
 """Beat-wise agreement may fall short of the wanted one by this much; the exact one decides."""
+_MARGIN_OF_TEMPO = 0.01
+"""The tempo around a downbeat may lie this much further off than that of the window."""
 
 MATCH = np.dtype(
     [(name, "i8") for name in ("window", "track", "start")] + [(name, "f8") for name in ("stretch", "error_ms", "agreement")]
@@ -57,13 +59,14 @@ class Spans:
         return Spans(self.window[rows], self.begin[rows], self.anchor[rows], self.end[rows], self.period[rows])
 
 
-def find(pool: Pool, most: int, rng: np.random.Generator, options: Options) -> Found:
+def find(pool: Pool, most: int, rng: np.random.Generator, options: Options, searched: int = SEARCHED) -> Found:
     """Find up to `most` target windows for each window of the pool.
 
     Args:
         pool: windows and grids; targets are placed anywhere in tracks that have windows.
         most: matches per window; where there are more, they are drawn evenly.
         rng: source of randomness.
+        searched: target windows that a block of windows is compared with.
         options: `tempo_tolerance` (largest relative difference of tempi) and `remix_harmony` (least chord agreement).
     """
     spans, unmatched = _spans(pool)
@@ -75,9 +78,10 @@ def find(pool: Pool, most: int, rng: np.random.Generator, options: Options) -> F
         sources = sources[np.argsort(spans.period[sources], kind="stable")]
         for begin in range(0, len(sources), _BLOCK):
             rows = sources[begin : begin + _BLOCK]
-            found, complete = _search(pool, spans.take(rows), targets, most, rng, options)
+            near, all_near = _near(targets, spans.period[rows], searched, rng, options)
+            found, all_kept = _search(pool, spans.take(rows), near, most, rng, options)
             pairs.append(np.stack([rows[found[0]], found[1]]))
-            exhaustive &= complete
+            exhaustive &= all_near and all_kept
     row, anchor = np.concatenate(pairs, axis=1)
     slices = [slice(begin, begin + _CHUNK) for begin in range(0, len(row), _CHUNK)]
     chunks = [_align(pool, spans.take(row[some]), anchor[some], options) for some in slices]
@@ -95,11 +99,11 @@ def _spans(pool: Pool) -> tuple[Spans, dict[str, Ints]]:
     end = grids.index(windows["track"], windows["start"] + windows["length"])
     anchor = np.append(grids.next_downbeat, len(grids.beats))[begin]
     problem = grids.problems[windows["track"]].astype("<U20")
-    beats = grids.beats if len(grids.beats) else np.zeros(1, dtype=np.int64)
-    first, last = beats[np.minimum(begin, len(beats) - 1)], beats[np.clip(end - 1, 0, None)]
+    beats = np.append(grids.beats, 0)
+    first, last = beats[begin], beats[np.maximum(end - 1, 0)]
     period = (last - first) / np.maximum(end - 1 - begin, 1)
-    before, after = first - windows["start"], windows["start"] + windows["length"] - last
-    full = (end - begin >= FEWEST_BEATS) & (anchor < end) & (np.maximum(before, after) <= 1.5 * period)
+    uncovered = np.maximum(first - windows["start"], windows["start"] + windows["length"] - last)
+    full = (end - begin >= FEWEST_BEATS) & (anchor < end) & (uncovered <= 1.5 * period)
     problem[(problem == "") & ~full] = "beats_missing"
     fit = np.flatnonzero(problem == "")
     unmatched = {reason: windows["track"][problem == reason] for reason in np.unique(problem[problem != ""]).tolist()}
@@ -120,38 +124,38 @@ def _anchors(pool: Pool) -> Floats:
     return np.stack([index, track, period])[:, order][:, period[order] > 0]
 
 
+def _near(targets: Floats, period: Floats, searched: int, rng: np.random.Generator, options: Options) -> tuple[Floats, bool]:
+    """Choose the downbeats of like tempo to some beat periods, up to `searched`; and say whether these are all."""
+    reach = _MARGIN_OF_TEMPO + options.tempo_tolerance
+    near = np.arange(*np.searchsorted(targets[2], [period.min() * (1 - reach), period.max() * (1 + reach)]))
+    chosen = near if len(near) <= searched else np.sort(rng.choice(near, searched, replace=False))
+    return targets[:, chosen], len(chosen) == len(near)
+
+
 def _search(
     pool: Pool, spans: Spans, targets: Floats, most: int, rng: np.random.Generator, options: Options
 ) -> tuple[Ints, bool]:
-    """Compare a block of source windows with all target downbeats of like tempo.
+    """Compare each source window of a block with each target downbeat.
 
     Returns:
-        (2, pairs) of row in the block and index of the target's downbeat; and whether these are all.
+        (2, pairs) of row in the block and index of the target's downbeat, up to `most` per row; and whether these are all.
     """
-    tolerance = options.tempo_tolerance + 0.01
-    low, high = spans.period.min() * (1 - tolerance), spans.period.max() * (1 + tolerance)
-    near = np.arange(*np.searchsorted(targets[2], [low, high]))
-    complete = len(near) <= SEARCHED
-    if not complete:
-        near = np.sort(rng.choice(near, SEARCHED, replace=False))
-    index, track = targets[0, near].astype(np.int64), targets[1, near].astype(np.int64)
-    grids = pool.grids
-    source_track = pool.windows["track"][spans.window]
-    good = np.abs(targets[2, near] / spans.period[:, None] - 1) <= tolerance
-    good &= pool.song_groups[source_track][:, None] != pool.song_groups[track]
+    grids, track_of = pool.grids, pool.windows["track"][spans.window]
+    index, track = targets[0].astype(np.int64), targets[1].astype(np.int64)
+    good = np.abs(targets[2] / spans.period[:, None] - 1) <= _MARGIN_OF_TEMPO + options.tempo_tolerance
+    good &= pool.song_groups[track_of][:, None] != pool.song_groups[track]
     good &= (spans.anchor - spans.begin)[:, None] <= index - grids.first[track]
     good &= (spans.end - spans.anchor)[:, None] <= grids.first[track + 1] - index
     if options.remix_harmony > 0:
         good &= _beatwise(grids, spans, index) >= options.remix_harmony - _MARGIN
     kept = _keep(good, most, rng)
-    complete &= bool((kept == good).all())
     row, column = np.nonzero(kept)
-    return np.stack([row, index[column]]), complete
+    return np.stack([row, index[column]]), len(row) == np.count_nonzero(good)
 
 
 def _beatwise(grids: Grids, spans: Spans, index: Ints) -> Floats:
     """Measure the share of each source's beats on which each target has the same chord, `(sources, targets)`."""
-    same = np.zeros((len(spans.window), len(index)), dtype=np.uint8)
+    same = np.zeros((len(spans.window), len(index)), dtype=np.uint16)
     highest = len(grids.beats) - 1
     for offset in range(int((spans.begin - spans.anchor).min()), int((spans.end - spans.anchor).max())):
         beat = spans.anchor + offset

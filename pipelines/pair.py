@@ -1,5 +1,6 @@
 """Draw the recipes of a working folder: `clips.parquet` and its siblings -> `triplets.parquet`."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,15 +16,15 @@ from dataset_tools.edits import Options
 from dataset_tools.pool import Pool
 from dataset_tools.triplets import Filled, Order
 from manifests import tables
-from manifests.rows import DataError, Reject, Triplet
+from manifests.rows import SPLITS, DataError, Reject, Triplet
 from pipelines.engine import cores
 
 TOTAL_PER_CLIP = 20
 """Training recipes per clip, if neither counts nor a total are asked for."""
 PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "clips.parquet")
-FLAC_RATIO = 0.55
+FLAC_RATIO = 0.6
 """Size of a mix as FLAC relative to 16-bit PCM."""
-RENDERED_PER_CORE = 60.0
+RENDERED_PER_CORE = 200.0
 """Seconds of triplets, both sides, that one core renders and writes in a second."""
 
 
@@ -81,9 +82,10 @@ def pair(
     train = dict(counts) if counts else share(total or TOTAL_PER_CLIP * len(pool.of("train").windows))
     orders = _orders(train, dict.fromkeys(known, eval_count), rounds, seconds, pool.rate_hz)
     table, filled = triplets.draw(pool, orders, options=options, templates=texts, seed=seed)
-    if not table.num_rows:
-        raise DataError(f"no recipe can be drawn from {work}: run prepare on tracks with several stems that sound together")
     rejects = [*pool.rejects, *_rejects(pool, filled)]
+    if not table.num_rows:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in _reasons(rejects).items()) or "no clips"
+        raise DataError(f"no recipe can be drawn from {work} ({reasons}): scan and prepare more or other tracks")
     if not plan:
         arguments: dict[str, Any] = {"train": train, "eval_count": eval_count, "rounds": rounds, "seconds": list(seconds)}
         arguments |= {**asdict(options), "templates": {task: list(lines) for task, lines in texts.items()}}
@@ -133,18 +135,23 @@ def _summary(table: pa.Table, filled: Sequence[Filled], rejects: Sequence[Reject
                 exist = f"{at_least}{got.existing[task]} exist" if task in got.existing else "no more were found"
                 shortfalls.append(f"{kind}: {task}: {wanted} asked for, {exist}, {drawn} drawn")
     counts: dict[str, dict[str, int]] = {}
-    for row in table.group_by(["split", "task"], use_threads=False).aggregate([([], "count_all")]).to_pylist():
+    grouped = table.group_by(["split", "task"]).aggregate([([], "count_all")]).to_pylist()
+    for row in sorted(grouped, key=lambda group: (SPLITS.index(group["split"]), group["task"])):
         counts.setdefault(row["split"], {})[row["task"]] = row["count_all"]
-    reasons: dict[str, int] = {}
-    for reject in rejects:
-        name = f"{reject.item}: {reject.reason}"
-        reasons[name] = reasons.get(name, 0) + reject.count
     audio_seconds = pc.sum(table["length_samples"]).as_py() / rate_hz
     return Summary(
         counts=counts,
         shortfalls=shortfalls,
-        rejects=dict(sorted(reasons.items())),
+        rejects=_reasons(rejects),
         hours=audio_seconds / 3600,
         gigabytes=audio_seconds * 2 * rate_hz * 2 * FLAC_RATIO / 1e9,
         render_hours=audio_seconds / RENDERED_PER_CORE / cores() / 3600,
     )
+
+
+def _reasons(rejects: Sequence[Reject]) -> dict[str, int]:
+    """Sum the counts of rejects by task and reason."""
+    reasons: Counter[str] = Counter()
+    for reject in rejects:
+        reasons[f"{reject.item}: {reject.reason}"] += reject.count
+    return dict(sorted(reasons.items()))

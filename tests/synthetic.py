@@ -12,7 +12,7 @@ from manifests.tables import schema, to_table, write
 RATE_HZ = 24000
 HOP = RATE_HZ // 10
 INSTRUMENTS = [
-    *("bass", "drum kit", "piano", "electric guitar", "acoustic guitar", "distorted electric guitar", "string section"),
+    *("bass", "drums", "piano", "electric guitar", "acoustic guitar", "distorted electric guitar", "string section"),
     *("synth pad", "synth lead", "organ", "flute", "trumpet", "trombone", "viola", "violin", "clarinet", "accordion"),
     *("piccolo", "harmonica", "marimba", "vocals", "sound effects", "cello", "harp", "banjo", "choir"),
 ]
@@ -59,7 +59,7 @@ def _track(track_id: str, number: int, tracks: int, rng: np.random.Generator, fi
         "path": track_id,
         "title": track_id,
         "artist": None,
-        "genre": GENRES[rng.integers(len(GENRES))],
+        "genre": GENRES[number % len(GENRES)],
         "licence": "CC0-1.0",
         "split": splits[number * 10 // max(tracks, 1) % 10],
         "official_split": True,
@@ -76,7 +76,7 @@ def _track(track_id: str, number: int, tracks: int, rng: np.random.Generator, fi
 
 def _rhythm(track_id: str, length: int, rng: np.random.Generator) -> Rhythm:
     beats_per_bar = 3 if rng.random() < 0.15 else 4
-    tempo = float(rng.integers(70, 160)) if rng.random() < 0.6 else float(rng.uniform(70, 160))
+    tempo = float(rng.choice([5 * rng.integers(14, 32), rng.integers(70, 160), rng.uniform(70, 160)]))
     by_ear = rng.random() < 0.4
     seconds = np.arange(rng.uniform(0, 2), length / RATE_HZ, 60 / tempo)
     seconds = np.maximum(seconds + rng.normal(0, 0.004 if by_ear else 0, len(seconds)), 0)

@@ -28,15 +28,15 @@ TEMPLATES = (
 )
 NAMED_SIZES = np.arange(2, 6)
 """How many parts an instruction names."""
-FEWEST_MATCHES = 16
+FEWEST_MATCHES = 64
 """Target windows that are kept for each clip, at least."""
 
 
 def draw(pool: Pool, count: int, rng: np.random.Generator, options: Options) -> Drawn:
     """Draw different recipes: find windows that match, then choose what the instruction asks of them."""
-    most = max(FEWEST_MATCHES, 2 * count // max(len(pool.windows), 1))
+    most, searched = max(FEWEST_MATCHES, 4 * count // max(len(pool.windows), 1)), matching.SEARCHED
     while True:
-        found = matching.find(pool, most, rng, options)
+        found = matching.find(pool, most, rng, options, searched)
         matches = found.matches
         lengths = np.ceil(pool.windows["length"][matches["window"]] * matches["stretch"]).astype(np.int64)
         sounds, _, usable = pool.curves.hear(matches["track"], matches["start"], lengths)
@@ -45,7 +45,7 @@ def draw(pool: Pool, count: int, rng: np.random.Generator, options: Options) -> 
         existing = int(subsets(units.mask, units.size).sum())
         if found.exhaustive or existing >= 2 * count:
             break
-        most *= 4
+        most, searched = 4 * most, 4 * searched
     unit, named = combinations.draw(units.mask, units.size, units.weight, count, rng)
     match, by_genre = units.match[unit], units.size[unit] == 0
     recipes = _recipes(pool, matches[match], np.where(by_genre, (sounds & ~leads)[match], named))

@@ -19,9 +19,10 @@ def main(tracks: int = 1700, clips: int = 25, total: int = 2_000_000) -> None:
         begin = time.perf_counter()
         subprocess.run([Path(sys.executable).with_name("instructme"), "pair", folder, "--total", str(total)], check=True)
         seconds = time.perf_counter() - begin
-        peak_gib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         size_mb = (Path(folder) / "triplets.parquet").stat().st_size / 1e6
-    print(f"{tracks * clips} clips, {total} recipes: {seconds:.1f} s, peak {peak_gib:.2f} GiB, table of {size_mb:.0f} MB")
+    spent = f"{seconds:.1f} s, {used.ru_utime + used.ru_stime:.1f} s of CPU, peak {used.ru_maxrss / 2**20:.2f} GiB"
+    print(f"{tracks * clips} clips, {total} recipes: {spent}, table of {size_mb:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,205 @@
+"""Remix matching: what is placed lies on the beat, agrees in chords by an independent measure, and keeps to its bounds."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from synthetic import RATE_HZ, write_tables
+
+from dataset_tools import chord_labels, matching
+from dataset_tools import pool as pools
+from dataset_tools.edits import Options
+from dataset_tools.triplets import Order, default_templates, draw
+from manifests import tables
+from manifests.instruments import INSTRUMENTS
+from manifests.rows import Rhythm, Track
+
+LENGTH = 10 * RATE_HZ
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    write_tables(folder, 100, 5)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pool(work):
+    return pools.load(work)
+
+
+@pytest.fixture(scope="module")
+def rhythms(work):
+    return {row.track_id: row for row in tables.read_rows(work / "rhythm.parquet", Rhythm)}
+
+
+@pytest.fixture(scope="module")
+def remixes(pool):
+    return draw_remixes(pool, 3000)
+
+
+def draw_remixes(pool, count, **options):
+    order = Order("train", {"remix": count})
+    table, _ = draw(pool, [order], options=Options(**options), templates=default_templates(), seed=0)
+    return table.to_pylist()
+
+
+def window_beats(rhythm, start, length):
+    beats, positions = np.array(rhythm.beats_samples), np.array(rhythm.beat_positions)
+    inside = (beats >= start) & (beats < start + length)
+    return beats[inside] - start, positions[inside]
+
+
+def chords(rhythm, start, stretch):
+    return (np.array(rhythm.chord_starts_samples) - start) / stretch, rhythm.chord_labels
+
+
+def test_beats_fall_on_beats_and_downbeats_on_downbeats(remixes, rhythms):
+    assert len(remixes) == 3000
+    for row in remixes:
+        ours, our_positions = window_beats(rhythms[row["source_track"]], row["source_start_samples"], LENGTH)
+        other = rhythms[row["target_track"]]
+        theirs = (np.array(other.beats_samples) - row["target_start_samples"]) / row["target_stretch"]
+        nearest = np.abs(theirs[:, None] - ours).argmin(axis=0)
+        error_ms = np.abs(theirs[nearest] - ours) * 1000 / RATE_HZ
+        assert (np.array(other.beat_positions)[nearest] == our_positions).all()
+        assert error_ms.max() == pytest.approx(row["beat_error_ms"], abs=0.01)
+        assert error_ms.max() <= 25
+        assert np.median(error_ms) <= 10.5
+        assert np.diff(nearest).tolist() == [1] * (len(ours) - 1)
+
+
+def test_chord_agreement_is_that_of_chord_labels(remixes, rhythms):
+    for row in remixes[:300]:
+        start, stretch = row["target_start_samples"], row["target_stretch"]
+        source = chords(rhythms[row["source_track"]], row["source_start_samples"], 1.0)
+        target = chords(rhythms[row["target_track"]], start, stretch)
+        assert row["chord_agreement"] == pytest.approx(chord_labels.agreement(*source, *target, LENGTH), abs=1e-6)
+        assert row["chord_agreement"] >= 0.6
+
+
+def test_tempo_differences_are_stretched_only_where_they_would_drift(remixes, rhythms):
+    stretches = np.array([row["target_stretch"] for row in remixes])
+    drift_ms = np.abs(stretches - 1) * 10000
+    assert (stretches == 1).any()
+    assert (stretches != 1).any()
+    assert drift_ms[stretches != 1].min() >= 10
+    assert np.abs(stretches - 1).max() <= 0.06
+    for row in remixes:
+        source, target = rhythms[row["source_track"]], rhythms[row["target_track"]]
+        if source.source == target.source == "midi":
+            ratio = source.tempo_bpm / target.tempo_bpm
+            assert row["target_stretch"] == pytest.approx(ratio, abs=0.0011) or row["target_stretch"] == 1.0
+
+
+def test_windows_lie_in_tracks_of_the_same_split_that_may_be_matched(remixes, work, pool, rhythms):
+    tracks = {track.track_id: track for track in tables.read_rows(work / "tracks.parquet", Track)}
+    lengths = dict(zip(pool.tracks, pool.lengths.tolist(), strict=True))
+    starts = set()
+    for row in remixes:
+        source, target = tracks[row["source_track"]], tracks[row["target_track"]]
+        assert source.split == target.split
+        assert source.song_group != target.song_group
+        assert rhythms[target.track_id].trusted
+        assert rhythms[source.track_id].meter == rhythms[target.track_id].meter
+        end = row["target_start_samples"] + np.ceil(LENGTH * row["target_stretch"])
+        assert 0 <= row["target_start_samples"] <= end <= lengths[target.track_id]
+        starts.add(row["target_start_samples"] % LENGTH)
+    assert len(starts) > 100, "windows lie anywhere, not on clips"
+
+
+def test_what_is_named_sounds_and_leads_are_left_out(remixes, work, pool):
+    tracks = {track.track_id: track for track in tables.read_rows(work / "tracks.parquet", Track)}
+    clips = {(pool.tracks[w["track"]], int(w["start"])): w for w in pool.windows}
+    heard_leads = 0
+    for row in remixes:
+        assert not any(INSTRUMENTS[name].is_lead for name in row["source_instruments"] + row["target_instruments"])
+        window = clips[row["source_track"], row["source_start_samples"]]
+        sounding = pool.names(np.array([window["track"]]), np.array([window["sounds"]])).to_pylist()[0]
+        assert sorted(row["source_instruments"] + row["left_out"]) == sounding
+        heard_leads += len(row["left_out"])
+        if row["genre"]:
+            assert row["added"] == []
+            assert row["genre"] == tracks[row["target_track"]].genre != tracks[row["source_track"]].genre is not None
+            assert row["genre"] in row["instruction"]
+        else:
+            assert row["added"] == row["target_instruments"]
+            assert 2 <= len(row["added"]) <= 5
+            spoken = row["instruction"].split("with ")[1].split(", ")
+            assert sorted(spoken) == row["added"]
+    assert heard_leads > 0
+
+
+def test_genres_and_instruments_are_asked_for_alike_while_there_are_genres(pool):
+    rows = draw_remixes(pool, 200)
+    assert 0.3 < np.mean([row["genre"] is not None for row in rows]) < 0.7
+
+
+def test_named_parts_are_active_in_the_target_window(remixes, pool):
+    for row in (row for row in remixes[:300] if row["added"]):
+        track = np.array([pool.tracks.index(row["target_track"])])
+        length = np.array([int(LENGTH * row["target_stretch"])])
+        heard = pool.curves.hear(track, np.array([row["target_start_samples"]]), length)
+        assert set(row["added"]) <= set(pool.names(track, heard.usable).to_pylist()[0])
+
+
+def test_rhythm_alone_matches_more(pool):
+    by_rhythm = matching.find(pool.of("train"), 10**6, np.random.default_rng(0), Options(remix_harmony=0.0))
+    by_chords = matching.find(pool.of("train"), 10**6, np.random.default_rng(0), Options(remix_harmony=0.6))
+    assert by_rhythm.exhaustive
+    assert by_chords.exhaustive
+    keys = [
+        set(zip(*(found.matches[name].tolist() for name in ("window", "track", "start")), strict=True))
+        for found in (by_rhythm, by_chords)
+    ]
+    assert keys[1] < keys[0]
+    good = by_rhythm.matches["agreement"] >= 0.6
+    assert np.count_nonzero(good) == pytest.approx(len(by_chords.matches), rel=0.02), "the beat-wise sieve loses next to nothing"
+
+
+def test_reasons_count_every_window_without_a_match(pool):
+    train = pool.of("train")
+    found = matching.find(train, 16, np.random.default_rng(0), Options())
+    unmatched = Counter({reason: len(tracks) for reason, tracks in found.unmatched.items()})
+    assert sum(unmatched.values()) + len(np.unique(found.matches["window"])) == len(train.windows)
+    assert unmatched["rhythm_untrusted"] > 0
+
+
+def edited(work, pool, **fields):
+    """Load the pool again with fields of every rhythm replaced."""
+    from dataset_tools import grids
+
+    rows = [replace(row, **fields) for row in tables.read_rows(work / "rhythm.parquet", Rhythm)]
+    return replace(pool, grids=grids.of_rhythm(tables.to_table(rows, Rhythm), pool.tracks))
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"downbeat_known": False}, "downbeat_unknown"),
+        ({"trusted": False}, "rhythm_untrusted"),
+        ({"meter": None}, "meter_unknown"),
+        ({"beats_samples": [], "beat_positions": []}, "no_rhythm"),
+    ],
+)
+def test_tracks_that_can_not_be_aligned_are_not_matched(work, pool, fields, reason):
+    found = matching.find(edited(work, pool, **fields).of("train"), 16, np.random.default_rng(0), Options(remix_harmony=0.0))
+    assert not len(found.matches)
+    assert len(found.unmatched[reason]) > 0
+
+
+def test_unknown_chords_match_by_rhythm_only_and_have_no_agreement(work, pool):
+    mute = edited(work, pool, chord_source="none", chord_starts_samples=[], chord_labels=[])
+    assert draw_remixes(mute, 20) == []
+    rows = draw_remixes(mute, 20, remix_harmony=0.0)
+    assert len(rows) == 20
+    assert {row["chord_agreement"] for row in rows} == {None}
+
+
+def test_without_genres_remixes_name_instruments(pool):
+    nameless = replace(pool, genre=np.full_like(pool.genre, -1))
+    rows = draw_remixes(nameless, 50)
+    assert len(rows) == 50
+    assert {row["genre"] for row in rows} == {None}

@@ -1,0 +1,143 @@
+"""Every file of dataset_tools/tasks keeps the contract, and its law finds what it says it finds."""
+
+import numpy as np
+import pytest
+from synthetic import RATE_HZ, write_tables
+
+from dataset_tools import pool as pools
+from dataset_tools.edits import Options
+from dataset_tools.instructions import fields
+from dataset_tools.laws import off_the_beat
+from dataset_tools.render import render
+from dataset_tools.triplets import Order, default_templates, draw, task_modules
+from manifests.rows import TASKS, Triplet
+
+LENGTH = 10 * RATE_HZ
+FIELDS = {"instrument", "instrument_a", "instrument_b", "instruments", "genre"}
+
+
+@pytest.fixture(scope="module")
+def recipes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    write_tables(folder, 100, 3)
+    order = Order("train", dict.fromkeys(TASKS, 30))
+    table, _ = draw(pools.load(folder), [order], options=Options(), templates=default_templates(), seed=0)
+    return [Triplet(**row) for row in table.to_pylist()]
+
+
+def read_part(track_id, instrument, start, length):
+    """Make up part audio on the 16-bit grid, loud enough that a mix needs a gain below 1."""
+    rng = np.random.default_rng([len(track_id), *instrument.encode(), start])
+    return (rng.integers(-32000, 32000, length) / 32768).astype(np.float32)
+
+
+def clicks(beats, length=LENGTH, seed=0):
+    """Make decaying bursts of noise at the beats, over a quiet pad: what drums and a synth would do."""
+    rng = np.random.default_rng(seed)
+    sound = 0.02 * np.sin(np.arange(length) * 2 * np.pi * 220 / RATE_HZ)
+    burst = rng.normal(0, 0.3, 2000) * np.exp(-np.arange(2000) / 400)
+    for beat in beats:
+        stop = min(beat + 2000, length)
+        sound[beat:stop] += burst[: stop - beat]
+    return sound.astype(np.float32)
+
+
+def test_the_folder_holds_the_tasks_of_the_table():
+    assert set(task_modules()) == set(TASKS)
+
+
+@pytest.mark.parametrize("task", task_modules())
+def test_contract(task, recipes):
+    module = task_modules()[task]
+    assert module.__doc__
+    assert module.SHARE > 0
+    assert all(set(fields(template)) <= FIELDS for template in module.TEMPLATES)
+    assert len([recipe for recipe in recipes if recipe.task == task]) == 30
+
+
+@pytest.mark.parametrize("task", task_modules())
+def test_counts_of_parts_are_those_of_the_paper(task, recipes):
+    for recipe in (recipe for recipe in recipes if recipe.task == task):
+        source, target = set(recipe.source_instruments), set(recipe.target_instruments)
+        named, added = set(recipe.named), set(recipe.added)
+        if task == "add":
+            assert 1 <= len(source) <= 4
+            assert target - source == added
+            assert (len(added), named) == (1, set())
+        elif task == "remove":
+            assert 1 <= len(target) <= 4
+            assert source - target == named
+            assert (len(named), added) == (1, set())
+        elif task == "extract":
+            assert 2 <= len(source) <= 5
+            assert target == named < source
+        elif task == "replace":
+            assert (source - target, target - source) == (named, added)
+            assert 1 <= len(source & target) <= 4
+        else:
+            assert recipe.target_track != recipe.source_track
+
+
+@pytest.mark.parametrize("task", [task for task in task_modules() if task != "remix"])
+def test_law_holds_for_what_render_writes_and_breaks_with_it(task, recipes):
+    law = task_modules()[task].law
+    for recipe in [recipe for recipe in recipes if recipe.task == task][:5]:
+        sides = render(recipe, read_part)
+
+        def part(instrument, recipe=recipe):
+            return read_part(recipe.source_track, instrument, recipe.source_start_samples, recipe.length_samples)
+
+        beats = {"source_beats_samples": np.arange(10), "rate_hz": RATE_HZ}
+        assert sides.gain < 1
+        assert law(recipe, sides.source, sides.target, sides.gain, part, **beats) is None
+        two_steps = np.float32(2 / 32768)
+        assert law(recipe, sides.source, sides.target + two_steps, sides.gain, part, **beats)
+        assert law(recipe, sides.source + two_steps, sides.target + two_steps, sides.gain, part, **beats)
+        assert law(recipe, sides.source, np.roll(sides.target, 1), sides.gain, part, **beats)
+        assert law(recipe, sides.source, sides.target, sides.gain * 0.999, part, **beats)
+
+
+@pytest.mark.parametrize("bpm", [72, 112, 160])
+def test_remix_law_hears_a_shift_of_60_ms(bpm, recipes):
+    recipe = next(recipe for recipe in recipes if recipe.task == "remix")
+    beats = np.rint(np.arange(0.3, 10, 60 / bpm) * RATE_HZ).astype(np.int64)
+
+    def part(instrument):
+        return read_part(recipe.source_track, instrument, recipe.source_start_samples, LENGTH)
+
+    source = np.sum([part(name) for name in recipe.source_instruments], axis=0, dtype=np.float32) * np.float32(0.1)
+    source = np.rint(source * 32768).astype(np.float32) / 32768
+
+    def broken(target):
+        law = task_modules()["remix"].law
+        return law(recipe, source, target, 0.1, part, source_beats_samples=beats, rate_hz=RATE_HZ)
+
+    target = clicks(beats)
+    assert broken(target) is None
+    assert broken(np.roll(target, RATE_HZ // 100)) is None
+    for shift_ms in (-80, -60, 60, 80):
+        if abs(shift_ms) < 15000 / bpm - 15:
+            assert "off the source's beats" in broken(np.roll(target, shift_ms * RATE_HZ // 1000))
+
+
+def test_real_music_lies_on_its_beats_and_mostly_not_60_ms_beside(shared_data):
+    import soundfile
+
+    heard = []
+    for number in (1, 2, 3):
+        folder = shared_data / "rendered_examples" / f"Track9000{number}"
+        samples, rate_hz = soundfile.read(folder / "mix.flac", dtype="float32")
+        beats = np.loadtxt(folder / "beats.txt")[:, 0]
+        beats = np.rint(beats[beats < 10] * rate_hz).astype(np.int64)
+        excerpt = samples[: 10 * rate_hz]
+        assert off_the_beat(excerpt, beats, rate_hz) is None
+        heard.append(off_the_beat(np.roll(excerpt, 60 * rate_hz // 1000), beats, rate_hz) is not None)
+    assert sum(heard) >= 2, "swing hides the shift in one of them"
+
+
+def test_music_without_onsets_breaks_no_law():
+    pad = (0.1 * np.sin(np.arange(LENGTH) * 2 * np.pi * 220 / RATE_HZ)).astype(np.float32)
+    beats = np.arange(1000, LENGTH, RATE_HZ // 2)
+    assert off_the_beat(pad, beats, RATE_HZ) is None
+    assert off_the_beat(np.zeros(LENGTH, np.float32), beats, RATE_HZ) is None
+    assert off_the_beat(pad, beats[:2], RATE_HZ) is None
