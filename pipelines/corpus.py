@@ -67,9 +67,11 @@ def corpus(
     _check_programs(("fluidsynth",) if tier == "real" else ("mma", "fluidsynth"))
     fonts = [_checked(path) for path in soundfonts] or [_default_soundfont(tier)]
     units = _units(root, tier, hours, fonts, midi, seed)
-    strangers = {path.name for path in root.glob("*/Track*")} - {unit.folder.name for unit in units}
-    if strangers:
-        raise DataError(f"{root} holds other tracks, such as {min(strangers)}: choose an empty folder, or the same arguments")
+    ours = {unit.folder for unit in units}
+    for path in sorted(root.glob("*/Track*")):
+        # A track without a marker is not of our making; nothing is ever written over it.
+        if path not in ours or not _recipe(path):
+            raise DataError(f"{root} holds other tracks, such as {path.name}: choose an empty folder, or the same arguments")
     todo = [unit for unit in units if _recipe(unit.folder) != unit.recipe]
     replaced = sum(unit.folder.exists() for unit in todo)
     rejects: Counter[str] = Counter()
@@ -138,7 +140,6 @@ def make(unit: Unit) -> str | None:
     """
     temporary = unit.folder.with_name(f".{unit.folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    shutil.rmtree(unit.folder, ignore_errors=True)
     try:
         if isinstance(unit.song, songs.Song):
             _write_song(temporary, unit.song, unit.soundfont)
@@ -152,6 +153,7 @@ def make(unit: Unit) -> str | None:
         shutil.rmtree(temporary, ignore_errors=True)
         return str(error).split(":")[0]
     (temporary / RECIPE).write_text(json.dumps(unit.recipe, sort_keys=True, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(unit.folder, ignore_errors=True)
     temporary.rename(unit.folder)
     return None
 

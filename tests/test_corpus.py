@@ -35,7 +35,7 @@ needs_programs = pytest.mark.skipif(
     not (shutil.which("mma") and shutil.which("fluidsynth") and pipeline.FLUIDR3.exists()),
     reason="mma, fluidsynth or FluidR3 isn't installed",
 )
-SECONDS = 10.0
+SECONDS = 8.0
 
 
 @pytest.fixture(scope="session")
@@ -320,6 +320,16 @@ def test_finished_songs_are_kept_and_other_corpora_refused(small: Path, tmp_path
     assert times == {path: path.stat().st_mtime_ns for path in root.rglob("*.flac")}
     with pytest.raises(DataError, match="other tracks"):
         pipeline.corpus(root, hours=SECONDS / 3600)
+
+
+@needs_programs
+def test_a_dataset_that_is_not_ours_is_never_written_over(tmp_path: Path):
+    theirs = tmp_path / "train" / "Track00001" / "metadata.yaml"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("stems: {}\n")
+    with pytest.raises(DataError, match="Track00001"):
+        pipeline.corpus(tmp_path)
+    assert theirs.read_text() == "stems: {}\n"
 
 
 def test_missing_programs_are_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

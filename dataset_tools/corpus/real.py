@@ -12,7 +12,8 @@ from manifests.rows import DataError
 LONGEST_S = 180.0
 """Songs are cut here."""
 SHORTEST_S = 20.0
-# Licences as /usr/share/doc/<package>/copyright of Debian states them.
+# Licences of the songs as /usr/share/doc/<package>/copyright of Debian states them. The soundfont, named in each stem's
+# plugin_name, has its own.
 DEBIAN_FOLDERS = {
     Path("/usr/share/games/openttd/baseset/openmsx"): "GPL-2.0-only",
     Path("/usr/share/games/simutrans/music"): "Artistic-1.0",
