@@ -72,10 +72,11 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
     return np.asarray(soxr.resample(samples, from_hz, to_hz), dtype=np.float32)
 
 
-def to_int16(samples: npt.NDArray[np.float32 | np.float64 | np.int16]) -> npt.NDArray[np.int16]:
-    """Round float samples to 16 bit; what lies outside the range is clipped, and what is 16 bit stays."""
-    scaled = samples if samples.dtype == np.int16 else np.clip(np.rint(samples * 32768.0), -32768, 32767)
-    return scaled.astype(np.int16, copy=False)
+def to_int16(samples: Samples | npt.NDArray[np.float64]) -> npt.NDArray[np.int16]:
+    """Round float samples to 16 bit; what lies outside the range is clipped."""
+    scaled = samples * np.float32(32768)
+    np.rint(scaled, out=scaled)
+    return np.clip(scaled, -32768, 32767, out=scaled).astype(np.int16)
 
 
 def write_flac(path: Path, samples: npt.NDArray[np.float32 | np.int16], rate_hz: int) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataset_tools.audio import STEP, Samples, peak, to_int16
+from dataset_tools.audio import STEP, Samples, peak
 from manifests.rows import DataError, Triplet
 
 CEILING = 10 ** (-1 / 20)
@@ -99,5 +99,6 @@ def _sum(parts: Sequence[Window], read_window: ReadWindow) -> Samples:
 
 
 def _scale(samples: Samples, gain: float) -> Samples:
-    """Apply a gain in double precision and round to 16 bit."""
-    return to_int16(samples.astype(np.float64) * gain).astype(np.float32) * np.float32(STEP)
+    """Apply a gain and round to 16 bit."""
+    scaled = samples * np.float32(gain / STEP)
+    return np.rint(scaled, out=scaled) * np.float32(STEP)

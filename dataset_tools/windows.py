@@ -62,4 +62,5 @@ class Windows:
             return samples
         self.decoded += 1
         path = self._find(window.track_id, window.instrument)
-        return audio.to_int16(read(path, window.start_samples, window.length_samples))
+        # Exact, and cheaper than rounding: part files hold 16 bits.
+        return (read(path, window.start_samples, window.length_samples) * np.float32(32768)).astype(np.int16)
