@@ -20,11 +20,12 @@ from manifests.rows import DataError
 Integers = npt.NDArray[np.int64]
 LEAST_SHARE = 0.8
 """Share of notes that must confirm a MIDI grid; of 150 General MIDI songs none lies between 0.1 and 0.9."""
-LEAST_BEAT_WEIGHT = 0.6
+LEAST_BEAT_WEIGHT = 0.7
 LEAST_DOWNBEAT_WEIGHT = 0.4
 LEAST_LEAD = 0.3
 """Lead of the downbeat from which bars counted in audio are believed."""
-LEAST_AGREEMENT = 0.8
+LEAST_AGREEMENT = 0.7
+"""Beats that a tracker finds in white noise reach 0.55."""
 FEWEST_BEATS = 8
 TEMPI_BPM = (40.0, 250.0)
 
@@ -94,7 +95,7 @@ def from_midi(paths: Sequence[Path], mix: Samples | None, rate_hz: int) -> Grid:
     onsets_s = tempi.seconds(tempi.onsets)
     if mix is not None and grid_check.share_in_audio(onsets_s, mix, rate_hz) < LEAST_SHARE:
         return nothing("MIDI and audio disagree")
-    beats_s, positions = tempi.beats(tempi.end_s())
+    beats_s, positions = tempi.beats()
     meter = tempi.meter()
     downbeat_known = meter is not None and grid_check.downbeat_weight(tempi) >= LEAST_DOWNBEAT_WEIGHT
     reason = None if downbeat_known else "no time signature" if meter is None else "bass notes avoid the downbeats"

