@@ -110,7 +110,7 @@ def _orders(
     orders = [Order("train", train), Order("validation", evaluated), Order("test", evaluated)]
     if rounds > 1:
         orders.append(Order("test", {"chains": next(iter(evaluated.values()))}, rounds=rounds))
-    return [*orders, *(Order("test", evaluated, length * rate_hz) for length in seconds)]
+    return [*orders, *(Order("test", evaluated, length * rate_hz) for length in dict.fromkeys(seconds))]
 
 
 def _rejects(pool: Pool, filled: Sequence[Filled]) -> list[Reject]:
@@ -125,15 +125,6 @@ def _rejects(pool: Pool, filled: Sequence[Filled]) -> list[Reject]:
 
 
 def _summary(table: pa.Table, filled: Sequence[Filled], rejects: Sequence[Reject], rate_hz: int) -> Summary:
-    shortfalls = []
-    for got in filled:
-        kind = f"{got.order.split} of {got.order.length // rate_hz} s" if got.order.length else got.order.split
-        for task, wanted in got.order.counts.items():
-            drawn = got.drawn.get(task, 0)
-            if drawn < wanted:
-                at_least = "at least " if task in got.inexact else ""
-                exist = f"{at_least}{got.existing[task]} exist" if task in got.existing else "no more were found"
-                shortfalls.append(f"{kind}: {task}: {wanted} asked for, {exist}, {drawn} drawn")
     counts: dict[str, dict[str, int]] = {}
     grouped = table.group_by(["split", "task"]).aggregate([([], "count_all")]).to_pylist()
     for row in sorted(grouped, key=lambda group: (SPLITS.index(group["split"]), group["task"])):
@@ -141,12 +132,26 @@ def _summary(table: pa.Table, filled: Sequence[Filled], rejects: Sequence[Reject
     audio_seconds = pc.sum(table["length_samples"]).as_py() / rate_hz
     return Summary(
         counts=counts,
-        shortfalls=shortfalls,
+        shortfalls=[line for got in filled for line in _shortfalls(got, rate_hz)],
         rejects=_reasons(rejects),
         hours=audio_seconds / 3600,
         gigabytes=audio_seconds * 2 * rate_hz * 2 * FLAC_RATIO / 1e9,
         render_hours=audio_seconds / RENDERED_PER_CORE / cores() / 3600,
     )
+
+
+def _shortfalls(got: Filled, rate_hz: int) -> list[str]:
+    """Say for each task of an order where fewer recipes exist than were asked for."""
+    name = f"{got.order.split} of {got.order.length // rate_hz} s" if got.order.length else got.order.split
+    wanted = sum(got.order.counts.values())
+    if wanted and not any(got.drawn.values()):
+        return [f"{name}: {wanted} asked for, none exist"]
+    lines = []
+    for task, count in got.order.counts.items():
+        if got.drawn.get(task, 0) < count:
+            found = got.existing.get(task, got.drawn.get(task, 0))
+            lines.append(f"{name}: {task}: {count} asked for, {'at least ' * (task in got.inexact)}{found} exist, all are drawn")
+    return lines
 
 
 def _reasons(rejects: Sequence[Reject]) -> dict[str, int]:

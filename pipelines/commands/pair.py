@@ -92,8 +92,8 @@ def command(
     if summary.rejects:
         click.echo("clips not used: " + ", ".join(f"{reason} {count}" for reason, count in summary.rejects.items()))
     click.echo(
-        f"{'would be' if plan else 'as shards:'} {summary.hours:.1f} h of music on each side, about {summary.gigabytes:.2g} GB"
-        f" of FLAC and {_duration(summary.render_hours)} of rendering here"
+        f"{'would be' if plan else 'as shards:'} {summary.hours:.1f} h of music on each side, "
+        f"about {_rounded(summary.gigabytes)} GB of FLAC and {_duration(summary.render_hours)} of rendering here"
     )
     if plan:
         click.echo("nothing was written")
@@ -101,3 +101,7 @@ def command(
 
 def _duration(hours: float) -> str:
     return f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
+
+
+def _rounded(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
