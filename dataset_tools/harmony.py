@@ -24,7 +24,7 @@ _DEGREES = np.array(
         [18.26, 0.74, 14.05, 16.86, 0.70, 14.44, 0.70, 18.62, 4.57, 1.93, 7.38, 1.76],
     ]
 )
-_TONIC_WEIGHT = 0.4
+_TONIC_WEIGHT = 0.6
 
 
 @dataclass(frozen=True)
