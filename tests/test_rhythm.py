@@ -181,6 +181,12 @@ def test_audio_confirms_a_grid_only_where_it_lies(tmp_path, shift_s):
         assert grid.reason == "MIDI and audio disagree"
 
 
+def test_beats_end_with_the_mix(tmp_path):
+    onsets = feel("sixteenths")
+    grid = rhythm.from_midi([write_midi(tmp_path / "a.mid", onsets)], click_track(onsets[onsets < 21], 21.5), RATE_HZ)
+    assert (grid.source, len(grid.beats_samples)) == ("midi", 36)
+
+
 def test_auto_asks_the_audio_when_midi_fails(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(rhythm, "from_audio", lambda mix, rate_hz, reason=None: asked.append(reason) or rhythm.nothing(reason))
