@@ -36,6 +36,8 @@ def score(truth: np.ndarray, grid: rhythm.Grid) -> tuple[float, float, float]:
 def main() -> None:
     """Run the three ways over the corpus and print a line for each."""
     tracks = sorted(path.parent for path in Path(sys.argv[1]).rglob("beats.txt"))
+    if not tracks:
+        sys.exit(f"no beats.txt under {sys.argv[1]}")
     wanted = int(sys.argv[2]) if len(sys.argv) > 2 else len(tracks)
     tracks = [tracks[index] for index in np.linspace(0, len(tracks) - 1, min(wanted, len(tracks))).astype(int)]
     ways = {"midi": ("midi", True), "librosa": ("audio", False), "librosa + BeatNet": ("audio", AVAILABLE("beatnet"))}
