@@ -56,8 +56,8 @@ def shard(
 ) -> dict[str, Any]:
     """Render `triplets.parquet` of a working folder into tar shards and write `index.json` last.
 
-    The order of a split's triplets is shuffled, so that each shard mixes tasks and tracks; `limit` takes the first of
-    each split in that order. Finished shards whose arguments and parents are the same are kept; files of shards that
+    Triplets keep the order of the table, in which `pair` has spread tasks and clips evenly; `limit` takes the first of
+    each split. Finished shards whose arguments and parents are the same are kept; files of shards that
     are no longer wanted are removed.
 
     Returns:
@@ -96,10 +96,9 @@ def _digest(path: Path) -> str:
 def _units(
     recipes: pa.Table, splits: Sequence[str], limit: int | None, per_shard: int, size_mb: float | None, normalise: str
 ) -> Iterator[Unit]:
-    """Cut each split, in a fixed shuffled order, into shards."""
+    """Cut each split into shards, in the order of the table."""
     for split in splits:
-        rows = np.flatnonzero(pc.equal(recipes["split"], split).to_numpy())
-        order = np.random.default_rng(0).permutation(rows)[:limit]
+        order = np.flatnonzero(pc.equal(recipes["split"], split).to_numpy())[:limit]
         count = per_shard if size_mb is None else _count(recipes, order, size_mb)
         for number, first in enumerate(range(0, len(order), count)):
             chosen = recipes.take(order[first : first + count])
