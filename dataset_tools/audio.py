@@ -54,14 +54,14 @@ def _mono(file: "soundfile.SoundFile", rate_hz: int | None, frames: int) -> tupl
 
     same = rate_hz in (None, file.samplerate)
     stream = soxr.ResampleStream(file.samplerate, rate_hz or file.samplerate, 1, dtype="float32")
-    weights = np.full(file.channels, 1 / file.channels, dtype=np.float32)
-    done, decoded = [weights[:0]], 0
+    nothing: Samples = np.zeros(0, dtype=np.float32)
+    done, decoded = [nothing], 0
     while len(block := file.read(min(_BLOCK_FRAMES, frames - decoded), dtype="float32", always_2d=True)):
-        mono = block[:, 0] if file.channels == 1 else block @ weights
+        mono = sum(block.T[1:], block[:, 0]) / np.float32(file.channels)
         done.append(mono if same else stream.resample_chunk(mono))
         decoded += len(block)
     if not same:
-        done.append(stream.resample_chunk(weights[:0], last=True))
+        done.append(stream.resample_chunk(nothing, last=True))
     return np.concatenate(done), decoded
 
 
@@ -72,11 +72,10 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
     return np.asarray(soxr.resample(samples, from_hz, to_hz), dtype=np.float32)
 
 
-def to_int16(samples: Samples | npt.NDArray[np.float64]) -> npt.NDArray[np.int16]:
-    """Round float samples to 16 bit; what lies outside the range is clipped."""
-    scaled = samples * np.float32(32768)
-    np.rint(scaled, out=scaled)
-    return np.clip(scaled, -32768, 32767, out=scaled).astype(np.int16)
+def to_int16(samples: npt.NDArray[np.float32 | np.float64 | np.int16]) -> npt.NDArray[np.int16]:
+    """Round float samples to 16 bit; what lies outside the range is clipped, and what is 16 bit stays."""
+    scaled = samples if samples.dtype == np.int16 else np.clip(np.rint(samples * np.float32(32768)), -32768, 32767)
+    return scaled.astype(np.int16, copy=False)
 
 
 def write_flac(path: Path, samples: npt.NDArray[np.float32 | np.int16], rate_hz: int) -> None:
@@ -94,7 +93,7 @@ def db(amplitude: float) -> float:
 
 def rms_db(samples: Samples) -> float:
     """Measure the RMS in dBFS, -120 for silence or no samples."""
-    return db(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else FLOOR_DB
+    return db(np.sqrt(np.mean(np.square(samples), dtype=np.float64))) if len(samples) else FLOOR_DB
 
 
 def peak(samples: Samples) -> float:

@@ -100,5 +100,5 @@ def _sum(parts: Sequence[Window], read_window: ReadWindow) -> Samples:
 
 def _scale(samples: Samples, gain: float) -> Samples:
     """Apply a gain and round to 16 bit."""
-    scaled = samples * np.float32(gain / STEP)
-    return np.rint(scaled, out=scaled) * np.float32(STEP)
+    scaled: Samples = np.rint(samples * np.float32(gain / STEP))
+    return scaled * np.float32(STEP)

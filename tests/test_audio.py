@@ -42,6 +42,9 @@ def test_sixteen_bit_audio_survives_writing(tmp_path_factory: pytest.TempPathFac
 def test_rounds_to_the_nearest_step_and_clips() -> None:
     wave = np.array([0.4, 0.6, -0.6, 40000, -40000], np.float32) * audio.STEP
     assert audio.to_int16(wave).tolist() == [0, 1, -1, 32767, -32768]
+    assert audio.to_int16(wave.astype(np.float64)).tolist() == [0, 1, -1, 32767, -32768]
+    whole = np.array([-32768, -1, 0, 32767], dtype=np.int16)
+    assert audio.to_int16(whole).tolist() == whole.tolist()
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF nothing", b"fLaC" + bytes(50)])
