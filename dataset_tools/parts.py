@@ -8,6 +8,7 @@ from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dataset_tools import activity, audio
 from dataset_tools.audio import Samples
@@ -30,13 +31,13 @@ class Merged:
     full_scale: float
     """Largest sample as a share of what 16 bit can hold on that side."""
 
-    def samples(self, length: int, gain: float) -> Samples:
-        """Load `(length,)` padded with silence and rounded to 16 bit, as float."""
+    def load(self, length: int, gain: float) -> npt.NDArray[np.int16]:
+        """Load `(length,)`, padded with silence, after the gain and rounded to 16 bit."""
         self.store.seek(0)
         merged = np.frombuffer(self.store.read(), dtype=np.float32)
-        padded = np.zeros(length, dtype=np.float32)
+        padded = np.zeros(length, dtype=np.int16)
         padded[: len(merged)] = audio.to_int16(merged * np.float32(gain) if gain != 1.0 else merged)
-        return padded * np.float32(audio.STEP)
+        return padded
 
 
 def merge(
@@ -86,10 +87,11 @@ def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) 
     gain = float(np.float32(1.0 / max([1.0, *(part.full_scale for part in merged)])))
     meter = Meter(rate_hz)
     for part in merged:
-        samples = part.samples(length, gain)
+        whole = part.load(length, gain)
+        samples = whole * np.float32(audio.STEP)
         first = part.stems[0]
         name = f"{slug(first.instrument)}.flac"
-        audio.write_flac(folder / name, samples, rate_hz)
+        audio.write_flac(folder / name, whole, rate_hz)
         level_db = np.rint(activity.levels(samples, rate_hz)).astype(int)
         yield (
             Part(
