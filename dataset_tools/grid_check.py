@@ -21,8 +21,8 @@ LARGEST_LAG_S = 0.035
 ENVELOPE_HZ = 100
 BLOCK_S = 20
 LEAST_CORRELATION = 0.1
-LEAST_PEAK = 0.6
-"""Of the highest correlation at any lag; right grids reach 0.7 and more, a real one that is 45 ms off no more than 0.25."""
+LEAST_PEAK = 0.5
+"""Of the highest correlation at any lag; right grids reach 0.55 and more, a real chart that is 45 ms off no more than 0.25."""
 
 
 def phases(tempo_map: TempoMap) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
@@ -93,18 +93,18 @@ def onset_envelope(mix: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
 def share_in_audio(onsets_s: npt.NDArray[np.float64], mix: Samples, rate_hz: int) -> float:
     """Measure the share of notes, in blocks of 20 s, that fall together with onsets of the audio.
 
-    Where they do, the correlation of notes and onset envelope has its height at no lag, among lags up to 0.5 s. A lag of
-    one beat comes near that height too, so a grid that is off by whole beats is not found out.
+    Where they do, the correlation of notes and onset envelope has its height at no lag, among lags up to 0.2 s. Lags of
+    whole beats can be higher still (a backbeat), so a grid that is off by whole beats is not found out.
     """
     envelope = onset_envelope(mix, rate_hz)
     at = np.rint(onsets_s * ENVELOPE_HZ).astype(np.int64)
     pulses = np.sqrt(np.bincount(at[at < len(envelope)], minlength=len(envelope)).astype(np.float64))
-    reach, near = ENVELOPE_HZ // 2, int(LARGEST_LAG_S * ENVELOPE_HZ)
+    reach, near = ENVELOPE_HZ // 5, int(LARGEST_LAG_S * ENVELOPE_HZ)
     agreeing = heard = 0.0
     for start in range(0, len(envelope), BLOCK_S * ENVELOPE_HZ):
         notes = pulses[start : start + BLOCK_S * ENVELOPE_HZ]
         sound = envelope[start : start + BLOCK_S * ENVELOPE_HZ].astype(np.float64)
-        if (notes > 0).sum() < FEWEST_NOTES or len(sound) < 4 * reach:
+        if (notes > 0).sum() < FEWEST_NOTES or len(sound) < ENVELOPE_HZ * 2:
             continue
         lags = np.correlate(np.pad(sound - sound.mean(), reach), notes - notes.mean(), "valid")
         highest = lags.max()
