@@ -98,7 +98,7 @@ def rms_db(samples: Samples) -> float:
 
 def peak(samples: Samples) -> float:
     """Find the largest absolute sample, 0 for no samples."""
-    return float(np.abs(samples).max(initial=0))
+    return float(max(samples.max(initial=0), -samples.min(initial=0)))
 
 
 def peak_db(samples: Samples) -> float:
