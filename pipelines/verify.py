@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import importlib
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -62,12 +63,22 @@ def verify(
     ]
 
 
-def _listed(shards: Path, name: str) -> list[dict[str, str]]:
-    """Read ids and recipes of a shard; none where the index can't be read, which `_check` explains."""
+def _listed(shards: Path, name: str) -> list[tuple[str, set[str]]]:
+    """List id and tracks of each sample of a shard; none where the index can't be read, which `_check` explains."""
     try:
-        return list(tables.read(shards / f"{name}.parquet", Sample, ["triplet_id", "recipe"]).to_pylist())
+        rows = tables.read(shards / f"{name}.parquet", Sample, ["triplet_id", "recipe"])
     except DataError:
         return []
+    return [(row["triplet_id"], _tracks(row["recipe"])) for batch in rows.to_batches() for row in batch.to_pylist()]
+
+
+def _tracks(recipe: str) -> set[str]:
+    """Name the tracks of a recipe in JSON; none if it can't be read."""
+    try:
+        values = json.loads(recipe)
+        return {sys.intern(values[side]) for side in ("source_track", "target_track")}
+    except (ValueError, KeyError, TypeError):
+        return set()
 
 
 def _units(counts: Mapping[str, int], sample: int | None) -> list[Unit]:
@@ -183,24 +194,20 @@ def _reader(music: library.Library, track_id: str, start: int, length: int) -> l
     return part
 
 
-def _across(listed: Mapping[str, list[dict[str, str]]], music: library.Library | None) -> Iterator[str]:
+def _across(listed: Mapping[str, list[tuple[str, set[str]]]], music: library.Library | None) -> Iterator[str]:
     """Find ids that occur twice, and tracks or leak groups that occur in two splits."""
     seen: dict[str, str] = {}
     homes: dict[str, dict[str, str]] = {}
     for shard, rows in listed.items():
-        for row in rows:
-            if row["triplet_id"] in seen:
-                yield f"{shard}: {row['triplet_id']} is also in {seen[row['triplet_id']]}"
-            seen[row["triplet_id"]] = shard
-            try:
-                recipe = json.loads(row["recipe"])
-                tracks = {str(recipe["source_track"]), str(recipe["target_track"])}
-            except (ValueError, KeyError, TypeError):
-                yield f"{shard}: {row['triplet_id']}: its recipe can't be read"
-                continue
+        for triplet, tracks in rows:
+            if triplet in seen:
+                yield f"{shard}: {triplet} is also in {seen[triplet]}"
+            if not tracks:
+                yield f"{shard}: {triplet}: its recipe can't be read"
+            seen[triplet] = shard
             for track in sorted(tracks):
                 group = music.tracks[track]["leak_group"] if music and track in music.tracks else track
-                homes.setdefault(group, {}).setdefault(shard.split("-")[0], f"{row['triplet_id']} (track {track})")
+                homes.setdefault(group, {}).setdefault(shard.split("-")[0], f"{triplet} (track {track})")
     for group, splits in sorted(homes.items()):
         if len(splits) > 1:
             where = "; ".join(f"{split} has {example}" for split, example in sorted(splits.items()))
