@@ -142,7 +142,7 @@ def _key(unit: Unit) -> str:
         settings,
         recognisers,
         tables.tool_version(),
-        tables.SCHEMA_VERSION,
+        [tables.schema(row_type).names for row_type in TABLES.values()],
     ]
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
 

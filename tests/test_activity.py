@@ -1,0 +1,97 @@
+"""The energy VAD: levels of known signals, and rules that hold for any part."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from benchmarks.activity import scores, truth
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from dataset_tools import activity, audio
+from manifests.rows import ACTIVITY_RATE_HZ
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11025, 24000, 44100])
+@pytest.mark.parametrize("seconds", [0, 0.05, 0.1, 1.0, 1.23])
+def test_levels_of_a_square_wave_are_its_amplitude(rate_hz: int, seconds: float) -> None:
+    wave = np.where(np.arange(round(seconds * rate_hz)) % 20 < 10, 0.1, -0.1).astype(np.float32)
+    level_db = activity.levels(wave, rate_hz)
+    assert len(level_db) == np.ceil(round(len(wave) * ACTIVITY_RATE_HZ / rate_hz, 9))
+    assert level_db == pytest.approx(-20.0, abs=1e-5)
+
+
+@given(arrays(np.float32, st.integers(0, 5000), elements=st.floats(-1, 1, width=32)), st.sampled_from([1000, 1105, 2205]))
+def test_levels_hold_all_the_energy(wave: np.ndarray, rate_hz: int) -> None:
+    level_db = activity.levels(wave, rate_hz)
+    edges = [frame * rate_hz // 10 for frame in range(len(level_db))] + [len(wave)]
+    power = [np.mean(np.float64(wave[a:b]) ** 2) for a, b in itertools.pairwise(edges)]
+    assert 10 ** (level_db / 10) == pytest.approx(np.maximum(power, 1e-12), rel=1e-4)
+
+
+def test_silence_is_never_active() -> None:
+    assert activity.levels(np.zeros(24000, np.float32), 24000) == pytest.approx(audio.FLOOR_DB)
+    assert not activity.detect(np.full(100, audio.FLOOR_DB)).any()
+    assert len(activity.detect([])) == 0
+
+
+def test_hum_is_never_active() -> None:
+    assert not activity.detect(np.full(100, activity.QUIETEST_DB - 1)).any()
+
+
+def level(text: str) -> np.ndarray:
+    """Draw a level curve: # loud, + soft but over the release, . silent."""
+    heights = {"#": -20.0, "+": -20.0 - (activity.ONSET_UNDER_DB + activity.RELEASE_UNDER_DB) / 2, ".": -110.0}
+    return np.array([heights[sign] for sign in text])
+
+
+def drawn(active: np.ndarray) -> str:
+    return "".join("#" if frame else "." for frame in active)
+
+
+@pytest.mark.parametrize(
+    ("heard", "expected"),
+    [
+        ("....####....####", "....####....####"),
+        ("..##...##..", "..#######.."),
+        ("..##....##..", "..##....##.."),
+        ("##+++.....", "#####....."),
+        ("....++##..", "....####.."),
+        ("##....++++....##", "##............##"),
+        ("...##...", "...##..."),
+    ],
+)
+def test_hysteresis_and_short_rests(heard: str, expected: str) -> None:
+    assert drawn(activity.detect(level(heard))) == expected
+
+
+@given(arrays(np.float64, st.integers(1, 200), elements=st.floats(-60, -20)), st.floats(-4, 20))
+def test_loudness_of_a_part_does_not_matter(level_db: np.ndarray, gain_db: float) -> None:
+    """As long as all of it stays over the absolute floor."""
+    whole = np.rint(level_db)
+    assert (activity.detect(whole) == activity.detect(whole + round(gain_db))).all()
+
+
+@given(arrays(np.float64, st.integers(1, 200), elements=st.floats(-120, 0)))
+def test_the_loudest_frame_is_active_and_quiet_edges_are_not(level_db: np.ndarray) -> None:
+    active = activity.detect(level_db)
+    assert active[level_db.argmax()] == (level_db.max() > activity.QUIETEST_DB)
+    on = np.flatnonzero(active)
+    if len(on):
+        assert level_db[on[[0, -1]]].min() >= activity.QUIETEST_DB
+
+
+def test_frames_agree_with_the_notes_of_rendered_stems(shared_data: Path) -> None:
+    pairs = []
+    for midi in sorted((shared_data / "rendered_examples").glob("Track*/MIDI/*.mid")):
+        stem = midi.parents[1] / "stems" / f"{midi.stem}.flac"
+        found = activity.detect(np.rint(activity.levels(audio.read(stem, 24000), 24000)))
+        pairs.append((truth([midi], len(found)), found))
+    true, found = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    assert len(pairs) == sum(
+        len(yaml.safe_load(path.read_text())["stems"]) for path in (shared_data / "rendered_examples").glob("*/metadata.yaml")
+    )
+    assert scores(true, found)[0] >= 0.95

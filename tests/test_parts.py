@@ -1,0 +1,193 @@
+"""Stems to parts, on small stems of every irregularity that real datasets have."""
+
+from pathlib import Path
+
+import numpy as np
+import pyloudnorm
+import pytest
+import soundfile
+
+from dataset_tools import activity, audio, parts
+from manifests.rows import Part, Reject, Stem, Track
+
+RATE_HZ = 24000
+TRACK = Track("set-song", "set", "folder", "song", "song", None, None, "cc0", "train", False, "song", "song", True, *[None] * 4)
+
+
+def make_stem(root: Path, name: str, instrument: str, wave: np.ndarray, rate_hz: int = RATE_HZ, **fields: object) -> Stem:
+    """Write a float WAV, so that levels over full scale survive, and its row."""
+    soundfile.write(root / f"{name}.wav", wave, rate_hz, subtype="FLOAT")
+    stated = {
+        "track_id": "set-song",
+        "stem_id": name,
+        "path": f"{name}.wav",
+        "label": name,
+        "program": None,
+        "plugin": None,
+        "instrument": instrument,
+        "family": "family",
+        "editable": instrument != "other",
+        "lead": False,
+        "rule": "name",
+        "certain": True,
+        "sample_rate_hz": rate_hz,
+        "channels": wave.ndim,
+        "length_samples": len(wave),
+        "size_bytes": (root / f"{name}.wav").stat().st_size,
+        "midi_path": None,
+        "bleed": None,
+        "known_bad": None,
+        "flagged_rendered": None,
+    }
+    return Stem(**{**stated, **fields})
+
+
+def noise(seconds: float, peak: float = 0.5, seed: int = 0, rate_hz: int = RATE_HZ) -> np.ndarray:
+    wave = np.random.default_rng(seed).standard_normal(round(seconds * rate_hz))
+    return (wave * peak / np.abs(wave).max()).astype(np.float32)
+
+
+def make(
+    root: Path, stems: list[Stem], **options: float
+) -> tuple[dict[str, Part], dict[str, np.ndarray], dict[str, np.ndarray], list[Reject]]:
+    """Merge and write; return rows, samples yielded and samples read back from the files, by instrument."""
+    merged, rejects = parts.merge(TRACK, stems, root, root, RATE_HZ, **options)
+    made = list(parts.write(merged, root, Path("parts/set-song"), RATE_HZ))
+    files = {part.instrument: soundfile.read(root / Path(part.path).name, dtype="int16")[0] for part, _ in made}
+    return {part.instrument: part for part, _ in made}, {part.instrument: wave for part, wave in made}, files, rejects
+
+
+def test_stems_of_one_instrument_are_summed_in_float(tmp_path: Path) -> None:
+    """In 16 bit each half step would have been lost."""
+    left, right = noise(1, 0.3, seed=1), noise(1, 0.3, seed=2)
+    stems = [make_stem(tmp_path, "l", "guitar", left), make_stem(tmp_path, "r", "guitar", right)]
+    rows, _, files, rejects = make(tmp_path, stems)
+    assert not rejects
+    assert list(rows) == ["guitar"]
+    assert rows["guitar"].stems == ["l", "r"]
+    assert not rows["guitar"].lead
+    assert rows["guitar"].path == "parts/set-song/guitar.flac"
+    assert (files["guitar"] == np.rint((left + right) * 32768)).all()
+
+
+def test_a_part_leads_if_one_of_its_stems_does(tmp_path: Path) -> None:
+    stems = [make_stem(tmp_path, name, "guitar", noise(1), lead=name == "b") for name in "abc"]
+    stems.append(make_stem(tmp_path, "d", "bass", noise(1)))
+    rows, _, _, _ = make(tmp_path, stems)
+    assert {name: row.lead for name, row in rows.items()} == {"bass": False, "guitar": True}
+
+
+def test_doubles_over_full_scale_share_a_gain(tmp_path: Path) -> None:
+    wave = noise(1, 0.9)
+    stems = [make_stem(tmp_path, name, "choir", wave) for name in ("a", "b")] + [make_stem(tmp_path, "c", "bass", wave)]
+    rows, _, files, _ = make(tmp_path, stems)
+    assert rows["choir"].gain == rows["bass"].gain == pytest.approx(1 / 1.8, rel=1e-4)
+    assert np.abs(files["choir"].astype(int)).max() in (32767, 32768)
+    assert np.abs(files["choir"].astype(int) - 2 * files["bass"].astype(int)).max() <= 2
+    assert rows["choir"].peak_db == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize(("extreme", "clips"), [(-1.0, False), (32767 / 32768, False), (1.0, True), (-1.001, True)])
+def test_full_scale_of_16_bit_needs_no_gain(tmp_path: Path, extreme: float, clips: bool) -> None:
+    wave = noise(0.5)
+    wave[7] = extreme
+    rows, _, _, _ = make(tmp_path, [make_stem(tmp_path, "a", "bass", wave)])
+    assert (rows["bass"].gain < 1) == clips
+
+
+def test_what_is_measured_is_what_was_written(tmp_path: Path) -> None:
+    stems = [make_stem(tmp_path, "a", "bass", noise(2, 1.4)), make_stem(tmp_path, "b", "drums", noise(2, 0.01, seed=3))]
+    rows, waves, files, _ = make(tmp_path, stems)
+    for instrument, row in rows.items():
+        wave = files[instrument] / 32768
+        assert (waves[instrument] == wave.astype(np.float32)).all()
+        assert row.rms_db == pytest.approx(20 * np.log10(np.sqrt(np.mean(wave**2))), abs=1e-4)
+        assert row.peak_db == pytest.approx(20 * np.log10(np.abs(wave).max()), abs=1e-4)
+        assert row.lufs == pytest.approx(pyloudnorm.Meter(RATE_HZ).integrated_loudness(wave), abs=1e-3)
+        assert row.level_db == np.rint(activity.levels(waves[instrument], RATE_HZ)).tolist()
+        assert row.activity == activity.detect(row.level_db).tolist()
+        assert len(row.activity) == 20
+
+
+def test_full_scale_sine_has_the_loudness_of_the_standard(tmp_path: Path) -> None:
+    """ITU-R BS.1770: a 997 Hz sine at 0 dBFS in one channel reads -3.01 LUFS."""
+    wave = np.sin(2 * np.pi * 997 * np.arange(5 * RATE_HZ) / RATE_HZ).astype(np.float32) * np.float32(0.999)
+    rows, _, _, _ = make(tmp_path, [make_stem(tmp_path, "a", "synth lead", wave)])
+    assert rows["synth lead"].lufs == pytest.approx(-3.01, abs=0.1)
+
+
+@pytest.mark.parametrize("wave", [np.zeros(RATE_HZ, np.float32), noise(0.3), noise(1, 1e-4)])
+def test_loudness_is_null_where_it_is_not_defined(tmp_path: Path, wave: np.ndarray) -> None:
+    rows, _, _, _ = make(tmp_path, [make_stem(tmp_path, "a", "bass", wave)])
+    assert rows["bass"].lufs is None
+
+
+def test_stereo_and_rates_are_made_one(tmp_path: Path) -> None:
+    stereo = np.stack([noise(2, 0.4, 1, 44100), noise(2, 0.4, 2, 44100)], axis=1)
+    stems = [make_stem(tmp_path, "a", "piano", stereo, 44100), make_stem(tmp_path, "b", "piano", noise(2, 0.1, 3, 16000), 16000)]
+    rows, _, files, _ = make(tmp_path, stems)
+    assert rows["piano"].bandwidth_hz == 8000
+    assert rows["piano"].length_samples == len(files["piano"]) == 2 * RATE_HZ
+    expected = audio.resample(stereo.mean(axis=1), 44100, RATE_HZ) + audio.resample(noise(2, 0.1, 3, 16000), 16000, RATE_HZ)
+    assert np.abs(files["piano"] - expected * 32768).max() <= 0.51
+
+
+def test_shorter_stems_end_in_silence(tmp_path: Path) -> None:
+    stems = [
+        make_stem(tmp_path, "a", "bass", noise(3, seed=1)),
+        make_stem(tmp_path, "b", "drums", noise(2, seed=2)),
+        make_stem(tmp_path, "c", "bass", noise(1, seed=3)),
+    ]
+    rows, _, files, rejects = make(tmp_path, stems, length_tolerance_s=1.0)
+    assert not rejects
+    assert {row.length_samples for row in rows.values()} == {3 * RATE_HZ}
+    assert files["drums"][: 2 * RATE_HZ].any()
+    assert not files["drums"][2 * RATE_HZ :].any()
+
+
+@pytest.mark.parametrize("odd_s", [0.5, 9.0])
+def test_a_stem_of_another_length_is_rejected_and_the_rest_kept(tmp_path: Path, odd_s: float) -> None:
+    stems = [make_stem(tmp_path, name, name, noise(3)) for name in ("bass", "drums")]
+    stems.append(make_stem(tmp_path, "fx", "effects", noise(odd_s)))
+    rows, _, _, rejects = make(tmp_path, stems, length_tolerance_s=1.0)
+    assert list(rows) == ["bass", "drums"]
+    assert [(row.item, row.reason) for row in rejects] == [("fx.wav", "length_differs")]
+    assert "--length-tolerance" in rejects[0].detail
+    assert "effects" in make(tmp_path, stems, length_tolerance_s=10.0)[0]
+
+
+def test_bad_stems_are_counted_and_the_rest_kept(tmp_path: Path) -> None:
+    stems = [make_stem(tmp_path, name, name, noise(1)) for name in ("bass", "drums", "flute", "oboe", "viola", "tuba")]
+    (tmp_path / "drums.wav").write_bytes(b"not audio")
+    (tmp_path / "flute.wav").unlink()
+    stems[3] = make_stem(tmp_path, "oboe", "oboe", noise(1), known_bad="white noise")
+    broken = noise(1)
+    broken[5] = np.nan
+    stems[4] = make_stem(tmp_path, "viola", "viola", broken)
+    stems[5] = make_stem(tmp_path, "tuba", "tuba", noise(1), path="../tuba.wav")
+    rows, _, _, rejects = make(tmp_path, stems)
+    assert list(rows) == ["bass"]
+    assert sorted((row.item, row.reason) for row in rejects) == [
+        ("../tuba.wav", "unreadable"),
+        ("drums.wav", "unreadable"),
+        ("flute.wav", "unreadable"),
+        ("oboe.wav", "known_bad"),
+        ("viola.wav", "unreadable"),
+    ]
+    assert not any(str(tmp_path) + "/" in row.detail for row in rejects)
+
+
+def test_parts_that_wait_on_disk_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stems = [make_stem(tmp_path, name, name, noise(1, 1.2, seed)) for seed, name in enumerate(("bass", "drums"))]
+    in_memory, _, _, _ = make(tmp_path, stems)
+    bytes_before = {name: (tmp_path / f"{name}.flac").read_bytes() for name in in_memory}
+    monkeypatch.setattr(parts, "_MEMORY_BYTES", 1000)
+    on_disk, _, _, _ = make(tmp_path, stems)
+    assert on_disk == in_memory
+    assert {name: (tmp_path / f"{name}.flac").read_bytes() for name in on_disk} == bytes_before
+
+
+def test_nothing_is_left_waiting_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "_MEMORY_BYTES", 1000)
+    make(tmp_path, [make_stem(tmp_path, "bass", "bass", noise(1))])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bass.flac", "bass.wav"]
