@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dataset_tools.layouts import FoundStem, FoundTrack, Rejected
 from manifests import genres, instruments
+from manifests.instruments import INSTRUMENTS
 from manifests.paths import inside
 from manifests.rows import DataError, Stem, Track
 from manifests.splits import song_key
@@ -79,6 +80,7 @@ def _stem(found: FoundStem, root: Path, layout: str, track_id: str, aliases: Map
         instrument=match.instrument,
         family=match.family,
         editable=match.editable,
+        lead=found.lead or (match.instrument in INSTRUMENTS and INSTRUMENTS[match.instrument].is_lead),
         rule=match.rule,
         certain=match.certain,
         sample_rate_hz=rate_hz,

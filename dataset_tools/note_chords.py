@@ -8,12 +8,13 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from dataset_tools import tempo_map
 from dataset_tools.chord_labels import NAMES, SHORTHANDS, merge
+from manifests.rows import DataError
 
 Floats = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.int64]
@@ -82,7 +83,6 @@ def _empty() -> Notes:
 def _tracks(path: Path) -> list[tuple[int, bool, Floats]]:
     """Read the tracks of a file: program, is it drums, and (notes, 4) start s, end s, pitch, velocity; none if unreadable."""
     import pretty_midi
-    import symusic
     from mido import KeySignatureError
 
     # symusic drops the notes of a key that is struck again before it is released, as strummed guitars often are, but it
@@ -92,9 +92,8 @@ def _tracks(path: Path) -> list[tuple[int, bool, Floats]]:
             warnings.simplefilter("ignore", RuntimeWarning)
             tracks = pretty_midi.PrettyMIDI(str(path)).instruments
     except KeySignatureError:
-        score: Any = symusic.Score.from_file(str(path), ttype="second")
-        tracks = score.tracks
-    except (OSError, EOFError, ValueError, LookupError):
+        tracks = tempo_map.load(path).to("second").tracks
+    except (OSError, EOFError, ValueError, LookupError, DataError):
         return []  # the rhythm stage says so; the other stems still know the harmony
     return [
         (track.program, track.is_drum, np.array([(n.start, n.end, n.pitch, n.velocity) for n in track.notes]).reshape(-1, 4))

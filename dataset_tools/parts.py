@@ -99,6 +99,7 @@ def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) 
                 instrument=first.instrument,
                 family=first.family,
                 editable=first.editable,
+                lead=any(stem.lead for stem in part.stems),
                 path=(relative / name).as_posix(),
                 stems=[stem.stem_id for stem in part.stems],
                 sample_rate_hz=rate_hz,

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from dataset_tools import curves, grids
 from dataset_tools.combinations import MOST_PARTS, Ints
 from manifests import tables
-from manifests.instruments import INSTRUMENTS
 from manifests.rows import Clip, DataError, Part, Reject, Rhythm, Track
 
 WINDOW = np.dtype([(name, "i8") for name in ("track", "start", "length", "sounds", "bed", "usable")])
@@ -87,7 +86,7 @@ def load(work: Path) -> Pool:
     code = _codes(parts["instrument"], instruments)
     on_track = np.full((len(tracks), int(bit.max(initial=0)) + 1), -1)
     on_track[owner, bit] = code
-    lead = np.array([name in INSTRUMENTS and INSTRUMENTS[name].is_lead for name in instruments], dtype=bool)[code]
+    lead = parts["lead"].to_numpy()
     lengths = np.zeros(len(tracks), dtype=np.int64)
     lengths[owner] = parts["length_samples"].to_numpy()
     fits = (np.diff(first) <= MOST_PARTS) & tracks["aligned"].to_numpy()

@@ -49,7 +49,7 @@ def _local(workers: int) -> Iterator[Any]:
             threads_per_worker=1,
             memory_limit=MEMORY_LIMIT // workers,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,

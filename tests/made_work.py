@@ -169,6 +169,7 @@ def _part(work: Path, track_id: str, instrument: str) -> Part:
         instrument=instrument,
         family=instrument,
         editable=instrument != "other",
+        lead=False,
         path=path,
         stems=[instrument],
         sample_rate_hz=RATE_HZ,

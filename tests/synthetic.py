@@ -142,6 +142,7 @@ def _part(track_id: str, instrument: str, length: int, level: np.ndarray, active
         "instrument": instrument,
         "family": "any",
         "editable": instrument != "sound effects",
+        "lead": instrument == "vocals",
         "path": f"parts/{track_id}/{instrument.replace(' ', '-')}.flac",
         "stems": ["S00"],
         "sample_rate_hz": RATE_HZ,

@@ -39,7 +39,7 @@ def score(song: Song) -> tuple[midi.Score, dict[int, float]]:
     stems[program] = _lead(song, program, accompaniment)
     rng = np.random.default_rng(song.seed)
     levels = {other: _level_lufs(other, program) + float(rng.normal(0, _SPREAD_DB)) for other in sorted(stems)}
-    return midi.Score(accompaniment.ticks_per_beat, conductor, dict(sorted(stems.items()))), levels
+    return midi.Score(accompaniment.ticks_per_beat, conductor, dict(sorted(stems.items())), program), levels
 
 
 def _level_lufs(program: int, lead_program: int) -> float:

@@ -21,11 +21,12 @@ Event = tuple[int, mido.Message]
 
 @dataclass(frozen=True)
 class Score:
-    """A piece of music: ticks per quarter note, tempo and meter events, and the events of each General MIDI program."""
+    """A piece of music: ticks per quarter note, tempo and meter events, the events of each program, and which one leads."""
 
     ticks_per_beat: int
     conductor: list[Event]
     stems: dict[int, list[Event]]
+    lead_program: int | None = None
 
 
 def read(path: Path) -> mido.MidiFile:

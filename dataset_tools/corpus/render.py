@@ -107,7 +107,10 @@ def write_track(
         "normalization_factor": None if levels_lufs is None else max(levels_lufs.values()),
         "normalized": levels_lufs is not None,
         "overall_gain": gain,
-        "stems": {name: _stem(program, loudness_lufs, soundfont) for name, (program, loudness_lufs, _) in stems.items()},
+        "stems": {
+            name: _stem(program, loudness_lufs, soundfont) | ({"lead": True} if program == score.lead_program else {})
+            for name, (program, loudness_lufs, _) in stems.items()
+        },
         "target_peak": TARGET_PEAK_DB,
         **about,
     }

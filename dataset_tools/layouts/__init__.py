@@ -62,6 +62,7 @@ class FoundStem:
     bleed: bool | None = None
     known_bad: str | None = None
     flagged_rendered: bool | None = None
+    lead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,7 @@ def _stems(folder: Path, metadata: dict[str, Any], from_lakh: bool) -> tuple[lis
                 midi_path=midi.get(stem_id),
                 known_bad=faults.get((folder.name, stem_id), ("", None))[1],
                 flagged_rendered=yes(stated.get("audio_rendered")),
+                lead=yes(stated.get("lead")) or False,
             )
         )
     missing = [
