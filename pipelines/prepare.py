@@ -110,10 +110,10 @@ def prepare(
 
 
 def _units(work: Path, settings: Settings) -> list[Unit]:
+    tracks = sorted(tables.read_rows(work / "tracks.parquet", Track), key=lambda track: track.track_id)
     by_track = defaultdict(list)
     for stem in sorted(tables.read_rows(work / "stems.parquet", Stem), key=lambda stem: stem.stem_id):
         by_track[stem.track_id].append(stem)
-    tracks = sorted(tables.read_rows(work / "tracks.parquet", Track), key=lambda track: track.track_id)
     roots = _roots(work, {track.dataset for track in tracks})
     units = [Unit(work, roots[track.dataset], track, by_track[track.track_id], settings, "") for track in tracks]
     return [replace(unit, key=_key(unit)) for unit in units]
@@ -162,15 +162,24 @@ def _state(path: Path) -> tuple[int, int]:
 def prepare_track(unit: Unit) -> Reject | None:
     """Prepare one track in a hidden folder that takes its place when everything is written, the marker last."""
     staging = unit.folder.with_name(f".{unit.folder.name}.tmp")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    for name, rows in _rows(unit, staging).items():
-        tables.write(staging / f"{name}.parquet", rows, TABLES[name])
+    _empty(staging)
+    try:
+        made = _rows(unit, staging)
+    except DataError as error:
+        _empty(staging)
+        made = {"rejects": [parts.reject(unit.track, unit.track.path, "unusable", _local(error, unit.root))]}
+    for name, row_type in TABLES.items():
+        tables.write(staging / f"{name}.parquet", made.get(name, []), row_type)
     (staging / _MARKER).write_text(json.dumps({"key": unit.key}))
     if unit.folder.exists():
         shutil.rmtree(unit.folder)
     staging.rename(unit.folder)
     return None
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def _rows(unit: Unit, staging: Path) -> dict[str, list[Any]]:
@@ -181,7 +190,7 @@ def _rows(unit: Unit, staging: Path) -> dict[str, list[Any]]:
     )
     if not merged:
         rejects.append(parts.reject(track, track.path, "no_parts", "no stem of the track could be used"))
-        return {"parts": [], "rhythm": [], "clips": [], "rejects": rejects}
+        return {"rejects": rejects}
     written, loudness = [], []
     mix: Samples = np.zeros(max(part.length_samples for part in merged), dtype=np.float32)
     for part, samples in parts.write(merged, staging, Path("parts", track.track_id), chosen.sample_rate_hz):
