@@ -21,6 +21,7 @@ _SETTINGS = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
 }
+_PATIENCE = "10s"
 
 
 def cores() -> int:
@@ -64,7 +65,7 @@ def _remote(scheduler: str) -> Any:
     from distributed import Client
 
     try:
-        return Client(scheduler, timeout="10s")
+        return Client(scheduler, timeout=_PATIENCE)
     except (OSError, ValueError) as error:
         raise DataError(f"no Dask scheduler answers at {scheduler}: start one with 'dask scheduler' ({error})") from None
 
