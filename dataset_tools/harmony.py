@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools import note_chords
 from dataset_tools.audio import Samples
 from dataset_tools.chord_labels import NAMES, codes, merge, parse
+from dataset_tools.midi import note_chords
 from dataset_tools.rhythm import Grid
 from manifests.rows import DataError
 

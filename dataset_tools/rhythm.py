@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools import grid_check, tempo_map
 from dataset_tools.audio import Samples, resample
+from dataset_tools.midi import grid_check, tempo_map
 from dataset_tools.recognisers import beats, weights
 from manifests.rows import DataError
 

@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataset_tools import chains, instructions, recipes, tasks
-from dataset_tools.combinations import Ints
-from dataset_tools.edits import Options
-from dataset_tools.instructions import Templates
-from dataset_tools.pool import Pool
-from dataset_tools.recipes import Recipes
+from dataset_tools import tasks
+from dataset_tools.pairing import chains, instructions, recipes
+from dataset_tools.pairing.combinations import Ints
+from dataset_tools.pairing.edits import Options
+from dataset_tools.pairing.instructions import Templates
+from dataset_tools.pairing.pool import Pool
+from dataset_tools.pairing.recipes import Recipes
 from manifests.rows import SPLITS, Triplet
 from manifests.tables import schema
 

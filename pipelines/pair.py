@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataset_tools import instructions, triplets
-from dataset_tools import pool as pools
-from dataset_tools.edits import Options
-from dataset_tools.pool import Pool
+from dataset_tools import triplets
+from dataset_tools.pairing import instructions
+from dataset_tools.pairing import pool as pools
+from dataset_tools.pairing.edits import Options
+from dataset_tools.pairing.pool import Pool
 from dataset_tools.triplets import Filled, Order
 from manifests import tables
 from manifests.rows import SPLITS, DataError, Reject, Triplet

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataset_tools import library, render, samples, shards
-from dataset_tools.windows import Windows
+from dataset_tools.sharding import library, render, samples, shards
+from dataset_tools.sharding.windows import Windows
 from manifests import tables
 from manifests.rows import SPLITS, TASKS, DataError, Sample, Triplet
 from pipelines import engine

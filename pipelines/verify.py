@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools import checks, laws, library, samples, windows
 from dataset_tools.audio import Samples
-from dataset_tools.shards import NAME
+from dataset_tools.sharding import checks, laws, library, samples, windows
+from dataset_tools.sharding.shards import NAME
 from manifests import tables
 from manifests.rows import DataError, Sample, Triplet
 from pipelines import engine

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_tools import harmony, note_chords, rhythm
+from dataset_tools import harmony, rhythm
 from dataset_tools.chord_labels import NAMES, SHORTHANDS, codes, parse
+from dataset_tools.midi import note_chords
 from manifests.rows import DataError
 
 RATE_HZ = 24000

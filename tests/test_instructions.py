@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dataset_tools import instructions
+from dataset_tools.pairing import instructions
 from dataset_tools.triplets import default_templates
 from manifests.rows import DataError
 

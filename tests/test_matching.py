@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from synthetic import RATE_HZ, write_tables
 
-from dataset_tools import chord_labels, matching
-from dataset_tools import pool as pools
-from dataset_tools.edits import Options
+from dataset_tools import chord_labels
+from dataset_tools.pairing import matching
+from dataset_tools.pairing import pool as pools
+from dataset_tools.pairing.edits import Options
 from dataset_tools.triplets import Order, default_templates, draw
 from manifests import tables
 from manifests.instruments import INSTRUMENTS
@@ -169,7 +170,7 @@ def test_reasons_count_every_window_without_a_match(pool):
 
 def edited(work, pool, **fields):
     """Load the pool again with fields of every rhythm replaced."""
-    from dataset_tools import grids
+    from dataset_tools.pairing import grids
 
     rows = [replace(row, **fields) for row in tables.read_rows(work / "rhythm.parquet", Rhythm)]
     return replace(pool, grids=grids.of_rhythm(tables.to_table(rows, Rhythm), pool.tracks))

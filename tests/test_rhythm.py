@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataset_tools import audio, grid_check, rhythm, tempo_map
+from dataset_tools import audio, rhythm
+from dataset_tools.midi import grid_check, tempo_map
 from manifests.rows import DataError
 
 RATE_HZ = 24000

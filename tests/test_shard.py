@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from made_work import RATE_HZ, WINDOW, beats, make_part, make_work, recipes
 
-from dataset_tools import render, shards
+from dataset_tools.sharding import render, shards
 from manifests import tables
 from manifests.rows import DataError, Sample, Triplet
 from pipelines.cli import main

@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_tools import shards
+from dataset_tools.sharding import shards
 from manifests.rows import DataError
 
 RATE_HZ = 8000

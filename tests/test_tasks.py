@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from synthetic import RATE_HZ, write_tables
 
-from dataset_tools import pool as pools
-from dataset_tools.edits import Options
-from dataset_tools.instructions import fields
-from dataset_tools.laws import off_the_beat
-from dataset_tools.render import render
+from dataset_tools.pairing import pool as pools
+from dataset_tools.pairing.edits import Options
+from dataset_tools.pairing.instructions import fields
+from dataset_tools.sharding.laws import off_the_beat
+from dataset_tools.sharding.render import render
 from dataset_tools.triplets import Order, default_templates, draw, task_modules
 from manifests.rows import TASKS, Triplet
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import write_tables
 
-from dataset_tools import combinations as subsets
-from dataset_tools import pool as pools
-from dataset_tools.edits import Options
+from dataset_tools.pairing import combinations as subsets
+from dataset_tools.pairing import pool as pools
+from dataset_tools.pairing.edits import Options
 from dataset_tools.triplets import Order, default_templates, draw
 from manifests import tables
 from manifests.rows import Clip, DataError, Track, Triplet

@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 from made_work import RATE_HZ, WINDOW, make_part, make_work
 
-from dataset_tools import audio, samples, shards
+from dataset_tools import audio
+from dataset_tools.sharding import samples, shards
 from manifests import tables
 from manifests.rows import DataError, Part, Rhythm, Sample, Track, Triplet
 from pipelines import engine, verify

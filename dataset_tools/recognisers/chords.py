@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from dataset_tools.audio import Samples, resample
 from dataset_tools.chord_labels import NAMES, merge
-from dataset_tools.note_chords import viterbi
+from dataset_tools.midi.note_chords import viterbi
 from manifests.rows import DataError
 from manifests.tables import sha256
 

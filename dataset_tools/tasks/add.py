@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from dataset_tools import edits
 from dataset_tools.audio import Samples
-from dataset_tools.combinations import Ints
-from dataset_tools.edits import Options
-from dataset_tools.laws import ROUNDING, ReadPart, off, total
-from dataset_tools.pool import Pool
-from dataset_tools.recipes import Drawn, Sides
+from dataset_tools.pairing import edits
+from dataset_tools.pairing.combinations import Ints
+from dataset_tools.pairing.edits import Options
+from dataset_tools.pairing.pool import Pool
+from dataset_tools.pairing.recipes import Drawn, Sides
+from dataset_tools.sharding.laws import ROUNDING, ReadPart, off, total
 from manifests.rows import Triplet
 
 SHARE = 3

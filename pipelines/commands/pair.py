@@ -70,7 +70,7 @@ def command(
     """
     if counts and total:
         raise click.UsageError("give --count or --total, not both")
-    from dataset_tools.edits import Options
+    from dataset_tools.pairing.edits import Options
     from pipelines.pair import pair
 
     summary = pair(

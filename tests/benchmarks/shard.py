@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools import library, render, samples, shards, windows
+from dataset_tools.sharding import library, render, samples, shards, windows
 from manifests import tables
 from manifests.rows import Triplet
 from pipelines.shard import shard

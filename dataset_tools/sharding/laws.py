@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset_tools.audio import STEP, Samples
-from dataset_tools.combinations import Floats, Ints
+from dataset_tools.pairing.combinations import Floats, Ints
 
 ReadPart = Callable[[str], Samples]
 """Instrument -> the source window of that part file, `(T,)`."""

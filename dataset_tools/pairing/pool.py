@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataset_tools import curves, grids
-from dataset_tools.combinations import MOST_PARTS, Ints
+from dataset_tools.pairing import curves, grids
+from dataset_tools.pairing.combinations import MOST_PARTS, Ints
 from manifests import tables
 from manifests.rows import Clip, DataError, Part, Reject, Rhythm, Track
 

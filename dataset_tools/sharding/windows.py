@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from dataset_tools import audio
 from dataset_tools.audio import STEP, Samples
-from dataset_tools.render import Window
+from dataset_tools.sharding.render import Window
 from manifests.rows import DataError
 
 HELD_BYTES = 768 << 20

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dataset_tools.combinations import Ints
-from dataset_tools.pool import Pool, Windows
+from dataset_tools.pairing.combinations import Ints
+from dataset_tools.pairing.pool import Pool, Windows
 from manifests.rows import Triplet
 from manifests.tables import schema
 

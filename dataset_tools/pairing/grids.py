@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dataset_tools.chord_labels import codes
-from dataset_tools.combinations import Floats, Ints
+from dataset_tools.pairing.combinations import Floats, Ints
 
 UNKNOWN = -1
 """Chord code of a track whose chords nobody knows; it agrees with nothing."""

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dataset_tools import audio, shards
-from dataset_tools.library import Library
-from dataset_tools.render import Rendered
+from dataset_tools import audio
+from dataset_tools.sharding import shards
+from dataset_tools.sharding.library import Library
+from dataset_tools.sharding.render import Rendered
 from manifests.rows import Rhythm, Sample, Triplet
 
 

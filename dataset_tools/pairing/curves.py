@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dataset_tools.audio import FLOOR_DB
-from dataset_tools.combinations import Floats, Ints
+from dataset_tools.pairing.combinations import Floats, Ints
 from manifests.rows import ACTIVITY_RATE_HZ
 
 _POWERS = np.append(0.0, 10.0 ** (np.arange(FLOOR_DB + 1, 41) / 10))

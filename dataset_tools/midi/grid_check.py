@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataset_tools.audio import Samples
-from dataset_tools.tempo_map import TempoMap
+from dataset_tools.midi.tempo_map import TempoMap
 
 STRETCH_BEATS = 32
 """Notes are asked anew in every stretch of so many beats."""

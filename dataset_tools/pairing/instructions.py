@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataset_tools.combinations import Ints
+from dataset_tools.pairing.combinations import Ints
 from manifests.rows import DataError
 
 Templates = Mapping[str, Sequence[str]]

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools import tempo_map
 from dataset_tools.chord_labels import NAMES, SHORTHANDS, merge
+from dataset_tools.midi import tempo_map
 from manifests.rows import DataError
 
 Floats = npt.NDArray[np.float64]

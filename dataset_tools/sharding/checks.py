@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataset_tools import audio, shards
+from dataset_tools import audio
 from dataset_tools.audio import STEP, Samples
-from dataset_tools.render import CEILING
+from dataset_tools.sharding import shards
+from dataset_tools.sharding.render import CEILING
 from manifests import tables
 from manifests.rows import TASKS, DataError, Sample, Triplet
 

@@ -1,0 +1,1 @@
+"""Read what MIDI files say of tempo, metre and chords, and whether to believe it."""

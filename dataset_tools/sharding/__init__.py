@@ -1,0 +1,1 @@
+"""Render recipes and write them as shards; read shards back and check them."""
