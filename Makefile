@@ -16,7 +16,7 @@ help: ## list the targets
 
 demo: setup system ## render a small multitrack corpus and turn it into verified shards in out/demo
 	$(INSTRUCTME) corpus $(DEMO)/corpus --tier mini
-	$(INSTRUCTME) build $(DEMO)/corpus $(DEMO)/work
+	$(INSTRUCTME) build $(DEMO)/corpus $(DEMO)/work --total 200 --eval-count 20
 	$(INSTRUCTME) verify $(DEMO)/work/shards --work $(DEMO)/work
 
 test: setup system ## run the fast tests

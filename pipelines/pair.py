@@ -25,7 +25,7 @@ TOTAL_PER_CLIP = 20
 PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "clips.parquet")
 FLAC_RATIO = 0.6
 """Size of a mix as FLAC relative to 16-bit PCM."""
-RENDERED_PER_CORE = 200.0
+RENDERED_PER_CORE = 400.0
 """Seconds of triplets, both sides, that one core renders and writes in a second."""
 
 

@@ -220,6 +220,6 @@ def summary(shards: Path, laws_checked: bool, sample: int | None) -> str:
     audio = index["samples"] if sample is None else min(sample, index["samples"])
     law = " and the laws of their tasks" if laws_checked else ""
     return (
-        f"{shards}: well. {len(index['shards'])} shards, {index['samples']:,} triplets: files, hashes, tables, members, splits; "
-        f"audio{law} of {audio:,}"
+        f"nothing wrong in {shards}: {len(index['shards'])} shards, {index['samples']:,} triplets; "
+        f"checked files, hashes, tables, members, splits; audio{law} of {audio:,}"
     )

@@ -9,7 +9,7 @@ from pipelines.commands import pair, prepare, scan, shard
 
 ORDER = 70
 PASSED = {
-    scan: ("layout", "aliases", "licences"),
+    scan: ("layout", "split", "aliases", "licences", "names"),
     prepare: ("sample_rate", "clip_seconds", "rhythm", "chords"),
     pair: ("counts", "total", "eval_count", "seed"),
     shard: ("per_shard", "limit", "normalize", "workers", "scheduler"),
