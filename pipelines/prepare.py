@@ -160,7 +160,12 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def prepare_track(unit: Unit) -> Reject | None:
-    """Prepare one track in a hidden folder that takes its place when everything is written, the marker last."""
+    """Prepare one track in a hidden folder that takes its place when everything is written, the marker last.
+
+    A cluster that loses a worker may ask for a finished track again: it is left as it is.
+    """
+    if unit.finished():
+        return None
     staging = unit.folder.with_name(f".{unit.folder.name}.tmp")
     _empty(staging)
     try:

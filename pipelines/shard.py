@@ -168,7 +168,12 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def _make(work: Path, out: Path, parents: Mapping[str, str], unit: Unit) -> dict[str, Any]:
-    """Render one shard: tar, then index, then marker. Returns the marker."""
+    """Render one shard: tar, then index, then marker. Returns the marker.
+
+    A cluster that loses a worker may ask for a finished shard again: it is left as it is.
+    """
+    if (finished := _finished(out, unit, parents)) is not None:
+        return finished
     marker_path = out / f"{unit.name}.json"
     marker_path.unlink(missing_ok=True)
     music = library.cached(work, tuple(parents.values()))

@@ -55,6 +55,20 @@ def test_every_unit_comes_back_once_with_its_result(capfd: pytest.CaptureFixture
     assert "22/22" in written.err
 
 
+def note_run(unit: tuple[Path, int]) -> None:
+    folder, number = unit
+    (folder / f"{number}-{time.time_ns()}").touch()
+    time.sleep(0.1 + 0.05 * number)
+
+
+def test_no_finished_unit_is_run_again_while_workers_are_stopped(tmp_path: Path) -> None:
+    for attempt in range(8):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        list(engine.run(note_run, [(folder, number) for number in range(3)], description="note", workers=2))
+        assert sorted(path.name[0] for path in folder.iterdir()) == ["0", "1", "2"]
+
+
 def test_a_bug_shows_itself() -> None:
     with pytest.raises(ZeroDivisionError):
         list(engine.run(fail, [2, 0, 1], description="fail", workers=1))

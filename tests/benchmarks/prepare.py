@@ -26,6 +26,7 @@ import soxr
 
 from manifests import tables
 from manifests.rows import Stem, Track
+from pipelines import engine
 from pipelines.prepare import Settings, Unit, prepare, prepare_track
 
 
@@ -83,7 +84,7 @@ def rate(work: Path) -> None:
 
 
 def memory(minutes: float = 10, stems: int = 20, rate_hz: int = 44100) -> None:
-    """Prepare one long track of stereo stems in this process and print the peak of its resident memory."""
+    """Prepare one long track of stereo stems on a worker and print the peak of its resident memory."""
     with tempfile.TemporaryDirectory() as scratch:
         root, rng = Path(scratch), np.random.default_rng(0)
         track = Track("t", "d", "folder", "t", "t", None, None, "unknown", "train", False, "t", "t", True, *[None] * 4)
@@ -95,10 +96,15 @@ def memory(minutes: float = 10, stems: int = 20, rate_hz: int = 44100) -> None:
                     file.write((rng.standard_normal((length // round(minutes), 2)) * 0.1).astype(np.float32))
             stated = (f"{number}", path.name, "x", None, None, f"instrument {number}", "family", True, False, "name", True)
             rows.append(Stem("t", *stated, rate_hz, 2, length, path.stat().st_size, None, None, None, None))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        prepare_track(Unit(root, root, track, rows, Settings(rhythm="none", chords="none"), "key"))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{minutes:g} minutes, {stems} stereo stems: peak {peak:.0f} MiB, of which {before:.0f} MiB before the track")
+        unit = Unit(root, root, track, rows, Settings(rhythm="none", chords="none"), "key")
+        (peak,) = [peak for _, peak in engine.run(peak_mib, [unit], description="memory", workers=1)]
+        print(f"{minutes:g} minutes, {stems} stereo stems: peak of the worker {peak:.0f} MiB")
+
+
+def peak_mib(unit: Unit) -> float:
+    """Prepare a track; give the largest resident memory that this process has had."""
+    prepare_track(unit)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":
