@@ -18,6 +18,7 @@ demo: setup system ## render a small multitrack corpus and turn it into verified
 	$(INSTRUCTME) corpus $(DEMO)/corpus --tier mini
 	$(INSTRUCTME) build $(DEMO)/corpus $(DEMO)/work --total 200 --eval-count 20
 	$(INSTRUCTME) verify $(DEMO)/work/shards --work $(DEMO)/work
+	@echo "with your own music: $(INSTRUCTME) build FOLDER_OF_STEMS WORK; all verbs: $(INSTRUCTME) --help"
 
 test: setup system ## run the fast tests
 	$(VENV)/bin/pytest -n auto

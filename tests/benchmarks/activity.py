@@ -7,11 +7,12 @@ precision, recall and F1 of frames per instrument, their minimum, and all parts 
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import symusic
+import pretty_midi
 
 from manifests import tables
 from manifests.rows import ACTIVITY_RATE_HZ, Part, Stem, Track
@@ -21,8 +22,8 @@ Frames = npt.NDArray[np.bool_]
 
 def truth(paths: list[Path], frames: int, longest_gap_s: float = 0.5) -> Frames:
     """Mark the frames in which any note of these MIDI files is on."""
-    scores = [symusic.Score(path, ttype="Second") for path in paths]
-    notes = sorted((note.start, note.end) for score in scores for track in score.tracks for note in track.notes)
+    songs = [pretty_midi.PrettyMIDI(str(path)) for path in paths]  # symusic drops notes of a key that is struck again
+    notes = sorted((note.start, note.end) for song in songs for track in song.instruments for note in track.notes)
     active, last_s = np.zeros(frames, dtype=bool), -np.inf
     for on_s, off_s in notes:
         begin_s = last_s if on_s - last_s <= longest_gap_s else on_s
@@ -38,8 +39,8 @@ def scores(true: Frames, found: Frames) -> tuple[float, float, float]:
     return (2 * precision * recall / (precision + recall) if precision + recall else 0.0), precision, recall
 
 
-def main(work: Path) -> None:
-    """Print the scores of a prepared working folder."""
+def of_work(work: Path) -> dict[str, list[tuple[Frames, Frames]]]:
+    """Pair truth and what was found, for each part with MIDI of a prepared working folder, by instrument."""
     roots = {name: Path(stated["root"]) for name, stated in json.loads((work / "datasets.json").read_text()).items()}
     dataset = {track.track_id: track.dataset for track in tables.read_rows(work / "tracks.parquet", Track)}
     stems = {(stem.track_id, stem.stem_id): stem for stem in tables.read_rows(work / "stems.parquet", Stem)}
@@ -49,13 +50,24 @@ def main(work: Path) -> None:
         if None not in merged:
             midi = [roots[dataset[part.track_id]] / path for path in merged if path]
             pairs[part.instrument].append((truth(midi, len(part.activity)), np.array(part.activity, dtype=bool)))
-    found = {name: scores(*(np.concatenate(side) for side in zip(*group, strict=True))) for name, group in pairs.items()}
+    return pairs
+
+
+def pooled(pairs: Iterable[tuple[Frames, Frames]]) -> tuple[float, float, float]:
+    """Score all frames of several parts together: F1, precision, recall."""
+    true, found = zip(*pairs, strict=True)
+    return scores(np.concatenate(true), np.concatenate(found))
+
+
+def main(work: Path) -> None:
+    """Print the scores of a prepared working folder."""
+    pairs = of_work(work)
+    found = {name: pooled(group) for name, group in pairs.items()}
     for name in sorted(found, key=lambda name: -found[name][0]):
         print(f"{name:28s} {len(pairs[name]):4d} parts  F1 {found[name][0]:.3f}  P {found[name][1]:.3f}  R {found[name][2]:.3f}")
     worst = min(found, key=lambda name: found[name][0])
-    pooled = [np.concatenate(side) for side in zip(*(pair for group in pairs.values() for pair in group), strict=True)]
     print(f"lowest: {worst} {found[worst][0]:.3f}")
-    print("pooled: F1 {:.4f}  P {:.4f}  R {:.4f}".format(*scores(pooled[0], pooled[1])))
+    print("pooled: F1 {:.4f}  P {:.4f}  R {:.4f}".format(*pooled(pair for group in pairs.values() for pair in group)))
 
 
 if __name__ == "__main__":
