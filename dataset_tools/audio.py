@@ -57,7 +57,7 @@ def _mono(file: "soundfile.SoundFile", rate_hz: int | None, frames: int) -> tupl
     nothing: Samples = np.zeros(0, dtype=np.float32)
     done, decoded = [nothing], 0
     while len(block := file.read(min(_BLOCK_FRAMES, frames - decoded), dtype="float32", always_2d=True)):
-        mono = sum(block.T[1:], block[:, 0]) / np.float32(file.channels)
+        mono = block[:, 0] if file.channels == 1 else sum(block.T[1:], block[:, 0]) / np.float32(file.channels)
         done.append(mono if same else stream.resample_chunk(mono))
         decoded += len(block)
     if not same:
