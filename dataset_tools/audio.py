@@ -79,11 +79,18 @@ def to_int16(samples: npt.NDArray[np.float32 | np.float64 | np.int16]) -> npt.ND
 
 
 def write_flac(path: Path, samples: npt.NDArray[np.float32 | np.int16], rate_hz: int) -> None:
-    """Write `(T,)`, float or already 16 bit, as 16-bit mono FLAC, atomically."""
+    """Write `(T,)`, float or already 16 bit, as 16-bit mono FLAC, atomically.
+
+    Raises:
+        OSError: the disk refuses it; not a DataError, because nothing is wrong with the samples.
+    """
     import soundfile
 
     with atomic(path) as temporary:
-        soundfile.write(temporary, to_int16(samples), rate_hz, format="FLAC", subtype="PCM_16")
+        try:
+            soundfile.write(temporary, to_int16(samples), rate_hz, format="FLAC", subtype="PCM_16")
+        except soundfile.LibsndfileError as error:
+            raise OSError(f"can't write {path}: {error}") from None
 
 
 def db(amplitude: float) -> float:

@@ -21,7 +21,7 @@ def _verbatim(command: click.Command) -> click.Command:
 
 
 class _Verbs(click.Group):
-    """List the files of pipelines/commands in the order of the data, and turn DataError into one line."""
+    """List the files of pipelines/commands in the order of the data, and turn DataError and OSError into one line."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Name the verbs, sorted by the `ORDER` of their modules."""
@@ -36,11 +36,15 @@ class _Verbs(click.Group):
         return _verbatim(command)
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a verb; input that can't be used ends in one line on stderr and exit code 1."""
+        """Run a verb; input that can't be used, and what the disk refuses, end in one line on stderr and exit code 1."""
         try:
             return super().invoke(context)
         except DataError as error:
             raise click.ClickException(str(error)) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise click.ClickException(f"{error}: check path, rights and free space, then run again") from None
 
 
 @click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

@@ -240,7 +240,8 @@ def _identifier(dataset: Dataset, found: Sequence[FoundTrack]) -> Callable[[Foun
 
 def _split(rows: Rows, fractions: Sequence[float], seed: int) -> None:
     """Give all tracks their splits, and order the rows; a song that an official split holds twice stays once."""
-    if len(fractions) != len(SPLITS) or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+    # Written so that NaN fails, too.
+    if len(fractions) != len(SPLITS) or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
         raise DataError(f"split {fractions}: give three shares for {', '.join(SPLITS)} that sum to 1, such as 0.8,0.1,0.1")
     rows.tracks, lost = splits.assign(rows.tracks, fractions, seed)
     for track in lost:

@@ -61,6 +61,16 @@ def test_samples_that_are_not_finite_are_refused(tmp_path: Path, value: float) -
         audio.read(tmp_path / "a.wav")
 
 
+def test_a_full_disk_is_no_fault_of_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise soundfile.LibsndfileError(2)
+
+    monkeypatch.setattr(soundfile, "write", full)
+    with pytest.raises(OSError, match=r"can't write .*a\.flac"):
+        audio.write_flac(tmp_path / "a.flac", np.zeros(9, np.float32), 8000)
+    assert not list(tmp_path.iterdir())
+
+
 def test_levels_of_silence_and_full_scale() -> None:
     assert audio.rms_db(np.zeros(0, np.float32)) == audio.peak_db(np.zeros(9, np.float32)) == -120
     assert audio.peak_db(np.array([-1.0], np.float32)) == 0

@@ -70,3 +70,23 @@ def test_bad_input_is_one_line_and_exit_code_1(monkeypatch: pytest.MonkeyPatch) 
 def test_usage_errors_exit_2(arguments: list[str]) -> None:
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2 and "Usage:" in result.output
+
+
+def test_what_the_disk_refuses_is_one_line_and_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def failing() -> None:
+        raise OSError(28, "No space left on device", "out/train-00000.tar")
+
+    monkeypatch.setattr(type(main), "get_command", lambda *_: failing)
+    result = CliRunner().invoke(main, ["anything"])
+    assert result.exit_code == 1 and len(result.output.splitlines()) == 1
+    assert "No space left on device: 'out/train-00000.tar'" in result.output
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+@pytest.mark.parametrize(
+    "arguments", [["prepare", ".", "--clip-seconds"], ["shard", ".", "--shard-size-mb"], ["corpus", "x", "--hours"]]
+)
+def test_numbers_must_be_finite(arguments: list[str], number: str) -> None:
+    result = CliRunner().invoke(main, [*arguments, number])
+    assert result.exit_code == 2 and f"{number} is not a finite number" in result.output

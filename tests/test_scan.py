@@ -155,6 +155,8 @@ def test_input_that_can_not_be_used_is_one_line(slakh_root: Path, folder_root: P
         scan([folder_root], folder_root / "work")
     with pytest.raises(DataError, match="sum to 1"):
         scan([folder_root], tmp_path / "work", split=(0.5, 0.5, 0.5))
+    with pytest.raises(DataError, match="shares"):
+        scan([folder_root], tmp_path / "work", split=(float("nan"), 0.5, 0.5))
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "datasets.json").write_text("{")
     with pytest.raises(DataError, match="damaged"):
@@ -200,7 +202,8 @@ def test_the_command_explains_bad_input(tmp_path: Path) -> None:
     absent = run(main, ["scan", str(tmp_path / "absent"), "-o", str(tmp_path / "work")])
     assert absent.exit_code == 1 and absent.output.startswith("Error: no such folder") and absent.output.count("\n") == 1
     assert run(main, ["scan", str(tmp_path), "-o", "w", "--layout", "nosuch"]).exit_code == 2
-    assert run(main, ["scan", str(tmp_path), "-o", "w", "--split", "a,b"]).exit_code == 2
+    for split in ("a,b", "1", "0.5,0.5,0.5", "-1,1,1", "nan,nan,nan"):
+        assert run(main, ["scan", str(tmp_path), "-o", "w", "--split", split]).exit_code == 2, split
 
 
 def test_shared_examples_are_read(shared_data: Path, tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import click
 
+from pipelines.options import Finite
+
 ORDER = 10
 
 
 @click.command("corpus", short_help="Render the built-in multitrack corpus.")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--tier", type=click.Choice(["mini", "standard", "real"]), default="mini", show_default=True, help="Which songs.")
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), help="How much music; keys, tempi and grooves vary.")
+@click.option("--hours", type=Finite(min=0, min_open=True), help="How much music; keys, tempi and grooves vary.")
 @click.option(
     "--soundfont",
     "soundfonts",

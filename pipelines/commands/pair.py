@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from pipelines.options import Finite
+
 ORDER = 40
 
 
@@ -24,16 +26,12 @@ def _counts(context: click.Context, option: click.Parameter, values: tuple[str, 
 @click.option(
     "--eval-count", default=800, show_default=True, type=click.IntRange(0), help="Per task, for validation and for test."
 )
-@click.option("--balance", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="Even out instruments, 0 to 1.")
+@click.option("--balance", default=0.5, show_default=True, type=Finite(0, 1), help="Even out instruments, 0 to 1.")
 @click.option("--templates", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file of instruction texts.")
 @click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 5), help="Also chains of so many edits, for test.")
 @click.option("--seconds", multiple=True, type=click.IntRange(1, 600), help="Also test windows of this length; repeatable.")
-@click.option(
-    "--tempo-tolerance", default=0.06, show_default=True, type=click.FloatRange(0, 0.5), help="Difference of tempi (remix)."
-)
-@click.option(
-    "--remix-harmony", default=0.6, show_default=True, type=click.FloatRange(0, 1), help="Share of equal chords (remix)."
-)
+@click.option("--tempo-tolerance", default=0.06, show_default=True, type=Finite(0, 0.5), help="Difference of tempi (remix).")
+@click.option("--remix-harmony", default=0.6, show_default=True, type=Finite(0, 1), help="Share of equal chords (remix).")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of everything random.")
 @click.option("--plan", is_flag=True, help="Say what would be made; write nothing.")
 def command(

@@ -13,9 +13,13 @@ ORDER = 20
 
 def _shares(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
     try:
-        return tuple(float(share) for share in value.split(","))
+        shares = tuple(float(share) for share in value.split(","))
     except ValueError:
-        raise click.BadParameter("give three shares, such as 0.8,0.1,0.1") from None
+        shares = ()
+    # Written so that NaN fails, too.
+    if len(shares) != 3 or not (min(shares) >= 0 and abs(sum(shares) - 1) <= 1e-6):
+        raise click.BadParameter("give three shares that sum to 1, such as 0.8,0.1,0.1")
+    return shares
 
 
 @click.command("scan", short_help="Find the tracks and stems of datasets.")

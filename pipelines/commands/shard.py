@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from manifests.rows import SPLITS
+from pipelines.options import Finite
 
 ORDER = 50
 
@@ -15,9 +16,7 @@ ORDER = 50
     "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the shards.  [default: WORK/shards]"
 )
 @click.option("--per-shard", default=500, show_default=True, type=click.IntRange(1), help="Triplets in a shard.")
-@click.option(
-    "--shard-size-mb", type=click.FloatRange(0, min_open=True), help="About so many MB in a shard, instead of --per-shard."
-)
+@click.option("--shard-size-mb", type=Finite(0, min_open=True), help="About so many MB in a shard, instead of --per-shard.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many triplets of each split.")
 @click.option("--splits", default=",".join(SPLITS), show_default=True, help="Splits to render.")
 @click.option(
