@@ -17,7 +17,7 @@ from dataset_tools import clips, harmony, parts, rhythm
 from dataset_tools.audio import Samples
 from dataset_tools.recognisers import weights
 from manifests import tables
-from manifests.paths import inside
+from manifests.paths import inside, slug
 from manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
 from pipelines import engine
 
@@ -63,9 +63,10 @@ class Unit:
         return self.work / "parts" / self.track.track_id
 
     def finished(self) -> bool:
-        """Tell whether the folder holds the result of this very unit."""
+        """Tell whether the folder holds the result of this very unit, every file of the size that its marker states."""
         try:
-            return bool(json.loads((self.folder / _MARKER).read_text())["key"] == self.key)
+            marker = json.loads((self.folder / _MARKER).read_text())
+            return bool(marker["key"] == self.key and marker["bytes"] == _sizes(self.folder))
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
@@ -114,9 +115,17 @@ def _units(work: Path, settings: Settings) -> list[Unit]:
     by_track = defaultdict(list)
     for stem in sorted(tables.read_rows(work / "stems.parquet", Stem), key=lambda stem: stem.stem_id):
         by_track[stem.track_id].append(stem)
+    _check_ids(work, tracks)
     roots = _roots(work, {track.dataset for track in tracks})
     units = [Unit(work, roots[track.dataset], track, by_track[track.track_id], settings, "") for track in tracks]
     return [replace(unit, key=_key(unit)) for unit in units]
+
+
+def _check_ids(work: Path, tracks: Sequence[Track]) -> None:
+    """Refuse ids that `scan` doesn't make: they become names of folders that are emptied."""
+    for track in tracks:
+        if slug(track.track_id, 1000) != track.track_id:
+            raise DataError(f"{work / 'tracks.parquet'} was changed by hand: no track id: {track.track_id!r}: run scan again")
 
 
 def _roots(work: Path, datasets: set[str]) -> dict[str, Path]:
@@ -175,11 +184,16 @@ def prepare_track(unit: Unit) -> Reject | None:
         made = {"rejects": [parts.reject(unit.track, unit.track.path, "unusable", _local(error, unit.root))]}
     for name, row_type in TABLES.items():
         tables.write(staging / f"{name}.parquet", made.get(name, []), row_type)
-    (staging / _MARKER).write_text(json.dumps({"key": unit.key}))
+    (staging / _MARKER).write_text(json.dumps({"key": unit.key, "bytes": _sizes(staging)}))
     if unit.folder.exists():
         shutil.rmtree(unit.folder)
     staging.rename(unit.folder)
     return None
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Size of each file of a folder, its marker aside."""
+    return {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.name != _MARKER}
 
 
 def _empty(folder: Path) -> None:

@@ -229,6 +229,17 @@ def test_a_killed_run_is_taken_up_again(work: Path, tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", ["bass.flac", "clips.parquet"])
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"junk")])
+def test_a_track_whose_files_were_lost_or_cut_is_done_again(work: Path, name: str, damage: Callable[[Path], object]) -> None:
+    prepare(work, **QUICK)
+    before = contents(work)
+    damage(work / "parts/set-b" / name)
+    done = prepare(work, **QUICK)
+    assert (done.kept, done.redone) == (2, 1) and contents(work) == before
+
+
+@pytest.mark.usefixtures("quick")
 def test_tracks_that_are_gone_keep_their_parts_and_leave_the_tables(
     work: Path, dataset: tuple[Path, list[Track], list[Stem]]
 ) -> None:
@@ -289,6 +300,19 @@ def test_says_what_is_missing(work: Path, tmp_path: Path) -> None:
     (work / "datasets.json").unlink()
     with pytest.raises(DataError, match=r"datasets\.json"):
         prepare(work)
+
+
+@pytest.mark.parametrize("track_id", ["../../victim", "", ".", "/victim"])
+def test_ids_that_leave_the_working_folder_are_refused(
+    work: Path, dataset: tuple[Path, list[Track], list[Stem]], tmp_path: Path, track_id: str
+) -> None:
+    root, tracks, stems = dataset
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim/file").touch()
+    write_tables(work, [replace(tracks[0], track_id=track_id)], stems, root)
+    with pytest.raises(DataError, match=r"tracks\.parquet was changed by hand"):
+        prepare(work)
+    assert (tmp_path / "victim/file").exists()
 
 
 @pytest.mark.usefixtures("quick")
