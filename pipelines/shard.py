@@ -64,12 +64,15 @@ def shard(
         The content of `index.json`, with `kept` added: the number of shards that were not rendered again.
 
     Raises:
-        DataError: a table or a part is missing or damaged, or there is nothing to render.
+        DataError: a table or a part is missing or damaged, recipes are of other tables than those beside them or hold what
+            can't be rendered, or there is nothing to render.
     """
     if normalise not in NORMALISATIONS:
         raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(NORMALISATIONS)}")
     parents = {name: _digest(work / name) for name in PARENTS}
     recipes = tables.read(work / "triplets.parquet", Triplet)
+    if problems := [*tables.broken_chain(work / "triplets.parquet"), *_unsound(recipes)]:
+        raise DataError(f"{work / 'triplets.parquet'} can't be rendered: {problems[0]}: run pair again")
     units = list(_units(recipes, splits, limit, per_shard, shard_size_mb, normalise))
     if not units:
         raise DataError(f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair with other counts")
@@ -85,6 +88,27 @@ def shard(
     index = index_of(markers)
     _write_json(out / "index.json", index)
     return {**index, "kept": kept}
+
+
+def _unsound(recipes: pa.Table) -> Iterator[str]:
+    """Say what no recipe of `pair` holds: ids become names in a tar, numbers become places in files."""
+    shortest = pc.min_element_wise(*(pc.list_value_length(recipes[f"{side}_instruments"]) for side in ("source", "target")))
+    earliest = pc.min_element_wise(recipes["source_start_samples"], recipes["target_start_samples"])
+    stretch = recipes["target_stretch"]
+    sound = {
+        "id": pc.match_substring_regex(recipes["triplet_id"], "^[a-z0-9_-]{1,99}$"),
+        "split": pc.is_in(recipes["split"], pa.array(SPLITS)),
+        "task": pc.is_in(recipes["task"], pa.array(TASKS)),
+        "window": pc.and_(pc.greater(recipes["length_samples"], 0), pc.greater_equal(earliest, 0)),
+        "list of instruments": pc.greater(shortest, 0),
+        "target_stretch": pc.and_(pc.greater(stretch, 0.1), pc.less(stretch, 10.0)),
+    }
+    for what, good in sound.items():
+        bad = np.flatnonzero(~good.to_numpy())
+        if len(bad):
+            yield f"{what} of {len(bad)} recipes was changed by hand, first of {recipes['triplet_id'][bad[0]].as_py()!r:.120}"
+    if pc.count_distinct(recipes["triplet_id"]).as_py() < len(recipes):
+        yield "ids occur twice"
 
 
 def _digest(path: Path) -> str:

@@ -1,5 +1,6 @@
 """The stage `shard`: same bytes for any number of workers, resumable, and nothing dropped in silence."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from made_work import RATE_HZ, WINDOW, beats, make_part, make_work, recipes
 
 from dataset_tools.sharding import render, shards
 from manifests import tables
-from manifests.rows import DataError, Sample, Triplet
+from manifests.rows import DataError, Part, Sample, Triplet
 from pipelines.cli import main
 from pipelines.shard import shard
 
@@ -181,6 +183,38 @@ def test_without_recipes_it_says_what_to_do(work: Path, tmp_path: Path) -> None:
     tables.write(other / "triplets.parquet", [], Triplet)
     with pytest.raises(DataError, match=r"no triplets of train, validation, test in .*: run pair"):
         shard(other, tmp_path / "out")
+
+
+def test_recipes_of_other_tables_are_refused(work: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(work, tmp_path / "other", ignore=shutil.ignore_patterns("shards", "parts")))
+    parts = tables.read_rows(other / "parts.parquet", Part)
+    tables.write(other / "parts.parquet", parts[1:], Part)
+    with pytest.raises(DataError, match=r"parts\.parquet has changed since.*: run pair again"):
+        shard(other, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("what", "values"),
+    [
+        ("id", {"triplet_id": "../../etc/x"}),
+        ("id", {"triplet_id": "x" * 100}),
+        ("ids occur twice", {"triplet_id": recipes()[1].triplet_id}),
+        ("split", {"split": "../x"}),
+        ("task", {"task": "sing"}),
+        ("window", {"length_samples": 0}),
+        ("window", {"target_start_samples": -1}),
+        ("list of instruments", {"source_instruments": []}),
+        ("target_stretch", {"target_stretch": float("nan")}),
+        ("target_stretch", {"target_stretch": 0.0}),
+    ],
+)
+def test_recipes_that_pair_never_writes_are_refused(work: Path, tmp_path: Path, what: str, values: dict[str, Any]) -> None:
+    other = Path(shutil.copytree(work, tmp_path / "other", ignore=shutil.ignore_patterns("shards", "parts")))
+    first, *others = recipes()
+    tables.write(other / "triplets.parquet", [dataclasses.replace(first, **values), *others], Triplet)
+    with pytest.raises(DataError, match=rf"triplets\.parquet can't be rendered: {what}.*: run pair again"):
+        shard(other, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
