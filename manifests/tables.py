@@ -1,6 +1,7 @@
 """Read and write the parquet tables, with provenance that lets anybody verify where a table came from."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_
 Row = TypeVar("Row")
 
 
+@functools.cache
 def schema(row_type: type) -> pa.Schema:
     """Derive the Arrow schema of a row type; the text of each `Annotated` field becomes its documentation."""
     hints = typing.get_type_hints(row_type, include_extras=True)
@@ -69,6 +71,22 @@ def to_table(rows: Iterable[Any], row_type: type) -> pa.Table:
     """Turn dataclass rows into an Arrow table of their type's schema."""
     names = [field.name for field in dataclasses.fields(row_type)]
     return pa.Table.from_pylist([{name: getattr(row, name) for name in names} for row in rows], schema(row_type))
+
+
+def check_types(row: Any) -> None:
+    """Check that a row made from text fits the schema of its type.
+
+    Raises:
+        TypeError: a value is of another type, or missing where one must be.
+    """
+    for field in schema(row.__class__):
+        value = getattr(row, field.name)
+        try:
+            fits = field.nullable if value is None else pa.scalar(value, field.type).as_py() == value
+        except pa.ArrowException:
+            fits = False
+        if not fits:
+            raise TypeError(f"{field.name} of a {type(row).__name__} can't be {value!r}")
 
 
 def write(

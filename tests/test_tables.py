@@ -1,5 +1,6 @@
 """Tables: round trip, provenance, and what damaged ones say."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -93,6 +94,13 @@ def test_unusable_tables_are_explained(tmp_path: Path) -> None:
     pq.write_table(table.drop_columns(["count"]).replace_schema_metadata(table.schema.metadata), path)
     with pytest.raises(DataError, match="changed by hand"):
         tables.read(path, Reject)
+
+
+@pytest.mark.parametrize(("field", "value"), [("item", None), ("item", [1]), ("count", "x"), ("count", 1.5)])
+def test_rows_made_from_text_must_fit_their_schema(field: str, value: object) -> None:
+    tables.check_types(REJECT)
+    with pytest.raises(TypeError, match=f"{field} of a Reject can't be"):
+        tables.check_types(dataclasses.replace(REJECT, **{field: value}))
 
 
 def test_rejects_of_one_stage_replace_only_their_own(tmp_path: Path) -> None:

@@ -236,6 +236,7 @@ def test_a_gain_that_was_not_applied(work: Path, task: str, gain: float) -> None
         ("recipe: task differs", lambda row, fields: retold(row, '"task": "', '"task": "x')),
         ("no such task", lambda row, fields: retold(row, '"task": "', '"task": "x')),
         ("can't be read", lambda row, fields: dataclasses.replace(row, recipe="{}")),
+        ("can't be read", lambda row, fields: retold(row, '"round": 1', '"round": "x"')),
     ],
 )  # fmt: skip
 def test_one_wrong_sample_is_named(work: Path, what: str, change: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,6 +306,12 @@ def test_a_table_that_changed_since(work: Path, row_type: type) -> None:
 def test_a_missing_file(work: Path, name: str, line: str) -> None:
     (work / "shards" / name).unlink()
     assert line in problems(work)
+
+
+def test_a_marker_without_sizes(work: Path) -> None:
+    marker = work / "shards" / f"{SHARD}.json"
+    marker.write_text(json.dumps({"files": {f"{SHARD}.{suffix}": {} for suffix in ("tar", "parquet")}}))
+    assert f"{SHARD}: unfinished" in problems(work)
 
 
 def test_a_shard_that_the_index_does_not_list(work: Path) -> None:

@@ -21,17 +21,18 @@ def files(folder: Path, name: str) -> Iterator[str]:
     """Say which files of a shard are missing or don't have the size and SHA-256 that its marker states."""
     try:
         marker = json.loads((folder / f"{name}.json").read_text())
-        stated = {f"{name}.{suffix}": marker["files"][f"{name}.{suffix}"] for suffix in ("tar", "parquet")}
+        files = [f"{name}.{suffix}" for suffix in ("tar", "parquet")]
+        stated = {file: (marker["files"][file]["bytes"], marker["files"][file]["sha256"]) for file in files}
     except (OSError, ValueError, KeyError, TypeError):
         yield f"{name}: unfinished, it has no marker {name}.json: run shard again"
         return
-    for file, state in stated.items():
+    for file, (size, digest) in stated.items():
         path = folder / file
         if not path.exists():
             yield f"{file}: missing: run shard again"
-        elif path.stat().st_size != state["bytes"]:
-            yield f"{file}: {path.stat().st_size} bytes, not {state['bytes']}: truncated or changed since it was written"
-        elif tables.sha256(path) != state["sha256"]:
+        elif path.stat().st_size != size:
+            yield f"{file}: {path.stat().st_size} bytes, not {size}: truncated or changed since it was written"
+        elif tables.sha256(path) != digest:
             yield f"{file}: changed since it was written: SHA-256 differs"
 
 
@@ -112,6 +113,7 @@ def description(tar: Path, row: Sample) -> tuple[list[str], dict[str, Any], Trip
     try:
         found = dict(json.loads(shards.read_bytes(tar, *shards.place(row, "json"))))
         recipe = Triplet(**json.loads(row.recipe))
+        tables.check_types(recipe)
     except (ValueError, TypeError):
         return ["JSON of the sample or of its recipe can't be read"], {}, None
     described = ("instruction", "task", "dataset", "licence", "gain", "target_gain", "sample_rate_hz")
