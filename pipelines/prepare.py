@@ -66,8 +66,8 @@ class Unit:
         """Tell whether the folder holds the result of this very unit, every file of the size that its marker states."""
         try:
             marker = json.loads((self.folder / _MARKER).read_text())
-            return bool(marker["key"] == self.key and marker["bytes"] == _sizes(self.folder))
-        except (OSError, ValueError, KeyError, TypeError):
+            return bool(marker["key"] == self.key and marker["bytes"].items() <= _sizes(self.folder).items())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
 
 
