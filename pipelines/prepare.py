@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -117,6 +117,7 @@ def _units(work: Path, settings: Settings) -> list[Unit]:
         by_track[stem.track_id].append(stem)
     _check_ids(work, tracks)
     roots = _roots(work, {track.dataset for track in tracks})
+    _check_presence(tracks, by_track, roots)
     units = [Unit(work, roots[track.dataset], track, by_track[track.track_id], settings, "") for track in tracks]
     return [replace(unit, key=_key(unit)) for unit in units]
 
@@ -126,6 +127,14 @@ def _check_ids(work: Path, tracks: Sequence[Track]) -> None:
     for track in tracks:
         if slug(track.track_id, 1000) != track.track_id:
             raise DataError(f"{work / 'tracks.parquet'} was changed by hand: no track id: {track.track_id!r}: run scan again")
+
+
+def _check_presence(tracks: Sequence[Track], stems: Mapping[str, Sequence[Stem]], roots: Mapping[str, Path]) -> None:
+    """Refuse a dataset of which no file is left, such as an empty mount point: its finished parts would be lost."""
+    for name, root in sorted(roots.items()):
+        paths = [stem.path for track in tracks if track.dataset == name for stem in stems.get(track.track_id, ())]
+        if paths and not any((root / path).exists() for path in paths):
+            raise DataError(f"no file of dataset {name} is in {root}: mount or bring it back, or scan it where it is now")
 
 
 def _roots(work: Path, datasets: set[str]) -> dict[str, Path]:

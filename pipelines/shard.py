@@ -77,6 +77,7 @@ def shard(
     if not units:
         raise DataError(f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair with other counts")
     out.mkdir(parents=True, exist_ok=True)
+    _claim(out)
     (out / "index.json").unlink(missing_ok=True)
     _remove_stale(out, {unit.name for unit in units})
     markers = {unit.name: marker for unit in units if (marker := _finished(out, unit, parents)) is not None}
@@ -147,6 +148,15 @@ def _pack(rows: pa.Table) -> bytes:
 def _unpack(packed: bytes) -> list[Triplet]:
     with pa.ipc.open_stream(packed) as reader:
         return [Triplet(**values) for values in reader.read_all().to_pylist()]
+
+
+def _claim(out: Path) -> None:
+    """Mark a folder as ours before anything in it is replaced or removed; refuse one that holds somebody else's shards."""
+    claim = out / ".instructme"
+    strangers = sorted(path.name for path in out.iterdir() if _FILES.fullmatch(path.name))
+    if strangers and not claim.exists():
+        raise DataError(f"{out} holds {strangers[0]}, which instructme didn't write: choose another folder with -o")
+    claim.touch()
 
 
 def _remove_stale(out: Path, wanted: set[str]) -> None:

@@ -302,6 +302,18 @@ def test_says_what_is_missing(work: Path, tmp_path: Path) -> None:
         prepare(work)
 
 
+@pytest.mark.usefixtures("quick")
+def test_an_empty_mount_point_costs_nothing(work: Path, dataset: tuple[Path, list[Track], list[Stem]]) -> None:
+    prepare(work, **QUICK)
+    before = contents(work)
+    root = dataset[0]
+    root.rename(root.with_name("away"))
+    root.mkdir()
+    with pytest.raises(DataError, match="mount or bring it back"):
+        prepare(work, **QUICK)
+    assert contents(work) == before
+
+
 @pytest.mark.parametrize("track_id", ["../../victim", "", ".", "/victim"])
 def test_ids_that_leave_the_working_folder_are_refused(
     work: Path, dataset: tuple[Path, list[Track], list[Stem]], tmp_path: Path, track_id: str

@@ -141,8 +141,15 @@ def test_removes_only_stale_files_of_its_own(work: Path, copy: Path) -> None:
     index = shard(work, copy, per_shard=40, splits=["train"], workers=1)
     assert [marker["name"] for marker in index["shards"]] == ["train-00000"]
     assert sorted(path.name for path in copy.iterdir()) == sorted(
-        [*strangers, "train-00000.tar", "train-00000.parquet", "train-00000.json", "index.json"]
+        [*strangers, "train-00000.tar", "train-00000.parquet", "train-00000.json", "index.json", ".instructme"]
     )
+
+
+def test_shards_of_somebody_else_are_never_replaced(work: Path, tmp_path: Path) -> None:
+    (tmp_path / "train-00007.tar").write_text("precious")
+    with pytest.raises(DataError, match=r"holds train-00007\.tar, which instructme didn't write"):
+        shard(work, tmp_path, per_shard=PER_SHARD, workers=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["train-00007.tar"]
 
 
 def test_limit_takes_the_first_of_each_split_in_the_same_order(work: Path, made: Path, tmp_path: Path) -> None:
