@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dataset_tools.audio import Samples, resample
 from dataset_tools.midi import grid_check, tempo_map
-from dataset_tools.recognisers import beats, weights
+from dataset_tools.recognisers import beats, turns, weights
 from manifests.rows import DataError
 
 Integers = npt.NDArray[np.int64]
@@ -112,8 +112,6 @@ def from_audio(mix: Samples, rate_hz: int, reason: str | None = None) -> Grid:
     The tracker gets our onset envelope, because librosa's own makes beats 40 ms late; with the weights, BeatNet's beat
     probability is added to it. `reason` says why the MIDI grid was not taken.
     """
-    import librosa
-
     recogniser = f"librosa {version('librosa')}"
     # the spectrum rises fastest one frame after an onset, measured on rendered music
     envelope = grid_check.onset_envelope(mix, rate_hz)[1:].astype(np.float64)
@@ -127,7 +125,10 @@ def from_audio(mix: Samples, rate_hz: int, reason: str | None = None) -> Grid:
         heard = beats.onset_envelope(activation, np.arange(len(envelope)) * frame_s)
         curve = 0.5 * curve + heard / max(1e-9, heard.std())
         recogniser += f", {weights.label('beatnet')}"
-    _, frames = librosa.beat.beat_track(onset_envelope=curve, sr=rate_hz, hop_length=hop, units="frames")
+    with turns.first_use("beats"):
+        import librosa
+
+        _, frames = librosa.beat.beat_track(onset_envelope=curve, sr=rate_hz, hop_length=hop, units="frames")
     if len(frames) < FEWEST_BEATS:
         return nothing(_join(reason, "too few beats"))
     beats_s = frames * frame_s

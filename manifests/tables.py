@@ -20,6 +20,12 @@ from manifests.rows import DataError, Reject
 
 SCHEMA_VERSION = 1
 _KEY = b"instructme"
+WRITERS = {
+    **dict.fromkeys(("tracks", "stems"), "scan"),
+    **dict.fromkeys(("parts", "rhythm", "clips"), "prepare"),
+    "triplets": "pair",
+}
+"""Which verb writes a table."""
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 Row = TypeVar("Row")
 
@@ -127,7 +133,7 @@ def provenance(path: Path) -> dict[str, Any]:
         metadata = pq.read_schema(path).metadata or {}
         return dict(json.loads(metadata[_KEY]))
     except FileNotFoundError:
-        raise DataError(f"no such table: {path}: run the stage that writes it first") from None
+        raise DataError(f"no such table: {path}: run 'instructme {WRITERS.get(path.stem, 'shard')}' first") from None
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise DataError(f"not a table of instructme: {path}: delete it and run its stage again ({error})") from None
 

@@ -17,6 +17,8 @@ def _names() -> list[str]:
 def _verbatim(command: click.Command) -> click.Command:
     r"""Turn the `\b` of raw docstrings into the character by which click keeps the lines of a paragraph."""
     command.help = (command.help or "").replace("\\b\n", "\b\n")
+    for verb in command.commands.values() if isinstance(command, click.Group) else ():
+        _verbatim(verb)
     return command
 
 

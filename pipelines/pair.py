@@ -80,6 +80,8 @@ def pair(
     defaults = triplets.default_templates()
     texts = instructions.read(templates, defaults) if templates else defaults
     pool = pools.load(work)
+    if not len(pool.windows):
+        raise DataError(f"no clips in {work}: nothing to pair; {work / 'rejects.parquet'} says why")
     train = dict(counts) if counts else share(total or TOTAL_PER_CLIP * len(pool.of("train").windows))
     orders = _orders(train, dict.fromkeys(known, eval_count), rounds, seconds, pool.rate_hz)
     table, filled = triplets.draw(pool, orders, options=options, templates=texts, seed=seed)

@@ -288,7 +288,7 @@ def _local(text: object, root: Path) -> str:
 
 def _lost(unit: Unit) -> Reject:
     """Account for a track that killed its workers; it is tried again by the next run, as it left no marker."""
-    detail = "workers died on it, probably for want of memory: run again with fewer --workers"
+    detail = "workers died on it, of memory or of a crash in a library: run again, with fewer --workers"
     return parts.reject(unit.track, unit.track.path, "worker_died", detail)
 
 

@@ -84,7 +84,7 @@ def scan(
     _split(rows, split, seed)
     if not rows.tracks:
         reasons = Counter(reject.reason for reject in rows.rejects)
-        raise DataError(f"nothing usable in {', '.join(map(str, roots))}: {dict(reasons) or 'no tracks'}")
+        raise DataError(f"nothing usable in {', '.join(map(str, roots))}: {_told(reasons) or 'no tracks'}")
     arguments = {
         "aliases": tables.sha256(aliases) if aliases else None,
         "datasets": {name: entry["layout"] for name, entry in sorted(known.items())},
@@ -187,6 +187,10 @@ def _kept(work: Path, known: set[str]) -> Rows:
         rejects = tables.read_rows(work / "rejects.parquet", Reject)
         rows.rejects = [row for row in rejects if row.stage == "scan" and row.dataset in known]
     return rows
+
+
+def _told(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} left out: {reason}" for reason, count in sorted(reasons.items()))
 
 
 def _read(dataset: Dataset, aliases: Mapping[str, str], licences: Sequence[str]) -> Rows:

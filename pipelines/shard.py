@@ -114,7 +114,7 @@ def _unsound(recipes: pa.Table) -> Iterator[str]:
 
 def _digest(path: Path) -> str:
     if not path.exists():
-        raise DataError(f"no such table: {path}: run the stage that writes it first")
+        raise DataError(f"no such table: {path}: run 'instructme {tables.WRITERS[path.stem]}' first")
     return tables.sha256(path)
 
 

@@ -1,5 +1,6 @@
 """Share small real audio between the tests."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 from hypothesis import settings
+
+# Processes must not fill numba's cache together; tests call librosa directly, without `recognisers.turns`.
+CACHE = Path(__file__).parents[1] / ".pytest_cache" / f"numba-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+os.environ.setdefault("NUMBA_CACHE_DIR", str(CACHE))
 
 # A shared machine is slow at times; time is never what a test asserts.
 settings.register_profile("patient", deadline=None)

