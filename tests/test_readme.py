@@ -30,12 +30,16 @@ def test_shards_are_read_in_five_lines(
 ) -> None:
     work = make_work(tmp_path / "work")
     shard(work, work / "shards", limit=4, splits=["train"], workers=1)
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
     assert sum(bool(line) for line in code.splitlines()) == 5
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
     exec(code, {})
     assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_nothing_is_left_to_be_filled_in():
+    assert not re.findall(r"@[A-Z]+@|TODO|TBD", README)
 
 
 def test_links_to_files_lead_somewhere() -> None:
