@@ -13,7 +13,7 @@ from pipelines.shard import shard
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-COMMANDS = sorted(set(re.findall(r"(?:^|[ `/])instructme ([a-z]+ [^`\n#]*)", README, re.MULTILINE)))
+COMMANDS = sorted(set(re.findall(r"(?:^|[ `/])instructme ([a-z]+ [^`\n#;]*)", README, re.MULTILINE)))
 
 
 @pytest.mark.parametrize("line", COMMANDS)
