@@ -153,7 +153,8 @@ def _shortfalls(got: Filled, rate_hz: int) -> list[str]:
     for task, count in got.order.counts.items():
         if got.drawn.get(task, 0) < count:
             found = got.existing.get(task, got.drawn.get(task, 0))
-            lines.append(f"{name}: {task}: {count} asked for, {'at least ' * (task in got.inexact)}{found} exist, all are drawn")
+            exist = f"{'at least ' * (task in got.inexact)}{found} exist, all are drawn" if found else "none exist"
+            lines.append(f"{name}: {task}: {count} asked for, {exist}")
     return lines
 
 
