@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -30,12 +31,16 @@ def test_shards_are_read_in_five_lines(
 ) -> None:
     work = make_work(tmp_path / "work")
     shard(work, work / "shards", limit=4, splits=["train"], workers=1)
-    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
+    code, hugging_face = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert sum(bool(line) for line in code.splitlines()) == 5
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
     exec(code, {})
     assert len(capsys.readouterr().out.splitlines()) == 4
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    read: dict[str, Any] = {}
+    exec(hugging_face, read)
+    assert len(read["shards"]) == 4 and read["shards"][0]["source.flac"].startswith(b"fLaC")
 
 
 def test_nothing_is_left_to_be_filled_in():
