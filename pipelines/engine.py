@@ -38,10 +38,8 @@ async def _stop(cluster: Any) -> None:
 
     The scheduler forgets all units first: a result that is still wanted when its worker ends is computed anew on another.
     """
-    # A heartbeat that comes after that finds no client, which asyncio would print as a traceback.
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    for client in list(cluster.scheduler.clients):
-        cluster.scheduler.remove_client(client)
+    for name, client in cluster.scheduler.clients.items():
+        cluster.scheduler.client_releases_keys([task.key for task in client.wants_what], name)
     await asyncio.gather(*(nanny.close(timeout=0.5) for nanny in list(cluster.workers.values())))
 
 

@@ -1,9 +1,12 @@
-"""Types of command-line options that click doesn't have."""
+"""Options that several verbs share, and types of options that click doesn't have."""
 
 import math
 from typing import Any
 
 import click
+
+WORKERS = click.option("--workers", type=click.IntRange(1), help="Worker processes on this machine.  [default: one per core]")
+SCHEDULER = click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use instead, such as tcp://host:8786.")
 
 
 class Finite(click.FloatRange):

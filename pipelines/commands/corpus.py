@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.options import Finite
+from pipelines import options
 
 ORDER = 10
 
@@ -12,7 +12,7 @@ ORDER = 10
 @click.command("corpus", short_help="Render the built-in multitrack corpus.")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--tier", type=click.Choice(["mini", "standard", "real"]), default="mini", show_default=True, help="Which songs.")
-@click.option("--hours", type=Finite(min=0, min_open=True), help="How much music; keys, tempi and grooves vary.")
+@click.option("--hours", type=options.Finite(min=0, min_open=True), help="How much music; keys, tempi and grooves vary.")
 @click.option(
     "--soundfont",
     "soundfonts",
@@ -24,7 +24,7 @@ ORDER = 10
     "--midi", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of General MIDI songs (tier real)."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
-@click.option("--workers", type=click.IntRange(min=1), help="Worker processes; as many as cores if not given.")
+@options.WORKERS
 def command(
     folder: Path,
     tier: str,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.options import Finite
+from pipelines import options
 
 ORDER = 30
 
@@ -12,7 +12,7 @@ ORDER = 30
 @click.command("prepare", short_help="Merge stems into parts; find rhythm, chords, activity; cut clips.")
 @click.argument("work", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--sample-rate", default=24000, show_default=True, type=click.IntRange(8000, 192000), help="Working rate in Hz.")
-@click.option("--clip-seconds", default=10.0, show_default=True, type=Finite(1), help="Length of a clip.")
+@click.option("--clip-seconds", default=10.0, show_default=True, type=options.Finite(1), help="Length of a clip.")
 @click.option(
     "--rhythm",
     default="auto",
@@ -31,25 +31,25 @@ ORDER = 30
     "--length-tolerance",
     default=5.0,
     show_default=True,
-    type=Finite(0),
+    type=options.Finite(0),
     help="Seconds by which a stem's length may differ from the others'; it is padded with silence, else rejected.",
 )
 @click.option(
     "--min-active",
     default=0.3,
     show_default=True,
-    type=Finite(0, 1),
+    type=options.Finite(0, 1),
     help="Share of a clip in which a part must be active to be edited there.",
 )
 @click.option(
     "--max-under-db",
     default=30.0,
     show_default=True,
-    type=Finite(0),
+    type=options.Finite(0),
     help="How far under the mix a part may lie to be edited.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Worker processes on this machine, by default one per core.")
-@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use instead, such as tcp://host:8786.")
+@options.WORKERS
+@options.SCHEDULER
 def command(
     work: Path,
     sample_rate: int,

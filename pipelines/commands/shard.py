@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from manifests.rows import SPLITS
-from pipelines.options import Finite
+from pipelines import options
 
 ORDER = 50
 
@@ -16,7 +16,9 @@ ORDER = 50
     "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the shards.  [default: WORK/shards]"
 )
 @click.option("--per-shard", default=500, show_default=True, type=click.IntRange(1), help="Triplets in a shard.")
-@click.option("--shard-size-mb", type=Finite(0, min_open=True), help="About so many MB in a shard, instead of --per-shard.")
+@click.option(
+    "--shard-size-mb", type=options.Finite(0, min_open=True), help="About so many MB in a shard, instead of --per-shard."
+)
 @click.option("--limit", type=click.IntRange(1), help="At most so many triplets of each split.")
 @click.option("--splits", default=",".join(SPLITS), show_default=True, help="Splits to render.")
 @click.option(
@@ -26,8 +28,8 @@ ORDER = 50
     type=click.Choice(["joint", "side"]),
     help="One gain for both sides, or each side brought to -1 dBFS on its own.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core]")
-@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler of a cluster to use instead.")
+@options.WORKERS
+@options.SCHEDULER
 def command(
     work: Path,
     out: Path | None,

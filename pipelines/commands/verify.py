@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from pipelines import options
+
 ORDER = 60
 
 
@@ -15,8 +17,8 @@ ORDER = 60
     help="Working folder they were made from: checks the audio against the part files, too.",
 )
 @click.option("--sample", type=click.IntRange(0), help="Check the audio of so many triplets.  [default: all]")
-@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core]")
-@click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler of a cluster to use instead.")
+@options.WORKERS
+@options.SCHEDULER
 def command(shards: Path, work: Path | None, sample: int | None, workers: int | None, scheduler: str | None) -> None:
     r"""Verify SHARDS: files and hashes, tables, tar members, audio, leaks between splits, and the laws of the tasks.
 
