@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from manifests.rows import DataError
+from model.config import ModelError
 from pipelines import commands
 
 
@@ -23,7 +24,7 @@ def _verbatim(command: click.Command) -> click.Command:
 
 
 class _Verbs(click.Group):
-    """List the files of pipelines/commands in the order of the data, and turn DataError and OSError into one line."""
+    """List the files of pipelines/commands in the order of the data, and turn expected errors into one line."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Name the verbs, sorted by the `ORDER` of their modules."""
@@ -41,7 +42,7 @@ class _Verbs(click.Group):
         """Run a verb; input that can't be used, and what the disk refuses, end in one line on stderr and exit code 1."""
         try:
             return super().invoke(context)
-        except DataError as error:
+        except (DataError, ModelError) as error:
             raise click.ClickException(str(error)) from None
         except BrokenPipeError:
             raise

@@ -1,0 +1,1 @@
+"""The editor: tensors in, tensors out."""

@@ -1,0 +1,246 @@
+"""Presets: every size, rate and weight of the models as typed fields. Imports no torch."""
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+Config = TypeVar("Config")
+
+
+class ModelError(Exception):
+    """A preset, run folder or input the models can't use: one line saying what, where, what to do next."""
+
+
+@dataclass(frozen=True)
+class VaeConfig:
+    """Waveform <-> latent (paper: Table 7)."""
+
+    strides: tuple[int, ...] = (4, 4, 3, 2)
+    """Down-sampling of each level of the encoder; the decoder mirrors it."""
+    encoder_channels: tuple[int, ...] = (16, 32, 64, 128)
+    decoder_channels: tuple[int, ...] = (384, 192, 96, 48)
+    kernels: tuple[int, ...] = (3, 7, 11)
+    """Kernel sizes of the parallel residual blocks after every resampling (HiFi-GAN)."""
+    dilations: tuple[int, ...] = (1, 3, 5)
+    latent_channels: int = 4
+    transform: Literal["waveform", "stft"] = "waveform"
+    """What the networks see and make: samples, or frames of a complex STFT (inverted at the end)."""
+    fft_samples: int = 0
+    hop_samples: int = 1
+    """STFT of `transform: stft`; strides then count its frames."""
+    discriminators: tuple[str, ...] = ("period",)
+    """Any of `period` (multi-period, HiFi-GAN) and `band` (multi-band complex STFT)."""
+    reconstruction: Literal["mse", "spectral"] = "mse"
+    """`spectral`: L1 of the samples and multi-resolution STFT."""
+    reconstruction_weight: float = 1.0
+    adversarial_weight: float = 1.0
+    feature_weight: float = 0.0
+    kl_weight: float = 1e-4
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """Frozen text encoder (paper: Table 8)."""
+
+    encoder: str = "minilm"
+    """`minilm` (in its package), or a T5 encoder by hub name or local folder."""
+    width: int = 384
+    """Size of its token embeddings."""
+
+
+@dataclass(frozen=True)
+class UnetConfig:
+    """The denoiser (paper: Table 9)."""
+
+    channels: tuple[int, ...] = (512, 1024, 1024)
+    """Of each level; each level ends with a resampling by 2."""
+    blocks: int = 4
+    """Residual blocks of a level, each followed by a chunk transformer; the way up has one more."""
+    head_channels: int = 64
+    chunk_frames: int = 200
+    """K: length of a chunk; chunks overlap by half."""
+    attention: Literal["chunk", "full"] = "chunk"
+    source: Literal["aggregation", "concatenation"] = "aggregation"
+    """Multi-scale aggregation of the source latent, or the source latent beside the noisy one at the input (AUDIT)."""
+    source_blocks: int = 4
+    """Residual blocks of a level of the aggregation's encoder."""
+    chords: bool = True
+    """Chord matrix of the source in the cross-attention of the bottleneck."""
+    text_in_bottleneck: bool = True
+    activation_checkpointing: bool = False
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """Noise, loss and sampling (paper: eq. 1 to 6 and Table 9)."""
+
+    steps: int = 1000
+    beta_start: float = 1e-4
+    beta_end: float = 0.02
+    prediction: Literal["epsilon", "v"] = "epsilon"
+    learned_variance: bool = True
+    variance_weight: float = 1e-3
+    """Weight of the variational bound in the hybrid loss, which trains the learned variance."""
+    zero_terminal_snr: bool = False
+    """The last step holds no signal; with `prediction: v` one step from it is the posterior mean."""
+    terminal_share: float = 0.0
+    """Share of training steps spent at the last step, beyond the uniform draw."""
+    predict: Literal["target", "parts"] = "target"
+    """The latent of the target, or those of the removed and of the added part: output = source - removed + added."""
+    text_dropout: float = 0.1
+    """p_CFG."""
+    source_dropout: float = 0.05
+    chord_dropout: float = 0.1
+    sampler: Literal["ddim", "dpm++"] = "ddim"
+    sampling_steps: int = 200
+    single_step_tasks: tuple[str, ...] = ()
+    """Tasks sampled in one step by default; needs `zero_terminal_snr`."""
+    text_guidance: float = 3.0
+    """w of eq. 4."""
+    source_guidance: float = 1.0
+    chord_guidance: float = 1.0
+    """1 and 1 make eq. 4."""
+    classifier_guidance: float = 1.0
+    """s of eq. 6, used where a prompt is given."""
+    classifier_every: int = 5
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How one of the models is trained."""
+
+    steps: int
+    batch_size: int
+    """Over all devices."""
+    learning_rate: float
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    warmup_steps: int = 0
+    decay: Literal["constant", "cosine"] = "constant"
+    clip_norm: float = 1.0
+    """Largest norm of the gradient; 0 for no clipping."""
+    ema_decay: float = 0.999
+    precision: Literal["no", "bf16"] = "no"
+    accumulation: int = 1
+    segment_seconds: float = 10.0
+    """Length of what a step sees of a clip."""
+    discriminator_start_step: int = 0
+    """Warm-up without the adversarial loss (VAE)."""
+    validate_every: int = 1000
+    validation_triplets: int = 64
+    checkpoint_every: int = 1000
+    keep: int = 2
+    """Checkpoints kept beside the best one."""
+
+
+@dataclass(frozen=True)
+class EmbeddingConfig:
+    """The joint text-audio embedding of classifier guidance (paper: eq. 5; a stand-in for MuLan)."""
+
+    width: int = 128
+    hidden: int = 256
+    temperature: float = 0.1
+    """At the start; it is learned."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A whole editor."""
+
+    name: str
+    sample_rate_hz: int
+    clip_seconds: float
+    vae: VaeConfig
+    text: TextConfig
+    unet: UnetConfig
+    diffusion: DiffusionConfig
+    embedding: EmbeddingConfig
+    vae_training: TrainingConfig
+    editor_training: TrainingConfig
+    embedding_training: TrainingConfig
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples for each latent frame."""
+        hop = self.vae.hop_samples
+        for stride in self.vae.strides:
+            hop *= stride
+        return hop
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Turn a preset or part of one into plain values for JSON."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
+    """Read what `to_dict` made.
+
+    Raises:
+        ModelError: an unknown or missing field, or a value of another type.
+    """
+    hints = typing.get_type_hints(kind)
+    if unknown := sorted(set(values) - set(hints)):
+        raise ModelError(f"{kind.__name__} has no field {unknown[0]}: it has {', '.join(hints)}")
+    read = {name: _typed(f"{kind.__name__}.{name}", hints[name], value) for name, value in values.items()}
+    try:
+        return kind(**read)
+    except TypeError as error:
+        raise ModelError(f"{kind.__name__}: {error}") from None
+
+
+def override(preset: Preset, settings: Sequence[str]) -> Preset:
+    """Change fields by `part.field=value`, such as `unet.blocks=2`; values are JSON, or plain words.
+
+    Raises:
+        ModelError: no such field, or a value of another type.
+    """
+    values = to_dict(preset)
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        *parts, name = path.strip().split(".")
+        place = values
+        for part in parts:
+            place = place.get(part, {}) if isinstance(place, dict) else {}
+        if not equals or not isinstance(place, dict) or name not in place:
+            raise ModelError(
+                f"can't set {setting!r}: write part.field=value, for example unet.blocks=2; see 'instructme presets tiny'"
+            )
+        try:
+            place[name] = json.loads(text)
+        except ValueError:
+            place[name] = text
+    return from_dict(Preset, values)
+
+
+def _typed(where: str, hint: Any, value: Any) -> Any:
+    """Check a JSON value against a field's type."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
+        return from_dict(hint, value)
+    if typing.get_origin(hint) is Literal and value in typing.get_args(hint):
+        return value
+    if typing.get_origin(hint) is tuple and isinstance(value, list | tuple):
+        return _items(where, typing.get_args(hint), value)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    wanted = (
+        hint.__name__
+        if isinstance(hint, type) and not isinstance(hint, types.GenericAlias)
+        else str(hint).removeprefix("typing.")
+    )
+    raise ModelError(f"{where} can't be {value!r}: it takes {wanted}")
+
+
+def _items(where: str, kinds: tuple[Any, ...], values: Sequence[Any]) -> tuple[Any, ...]:
+    if kinds[-1] is Ellipsis:
+        return tuple(_typed(where, kinds[0], value) for value in values)
+    if len(kinds) != len(values):
+        raise ModelError(f"{where} takes {len(kinds)} values, not {len(values)}")
+    return tuple(_typed(where, kind, value) for kind, value in zip(kinds, values, strict=True))

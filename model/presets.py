@@ -1,0 +1,85 @@
+"""The presets `tiny`, `small` and `paper`."""
+
+from model.config import (
+    DiffusionConfig,
+    EmbeddingConfig,
+    Preset,
+    TextConfig,
+    TrainingConfig,
+    UnetConfig,
+    VaeConfig,
+)
+
+_SPECTRAL_VAE = VaeConfig(
+    strides=(),
+    encoder_channels=(256,),
+    decoder_channels=(256,),
+    latent_channels=64,
+    transform="stft",
+    fft_samples=960,
+    hop_samples=480,
+    discriminators=("period", "band"),
+    reconstruction="spectral",
+)
+_POSTERIOR_MEAN = DiffusionConfig(
+    prediction="v",
+    learned_variance=False,
+    zero_terminal_snr=True,
+    terminal_share=0.3,
+    predict="parts",
+    sampler="dpm++",
+    sampling_steps=25,
+    single_step_tasks=("remove", "extract"),
+    text_guidance=2.0,
+)
+_EMBEDDING_TRAINING = TrainingConfig(steps=2000, batch_size=64, learning_rate=1e-3)
+
+PAPER = Preset(
+    name="paper",
+    sample_rate_hz=24000,
+    clip_seconds=10.0,
+    vae=VaeConfig(),
+    text=TextConfig(encoder="google-t5/t5-large", width=1024),
+    unet=UnetConfig(),
+    diffusion=DiffusionConfig(),
+    embedding=EmbeddingConfig(),
+    vae_training=TrainingConfig(
+        steps=2_000_000, batch_size=16, learning_rate=2e-4, optimizer="adam", clip_norm=0.0, discriminator_start_step=50_000
+    ),
+    editor_training=TrainingConfig(steps=200_000, batch_size=16, learning_rate=1e-4, precision="bf16"),
+    embedding_training=_EMBEDDING_TRAINING,
+)
+
+SMALL = Preset(
+    name="small",
+    sample_rate_hz=24000,
+    clip_seconds=10.0,
+    vae=_SPECTRAL_VAE,
+    text=TextConfig(),
+    unet=UnetConfig(channels=(384, 576, 768), blocks=2, chunk_frames=128, source_blocks=2),
+    diffusion=_POSTERIOR_MEAN,
+    embedding=EmbeddingConfig(),
+    vae_training=TrainingConfig(
+        steps=200_000, batch_size=32, learning_rate=3e-4, betas=(0.8, 0.99), segment_seconds=2.0, discriminator_start_step=50_000
+    ),
+    editor_training=TrainingConfig(
+        steps=200_000, batch_size=32, learning_rate=2e-4, warmup_steps=1000, decay="cosine", precision="bf16"
+    ),
+    embedding_training=_EMBEDDING_TRAINING,
+)
+
+TINY = Preset(
+    name="tiny",
+    sample_rate_hz=24000,
+    clip_seconds=10.0,
+    vae=_SPECTRAL_VAE,
+    text=TextConfig(),
+    unet=UnetConfig(channels=(64, 128, 192), blocks=1, chunk_frames=64, source_blocks=1),
+    diffusion=_POSTERIOR_MEAN,
+    embedding=EmbeddingConfig(width=64, hidden=128),
+    vae_training=TrainingConfig(steps=300, batch_size=8, learning_rate=1e-3, segment_seconds=2.0, validate_every=100),
+    editor_training=TrainingConfig(steps=150, batch_size=8, learning_rate=1e-3, ema_decay=0.97, validate_every=50),
+    embedding_training=TrainingConfig(steps=100, batch_size=32, learning_rate=1e-3),
+)
+
+PRESETS = {preset.name: preset for preset in (TINY, SMALL, PAPER)}
