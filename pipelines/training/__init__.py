@@ -1,0 +1,1 @@
+"""Training: one loop, one trainer for each kind of model."""
