@@ -1,13 +1,25 @@
 """The training loop that the VAE, the editor and the embedding share, on Hugging Face accelerate."""
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from tqdm import tqdm
 
-from model.config import Preset
+from model.checkpoint import WEIGHTS, save_weights, write_config
+from model.config import ModelError, Preset, TrainingConfig
+from pipelines.training import checkpoints, folder
+from pipelines.training.devices import accelerated
+from pipelines.training.ema import Average
+from pipelines.training.optimizers import schedule
+from pipelines.training.signals import Stop
 
 Batch = Mapping[str, Any]
 """A rank's share of one global batch: tensors (b, ...) and lists of b. `number` (b,) int64 are the global sample numbers."""
@@ -20,8 +32,9 @@ class Trainer(Protocol):
 
     The loop wraps `modules` and `optimizers` (device, bf16, DDP or FSDP, compile) and puts the wrapped ones back under the same
     names. So a trainer builds them on the CPU in float32, looks them up by name at each use, and makes every pass that needs
-    gradients by calling the module itself (`self.modules["unet"](...)`): a wrapper only sees `forward`. Everything random about
-    a sample comes from `randomness.generators(seed, batch["number"])`, so that losses depend on neither ranks nor restarts.
+    gradients by calling the module itself (`self.modules["unet"](...)`): a wrapper only sees `forward`, and
+    hides other methods and attributes: reach those by `accelerator.unwrap_model(module)`. Everything random about a sample
+    comes from `randomness.generators(seed, batch["number"])`, so that losses depend on neither ranks nor restarts.
     """
 
     kind: str
@@ -104,4 +117,146 @@ def train(
         ModelError: RUN holds a run of another configuration, or a loss is not finite: names the step and the last checkpoint.
         SystemExit: 143 or 130, after SIGTERM or SIGINT and a checkpoint.
     """
-    raise NotImplementedError
+    training: TrainingConfig = getattr(preset, f"{trainer.kind}_training")
+    values = {"data": dict(data), "seed": seed}
+    folder.check_same(run, trainer.kind, preset, values)
+    with accelerated(training, run, device, tracker, compiled) as accelerator:
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            write_config(run, trainer.kind, preset, values)
+        _Run(trainer, run, training, accelerator, seed).train(batches)
+
+
+class _Run:
+    """What one call of `train` holds together: the wrapped trainer, its average, its place in the run folder."""
+
+    def __init__(self, trainer: Trainer, run: Path, training: TrainingConfig, accelerator: Any, seed: int) -> None:
+        self.trainer, self.run, self.training, self.accelerator, self.seed = trainer, run, training, accelerator, seed
+        names, optimizers = list(trainer.modules), list(trainer.optimizers)
+        prepared = accelerator.prepare(*trainer.modules.values(), *trainer.optimizers.values())
+        trainer.modules |= dict(zip(names, prepared, strict=False))
+        trainer.optimizers |= dict(zip(optimizers, prepared[len(names) :], strict=True))
+        self.average = Average(trainer.modules[trainer.averaged], training.ema_decay)
+        self.step = 0
+        if done := checkpoints.found(run):
+            self.step = checkpoints.load(done[-1], trainer.modules, trainer.optimizers, (trainer.averaged, self.average))
+        best = checkpoints.best(run)
+        self.best_loss = checkpoints.state(best)["validation_loss"] if best else math.inf
+        self.metrics = folder.Metrics(run, self.step) if accelerator.is_main_process else None
+
+    def train(self, batches: Batches) -> None:
+        """Take the steps that are left."""
+        steps, ranks = self.training.steps, self.accelerator.num_processes
+        if self.step >= steps:
+            return self._say(f"{self.run} has taken {self.step} steps already: ask for more with --steps")
+        stream = iter(batches(self.step, self.accelerator.process_index, ranks))
+        with Stop() as stop, self._bar() as bar:
+            while self.step < steps:
+                values = self._take_step(stream, stop)
+                stopped = values.pop("stop") > 0
+                self._log(values)
+                bar.set_postfix(loss=f"{values['loss']:.4g}", data=f"{values['wait_s'] / values['step_s']:.0%}", refresh=False)
+                bar.update()
+                loss = self._validate() if self._due(self.training.validate_every) else None
+                best = loss is not None and loss < self.best_loss
+                if stopped or best or self._due(self.training.checkpoint_every):
+                    self._save(loss)
+                    self.best_loss = min(self.best_loss, loss) if loss is not None else self.best_loss
+                if stopped:
+                    self._say(f"stopped and saved after step {self.step}: the same command goes on from here")
+                    raise SystemExit(stop.exit_code)
+
+    def _take_step(self, stream: Iterator[Batch], stop: Stop) -> dict[str, float]:
+        """Train on the next global batch; returns losses, means over the ranks, times, and `stop` where a rank was told to."""
+        begin = time.perf_counter()
+        batch = next(stream)
+        wait_s = time.perf_counter() - begin
+        rate = schedule(self.training, self.step)
+        for group in (group for each in self.trainer.optimizers.values() for group in each.param_groups):
+            group["lr"] = rate
+        # What draws from the global generator in spite of the protocol is at least the same after a restart.
+        torch.manual_seed((self.seed * 2**32 + self.step * 2**12 + self.accelerator.process_index) % 2**63)
+        losses = self._update(batch)
+        self.average.update(self.step)
+        self.step += 1
+        stopped = torch.tensor(float(stop.asked), device=self.accelerator.device)
+        means = self.accelerator.reduce(torch.stack([*losses.values(), stopped]), "mean").tolist()
+        values = dict(zip([*losses, "stop"], means, strict=True))
+        self._check_finite(values)
+        return values | {"learning_rate": rate, "step_s": time.perf_counter() - begin, "wait_s": wait_s}
+
+    def _update(self, batch: Batch) -> dict[str, Tensor]:
+        """Hand the batch to the trainer in `accumulation` parts; returns the means of its losses."""
+        from accelerate.utils import send_to_device
+
+        count = self.training.accumulation
+        size = self.training.batch_size // self.accelerator.num_processes // count
+        parts = []
+        for first in range(0, size * count, size):
+            part = {name: values[first : first + size] for name, values in batch.items()}
+            with self.accelerator.accumulate(*self.trainer.modules.values()):
+                moved = send_to_device(part, self.accelerator.device, non_blocking=True)
+                parts.append(self.trainer.update(moved, self.step, self.accelerator))
+        return {name: torch.stack([part[name].detach().float() for part in parts]).mean() for name in parts[0]}
+
+    def _validate(self) -> float:
+        """Validate and show the averaged weights; returns their loss."""
+        with self._finished():
+            values = self.trainer.validate(self.accelerator)
+            row = torch.tensor(list(values.values()), dtype=torch.float32, device=self.accelerator.device)
+            means = self.accelerator.reduce(row, "mean").tolist()
+            values = {f"validation_{name}": mean for name, mean in zip(values, means, strict=True)}
+            self._check_finite(values)
+            self._log(values)
+            self.trainer.preview(self.run, self.step, self.accelerator)
+        return values["validation_loss"]
+
+    def _save(self, validation_loss: float | None) -> None:
+        """Write weights.safetensors and a checkpoint."""
+        main, trainer = self.accelerator.is_main_process, self.trainer
+        finite = all(bool(each.isfinite().all()) for module in trainer.modules.values() for each in module.parameters())
+        self._check_finite({"weights": 0.0 if finite else math.nan})
+        with self._finished():
+            trainer.finish(self.run, self.accelerator)
+            weights = checkpoints.whole_state(trainer.modules[trainer.averaged])
+        if main:
+            save_weights(self.run, WEIGHTS, weights)
+        average = (trainer.averaged, self.average)
+        checkpoints.save(self.run, self.step, validation_loss, trainer.modules, trainer.optimizers, average, main)
+        if main:
+            checkpoints.prune(self.run, self.training.keep)
+        self.accelerator.wait_for_everyone()
+
+    @contextlib.contextmanager
+    def _finished(self) -> Iterator[None]:
+        """Bring the modules to the state in which users have them: averaged, in eval mode, without gradients."""
+        modules = self.trainer.modules.values()
+        with self.average.swapped(), torch.no_grad():
+            for module in modules:
+                module.eval()
+            yield
+        for module in modules:
+            module.train()
+
+    def _due(self, every: int) -> bool:
+        return self.step == self.training.steps or (every > 0 and self.step % every == 0)
+
+    def _check_finite(self, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            if not math.isfinite(value):
+                done = checkpoints.found(self.run)
+                good = f"the last good checkpoint is {done[-1]}" if done else "there is no checkpoint before it"
+                raise ModelError(f"{name} is {value} at step {self.step}: try a lower learning_rate (--set); {good}")
+
+    def _log(self, values: Mapping[str, float]) -> None:
+        if self.metrics:
+            self.metrics.write(self.step, values)
+        self.accelerator.log(dict(values), step=self.step)
+
+    def _bar(self) -> "tqdm[Any]":
+        hidden = not self.accelerator.is_main_process
+        return tqdm(total=self.training.steps, initial=self.step, unit="step", disable=hidden, file=sys.stderr)
+
+    def _say(self, text: str) -> None:
+        if self.accelerator.is_main_process:
+            tqdm.write(text, file=sys.stderr)

@@ -11,7 +11,7 @@ from model.config import TrainingConfig
 
 def optimizer(parameters: Iterable[nn.Parameter], training: TrainingConfig) -> torch.optim.Optimizer:
     """Build Adam or AdamW, as `training.optimizer` says, over the parameters that need gradients."""
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training.optimizer]
+    kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
     trained = [each for each in parameters if each.requires_grad]
     return kind(trained, lr=training.learning_rate, betas=training.betas, weight_decay=training.weight_decay)
 

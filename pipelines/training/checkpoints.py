@@ -1,0 +1,144 @@
+"""RUN/checkpoints/step-XXXXXXXX/: everything that training needs to go on bit for bit, without pickle.
+
+A checkpoint holds <module>.safetensors, <module>.optimizer.safetensors (`<parameter>/<name>`: momenta), average.safetensors
+(of the module that is averaged) and state.json (step, validation loss). No random state: training draws from (seed, sample
+number).
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.distributed.checkpoint import state_dict as sharded
+from torch.optim import Optimizer
+
+from model.checkpoint import load_weights, save_weights
+from model.config import ModelError
+from pipelines.training.ema import Average
+
+AVERAGE = "average"
+_WHOLE = sharded.StateDictOptions(full_state_dict=True, cpu_offload=True)
+"""Gathers DDP's and FSDP's modules into plain tensors under plain names on the main process, and takes such back."""
+
+
+def found(run: Path) -> list[Path]:
+    """List the finished checkpoints of a run, oldest first."""
+    return sorted((run / "checkpoints").glob("step-????????"))
+
+
+def state(checkpoint: Path) -> dict[str, Any]:
+    """Read a checkpoint's `step` and `validation_loss` (None where that step was not validated).
+
+    Raises:
+        ModelError: missing or damaged.
+    """
+    try:
+        values: dict[str, Any] = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
+        return {"step": int(values["step"]), "validation_loss": values["validation_loss"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise _damaged(checkpoint, "no readable state.json") from None
+
+
+def best(run: Path) -> Path | None:
+    """Find the checkpoint of the lowest validation loss; None if none was validated."""
+    losses = [(loss, each) for each in found(run) if (loss := state(each)["validation_loss"]) is not None]
+    return min(losses)[1] if losses else None
+
+
+def whole_state(module: nn.Module) -> dict[str, Tensor]:
+    """Gather a copy of a wrapped module's tensors under its own names; every rank calls it, the main process gets them."""
+    whole: Any = sharded.get_model_state_dict(module, options=_WHOLE)
+    # On the CPU they are the live parameters, which change as soon as the average leaves the module.
+    return {name: value.clone() for name, value in whole.items()}
+
+
+def save(
+    run: Path,
+    step: int,
+    validation_loss: float | None,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, Optimizer],
+    average: tuple[str, Average],
+    main: bool,
+) -> None:
+    """Write the checkpoint after STEP steps into a hidden folder, then rename it; every rank calls it, MAIN writes."""
+    final = run / "checkpoints" / f"step-{step:08d}"
+    hidden = final.with_name(f".{final.name}.{os.getpid()}")
+    name, averages = average
+    with averages.swapped():
+        states = {AVERAGE: whole_state(modules[name])}
+    states |= {each: whole_state(module) for each, module in modules.items()}
+    states |= {f"{each}.optimizer": _momenta(modules[each], optimizer) for each, optimizer in optimizers.items()}
+    if not main:
+        return
+    for each, tensors in states.items():
+        save_weights(hidden, each, tensors)
+    (hidden / "state.json").write_text(json.dumps({"step": step, "validation_loss": validation_loss}) + "\n", encoding="utf-8")
+    shutil.rmtree(final, ignore_errors=True)
+    hidden.rename(final)
+
+
+def load(
+    checkpoint: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer], average: tuple[str, Average]
+) -> int:
+    """Bring everything to the state of a checkpoint; returns the steps that it has taken.
+
+    Raises:
+        ModelError: damaged, or written by another version of the models.
+    """
+    step: int = state(checkpoint)["step"]
+    name, averages = average
+    try:
+        sharded.set_model_state_dict(modules[name], {**load_weights(checkpoint, AVERAGE)}, options=_WHOLE)
+        averages.reset()
+        for each, module in modules.items():
+            sharded.set_model_state_dict(module, {**load_weights(checkpoint, each)}, options=_WHOLE)
+        for each, optimizer in optimizers.items():
+            _set_momenta(modules[each], optimizer, load_weights(checkpoint, f"{each}.optimizer"))
+    except (ModelError, RuntimeError, KeyError) as error:
+        raise _damaged(checkpoint, str(error).splitlines()[0]) from None
+    return step
+
+
+def prune(run: Path, keep: int) -> None:
+    """Remove all but the last KEEP checkpoints and the best one, and what killed runs left half-written."""
+    for hidden in (run / "checkpoints").glob(".step-*"):
+        shutil.rmtree(hidden, ignore_errors=True)
+    kept = {*found(run)[-max(keep, 1) :], best(run)}
+    for each in found(run):
+        if each not in kept:
+            shutil.rmtree(each)
+
+
+def _momenta(module: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
+    """Gather an optimiser's tensors as `<parameter>/<name>`; learning rates and the like follow from the preset."""
+    if not optimizer.state:  # Asking would make them, by a step that a run without this checkpoint doesn't take.
+        return {}
+    whole: Any = sharded.get_optimizer_state_dict(module, _plain(optimizer), options=_WHOLE)
+    return {f"{key}/{name}": value for key, values in whole.get("state", {}).items() for name, value in values.items()}
+
+
+def _set_momenta(module: nn.Module, optimizer: Optimizer, momenta: Mapping[str, Tensor]) -> None:
+    if not momenta:
+        return
+    states: dict[str, dict[str, Tensor]] = {}
+    for key, value in momenta.items():
+        parameter, _, name = key.rpartition("/")
+        states.setdefault(parameter, {})[name] = value
+    groups = sharded.get_optimizer_state_dict(module, _plain(optimizer), options=_WHOLE)["param_groups"]
+    values: Any = {"state": states, "param_groups": groups}
+    sharded.set_optimizer_state_dict(module, _plain(optimizer), values, options=_WHOLE)
+
+
+def _plain(optimizer: Optimizer) -> Optimizer:
+    """Take off accelerate's wrapper."""
+    plain: Optimizer = getattr(optimizer, "optimizer", optimizer)
+    return plain
+
+
+def _damaged(checkpoint: Path, why: str) -> ModelError:
+    return ModelError(f"{checkpoint} is damaged ({why}): remove this folder, and the run goes on from the checkpoint before it")

@@ -1,0 +1,35 @@
+"""SIGTERM (schedulers) and SIGINT (Ctrl-C) ask a training run to save and end."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stop:
+    """Note the first signal while it is entered; a second one acts as it would without this."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.exit_code = 0
+        """128 + the signal's number, as shells report it: 143 for SIGTERM, 130 for SIGINT."""
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Stop":
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._restore()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked, self.exit_code = True, 128 + number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
