@@ -32,13 +32,23 @@ class VaeConfig:
     fft_samples: int = 0
     hop_samples: int = 1
     """STFT of `transform: stft`; strides then count its frames."""
+    linear_path: bool = False
+    """A linear map beside the networks of `transform: stft`, which starts as a critically sampled low pass (MDCT)."""
+    bias: bool = True
+    """Without it the networks scale with their input: silence stays silence, and the level doesn't matter."""
+    log_variance: float = 0.0
+    """Of the posterior at the start."""
     discriminators: tuple[str, ...] = ("period",)
     """Any of `period` (multi-period, HiFi-GAN) and `band` (multi-band complex STFT)."""
     reconstruction: Literal["mse", "spectral"] = "mse"
     """`spectral`: L1 of the samples and multi-resolution STFT."""
     reconstruction_weight: float = 1.0
+    distortion_weight: float = 0.0
+    """Weight of the log ratio of error to signal, in decibels / 10 (SI-SDR without the scale), beside the reconstruction."""
+    adversarial: Literal["hinge", "least_squares"] = "least_squares"
     adversarial_weight: float = 1.0
     feature_weight: float = 0.0
+    """Weight of the distance of the discriminators' feature maps (feature matching)."""
     kl_weight: float = 1e-4
 
 

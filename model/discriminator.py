@@ -1,0 +1,107 @@
+"""Discriminators of real and decoded waveforms: multi-period, and multi-band over complex spectra."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.parametrizations import weight_norm
+
+from model.config import VaeConfig
+from model.residual import SLOPE
+
+PERIODS = (2, 3, 5, 7, 11)
+BANDS = ((0.0, 0.1), (0.1, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0))
+"""Of a spectrum's bins, as shares of half the sample rate (Descript audio codec, arXiv 2306.06546, Sec. 3.4)."""
+FFT_SAMPLES = (2048, 1024, 512)
+
+Judgement = tuple[Tensor, list[Tensor]]
+"""Scores, high where it believes the audio is real, and the feature maps of the layers before them."""
+
+
+class Period(nn.Module):
+    """Judge a waveform folded into rows of `period` samples (HiFi-GAN, arXiv 2010.05646, Sec. 2.3)."""
+
+    def __init__(self, period: int, channels: tuple[int, ...] = (32, 128, 512, 1024, 1024)) -> None:
+        super().__init__()
+        self.period = period
+        strides = [3] * (len(channels) - 1) + [1]
+        self.layers = nn.ModuleList(
+            weight_norm(nn.Conv2d(before, after, (5, 1), (stride, 1), (2, 0)))
+            for (before, after), stride in zip(pairwise((1, *channels)), strides, strict=True)
+        )
+        self.last = weight_norm(nn.Conv2d(channels[-1], 1, (3, 1), padding=(1, 0)))
+
+    def forward(self, audio: Tensor) -> Judgement:
+        """Judge (B, 1, T)."""
+        x = functional.pad(audio, (0, -audio.shape[-1] % self.period)).unflatten(2, (-1, self.period))
+        return _judge(self.layers, self.last, x)
+
+
+class Band(nn.Module):
+    """Judge bands of a complex spectrum, each by layers of its own (Descript audio codec)."""
+
+    def __init__(self, fft_samples: int, channels: int = 32) -> None:
+        super().__init__()
+        self.fft_samples = fft_samples
+        self.register_buffer("window", torch.hann_window(fft_samples), persistent=False)
+        bins = fft_samples // 2 + 1
+        self.edges = [(int(low * bins), int(high * bins)) for low, high in BANDS]
+        self.bands = nn.ModuleList(_band_layers(channels) for _ in BANDS)
+        self.last = weight_norm(nn.Conv2d(channels, 1, 3, padding=1))
+
+    def forward(self, audio: Tensor) -> Judgement:
+        """Judge (B, 1, T)."""
+        window: Tensor = self.window  # type: ignore[assignment]
+        bins = torch.stft(
+            _at_least(audio[:, 0], self.fft_samples), self.fft_samples, self.fft_samples // 4, window=window, return_complex=True
+        )
+        x = torch.stack([bins.real, bins.imag], dim=1).transpose(2, 3)
+        ends, features = [], []
+        for (low, high), layers in zip(self.edges, self.bands, strict=True):
+            end = x[..., low:high]
+            for layer in layers:  # type: ignore[attr-defined]
+                end = functional.leaky_relu(layer(end), SLOPE)
+                features.append(end)
+            ends.append(end)
+        return self.last(torch.cat(ends, dim=3)), features
+
+
+class Several(nn.Module):
+    """Ask several discriminators."""
+
+    def __init__(self, *each: nn.Module) -> None:
+        super().__init__()
+        self.each = nn.ModuleList(each)
+
+    def forward(self, audio: Tensor) -> list[Judgement]:
+        """Judge (B, 1, T)."""
+        return [discriminator(audio) for discriminator in self.each]
+
+
+def discriminators(config: VaeConfig) -> nn.ModuleDict:
+    """Build the configured discriminators by name: `period` and `band`."""
+    kinds = {"period": (Period, PERIODS), "band": (Band, FFT_SAMPLES)}
+    return nn.ModuleDict({name: Several(*map(*kinds[name])) for name in config.discriminators})  # type: ignore[call-overload]
+
+
+def _band_layers(channels: int) -> nn.ModuleList:
+    """Five layers, three of which halve the frequencies."""
+    strides = [1, 2, 2, 2]
+    layers = [
+        weight_norm(nn.Conv2d(channels if number else 2, channels, (3, 9), (1, stride), (1, 4)))
+        for number, stride in enumerate(strides)
+    ]
+    return nn.ModuleList([*layers, weight_norm(nn.Conv2d(channels, channels, 3, padding=1))])
+
+
+def _judge(layers: nn.ModuleList, last: nn.Module, x: Tensor) -> Judgement:
+    features = []
+    for layer in layers:
+        x = functional.leaky_relu(layer(x), SLOPE)
+        features.append(x)
+    return last(x), features
+
+
+def _at_least(audio: Tensor, length: int) -> Tensor:
+    return functional.pad(audio, (0, max(0, length - audio.shape[-1])))

@@ -1,0 +1,161 @@
+"""The variational auto-encoder between waveform and latent (paper: eq. 11 and Table 7)."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.config import ModelError, Preset, VaeConfig
+from model.discriminator import discriminators
+from model.residual import SLOPE, Down, MultiReceptive, Up
+from model.spectrum import Spectrum, lapped_transform
+
+
+class Posterior(NamedTuple):
+    """Diagonal Gaussian over the unscaled latent, mean and log-variance both (B, C, F)."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Draw a latent with standard normal `noise` of the mean's shape."""
+        return self.mean + noise * torch.exp(0.5 * self.log_variance)
+
+
+class Encoder(nn.Module):
+    """Networks from samples or spectrum frames to the posterior's parameters."""
+
+    def __init__(self, config: VaeConfig, channels: int, kernel: int) -> None:
+        super().__init__()
+        widths, bias = config.encoder_channels, config.bias
+        self.first = nn.Conv1d(channels, widths[0], kernel, padding="same", bias=bias)
+        levels: list[nn.Module] = []
+        for before, width, stride in zip((widths[0], *widths), widths, config.strides, strict=False):
+            levels += [Down(before, width, stride, bias), MultiReceptive(width, config.kernels, config.dilations, bias)]
+        self.levels = nn.Sequential(*levels)
+        self.last = nn.Conv1d(widths[-1], 2 * config.latent_channels, kernel, padding="same", bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, channels, T) to (B, 2 * latent_channels, T / strides)."""
+        result: Tensor = self.last(functional.leaky_relu(self.levels(self.first(x)), SLOPE))
+        return result
+
+
+class Decoder(nn.Module):
+    """Networks from the latent to samples or spectrum frames; the mirror of the encoder."""
+
+    def __init__(self, config: VaeConfig, channels: int, kernel: int) -> None:
+        super().__init__()
+        widths, bias = config.decoder_channels, config.bias
+        self.first = nn.Conv1d(config.latent_channels, widths[0], kernel, padding="same", bias=bias)
+        levels: list[nn.Module] = []
+        for before, width, stride in zip((widths[0], *widths), widths, reversed(config.strides), strict=False):
+            levels += [Up(before, width, stride, bias), MultiReceptive(width, config.kernels, config.dilations, bias)]
+        self.levels = nn.Sequential(*levels)
+        self.last = nn.Conv1d(widths[-1], channels, kernel, padding="same", bias=bias)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map (B, latent_channels, F) to (B, channels, F * strides)."""
+        result: Tensor = self.last(functional.leaky_relu(self.levels(self.first(z)), SLOPE))
+        return result
+
+
+class Vae(nn.Module):
+    """Turn waveforms into latents of C channels, one frame for each `hop_samples`, and back.
+
+    Raises:
+        ModelError: sizes that don't fit each other.
+    """
+
+    latent_mean: Tensor
+    latent_scale: Tensor
+
+    def __init__(self, config: VaeConfig) -> None:
+        super().__init__()
+        _check(config)
+        self.config = config
+        self.hop_samples = math.prod(config.strides) * config.hop_samples
+        self.spectrum = Spectrum(config.fft_samples, config.hop_samples) if config.transform == "stft" else None
+        channels, kernel = (self.spectrum.channels, 3) if self.spectrum else (1, 7)
+        self.encoder, self.decoder = Encoder(config, channels, kernel), Decoder(config, channels, kernel)
+        self.log_variance = nn.Parameter(torch.full((config.latent_channels, 1), config.log_variance))
+        self.analysis = self.synthesis = None
+        if config.linear_path:
+            self._add_linear_path(channels)
+        self.register_buffer("latent_mean", torch.zeros(config.latent_channels))
+        self.register_buffer("latent_scale", torch.ones(()))
+
+    def _add_linear_path(self, channels: int) -> None:
+        """Start as a low pass with no redundancy; the networks' last layers start at zero and learn the rest."""
+        latents = self.config.latent_channels
+        self.analysis = nn.Conv1d(channels, latents, 1, bias=False)
+        self.synthesis = nn.Conv1d(latents, channels, 1, bias=False)
+        analysis, synthesis = lapped_transform(self.config.hop_samples, latents)
+        with torch.no_grad():
+            self.analysis.weight.copy_(analysis[..., None])
+            self.synthesis.weight.copy_(synthesis[..., None])
+            self.encoder.last.weight.zero_()
+            self.decoder.last.weight.zero_()
+
+    def encode(self, audio: Tensor) -> Posterior:
+        """Encode (B, 1, T), T >= 1, to the posterior of ceil(T / hop_samples) unscaled frames."""
+        frames = -(-audio.shape[-1] // self.hop_samples)
+        x = functional.pad(audio, (0, frames * self.hop_samples - audio.shape[-1]))
+        x = x if self.spectrum is None else self.spectrum(x)
+        mean, log_variance = self.encoder(x).chunk(2, dim=1)
+        if self.analysis is not None:
+            mean = mean + self.analysis(x)
+        return Posterior(mean, (log_variance + self.log_variance).clamp(-30.0, 20.0))
+
+    def decode(self, z: Tensor, length_samples: int) -> Tensor:
+        """Decode the unscaled latent (B, C, F) to (B, 1, length_samples), at most F * hop_samples.
+
+        Raises:
+            ModelError: the latent is shorter than that.
+        """
+        if length_samples > z.shape[-1] * self.hop_samples:
+            raise ModelError(
+                f"{z.shape[-1]} latent frames of {self.hop_samples} samples can't make {length_samples} samples: encode all of it"
+            )
+        x: Tensor = self.decoder(z)
+        if self.synthesis is not None:
+            x = x + self.synthesis(z)
+        return (x if self.spectrum is None else self.spectrum.inverse(x))[..., :length_samples]
+
+    def to_latent(self, audio: Tensor) -> Tensor:
+        """Encode (B, 1, T) to the posterior's mean (B, C, F), normalised to zero mean and unit variance."""
+        return (self.encode(audio).mean - self.latent_mean[:, None]) / self.latent_scale
+
+    def from_latent(self, latent: Tensor, length_samples: int) -> Tensor:
+        """Decode what `to_latent` made, (B, C, F), to (B, 1, length_samples)."""
+        return self.decode(latent * self.latent_scale + self.latent_mean[:, None], length_samples)
+
+
+def parameter_counts(preset: Preset) -> dict[str, int]:
+    """Count the parameters of the VAE's parts, without memory for them (paper: 69.8 M together)."""
+    with torch.device("meta"):
+        vae, critics = Vae(preset.vae), discriminators(preset.vae)
+    parts = {"encoder": vae.encoder, "decoder": vae.decoder, **critics}
+    counts = {name: sum(each.numel() for each in part.parameters()) for name, part in parts.items()}
+    rest = sum(each.numel() for each in vae.parameters()) - counts["encoder"] - counts["decoder"]
+    return {"encoder": counts.pop("encoder"), "decoder": counts.pop("decoder"), "linear path": rest, **counts}
+
+
+def _check(config: VaeConfig) -> None:
+    """Refuse sizes that don't fit each other."""
+    if len(config.strides) != len(config.encoder_channels) or len(config.strides) != len(config.decoder_channels):
+        raise ModelError("vae.strides, vae.encoder_channels and vae.decoder_channels need equal lengths: one of each for a level")
+    if config.transform == "waveform" and config.hop_samples != 1:
+        raise ModelError("vae.hop_samples counts samples of an STFT's hop: make it 1 or set vae.transform=stft")
+    if config.linear_path and (
+        config.transform != "stft"
+        or config.fft_samples != 2 * config.hop_samples
+        or max(config.strides, default=1) > 1
+        or config.latent_channels > config.hop_samples
+    ):
+        raise ModelError(
+            "vae.linear_path needs vae.transform=stft, vae.fft_samples twice vae.hop_samples, strides of 1 and "
+            "no more latent channels than hop_samples: change them or set vae.linear_path=false"
+        )
