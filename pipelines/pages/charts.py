@@ -1,12 +1,128 @@
-"""Draw line charts as SVG."""
+"""Draw line charts as SVG that stands alone, and takes its colours from the page where there is one."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.pages.render import render
 
 Points = Sequence[tuple[float, float]]
+Array = npt.NDArray[np.float64]
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 430, 40, 208
+_FEW_POINTS, _MOST_POINTS = 12, 300
+_COLOURS = ("#6a3fc4", "#d2611c", "#15836f", "#c2366f", "#2a74c4", "#857012")
+"""Where no page gives others."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Maps values from `low` to `high` onto pixels from `start` to `stop`."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+    log: bool = False
+
+    def __call__(self, values: npt.ArrayLike) -> Array:
+        """Place values."""
+        low, high, at = (np.log(each) if self.log else np.asarray(each, float) for each in (self.low, self.high, values))
+        return np.asarray(self.start + (at - low) / (high - low) * (self.stop - self.start))
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Choose round values: their pixels and labels."""
+        values = log_ticks(self.low, self.high) if self.log else ticks(self.low, self.high)
+        return [(round(float(self(value)), 1), number(value)) for value in values]
 
 
 def curve(
     values: Mapping[str, Points], *, title: str = "", x_label: str = "step", y_label: str = "", log_y: bool | None = None
 ) -> str:
-    """Draw named series of (x, y) points as an SVG of its own; None takes a log axis where values span over 1.5 decades."""
-    raise NotImplementedError
+    """Draw named series of (x, y) points as an SVG.
+
+    Points that aren't finite (on a log axis: positive) are left out. A long series is drawn as the means of its stretches, with
+    their extremes behind. `log_y` None takes a log axis where the values are positive and span 1.5 decades.
+    """
+    series = {name: np.asarray(points, dtype=np.float64).reshape(-1, 2) for name, points in values.items()}
+    series = {name: points[np.isfinite(points).all(axis=1)] for name, points in series.items()}
+    x, y = _axes(np.vstack([np.zeros((0, 2)), *series.values()]), log_y)
+    if y.log:
+        series = {name: points[points[:, 1] > 0] for name, points in series.items()}
+    return render(
+        "curve.svg",
+        title=title,
+        x_label=x_label,
+        y_label=y_label + (" (log)" if y.log and y_label else ""),
+        colours=_COLOURS,
+        box=(_LEFT, _RIGHT, _TOP, _BOTTOM),
+        x_ticks=x.ticks(),
+        y_ticks=y.ticks(),
+        series=[_drawn(name, points, x, y) for name, points in series.items()],
+    )
+
+
+def _axes(points: Array, log_y: bool | None) -> tuple[Axis, Axis]:
+    """Span all points; what would be empty or flat gets some room."""
+    positive = points[points[:, 1] > 0]
+    if log_y is None:
+        log_y = len(positive) == len(points) > 0 and points[:, 1].max() > 30 * points[:, 1].min()
+    shown = positive if log_y else points
+    (left, low), (right, high) = (shown.min(axis=0), shown.max(axis=0)) if len(shown) else ((0.0, 1.0), (1.0, 1.0))
+    if log_y:
+        room = max((high / low) ** 0.04, 1.1)
+        low, high = low / room, high * room
+    else:
+        room = 0.05 * (high - low) or 0.5 * abs(high) or 1.0
+        low, high = (0.0 if 0 <= low <= 2 * room else low - room), high + room
+    return Axis(left, right if right > left else left + 1, _LEFT, _RIGHT), Axis(low, high, _BOTTOM, _TOP, log_y)
+
+
+def ticks(low: float, high: float, most: int = 7) -> list[float]:
+    """Choose at most `most` multiples of 1, 2 or 5 times a power of ten from `low` to `high`."""
+    power = 10.0 ** math.floor(math.log10((high - low) / most))
+    step = next(step for step in (power, 2 * power, 5 * power, 10 * power, 20 * power) if (high - low) / step <= most - 1 + 1e-9)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [index * step for index in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Choose powers of ten from `low` to `high`, with their 2- and 5-fold where these are few."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    factors = (1,) if last - first > 3 else (1, 2, 5)
+    every = [factor * 10.0**power for power in range(first, last + 1, max((last - first) // 6, 1)) for factor in factors]
+    return [value for value in every if low <= value <= high]
+
+
+def number(value: float) -> str:
+    """Write a number for a tick or legend: 0.004, 12k, 1.5M."""
+    for size, suffix in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{suffix}"
+    return f"{value:.3g}".replace("e-0", "e-")
+
+
+def _drawn(name: str, points: Array, x: Axis, y: Axis) -> dict[str, object]:
+    """Make the paths of one series: its line, and a band of extremes where it has more points than fit."""
+    points = points[np.argsort(points[:, 0], kind="stable")]
+    pieces = np.array_split(points, min(len(points), _MOST_POINTS)) if len(points) else []
+    middle = np.array([piece.mean(axis=0) for piece in pieces]).reshape(-1, 2)
+    band = ""
+    if len(points) > _MOST_POINTS:
+        high = [(across, piece[:, 1].max()) for across, piece in zip(middle[:, 0], pieces, strict=True)]
+        low = [(across, piece[:, 1].min()) for across, piece in zip(middle[:, 0], pieces, strict=True)]
+        band = f"M{_path(np.array(high + low[::-1]), x, y)}z"
+    last = number(points[-1, 1]) if len(points) else "none"
+    return {
+        "name": name,
+        "last": last,
+        "line": f"M{_path(middle, x, y)}" if len(middle) else "",
+        "band": band,
+        "dots": "".join(f"M{_path(point[None], x, y)}h0" for point in middle) if len(middle) <= _FEW_POINTS else "",
+    }
+
+
+def _path(points: Array, x: Axis, y: Axis) -> str:
+    return " ".join(f"{across:.1f} {up:.1f}" for across, up in zip(x(points[:, 0]), y(points[:, 1]), strict=True))
