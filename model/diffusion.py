@@ -1,8 +1,9 @@
 """The diffusion process: noise schedule, what the denoiser predicts, and its training loss (paper: eq. 1 to 3)."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,14 +16,15 @@ def betas(config: DiffusionConfig) -> Tensor:
     """Make the linear noise schedule (steps,), float64; rescaled to end without signal where the preset says so.
 
     Zero terminal SNR: S. Lin et al., Common Diffusion Noise Schedules and Sample Steps are Flawed, 2024. The last step keeps a
-    signal of 2^-24, which samplers that divide by it need.
+    16th of the signal power before it, about 1e-10, because samplers divide by it.
     """
     linear = torch.linspace(config.beta_start, config.beta_end, config.steps, dtype=torch.float64)
     if not config.zero_terminal_snr:
         return linear
     signal = (1 - linear).cumprod(0).sqrt()
     signal = (signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])
-    kept = (signal**2).clamp(min=2**-24)
+    kept = signal**2
+    kept[-1] = kept[-2] / 16
     return 1 - kept / torch.cat([torch.ones(1, dtype=torch.float64), kept[:-1]])
 
 
@@ -51,24 +53,17 @@ class Diffusion:
         self.log_posterior = torch.cat([posterior[1:2], posterior[1:]]).log()  # that of the first step is zero
         self.mean_clean = self.betas * before.sqrt() / (1 - kept)
 
-    def draw(self, seed: int, numbers: list[int], shape: tuple[int, ...]) -> Draw:
-        """Draw for the samples with these numbers, each from a generator of its own, so that neither batches nor devices matter.
+    def draw(self, generators: Sequence[torch.Generator], shape: Sequence[int]) -> Draw:
+        """Draw for a batch, each sample from a generator of its own, so that neither batches nor devices matter.
 
         `shape` is that of one latent, (C, F).
         """
-        config, steps, noises, uniform = self.config, [], [], []
-        for number in numbers:
-            state = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]
-            generator = torch.Generator().manual_seed(int(state >> np.uint64(1)))
-            chance = torch.rand(4, generator=generator)
-            step = torch.randint(config.steps, (), generator=generator)
-            steps.append(torch.full_like(step, config.steps - 1) if chance[3] < config.terminal_share else step)
-            noises.append(torch.randn(shape, generator=generator))
-            uniform.append(chance)
-        chances = torch.stack(uniform)
+        config = self.config
+        chances = torch.stack([torch.rand(4, generator=generator) for generator in generators])
+        steps = torch.stack([torch.randint(config.steps, (), generator=generator) for generator in generators])
         return Draw(
-            torch.stack(steps),
-            torch.stack(noises),
+            steps.where(chances[:, 3] >= config.terminal_share, config.steps - 1),
+            torch.stack([torch.randn(tuple(shape), generator=generator) for generator in generators]),
             keep_text=chances[:, 0] >= config.text_dropout,
             keep_source=chances[:, 1] >= config.source_dropout,
             keep_chords=chances[:, 2] >= config.chord_dropout,
@@ -116,11 +111,13 @@ class Diffusion:
     def _bound(self, clean: Tensor, noisy: Tensor, steps: Tensor, predicted: Tensor, share: Tensor) -> Tensor:
         """Compute the term of the variational bound of each step, in nats for each number: (B,)."""
         estimate = self.clean(predicted, noisy, steps)
-        distance = _at(self.mean_clean, steps, clean) * (clean - estimate)  # of the means: what they take from the noisy latent is equal
+        distance = _at(self.mean_clean, steps, clean) * (
+            clean - estimate
+        )  # of the means: what they take from the noisy latent is equal
         least, most = _at(self.log_posterior, steps, clean), _at(self.log_beta, steps, clean)
         log_variance = least + (share + 1) / 2 * (most - least)
         divergence = 0.5 * (log_variance - least - 1 + (least - log_variance).exp() + distance.square() * (-log_variance).exp())
-        likelihood = 0.5 * (log_variance + np.log(2 * np.pi) + distance.square() * (-log_variance).exp())
+        likelihood = 0.5 * (log_variance + math.log(2 * math.pi) + distance.square() * (-log_variance).exp())
         return torch.where(steps == 0, likelihood.mean(dim=(1, 2)), divergence.mean(dim=(1, 2)))
 
 

@@ -1,0 +1,127 @@
+"""Guided sampling: eq. 4, samplers that reach a known distribution, and a classifier that brings the sound closer."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+
+from model import presets
+from model.conditions import Conditions
+from model.config import DiffusionConfig, ModelError
+from model.diffusion import Diffusion
+from model.guidance import Classifier, Scales, sample
+
+PRINTED = DiffusionConfig(learned_variance=False)
+TERMINAL = dataclasses.replace(PRINTED, prediction="v", zero_terminal_snr=True)
+MEAN, SPREAD = 0.7, 0.5
+
+
+class Gaussian:
+    """The perfect denoiser of independent numbers from N(MEAN, SPREAD^2), shifted where text is kept."""
+
+    def __init__(self, config: DiffusionConfig, text_shift: float = 0.0) -> None:
+        self.diffusion, self.text_shift = Diffusion(config), text_shift
+
+    def __call__(self, noisy: torch.Tensor, steps: torch.Tensor, given: Conditions) -> torch.Tensor:
+        """Predict from the posterior mean."""
+        signal, noise = (values[steps].float().view(-1, 1, 1) for values in (self.diffusion.signal, self.diffusion.noise))
+        assert given.keep_text is not None
+        mean = MEAN + self.text_shift * given.keep_text.view(-1, 1, 1)
+        variance = SPREAD**2 * signal**2 + noise**2
+        clean = mean + SPREAD**2 * signal / variance * (noisy - signal * mean)
+        return self.diffusion.predicted(clean, noisy, steps)
+
+
+def conditions(batch: int, frames: int) -> Conditions:
+    return Conditions(
+        torch.zeros(batch, 2, 4),
+        torch.ones(batch, 2, dtype=torch.bool),
+        torch.zeros(batch, 1, frames),
+        torch.zeros(batch, 100, frames),
+    )
+
+
+def made(config: DiffusionConfig, unet: Any = None, frames: int = 20000, **options: Any) -> torch.Tensor:
+    noise = torch.randn(1, 1, frames, generator=torch.Generator().manual_seed(0))
+    options = {"scales": Scales(1.0), **options}
+    return sample(unet or Gaussian(config), Diffusion(config), conditions(1, frames), noise, **options)
+
+
+@pytest.mark.parametrize("config", [PRINTED, TERMINAL])
+@pytest.mark.parametrize(("sampler", "steps"), [("ddim", 200), ("dpm++", 25)])
+def test_samplers_reach_the_distribution_of_the_data(config: DiffusionConfig, sampler: str, steps: int) -> None:
+    latents = made(config, sampler=sampler, steps=steps)
+    assert latents.mean().item() == pytest.approx(MEAN, abs=0.03)
+    assert latents.std().item() == pytest.approx(SPREAD, rel=0.05)
+
+
+def test_one_step_is_the_posterior_mean() -> None:
+    latents = made(TERMINAL, steps=1)
+    assert (latents - MEAN).abs().max() < 2e-3
+
+
+def test_one_step_of_a_schedule_that_ends_with_signal_is_refused() -> None:
+    with pytest.raises(ModelError, match="more steps"):
+        made(PRINTED, steps=1)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0, 3.0])
+def test_the_text_scale_is_that_of_equation_4(weight: float) -> None:
+    """(1 - w) e(p, z_s) + w e(T(y), p, z_s): a text that shifts the mean by 0.2 shifts the posterior mean by w times that."""
+    unet = Gaussian(TERMINAL, text_shift=0.2)
+    latents = made(TERMINAL, unet, steps=1, frames=50, scales=Scales(weight))
+    assert latents.mean().item() == pytest.approx(MEAN + 0.2 * weight, abs=2e-3)
+
+
+def test_scales_of_one_are_a_single_prediction_and_unity_of_source_and_chords_is_equation_4() -> None:
+    assert Scales(1.0).weights() == [(1.0, (True, True, True))]
+    assert Scales(3.0).weights() == [(-2.0, (False, True, True)), (3.0, (True, True, True))]
+    general = Scales(3.0, source=1.5, chords=2.0).weights()
+    assert sum(weight for weight, _ in general) == pytest.approx(1)
+    assert [keep for _, keep in general] == [(False, False, False), (False, True, False), (False, True, True), (True, True, True)]
+
+
+def test_the_distance_from_the_prompt_falls() -> None:
+    """And rises with the sign that the paper prints."""
+
+    def distance(latents: torch.Tensor) -> torch.Tensor:
+        return (latents.mean(dim=2) - 2).square().sum(dim=1)
+
+    distances = []
+    for scale in (-0.05, 0.0, 0.05, 0.2):
+        classifier = Classifier(distance, scale, every=2)
+        distances.append(distance(made(TERMINAL, steps=20, frames=400, classifier=classifier)).item())
+    assert distances == sorted(distances, reverse=True)
+    assert distances[1] - distances[3] > 0.2
+
+
+def test_the_classifier_is_asked_every_few_steps() -> None:
+    asked = []
+
+    def distance(latents: torch.Tensor) -> torch.Tensor:
+        asked.append(len(latents))
+        return latents.square().mean(dim=(1, 2))
+
+    made(TERMINAL, steps=10, frames=10, classifier=Classifier(distance, 0.1, every=4))
+    assert len(asked) == 3
+
+
+def test_equal_noise_gives_equal_latents_and_progress_is_told() -> None:
+    calls: list[int] = []
+    first = made(TERMINAL, steps=7, frames=30, progress=lambda: calls.append(1))
+    assert torch.equal(first, made(TERMINAL, steps=7, frames=30))
+    assert len(calls) == 7
+
+
+@pytest.mark.parametrize(("options", "words"), [({"sampler": "euler"}, "choose ddim"), ({"steps": 2000}, "take fewer")])
+def test_what_cannot_be_sampled_is_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        made(TERMINAL, frames=4, **options)
+
+
+def test_every_preset_can_be_sampled() -> None:
+    for preset in presets.PRESETS.values():
+        config = dataclasses.replace(preset.diffusion, learned_variance=False)
+        assert made(config, frames=8, steps=3).isfinite().all()
+        assert not preset.diffusion.single_step_tasks or made(config, frames=8, steps=1).isfinite().all()
