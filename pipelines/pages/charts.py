@@ -11,7 +11,7 @@ from pipelines.pages.render import render
 
 Points = Sequence[tuple[float, float]]
 Array = npt.NDArray[np.float64]
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 430, 40, 208
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 424, 40, 208
 _FEW_POINTS, _MOST_POINTS = 12, 300
 _COLOURS = ("#6a3fc4", "#d2611c", "#15836f", "#c2366f", "#2a74c4", "#857012")
 """Where no page gives others."""
@@ -97,11 +97,13 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def number(value: float) -> str:
-    """Write a number for a tick or legend: 0.004, 12k, 1.5M."""
+    """Write a number for a tick or legend: 1e-4, 0.004, 12k, −1.5M."""
+    if value < 0:
+        return f"−{number(-value)}"
     for size, suffix in ((1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
+        if value >= size:
             return f"{value / size:.3g}{suffix}"
-    return f"{value:.3g}".replace("e-0", "e-")
+    return f"{value:.2e}".replace(".00", "").replace("e-0", "e-") if 0 < value < 0.001 else f"{value:.3g}"
 
 
 def _drawn(name: str, points: Array, x: Axis, y: Axis) -> dict[str, object]:

@@ -30,7 +30,7 @@ CHANGE_DB, CHANGE_FLOOR_DB = 24.0, 60.0
 CHORD_RATE_HZ = 22050 / 512
 PITCHES = 84
 _PITCH_RATE_HZ, _PITCH_HOP = 22050, 512
-_PITCH_RANGE_DB = 36.0
+_PITCH_RANGE_DB = 32.0
 _LEVELS = 64
 _TRIADS = ("", "m", "sus4", "sus2", "dim", "aug")
 _MOST_CHORDS, _AUDIBLE_CHORD = 10, 0.2
@@ -85,7 +85,8 @@ def pitch_salience(samples: Samples, rate_hz: int, seconds: float) -> Matrix:
 
         hz = librosa.cqt_frequencies(PITCHES, fmin=float(librosa.note_to_hz("C1")))
         cqt = librosa.cqt(audio, sr=_PITCH_RATE_HZ, hop_length=_PITCH_HOP, n_bins=PITCHES, tuning=0.0)
-        salience = librosa.salience(np.abs(cqt) + 1e-9, freqs=hz, harmonics=[1, 2, 3], aggregate=gmean, fill_value=0.0)
+        magnitude = np.abs(cqt) + 1e-9
+        salience = librosa.salience(magnitude, freqs=hz, harmonics=[1, 2, 3], weights=[2, 1, 1], aggregate=gmean, fill_value=0.0)
     return on_axis(salience, _PITCH_RATE_HZ / _PITCH_HOP, len(samples) / rate_hz, seconds)
 
 
