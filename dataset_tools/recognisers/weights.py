@@ -36,6 +36,14 @@ WEIGHTS = {
         "M. Heydari, F. Cwitkowitz, Z. Duan: BeatNet, ISMIR 2021",
         "downbeats from audio",
     ),
+    "musicnn": Weights(
+        "musicnn",
+        "0.1.0",
+        "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa",
+        "ISC",
+        "J. Pons, X. Serra: musicnn, ISMIR 2019 late-breaking",
+        "tags of music, and the ear of 'train embedding'",
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""`instructme models`: fetch the pretrained weights that recognise beats in audio, and list them."""
+"""`instructme models`: fetch the pretrained weights that recognise beats and hear music, and list them."""
 
 import click
 
@@ -9,7 +9,7 @@ ORDER = 15
 def command() -> None:
     r"""Fetch pretrained weights by hash into the user's cache, and list them.
 
-    They are optional: without them downbeats are known only from MIDI.
+    They are optional: without beatnet downbeats are known only from MIDI; musicnn is what `train embedding` begins from.
 
     \b
     Example:
