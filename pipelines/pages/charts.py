@@ -11,7 +11,7 @@ from pipelines.pages.render import render
 
 Points = Sequence[tuple[float, float]]
 Array = npt.NDArray[np.float64]
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 424, 40, 208
+_LEFT, _RIGHT, _HEIGHT, _TITLE = 44, 424, 168, 16
 _FEW_POINTS, _MOST_POINTS = 12, 300
 _COLOURS = ("#6a3fc4", "#d2611c", "#15836f", "#c2366f", "#2a74c4", "#857012")
 """Where no page gives others."""
@@ -41,34 +41,51 @@ class Axis:
 def curve(
     values: Mapping[str, Points], *, title: str = "", x_label: str = "step", y_label: str = "", log_y: bool | None = None
 ) -> str:
-    """Draw named series of (x, y) points as an SVG.
+    """Draw named series of (x, y) points as an SVG, with the last value of each.
 
     Points that aren't finite (on a log axis: positive) are left out. A long series is drawn as the means of its stretches, with
     their extremes behind. `log_y` None takes a log axis where the values are positive and span 1.5 decades.
     """
     series = {name: np.asarray(points, dtype=np.float64).reshape(-1, 2) for name, points in values.items()}
     series = {name: points[np.isfinite(points).all(axis=1)] for name, points in series.items()}
-    x, y = _axes(np.vstack([np.zeros((0, 2)), *series.values()]), log_y)
-    if y.log:
-        series = {name: points[points[:, 1] > 0] for name, points in series.items()}
+    last = {name: number(points[-1, 1]) if len(points) else "none" for name, points in series.items()}
+    legend = _legend(last)
+    top = max([_TITLE, *(down for _, down in legend)]) + 14.0
+    x, y = _axes(np.vstack([np.zeros((0, 2)), *series.values()]), log_y, top)
+    lines = [
+        {"name": name, "last": last[name], "legend": at, **_lines(points[points[:, 1] > 0] if y.log else points, x, y)}
+        for (name, points), at in zip(series.items(), legend, strict=True)
+    ]
     return render(
         "curve.svg",
         title=title,
         x_label=x_label,
-        y_label=y_label + (" (log)" if y.log and y_label else ""),
+        y_label=f"{y_label}, log scale".lstrip(", ") if y.log else y_label,
         colours=_COLOURS,
-        box=(_LEFT, _RIGHT, _TOP, _BOTTOM),
+        box=(_LEFT, _RIGHT, round(top + _HEIGHT)),
         x_ticks=x.ticks(),
         y_ticks=y.ticks(),
-        series=[_drawn(name, points, x, y) for name, points in series.items()],
+        series=lines,
     )
 
 
-def _axes(points: Array, log_y: bool | None) -> tuple[Axis, Axis]:
+def _legend(last: Mapping[str, str]) -> list[tuple[float, float]]:
+    """Place the names and last values in lines under the title, by the usual width of a letter."""
+    places, across, down = [], 0.0, _TITLE + 19.0
+    for name, value in last.items():
+        width = 7.0 * len(name) + 6.5 * len(value) + 20
+        if across and across + width > _RIGHT:
+            across, down = 0.0, down + 16
+        places.append((2 + across, down))
+        across += width
+    return places
+
+
+def _axes(points: Array, log_y: bool | None, top: float) -> tuple[Axis, Axis]:
     """Span all points; what would be empty or flat gets some room."""
     positive = points[points[:, 1] > 0]
     if log_y is None:
-        log_y = len(positive) == len(points) > 0 and points[:, 1].max() > 30 * points[:, 1].min()
+        log_y = len(positive) == len(points) > 0 and bool(points[:, 1].max() > 30 * points[:, 1].min())
     shown = positive if log_y else points
     (left, low), (right, high) = (shown.min(axis=0), shown.max(axis=0)) if len(shown) else ((0.0, 1.0), (1.0, 1.0))
     if log_y:
@@ -77,7 +94,8 @@ def _axes(points: Array, log_y: bool | None) -> tuple[Axis, Axis]:
     else:
         room = 0.05 * (high - low) or 0.5 * abs(high) or 1.0
         low, high = (0.0 if 0 <= low <= 2 * room else low - room), high + room
-    return Axis(left, right if right > left else left + 1, _LEFT, _RIGHT), Axis(low, high, _BOTTOM, _TOP, log_y)
+    x = Axis(float(left), float(right if right > left else left + 1), _LEFT, _RIGHT)
+    return x, Axis(float(low), float(high), top + _HEIGHT, top, log_y)
 
 
 def ticks(low: float, high: float, most: int = 7) -> list[float]:
@@ -106,25 +124,19 @@ def number(value: float) -> str:
     return f"{value:.2e}".replace(".00", "").replace("e-0", "e-") if 0 < value < 0.001 else f"{value:.3g}"
 
 
-def _drawn(name: str, points: Array, x: Axis, y: Axis) -> dict[str, object]:
-    """Make the paths of one series: its line, and a band of extremes where it has more points than fit."""
-    points = points[np.argsort(points[:, 0], kind="stable")]
-    pieces = np.array_split(points, min(len(points), _MOST_POINTS)) if len(points) else []
-    middle = np.array([piece.mean(axis=0) for piece in pieces]).reshape(-1, 2)
+def _lines(points: Array, x: Axis, y: Axis) -> dict[str, str]:
+    """Make the paths of one series: its line, dots where they are few, and a band of extremes where they are many."""
+    if not len(points):
+        return {"line": "", "dots": "", "band": ""}
+    pieces = np.array_split(points[np.argsort(points[:, 0], kind="stable")], min(len(points), _MOST_POINTS))
+    middle = np.array([piece.mean(axis=0) for piece in pieces])
     band = ""
     if len(points) > _MOST_POINTS:
-        high = [(across, piece[:, 1].max()) for across, piece in zip(middle[:, 0], pieces, strict=True)]
-        low = [(across, piece[:, 1].min()) for across, piece in zip(middle[:, 0], pieces, strict=True)]
-        band = f"M{_path(np.array(high + low[::-1]), x, y)}z"
-    last = number(points[-1, 1]) if len(points) else "none"
-    return {
-        "name": name,
-        "last": last,
-        "line": f"M{_path(middle, x, y)}" if len(middle) else "",
-        "band": band,
-        "dots": "".join(f"M{_path(point[None], x, y)}h0" for point in middle) if len(middle) <= _FEW_POINTS else "",
-    }
+        high, low = (np.array([edge(piece[:, 1]) for piece in pieces]) for edge in (np.max, np.min))
+        band = f"M{_path(np.column_stack([middle[:, 0], high]), x, y)}L{_path(np.column_stack([middle[:, 0], low])[::-1], x, y)}z"
+    dots = "".join(f"M{_path(point[None], x, y)}h0" for point in middle) if len(middle) <= _FEW_POINTS else ""
+    return {"line": f"M{_path(middle, x, y)}", "dots": dots, "band": band}
 
 
 def _path(points: Array, x: Axis, y: Axis) -> str:
-    return " ".join(f"{across:.1f} {up:.1f}" for across, up in zip(x(points[:, 0]), y(points[:, 1]), strict=True))
+    return " ".join(f"{across:.1f} {down:.1f}" for across, down in zip(x(points[:, 0]), y(points[:, 1]), strict=True))

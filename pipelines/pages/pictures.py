@@ -135,7 +135,7 @@ def palette(name: str) -> npt.NDArray[np.uint8]:
     if name == "heat":
         return _srgb(0.14 + 0.83 * t, 0.19 * np.sin(np.pi * t) ** 0.8, 282 + 180 * t, np.ones(_LEVELS))
     if name == "tint":
-        return _srgb(0.62 + 0 * t, 0.19 + 0 * t, 300 + 0 * t, t)
+        return _srgb(0.52 + 0 * t, 0.22 + 0 * t, 295 + 0 * t, t)
     side = 2 * t - 1
     return _srgb(0.65 + 0 * t, 0.17 + 0 * t, np.where(side < 0, 255, 45), np.abs(side))
 
@@ -156,13 +156,13 @@ def _srgb(lightness: Curve, chroma: Curve, hue: Curve, alpha: Curve) -> npt.NDAr
     return np.asarray(np.rint(255 * np.vstack([rgb, alpha[None]]).T), dtype=np.uint8)
 
 
-def png(values: npt.NDArray[np.floating], colours: str) -> str:
-    """Encode (rows, columns) of 0 to 1, lowest row first, as a PNG data URI."""
+def png(values: npt.NDArray[np.floating], colours: str, row_pixels: int = 1) -> str:
+    """Encode (rows, columns) of 0 to 1, lowest row first, as a PNG data URI; browsers blur the edges of rows of one pixel."""
     blank = np.isnan(values)
     index = np.rint(np.where(blank, 0, values) * (_LEVELS - 1)).astype(np.uint8)
     index[blank] = _LEVELS
     table = np.vstack([palette(colours), np.zeros((1, 4), np.uint8)])
-    image = Image.fromarray(index[::-1])
+    image = Image.fromarray(np.repeat(index[::-1], row_pixels, axis=0))
     image.putpalette(table[:, :3].tobytes())
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True, transparency=table[:, 3].tobytes())

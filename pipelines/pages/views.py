@@ -193,12 +193,12 @@ def _chord_matrices(clips: Sequence[PageClip], seconds: float) -> list[Picture]:
     for clip in clips:
         matrix = np.zeros((100, 0)) if clip.chords is None else clip.chords
         shade = pictures.on_axis(matrix[rows], pictures.CHORD_RATE_HZ, clip.seconds, seconds)
-        shown.append(Picture("matrix", "Chords", pictures.png(shade, "tint"), ticks=at, rows=len(rows)))
+        shown.append(Picture("matrix", "Chords", pictures.png(shade, "tint", 12), ticks=at, rows=len(rows)))
     return shown
 
 
 def _pitch_matrices(clips: Sequence[PageClip], seconds: float) -> list[Picture]:
     levels = [pictures.pitch_salience(clip.samples, clip.rate_hz, seconds) for clip in clips]
     loudest = max(float(level.max(initial=0, where=~np.isnan(level))) for level in levels)
-    shades = [pictures.png(pictures.pitch_shades(level, loudest), "tint") for level in levels]
+    shades = [pictures.png(pictures.pitch_shades(level, loudest), "tint", 4) for level in levels]
     return [Picture("matrix pitch", "Pitches", uri, ticks=pictures.PITCH_TICKS) for uri in shades]
