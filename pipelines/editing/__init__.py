@@ -1,0 +1,1 @@
+"""Edit music of any length, rate and number of channels by instructions."""

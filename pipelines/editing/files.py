@@ -1,0 +1,127 @@
+"""Audio files of any length and format in bounded memory."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+import numpy as np
+import soundfile
+import soxr
+
+from dataset_tools.audio import Samples, peak
+from manifests.rows import DataError
+from manifests.tables import atomic
+
+BLOCK = 1 << 18
+"""Samples of each channel that are read, resampled or written at once."""
+_FORMATS = {"aif": "AIFF", "oga": "OGG"}
+_LARGEST_WAV_BYTES = 4_000_000_000
+
+
+class Kind(NamedTuple):
+    """What a file is: its rate, and libsndfile's name of its sample format."""
+
+    rate_hz: int
+    subtype: str
+
+
+class Scratch:
+    """Float audio (n, channels) on disk, in a file without a name that vanishes with the process."""
+
+    def __init__(self, channels: int, folder: Path | None = None) -> None:
+        self.channels, self.folder = channels, folder
+        self.peak = 0.0
+        self._frames = 0
+        self._file = cast(BinaryIO, tempfile.TemporaryFile(dir=folder))  # noqa: SIM115
+
+    def __len__(self) -> int:
+        return self._frames
+
+    def __getitem__(self, span: slice) -> Samples:
+        start, stop, _ = span.indices(self._frames)
+        self._file.seek(start * self.channels * 4)
+        read = np.frombuffer(self._file.read(max(0, stop - start) * self.channels * 4), dtype=np.float32)
+        return read.reshape(-1, self.channels)
+
+    def append(self, block: Samples) -> None:
+        """Add (n, channels) at the end."""
+        self._file.seek(0, 2)
+        self._file.write(np.ascontiguousarray(block, dtype=np.float32).tobytes())
+        self._frames += len(block)
+        self.peak = max(self.peak, peak(block))
+
+    def blocks(self) -> Iterator[Samples]:
+        """Yield all of it."""
+        for start in range(0, self._frames, BLOCK):
+            yield self[start : start + BLOCK]
+
+
+def decode(path: Path, folder: Path | None = None, rate_hz: int | None = None) -> tuple[Scratch, Kind]:
+    """Decode a file, and resample it to `rate_hz` if asked.
+
+    Raises:
+        DataError: missing, a folder, not audio, empty, truncated, or with samples that aren't finite.
+    """
+    if not path.is_file():
+        raise DataError(f"no such audio file: {path}: give a file, such as song.wav")
+    try:
+        with soundfile.SoundFile(path) as file:
+            kind = Kind(file.samplerate, file.subtype)
+            scratch = Scratch(file.channels, folder)
+            stream = soxr.ResampleStream(file.samplerate, rate_hz or file.samplerate, file.channels, dtype="float32")
+            same, ended = rate_hz in (None, file.samplerate), False
+            decoded = 0
+            while not ended:
+                block = file.read(BLOCK, dtype="float32", always_2d=True)
+                decoded, ended = decoded + len(block), not len(block)
+                if not np.isfinite(block).all():
+                    raise DataError(f"{path} holds NaN or infinite samples: export it again")
+                scratch.append(block if same else stream.resample_chunk(block, last=ended))
+            expected = file.frames
+    except RuntimeError as error:
+        raise DataError(f"can't read audio: {path}: {error}: give a WAV, FLAC, OGG or MP3 file") from None
+    if decoded < 0.98 * expected:  # headers of MP3 may promise up to a percent too much
+        raise DataError(f"truncated audio: {path}: it holds {decoded} of {expected} frames: copy or download it again")
+    if not len(scratch):
+        raise DataError(f"{path} holds no samples: export it again")
+    return scratch, kind
+
+
+def encode(path: Path, blocks: Iterable[Samples], kind: Kind, frames: int, channels: int) -> None:
+    """Write blocks (n, channels) to a file, atomically; its suffix decides the format, which keeps the sample format if it can.
+
+    Raises:
+        DataError: the format is unknown, or can't hold this rate or so many channels.
+    """
+    form = check_format(path)
+    subtype = _subtype(form, kind.subtype)
+    if form == "WAV" and frames * channels * 4 > _LARGEST_WAV_BYTES:
+        form = "RF64"
+    with atomic(path) as temporary:
+        try:
+            with soundfile.SoundFile(temporary, "w", kind.rate_hz, channels, subtype, format=form) as file:
+                for block in blocks:
+                    file.write(block)
+        except soundfile.LibsndfileError as error:
+            raise DataError(f"can't write {path} with {channels} channels at {kind.rate_hz} Hz ({error}): write a .wav") from None
+
+
+def check_format(path: Path) -> str:
+    """Name libsndfile's format of a file that shall be written.
+
+    Raises:
+        DataError: none has this suffix, or the path is a folder.
+    """
+    suffix = path.suffix.lower().removeprefix(".")
+    form = _FORMATS.get(suffix, suffix.upper())
+    if form not in soundfile.available_formats() or path.is_dir():
+        raise DataError(f"can't write {path}: give a file name that ends with .wav, .flac or .ogg")
+    return form
+
+
+def _subtype(form: str, wanted: str) -> str:
+    if soundfile.check_format(form, wanted):
+        return wanted
+    deep = wanted in ("FLOAT", "DOUBLE", "PCM_32") and soundfile.check_format(form, "PCM_24")
+    return "PCM_24" if deep else str(soundfile.default_subtype(form))
