@@ -19,10 +19,9 @@ def accelerated(training: TrainingConfig, run: Path, device: str, tracker: str |
     from accelerate.state import AcceleratorState
     from accelerate.tracking import get_available_trackers
 
-    if tracker and tracker not in (known := [str(each) for each in get_available_trackers()]):
-        raise ModelError(
-            f"--tracker {tracker} can't be used here: install its package, or take one of: {', '.join(known) or 'none'}"
-        )
+    known = [str(getattr(each, "value", each)) for each in get_available_trackers()]
+    if tracker and tracker not in known:
+        raise ModelError(f"tracker {tracker!r} can't be used: install its package; installed here: {', '.join(known) or 'none'}")
     accelerator = Accelerator(
         cpu=device == "cpu",
         mixed_precision=training.precision,
@@ -38,7 +37,7 @@ def accelerated(training: TrainingConfig, run: Path, device: str, tracker: str |
                 f"{training.accumulation}: choose a multiple (--batch-size)"
             )
         if tracker:
-            accelerator.init_trackers("instructme", init_kwargs={})
+            accelerator.init_trackers("instructme")
         yield accelerator
     finally:
         accelerator.end_training()

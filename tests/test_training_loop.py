@@ -1,0 +1,349 @@
+"""The loop on a toy: exact resumption, averaged weights, clean stops, the same losses on two ranks."""
+
+import contextlib
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import toy_training as toy
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from torch import nn
+
+from model.checkpoint import load_weights, read_config
+from model.config import ModelError
+from pipelines.training import checkpoints
+from pipelines.training.ema import Average
+from pipelines.training.optimizers import optimizer, schedule
+from pipelines.training.randomness import generators, normal, uniform
+from pipelines.training.signals import Stop
+
+SCRIPT = Path(__file__).with_name("toy_training.py")
+TIMES = ("step_s", "wait_s")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train 20 steps without a break."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    toy.run(folder)
+    return folder
+
+
+def lines(run: Path) -> list[dict[str, Any]]:
+    read = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name not in TIMES} for line in read]
+
+
+def losses(run: Path) -> list[float]:
+    return [line["loss"] for line in lines(run) if "loss" in line]
+
+
+def names(run: Path) -> list[str]:
+    return sorted(each.name for each in (run / "checkpoints").iterdir())
+
+
+def script(folder: Path, *arguments: str, launcher: tuple[str, ...] = (sys.executable,)) -> tuple[int, str]:
+    """Train in a process group of its own, which ends with the test whatever happens; returns exit code and stderr."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [*launcher, str(SCRIPT), str(folder), *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    try:
+        _, errors = process.communicate(timeout=120)
+        return process.returncode, errors
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def assert_same_run(run: Path, other: Path) -> None:
+    """Compare losses, validation, users' weights and everything in the last checkpoint, bit for bit."""
+    assert lines(run) == lines(other)
+    last, others = checkpoints.found(run)[-1], checkpoints.found(other)[-1]
+    assert last.name == others.name
+    for path in [run / "weights.safetensors", *last.iterdir()]:
+        twin = other / path.relative_to(run)
+        assert path.read_bytes() == twin.read_bytes(), path.name
+
+
+def test_a_run_folder_describes_itself(whole: Path):
+    preset, config = read_config(whole, "editor")
+    assert preset == toy.preset() and config["data"] == {"hash": "0"} and config["seed"] == 0
+    assert (whole / "edits.html").read_text() == "<p>20</p>"
+    steps = [line["step"] for line in lines(whole) if "loss" in line]
+    assert steps == list(range(1, 21))
+    assert [line["step"] for line in lines(whole) if "validation_loss" in line] == [5, 10, 15, 20]
+    assert not [each for each in whole.rglob("*") if each.name.startswith(".")]
+
+
+def test_it_learns(tmp_path: Path):
+    toy.run(tmp_path, steps=300, learning_rate=0.02, validate_every=100, checkpoint_every=300, decay="constant")
+    validated = [line["validation_loss"] for line in lines(tmp_path) if "validation_loss" in line]
+    assert validated[-1] < 0.2 * losses(tmp_path)[0]
+
+
+def test_users_get_the_average_and_not_the_last_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The oracle averages the parameters after each step in float64, outside of the loop."""
+    seen: list[dict[str, torch.Tensor]] = []
+    update = Average.update
+
+    def spy(self: Average, updates: int) -> None:
+        net = made[0].modules["net"]
+        seen.append({name: each.detach().double().clone() for name, each in net.named_parameters()})
+        update(self, updates)
+
+    made: list[toy.Toy] = []
+    build = toy.Toy.__init__
+
+    def noted(self: toy.Toy, *arguments: Any, **named: Any) -> None:
+        build(self, *arguments, **named)
+        made.append(self)
+        seen.append({name: each.detach().double().clone() for name, each in self.modules["net"].named_parameters()})
+
+    monkeypatch.setattr(toy.Toy, "__init__", noted)
+    monkeypatch.setattr(Average, "update", spy)
+    toy.run(tmp_path)
+    first, *after = seen
+    expected = first
+    for updates, weights in enumerate(after):
+        decay = min(0.97, (1 + updates) / (10 + updates))
+        expected = {name: decay * expected[name] + (1 - decay) * weights[name] for name in weights}
+    exported, average = load_weights(tmp_path), load_weights(checkpoints.found(tmp_path)[-1], "average")
+    last = load_weights(checkpoints.found(tmp_path)[-1], "net")
+    for name, value in expected.items():
+        torch.testing.assert_close(exported[name].double(), value, rtol=1e-5, atol=1e-6)
+        assert torch.equal(exported[name], average[name]) and not torch.equal(exported[name], last[name])
+        assert torch.equal(last[name].double(), after[-1][name])
+    # `finish` sets the buffer from the weights that users get; the validation saw them, too.
+    assert exported["sum"].item() == pytest.approx(sum(value.sum().item() for value in expected.values()), rel=1e-4)
+    net = toy.Net()
+    net.load_state_dict(exported)
+    x = torch.linspace(-3, 3, 50)[:, None]
+    assert nn.functional.mse_loss(net(x), torch.sin(x)).item() == pytest.approx(lines(tmp_path)[-1]["validation_loss"])
+
+
+@pytest.mark.parametrize("after", [2, 8, 17])
+def test_a_killed_run_goes_on_bit_for_bit(whole: Path, tmp_path: Path, after: int):
+    """Killed before the first checkpoint, before and after the second optimiser starts (step 8)."""
+    assert script(tmp_path / "run", "--die-after", str(after))[0] == -signal.SIGKILL
+    assert len(losses(tmp_path / "run")) == after
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 18, "lo')
+    (tmp_path / "run" / "checkpoints" / ".step-00000099.1").mkdir(parents=True)
+    toy.run(tmp_path / "run")
+    assert_same_run(whole, tmp_path / "run")
+    assert not any(name.startswith(".") for name in names(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(("option", "code"), [("--signal-after", 143), ("--sigint-after", 130)])
+def test_a_signal_saves_and_exits(whole: Path, tmp_path: Path, option: str, code: int):
+    exit_code, errors = script(tmp_path, option, "7")
+    assert exit_code == code and "saved after step 8" in errors and "Traceback" not in errors
+    assert names(tmp_path) == ["step-00000005", "step-00000008"]
+    toy.run(tmp_path)
+    assert lines(tmp_path) == lines(whole)
+    weights, expected = load_weights(tmp_path), load_weights(whole)
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def test_a_second_signal_acts_at_once():
+    with Stop() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.asked and stop.exit_code == 130
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_two_ranks_train_as_one_does(whole: Path, tmp_path: Path):
+    """DDP over gloo; then one process goes on from what two have saved."""
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    exit_code, errors = script(tmp_path / "two", launcher=launcher)
+    assert exit_code == 0, errors
+    assert losses(tmp_path / "two") == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
+    weights, expected = load_weights(tmp_path / "two"), load_weights(whole)
+    assert weights.keys() == expected.keys()
+    for name in expected:
+        torch.testing.assert_close(weights[name], expected[name], rtol=1e-3, atol=1e-5)
+    for step in checkpoints.found(tmp_path / "two")[1:]:
+        shutil.rmtree(step)
+    toy.run(tmp_path / "two")
+    assert losses(tmp_path / "two") == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
+
+
+def test_accumulation_changes_no_loss(whole: Path, tmp_path: Path):
+    toy.run(tmp_path, accumulation=4)
+    assert losses(tmp_path) == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
+
+
+def test_bf16_trains_near_float32(whole: Path, tmp_path: Path):
+    toy.run(tmp_path, precision="bf16")
+    assert losses(tmp_path) == pytest.approx(losses(whole), rel=0.1, abs=0.02) and losses(tmp_path) != losses(whole)
+    assert all(each.dtype == torch.float32 for each in load_weights(tmp_path).values())
+
+
+def test_more_steps_may_be_asked_for_and_a_finished_run_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    toy.run(tmp_path, steps=10, decay="constant")
+    before = (tmp_path / "weights.safetensors").stat().st_mtime_ns
+    toy.run(tmp_path, steps=10, decay="constant")
+    assert (tmp_path / "weights.safetensors").stat().st_mtime_ns == before and "10 steps already" in capsys.readouterr().err
+    toy.run(tmp_path, steps=20, decay="constant")
+    assert len(losses(tmp_path)) == 20
+    toy.run(tmp_path / "at once", steps=20, decay="constant")
+    assert_same_run(tmp_path / "at once", tmp_path)
+
+
+def test_the_last_checkpoints_and_the_best_are_kept(tmp_path: Path):
+    toy.run(tmp_path, steps=60, learning_rate=0.3, checkpoint_every=5, validate_every=5, keep=2, warmup_steps=0, ema_decay=0.0)
+    validated = {line["step"]: line["validation_loss"] for line in lines(tmp_path) if "validation_loss" in line}
+    lowest = min(validated, key=validated.__getitem__)
+    assert names(tmp_path) == sorted({f"step-{step:08d}" for step in (lowest, 55, 60)})
+    best = checkpoints.best(tmp_path)
+    assert best and checkpoints.state(best) == {"step": lowest, "validation_loss": validated[lowest]}
+
+
+def test_a_loss_that_is_not_finite_names_step_and_checkpoint(tmp_path: Path):
+    with pytest.raises(ModelError, match=r"loss is nan at step 8: .*last good checkpoint is .*step-00000005") as raised:
+        toy.run(tmp_path, poison=7)
+    assert "\n" not in str(raised.value)
+    assert names(tmp_path) == ["step-00000005"] and all(each.isfinite().all() for each in load_weights(tmp_path).values())
+    with pytest.raises(ModelError, match="no checkpoint"):
+        toy.run(tmp_path / "early", poison=0)
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path):
+    """The loss of the last step before a checkpoint is finite, but its gradient is not."""
+
+    class Exploding(toy.Toy):
+        def update(self, batch: Any, step: int, accelerator: Any) -> dict[str, torch.Tensor]:
+            values = super().update(batch, step, accelerator)
+            if step == 9:
+                with torch.no_grad():
+                    next(self.modules["net"].parameters()).fill_(math.inf)
+            return values
+
+    preset = toy.preset()
+    with pytest.raises(ModelError, match=r"step 10.*step-00000005"):
+        toy.train(Exploding(preset), tmp_path, preset=preset, batches=toy.batches(), data={"hash": "0"}, device="cpu")
+    assert names(tmp_path) == ["step-00000005"]
+
+
+def test_another_configuration_needs_another_folder(whole: Path):
+    before = (whole / "config.json").read_bytes()
+    for changed, named in (
+        ({"learning_rate": 0.5}, "learning_rate"),
+        ({"batch_size": 8}, "batch_size"),
+        ({"decay": "constant"}, "decay"),
+    ):
+        with pytest.raises(ModelError, match=rf"editor_training\.{named}=.*another folder"):
+            toy.run(whole, **changed)
+    preset = toy.preset()
+    for data, seed, named in (({"hash": "1"}, 0, "data.hash=0, not 1"), ({"hash": "0"}, 5, "seed=0, not 5")):
+        with pytest.raises(ModelError, match=named):
+            toy.train(toy.Toy(preset), whole, preset=preset, batches=toy.batches(), data=data, seed=seed, device="cpu")
+    assert (whole / "config.json").read_bytes() == before
+
+
+def test_a_folder_of_another_kind_or_without_checkpoints_is_refused(whole: Path, tmp_path: Path):
+    folder = shutil.copytree(whole, tmp_path / "run")
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"kind": "editor"', '"kind": "vae"'))
+    with pytest.raises(ModelError, match="kind=vae, not editor"):
+        toy.run(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        toy.run(folder)
+    shutil.rmtree(folder / "checkpoints")
+    with pytest.raises(ModelError, match="no checkpoints to go on from"):
+        toy.run(folder)
+
+
+@pytest.mark.parametrize("file", ["state.json", "net.safetensors", "average.safetensors", "second.optimizer.safetensors"])
+@pytest.mark.parametrize("damage", ["cut", "missing"])
+def test_a_damaged_checkpoint_is_named_and_can_be_removed(whole: Path, tmp_path: Path, file: str, damage: str):
+    folder = shutil.copytree(whole, tmp_path / "run")
+    last = checkpoints.found(folder)[-1]
+    if damage == "cut":
+        (last / file).write_bytes((last / file).read_bytes()[:-9])
+    else:
+        (last / file).unlink()
+    with pytest.raises(ModelError, match=r"step-00000020 is damaged.*remove this folder") as raised:
+        toy.run(folder)
+    assert "\n" not in str(raised.value)
+    shutil.rmtree(last)
+    toy.run(folder)
+    assert_same_run(whole, folder)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path):
+    with pytest.raises(ModelError, match="batch_size 4 can't be cut into 1 processes x accumulation 3"):
+        toy.run(tmp_path, accumulation=3)
+
+
+def test_an_unknown_tracker_is_refused(tmp_path: Path):
+    with pytest.raises(ModelError, match="tracker 'abacus' can't be used"):
+        toy.run(tmp_path, tracker="abacus")
+
+
+def test_checkpoints_hold_tensors_and_json_only(whole: Path):
+    for path in checkpoints.found(whole)[-1].iterdir():
+        if path.suffix == ".safetensors":
+            load_file(path)
+        else:
+            json.loads(path.read_text())
+
+
+def test_the_average_swaps_in_and_out_bit_for_bit():
+    module = nn.Linear(3, 3)
+    average = Average(module, 0.9)
+    with torch.no_grad():
+        module.weight.add_(1)
+    average.update(100)
+    kept = module.weight.detach().clone()
+    with pytest.raises(ValueError, match="inside"), average.swapped():
+        torch.testing.assert_close(module.weight, kept - 0.9)
+        raise ValueError("inside")
+    assert torch.equal(module.weight, kept)
+
+
+def test_the_learning_rate_warms_up_and_decays():
+    training = toy.preset(steps=100, warmup_steps=10, decay="cosine", learning_rate=1.0).editor_training
+    rates = [schedule(training, step) for step in range(101)]
+    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
+    # torch's own cosine is the oracle.
+    weight = nn.Parameter(torch.zeros(1))
+    peer = torch.optim.SGD([weight], lr=1.0)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(peer, T_max=90)
+    for rate in rates[10:]:
+        assert rate == pytest.approx(peer.param_groups[0]["lr"], abs=1e-6)
+        peer.step()
+        cosine.step()
+    constant = toy.preset(steps=100, warmup_steps=0, decay="constant", learning_rate=0.25).editor_training
+    assert {schedule(constant, step) for step in range(100)} == {0.25}
+
+
+def test_the_optimizer_leaves_frozen_parameters_out():
+    module = nn.Linear(2, 2)
+    module.bias.requires_grad_(False)
+    training = toy.preset(optimizer="adam", betas=(0.5, 0.6), weight_decay=0.1).editor_training
+    made = optimizer(module.parameters(), training)
+    assert type(made) is torch.optim.Adam and made.param_groups[0]["params"] == [module.weight]
+    assert made.param_groups[0]["betas"] == (0.5, 0.6) and made.param_groups[0]["weight_decay"] == 0.1
+
+
+@given(st.integers(0, 2**40), st.lists(st.integers(0, 2**50), min_size=1, max_size=5, unique=True))
+def test_random_numbers_belong_to_a_sample_not_to_its_batch(seed: int, numbers: list[int]):
+    together = normal(generators(seed, torch.tensor(numbers)), (3,))
+    alone = torch.cat([normal(generators(seed, [number]), (3,)) for number in numbers])
+    assert torch.equal(together, alone) and len(together.unique(dim=0)) == len(numbers)
+    assert not torch.equal(together, normal(generators(seed + 1, numbers), (3,)))
+    drawn = uniform(generators(seed, numbers))
+    assert drawn.shape == (len(numbers),) and bool(((drawn >= 0) & (drawn < 1)).all())
