@@ -1,0 +1,37 @@
+"""`instructme presets`: list the presets, and print one as JSON."""
+
+import click
+
+from model.presets import PRESETS
+
+ORDER = 80
+
+
+@click.command("presets", short_help="List the presets, or print one as JSON.")
+@click.argument("name", required=False, type=click.Choice(list(PRESETS)))
+@click.option("--set", "settings", metavar="PART.FIELD=VALUE", multiple=True, help="Change a field first; may be repeated.")
+def command(name: str | None, settings: tuple[str, ...]) -> None:
+    r"""List the presets, or print the preset NAME as JSON: every field that --set changes, and the models' parameter counts.
+
+    Nothing is built: counting `paper` takes no memory.
+
+    \b
+    Example:
+      instructme presets
+      instructme presets small
+      instructme presets small --set unet.blocks=3
+    """
+    import json
+
+    from model import config, unet, vae
+
+    if name is None and settings:
+        raise click.UsageError("--set needs the NAME of a preset.")
+    for preset in PRESETS.values() if name is None else [config.override(PRESETS[name], settings)]:
+        counts = {"vae": vae.parameter_counts(preset), "unet": unet.parameter_counts(preset)}
+        if name is None:
+            latent = f"latent of {preset.vae.latent_channels} x {preset.sample_rate_hz / preset.hop_samples:g} Hz"
+            sizes = f"VAE {sum(counts['vae'].values()) / 1e6:.1f} M, U-Net {counts['unet']['unet'] / 1e6:.1f} M parameters"
+            click.echo(f"{preset.name}: {preset.sample_rate_hz} Hz, {latent}, {sizes}")
+        else:
+            click.echo(json.dumps({**config.to_dict(preset), "parameters": counts}, indent=2))
