@@ -1,0 +1,90 @@
+"""`instructme train`: train the models of the editor, each into a run folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from model.presets import PRESETS
+
+ORDER = 90
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_SHARED = (
+    click.option("-o", "--run", required=True, type=_FOLDER, help="Run folder to write, or to go on in."),
+    click.option("--preset", default="small", show_default=True, type=click.Choice(list(PRESETS)), help="Sizes of everything."),
+    click.option("--set", "settings", metavar="PART.FIELD=VALUE", multiple=True, help="Change a field of it; may be repeated."),
+    click.option("--steps", type=click.IntRange(1), help="Steps to train.  [default: the preset's]"),
+    click.option("--batch-size", type=click.IntRange(1), help="Samples of a step, over all devices.  [default: the preset's]"),
+    click.option("--precision", type=click.Choice(["no", "bf16"]), help="Mixed precision.  [default: the preset's]"),
+    click.option(
+        "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Seed of weights, order, noise."
+    ),
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        type=click.Choice(["auto", "cpu"]),
+        help="auto: the GPU where there is one; CUDA_VISIBLE_DEVICES chooses among several.",
+    ),
+    click.option("--workers", default=4, show_default=True, type=click.IntRange(0), help="Processes that read, for each device."),
+    click.option("--tracker", help="Also send the metrics to a tracker of accelerate, such as tensorboard or wandb."),
+    click.option("--compile", "compiled", is_flag=True, help="Compile the networks with torch.compile."),
+)
+
+
+def _shared(function: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_SHARED):
+        function = option(function)
+    return function
+
+
+@click.group("train", short_help="Train the VAE and the editor.")
+def command() -> None:
+    r"""Train the models of the editor: first the VAE, then the editor in its latent space.
+
+    Every kind writes a run folder: config.json, weights.safetensors (averaged over the last steps), metrics.jsonl and
+    checkpoints. The same command goes on from the last checkpoint: after a crash bit for bit on a CPU, after more --steps too.
+    Ctrl-C and SIGTERM save first and end with exit code 130 and 143.
+
+    \b
+    Example:
+      instructme train vae work/shards -o runs/vae
+      instructme train latents runs/vae work/shards
+      instructme train editor work/shards --vae runs/vae --work work -o runs/editor
+      torchrun --nproc-per-node 8 --no-python instructme train editor work/shards --vae runs/vae -o runs/editor
+    """
+
+
+@command.command("vae", short_help="Train the VAE: audio to latent and back.")
+@click.argument("data", type=_FOLDER)
+@_shared
+def vae(data: Path, **shared: Any) -> None:
+    r"""Train the VAE on the sources and targets in DATA: a folder of shards, or a working folder, whose recipes are mixed then.
+
+    \b
+    Example:
+      instructme train vae work/shards -o runs/vae --preset tiny
+    """
+    from pipelines.training import start
+
+    start.vae(data, start.Choices(**shared))
+
+
+@command.command("editor", short_help="Train the editor in the VAE's latent space.")
+@click.argument("data", type=_FOLDER)
+@click.option("--vae", "vae_run", required=True, type=_FOLDER, help="Run of 'train vae'.")
+@click.option("--work", type=_FOLDER, help="Working folder of the shards, from which 'replace' is taken apart.")
+@_shared
+def editor(data: Path, vae_run: Path, work: Path | None, **shared: Any) -> None:
+    r"""Train the editor on DATA: a folder of shards, or a working folder, whose recipes are mixed on the fly.
+
+    Latents that 'train latents' wrote beside the shards are used where they are of this VAE, and that is told.
+
+    \b
+    Example:
+      instructme train editor work/shards --vae runs/vae --work work -o runs/editor --preset tiny
+    """
+    from pipelines.training import start
+
+    start.editor(data, vae_run, work, start.Choices(**shared))

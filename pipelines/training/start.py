@@ -1,0 +1,105 @@
+"""Put data, trainer and loop together for each kind of model, as `instructme train` asks."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from manifests.tables import sha256
+from model.checkpoint import WEIGHTS
+from model.config import Preset, override
+from model.presets import PRESETS
+from pipelines.stream import Triplets, batches
+from pipelines.training import loop
+from pipelines.training.data import describe
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Options that all kinds share; None leaves what the preset says."""
+
+    run: Path
+    preset: str = "small"
+    settings: tuple[str, ...] = ()
+    steps: int | None = None
+    batch_size: int | None = None
+    precision: str | None = None
+    seed: int = 0
+    device: str = "auto"
+    workers: int = 0
+    tracker: str | None = None
+    compiled: bool = False
+
+    def read_preset(self, kind: str) -> Preset:
+        """Give the preset with everything that was set.
+
+        Raises:
+            ModelError: no such field, or a value of another type.
+        """
+        named = {"steps": self.steps, "batch_size": self.batch_size, "precision": self.precision}
+        chosen = [f"{kind}_training.{name}={value}" for name, value in named.items() if value is not None]
+        return override(PRESETS[self.preset], [*self.settings, *chosen])
+
+
+def vae(data: Path, choices: Choices) -> None:
+    """Train a VAE on both sides of triplets.
+
+    Raises:
+        DataError, ModelError: see `Triplets` and `loop.train`.
+    """
+    from pipelines.training.vae import VaeTrainer
+
+    preset = choices.read_preset("vae")
+    seconds = preset.vae_training.segment_seconds
+    triplets, validation = (
+        Triplets(data, split, preset, segment_seconds=seconds, seed=choices.seed) for split in ("train", "validation")
+    )
+    _train(VaeTrainer(preset, validation, choices.seed), preset, triplets, describe(data), choices)
+
+
+def editor(data: Path, vae_run: Path, work: Path | None, choices: Choices) -> None:
+    """Train a denoiser in the latent space of a trained VAE.
+
+    Raises:
+        DataError, ModelError: see `open_triplets` and `loop.train`.
+    """
+    from pipelines.training.editor import EditorTrainer, open_triplets, with_vae_of
+
+    preset = with_vae_of(choices.read_preset("editor"), vae_run)
+    triplets, validation = (
+        open_triplets(data, split, preset, vae_run, work=work, seed=choices.seed) for split in ("train", "validation")
+    )
+    about = {**describe(data), "vae": sha256(vae_run / f"{WEIGHTS}.safetensors")}
+    _train(EditorTrainer(preset, vae_run, validation, choices.seed), preset, triplets, about, choices)
+
+
+def _train(trainer: loop.Trainer, preset: Preset, triplets: Triplets, about: Mapping[str, Any], choices: Choices) -> None:
+    training = getattr(preset, f"{trainer.kind}_training")
+
+    def share(first_step: int, rank: int, ranks: int) -> Any:
+        size, seed, workers = training.batch_size, choices.seed, choices.workers
+        return batches(triplets, first_step, rank, ranks, batch_size=size, seed=seed, workers=workers)
+
+    _say(f"{trainer.kind}, preset {preset.name}: {training.steps} steps of {training.batch_size} on {len(triplets)} triplets")
+    _say(f"reads {triplets.note}")
+    loop.train(
+        trainer,
+        choices.run,
+        preset=preset,
+        batches=share,
+        data=about,
+        seed=choices.seed,
+        device=choices.device,
+        tracker=choices.tracker,
+        compiled=choices.compiled,
+    )
+    _say(f"trained: {choices.run}")
+
+
+def _say(text: str) -> None:
+    """Tell the user, once for all processes that torchrun or accelerate has started."""
+    if os.environ.get("RANK", "0") == "0":
+        click.echo(text, err=True)
