@@ -23,6 +23,8 @@ from pipelines import engine
 
 PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "triplets.parquet")
 NORMALISATIONS = ("joint", "side")
+PER_SHARD = 500
+"""Triplets in a shard."""
 FLAC_RATIO = 0.6
 """Size of FLAC relative to PCM that `shard_size_mb` reckons with."""
 _FILES = re.compile(rf"\.?{shards.NAME.pattern}\.(tar|parquet|json)(\.\d+\.tmp)?")
@@ -46,7 +48,7 @@ def shard(
     work: Path,
     out: Path,
     *,
-    per_shard: int = 500,
+    per_shard: int = PER_SHARD,
     shard_size_mb: float | None = None,
     limit: int | None = None,
     splits: Sequence[str] = SPLITS,
@@ -70,9 +72,7 @@ def shard(
     if normalise not in NORMALISATIONS:
         raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(NORMALISATIONS)}")
     parents = {name: _digest(work / name) for name in PARENTS}
-    recipes = tables.read(work / "triplets.parquet", Triplet)
-    if problems := [*tables.broken_chain(work / "triplets.parquet"), *_unsound(recipes)]:
-        raise DataError(f"{work / 'triplets.parquet'} can't be rendered: {problems[0]}: run pair again")
+    recipes = read_recipes(work)
     units = list(_units(recipes, splits, limit, per_shard, shard_size_mb, normalise))
     if not units:
         raise DataError(f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair with other counts")
@@ -89,6 +89,18 @@ def shard(
     index = index_of(markers)
     _write_json(out / "index.json", index)
     return {**index, "kept": kept}
+
+
+def read_recipes(work: Path) -> pa.Table:
+    """Read the recipes of a working folder, checking that they belong to its tables and can be rendered.
+
+    Raises:
+        DataError: they don't, or the table is missing or damaged.
+    """
+    recipes = tables.read(work / "triplets.parquet", Triplet)
+    if problems := [*tables.broken_chain(work / "triplets.parquet"), *_unsound(recipes)]:
+        raise DataError(f"{work / 'triplets.parquet'} can't be rendered: {problems[0]}: run pair again")
+    return recipes
 
 
 def _unsound(recipes: pa.Table) -> Iterator[str]:

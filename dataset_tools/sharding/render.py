@@ -61,6 +61,19 @@ def render(recipe: Triplet, read_window: ReadWindow, normalise: str = "joint", r
     return Rendered(_scale(source, gains[0]), _scale(target, gains[1]), *gains)
 
 
+def exchanged(recipe: Triplet, read_window: ReadWindow, gain: float) -> tuple[Samples, Samples]:
+    """Render what a `replace` takes out and what it brings in, `(T,)` each, with the gain and the rounding of its sides.
+
+    Raises:
+        DataError: the recipe has no such parts.
+    """
+    gone = [window for window in _source(recipe) if window.instrument not in recipe.target_instruments]
+    brought = [window for window in _target(recipe) if window.instrument not in recipe.source_instruments]
+    if not gone or not brought:
+        raise DataError(f"{recipe.triplet_id} replaces nothing: run pair again")
+    return _scale(_sum(gone, read_window), gain), _scale(_sum(brought, read_window), gain)
+
+
 def stretch(samples: Samples, factor: float, rate_hz: int) -> Samples:
     """Play `(T,)` faster by `factor` at the same pitch: at least floor(T / factor) samples; a factor of 1 returns the input.
 

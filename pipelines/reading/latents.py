@@ -1,0 +1,102 @@
+"""Read the latents that `train latents` made beside the shards, where they are of the VAE at hand."""
+
+import functools
+import io
+import json
+import os
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from manifests import tables
+from manifests.rows import DataError
+from pipelines.reading.rendered import HELD, Shards
+
+SIDES = ("source", "target")
+PARTS = ("removed", "added")
+CHORDS = "chords"
+Arrays = dict[str, npt.NDArray[np.float16]]
+
+
+class Latents:
+    """The latents of one split, row by row as its shards.
+
+    Raises:
+        DataError: a shard has none, or those of another VAE, of other audio, or without what is wanted; names the first.
+    """
+
+    def __init__(self, shards: Shards, folder: Path, vae: str, wanted: Sequence[str]) -> None:
+        self._shards, self._folder, self._vae, self._wanted = shards, folder, vae, tuple(wanted)
+        for name in shards.names:
+            if problem := _problem(marker(folder, name), shards.folder / f"{name}.json", vae, wanted):
+                raise DataError(f"{name}: {problem}")
+
+    def values(self, row: int) -> dict[str, Any]:
+        """Read the row of the shard's index."""
+        return self._shards.values(row)
+
+    def arrays(self, row: int) -> Arrays:
+        """Read what is wanted of a row: source, target, removed, added (C, F) and chords (100, frames), all fp16.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        shard, place = self._shards.place(row)
+        return _open(self._folder, self._shards.names[shard], self._vae).arrays(place, self._wanted)
+
+
+def marker(folder: Path, name: str) -> dict[str, Any] | None:
+    """Read the marker of a shard's latents; None if they aren't finished."""
+    try:
+        stated = json.loads((folder / f"{name}.latents.json").read_text())
+        tar = stated["files"][f"{name}.latents.tar"]
+        return dict(stated) if tar["bytes"] == (folder / f"{name}.latents.tar").stat().st_size else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _problem(stated: dict[str, Any] | None, shard: Path, vae: str, wanted: Sequence[str]) -> str | None:
+    """Say why latents can't stand for a shard's audio; None if they can."""
+    if stated is None:
+        return "no latents"
+    if stated.get("vae") != vae:
+        return "latents of another VAE"
+    if stated.get("shard") != tables.sha256(shard):
+        return "latents of other audio"
+    missing = sorted(set(wanted) - set(stated.get("members", ())))
+    return f"latents without {missing[0]}" if missing else None
+
+
+class _Tar:
+    """An open tar of latents. All samples have members of the same size, so that places follow from the marker."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / f"{name}.latents.tar"
+        stated = marker(folder, name)
+        if stated is None:
+            raise DataError(f"can't read {self._path}: run 'instructme train latents' again")
+        self._members, self._stride = stated["members"], stated["stride_bytes"]
+        self._tar = os.open(self._path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._tar)
+
+    def arrays(self, place: int, wanted: Sequence[str]) -> Arrays:
+        """Read all members of a sample at once."""
+        blob = os.pread(self._tar, self._stride, place * self._stride)
+        try:
+            return {name: self._array(blob, *self._members[name]) for name in wanted}
+        except (ValueError, EOFError, TypeError) as error:
+            raise DataError(f"damaged latents: {self._path}: run 'instructme train latents' again ({error})") from None
+
+    def _array(self, blob: bytes, offset: int, size: int) -> npt.NDArray[np.float16]:
+        array: npt.NDArray[np.float16] = np.load(io.BytesIO(blob[offset : offset + size]), allow_pickle=False)
+        return array
+
+
+@functools.lru_cache(maxsize=HELD)
+def _open(folder: Path, name: str, vae: str) -> _Tar:
+    """Open a tar once per process and VAE."""
+    return _Tar(folder, name)
