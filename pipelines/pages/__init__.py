@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from dataset_tools.audio import Samples
 from pipelines.pages import sound
-from pipelines.pages.charts import Points, curve
+from pipelines.pages.curves import Points, curve
 from pipelines.pages.render import write_page
 from pipelines.pages.views import Chords, PageClip, Row, change_view, row_view
 

@@ -99,7 +99,13 @@ PITCH_TICKS: Ticks = tuple(((12 * octave + 0.5) / PITCHES, f"C{octave + 1}") for
 
 
 def triads(matrices: Sequence[npt.NDArray[np.floating]]) -> tuple[list[int], Ticks]:
-    """Choose the triads that sound in any of the (100, frames) matrices: their rows, by root, and their ticks."""
+    """Choose the triads that sound in any of the (100, frames) matrices: their rows, by root, and their ticks.
+
+    Raises:
+        ValueError: a matrix is of another shape, such as (frames, 100).
+    """
+    if shapes := [matrix.shape for matrix in matrices if matrix.shape[:1] != (100,)]:
+        raise ValueError(f"a chord matrix is (100, frames), not {shapes[0]}")
     most = np.max([matrix[:73].max(axis=1, initial=0) for matrix in matrices], axis=0)
     sum_ = np.sum([matrix[:73].sum(axis=1, dtype=np.float64) for matrix in matrices], axis=0)
     strongest = [int(row) for row in np.argsort(-sum_, kind="stable")[:_MOST_CHORDS] if most[row] >= _AUDIBLE_CHORD] or [0]

