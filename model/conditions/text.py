@@ -1,15 +1,14 @@
 """Text as a condition: the token embeddings of a frozen, pretrained encoder (paper: T5, Table 8)."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from model import pretrained
 from model.config import ModelError
 
 LONGEST = 512
@@ -31,8 +30,11 @@ class TextEncoder:
         Raises:
             ModelError: not found, weights missing or damaged, or token embeddings of another width.
         """
+        from transformers import AutoModel, T5EncoderModel
+
         self.name, self.width = name, width
-        self._tokeniser, self._model = _load(name, _folder(name))
+        kind = AutoModel if name == "minilm" else T5EncoderModel
+        self._model, self._tokeniser = pretrained.load(f"text encoder {name}", _folder(name), kind)
         found = self._model.config.hidden_size
         if found != width:
             raise ModelError(f"text encoder {name} has width {found}, the preset says {width}: use --set text.width={found}")
@@ -98,46 +100,3 @@ def _folder(name: str) -> Path:
             f"text encoder {name} is no folder here and can't be had from the hub: check name and network, "
             "or use --set text.encoder=FOLDER with a downloaded T5, or minilm (and text.width=384)"
         ) from None
-
-
-def _load(name: str, folder: Path) -> tuple[Any, Any]:
-    """Load tokeniser and model from a folder, and nothing else: no pickle, no network, no random weights.
-
-    Raises:
-        ModelError: a file is missing or damaged, or doesn't hold all weights.
-    """
-    from safetensors import SafetensorError
-    from transformers import AutoModel, AutoTokenizer, T5EncoderModel
-
-    kind: Any = AutoModel if name == "minilm" else T5EncoderModel
-    problem = f"text encoder {name} can't be loaded: {folder} must hold config.json, tokenizer.json and model.safetensors"
-    if not any((folder / file).is_file() for file in ("tokenizer.json", "spiece.model")):
-        raise ModelError(f"{problem} (no tokenizer.json)")  # transformers would make up a vocabulary
-    try:
-        with _quiet():
-            tokeniser = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model, loaded = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{problem} ({str(error).strip().splitlines()[0]})") from None
-    if unloaded := sorted({*map(str, loaded["missing_keys"]), *map(str, loaded["mismatched_keys"])}):
-        raise ModelError(f"{problem} ({len(unloaded)} weights aren't there, first {unloaded[0]}): is it another kind of model?")
-    if len(tokeniser) > model.config.vocab_size:
-        raise ModelError(f"{problem} (the tokeniser knows {len(tokeniser)} words, the model {model.config.vocab_size})")
-    return tokeniser, model.float().eval().requires_grad_(False)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' bars and remarks off stderr; what matters of them becomes an error."""
-    from transformers.utils import logging as transformers_logging
-
-    logging: Any = transformers_logging  # it has no types
-    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()
