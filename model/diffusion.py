@@ -1,7 +1,7 @@
 """The diffusion process: noise schedule, what the denoiser predicts, and its training loss (paper: eq. 1 to 3)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +9,9 @@ from torch import Tensor
 
 from model.conditions import Conditions
 from model.config import DiffusionConfig
-from model.unet import Unet
+
+Denoiser = Callable[[Tensor, Tensor, Conditions], Tensor]
+"""Noisy latent (B, C, F), steps (B,), conditions -> prediction, as `Unet` gives it."""
 
 
 def betas(config: DiffusionConfig) -> Tensor:
@@ -93,7 +95,7 @@ class Diffusion:
             return (noisy - signal * clean) / noise
         return (signal * noisy - clean) / noise
 
-    def losses(self, unet: Unet, clean: Tensor, conditions: Conditions, draw: Draw) -> dict[str, Tensor]:
+    def losses(self, unet: Denoiser, clean: Tensor, conditions: Conditions, draw: Draw) -> dict[str, Tensor]:
         """Compute the loss of each sample: `loss` (B,), and what it sums, `simple` (eq. 2, 3) and `bound`.
 
         `bound` trains the learned variance alone (A. Nichol, P. Dhariwal: Improved Denoising Diffusion, eq. 15 and 16).

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from model.conditions import Conditions, stack
 from model.config import DiffusionConfig, ModelError
-from model.diffusion import Diffusion
-from model.unet import Unet
+from model.diffusion import Denoiser, Diffusion
 
 Distance = Callable[[Tensor], Tensor]
 """Latents (B, C, F) -> distance (B,) of what they sound like from what is asked for (eq. 5); differentiable."""
@@ -63,7 +62,7 @@ class Classifier:
 
 @torch.no_grad()
 def sample(
-    unet: Unet,
+    unet: Denoiser,
     diffusion: Diffusion,
     conditions: Conditions,
     noise: Tensor,

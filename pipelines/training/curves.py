@@ -1,0 +1,20 @@
+"""Read metrics.jsonl as curves to draw."""
+
+import json
+from pathlib import Path
+
+Curves = dict[str, dict[str, list[tuple[float, float]]]]
+"""Heading of a chart -> name of a series -> (step, value) points."""
+SILENT = {"step", "step_s", "wait_s", "learning_rate"}
+
+
+def curves(run: Path) -> Curves:
+    """Give what RUN/metrics.jsonl holds as charts: one of training, one of validation, a series for each of their losses."""
+    found: Curves = {"training": {}, "validation": {}}
+    for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+        values = json.loads(line)
+        for name in values.keys() - SILENT:
+            heading = "validation" if name.startswith("validation_") else "training"
+            points = found[heading].setdefault(name.removeprefix("validation_"), [])
+            points.append((values["step"], values[name]))
+    return {heading: dict(sorted(series.items())) for heading, series in found.items() if series}

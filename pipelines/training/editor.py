@@ -1,0 +1,163 @@
+"""Train the denoiser of the editor in the latent space of a trained VAE (paper: eq. 2 and 3)."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from manifests.rows import TASKS
+from manifests.tables import sha256
+from model.checkpoint import WEIGHTS, load_weights, read_config, restore, save_weights
+from model.conditions import Conditions
+from model.conditions.text import TextEncoder
+from model.config import ModelError, Preset
+from model.diffusion import Diffusion
+from model.unet import Unet
+from model.vae import Vae
+from pipelines.pages import PageClip, Row, training_page
+from pipelines.stream import Triplets, load
+from pipelines.training.curves import curves
+from pipelines.training.loop import Batch, descend
+from pipelines.training.optimizers import optimizer
+from pipelines.training.randomness import generators
+
+VALIDATION_BATCH = 8
+
+
+def open_triplets(data: Path, split: str, preset: Preset, vae_run: Path, **options: Any) -> Triplets:
+    """Open a split as the editor needs it: parts and chords where the preset asks for them, latents where they fit the VAE.
+
+    Raises:
+        DataError: see `Triplets`.
+        ModelError: no VAE in `vae_run`.
+    """
+    weights = vae_run / f"{WEIGHTS}.safetensors"
+    load_weights(vae_run)  # a missing or damaged file is told in one line
+    parts, seconds = preset.diffusion.predict == "parts", preset.editor_training.segment_seconds
+    return Triplets(
+        data, split, preset, segment_seconds=seconds, parts=parts, chords=preset.unet.chords, vae=sha256(weights), **options
+    )
+
+
+def with_vae_of(preset: Preset, vae_run: Path) -> Preset:
+    """Give the preset the VAE that was trained.
+
+    Raises:
+        ModelError: `vae_run` is no VAE run, or was trained at another sample rate.
+    """
+    trained, _ = read_config(vae_run, "vae")
+    if trained.sample_rate_hz != preset.sample_rate_hz:
+        raise ModelError(
+            f"the VAE of {vae_run} hears {trained.sample_rate_hz} Hz, preset {preset.name} {preset.sample_rate_hz} Hz: "
+            "train a VAE with this preset"
+        )
+    return dataclasses.replace(preset, vae=trained.vae, vae_training=trained.vae_training)
+
+
+class EditorTrainer:
+    """The trainer of a denoiser; see `loop.Trainer`. Its VAE and text encoder are frozen."""
+
+    kind = "editor"
+    averaged = "unet"
+
+    def __init__(self, preset: Preset, vae_run: Path, validation: Triplets, seed: int = 0) -> None:
+        """Build the networks of a preset whose VAE is that of `vae_run` (see `with_vae_of`)."""
+        self.preset, self.seed = preset, seed
+        self.vae = Vae(preset.vae).eval().requires_grad_(False)
+        restore(self.vae, vae_run)
+        self.text = TextEncoder(preset.text.encoder, preset.text.width)
+        self.diffusion = Diffusion(preset.diffusion)
+        torch.manual_seed(seed)
+        self.modules: dict[str, nn.Module] = {"unet": Unet(preset)}
+        self.optimizers: dict[str, Optimizer] = {"unet": optimizer(self.modules["unet"].parameters(), preset.editor_training)}
+        self.validation = validation
+        self._validation_batches: list[Batch] = []
+
+    def update(self, batch: Batch, step: int, accelerator: Any) -> dict[str, Tensor]:
+        """Take a step on the diffusion loss."""
+        losses = self._losses(batch, self.seed, accelerator)
+        means = {name: values.mean() for name, values in losses.items()}
+        descend(accelerator, means["loss"], self.modules["unet"], self.optimizers["unet"], self.preset.editor_training.clip_norm)
+        return {name: value.detach() for name, value in means.items()}
+
+    def validate(self, accelerator: Any) -> dict[str, float]:
+        """Compute the loss on the first triplets of the validation split, always with the same noise; of all, and by task."""
+        losses: list[Tensor] = []
+        tasks: list[str] = []
+        for batch in self._validation(accelerator):
+            losses.append(self._losses(batch, self.seed + 1, accelerator)["loss"].cpu())
+            tasks += batch["task"]
+        joined = torch.cat(losses)
+        by_task = {task: joined[[each == task for each in tasks]] for task in TASKS}
+        return {"loss": float(joined.mean())} | {task: float(each.mean()) for task, each in by_task.items() if len(each)}
+
+    def preview(self, run: Path, step: int, accelerator: Any) -> None:
+        """Write RUN/edits.html: training curves, and an edit of each task beside its source and target."""
+        from pipelines.editing.denoiser import Denoiser
+        from pipelines.editing.editor import Editor
+
+        unet, rate_hz, rows = accelerator.unwrap_model(self.modules["unet"]), self.preset.sample_rate_hz, []
+        editor = Editor(self.preset, self.vae, Denoiser(self.preset, unet, self.text), device=accelerator.device)
+        for row in self._examples(accelerator):
+            clip, audio = self.validation.waveforms(row)
+            edit = editor.edit(audio["source"], rate_hz, clip.instruction, seed=self.seed, say=lambda _: None)
+            clips = [("source", audio["source"]), ("edit", edit), ("target", audio["target"])]
+            rows.append(Row(clip.instruction, [PageClip(label, samples, rate_hz) for label, samples in clips]))
+        if accelerator.is_main_process:
+            training_page(run / "edits.html", f"{run.name}: edits after step {step}", rows, curves(run))
+
+    def finish(self, run: Path, accelerator: Any) -> None:
+        """Put the VAE beside the weights, so that the run folder is all that `edit` needs."""
+        if accelerator.is_main_process and not (run / "vae.safetensors").exists():
+            save_weights(run, "vae", self.vae.state_dict())
+
+    def _losses(self, batch: Batch, seed: int, accelerator: Any) -> dict[str, Tensor]:
+        device = accelerator.device
+        source, clean = self._latents(batch, device)
+        text, mask = self.text.encode(batch["instruction"])
+        draw = self.diffusion.draw(generators(seed, batch["number"]), clean.shape[1:])
+        conditions = Conditions(
+            text.to(device),
+            mask.to(device),
+            source,
+            batch["chords"].to(device) if "chords" in batch else None,
+            draw.keep_text.to(device),
+            draw.keep_source.to(device),
+            draw.keep_chords.to(device),
+        )
+        with accelerator.autocast():
+            return self.diffusion.losses(self.modules["unet"], clean, conditions, draw)
+
+    @torch.no_grad()
+    def _latents(self, batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Give the latent of the source, and what is denoised: that of the target, or of the removed and the added part."""
+        names = ("removed", "added") if self.preset.diffusion.predict == "parts" else ("target",)
+        values = [batch[name].to(device) for name in ("source", *names)]
+        if batch["source"].shape[1] == 1:
+            vae = self.vae.to(device)
+            values = [vae.to_latent(audio) for audio in values]
+        return values[0], torch.cat(values[1:], dim=1)
+
+    def _validation(self, accelerator: Any) -> list[Batch]:
+        """Read the validation triplets once; they stay in memory as latents."""
+        if not self._validation_batches:
+            rows = range(min(self.preset.editor_training.validation_triplets, len(self.validation)))
+            picks = [list(rows[first : first + VALIDATION_BATCH]) for first in range(0, len(rows), VALIDATION_BATCH)]
+            self._validation_batches = [self._kept(batch, accelerator.device) for batch in load(self.validation, picks)]
+        return self._validation_batches
+
+    def _kept(self, batch: Mapping[str, Any], device: torch.device) -> Batch:
+        source, clean = self._latents(batch, device)
+        names = ("removed", "added") if self.preset.diffusion.predict == "parts" else ("target",)
+        latents = zip(("source", *names), (source, *clean.chunk(len(names), dim=1)), strict=True)
+        return {**batch, **{name: latent.cpu() for name, latent in latents}}
+
+    def _examples(self, accelerator: Any) -> list[int]:
+        """Choose the first validation triplet of each task."""
+        batches = self._validation(accelerator)
+        tasks = [task for batch in batches for task in batch["task"]]
+        return [tasks.index(task) for task in TASKS if task in tasks]

@@ -1,0 +1,148 @@
+"""The editor's trainer: run folders that edit, losses that chance doesn't touch, and a model that learns."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from made_work import make_work
+
+from model import config, presets
+from model.checkpoint import load_weights, save_weights, write_config
+from model.config import ModelError, Preset
+from model.vae import Vae
+from pipelines.editing.editor import Editor
+from pipelines.stream import batches
+from pipelines.training import editor
+from pipelines.training.data import describe
+from pipelines.training.loop import train
+
+PRESET = config.override(
+    presets.TINY,
+    [
+        "sample_rate_hz=8000",
+        "clip_seconds=2",
+        "vae.fft_samples=320",
+        "vae.hop_samples=160",
+        "vae.strides=[1]",
+        "vae.latent_channels=32",
+        "vae.encoder_channels=[16]",
+        "vae.decoder_channels=[16]",
+        "vae.linear_path=true",
+        "unet.channels=[32,64]",
+        "unet.head_channels=16",
+        "unet.chunk_frames=16",
+        "unet.chords=false",
+        "diffusion.sampling_steps=3",
+        "editor_training.segment_seconds=2",
+        "editor_training.batch_size=4",
+        "editor_training.validation_triplets=5",
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_work(tmp_path_factory.mktemp("music") / "work")
+
+
+@pytest.fixture(scope="module")
+def vae_run(work: Path) -> Path:
+    """Write a VAE that was not trained: its linear path passes what lies below a fifth of the bandwidth."""
+    run, vae = work.parent / "vae", Vae(PRESET.vae)
+    vae.latent_scale.fill_(0.05)
+    write_config(run, "vae", PRESET)
+    save_weights(run, "weights", vae.state_dict())
+    return run
+
+
+def trainer(preset: Preset, work: Path, vae_run: Path, seed: int = 0) -> editor.EditorTrainer:
+    return editor.EditorTrainer(preset, vae_run, editor.open_triplets(work, "validation", preset, vae_run), seed)
+
+
+def run_of(preset: Preset, work: Path, vae_run: Path, run: Path, data: Any = None) -> editor.EditorTrainer:
+    triplets = editor.open_triplets(work, "train", preset, vae_run)
+    made = trainer(preset, work, vae_run)
+    size = preset.editor_training.batch_size
+
+    def shares(step: int, rank: int, ranks: int) -> Any:
+        return data if data is not None else batches(triplets, step, rank, ranks, batch_size=size)
+
+    train(made, run, preset=preset, batches=shares, data=describe(work), device="cpu")
+    return made
+
+
+def test_a_trained_run_is_all_that_editing_needs(work: Path, vae_run: Path, tmp_path: Path) -> None:
+    preset = config.override(PRESET, ["editor_training.steps=2"])
+    run_of(preset, work, vae_run, tmp_path / "run")
+    edited = Editor.load(tmp_path / "run").edit(np.ones(3000, dtype=np.float32) * 0.1, 8000, "remove piano")
+    assert edited.shape == (3000,) and np.isfinite(edited).all()
+    values = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert values["data"]["tasks"] == ["add", "remove", "extract", "replace", "remix"]
+    assert values["data"]["instruments"] == ["bass", "drums", "piano"]
+    page = (tmp_path / "run" / "edits.html").read_text()
+    assert page.count("<audio") == 12 and "validation" in page
+    assert load_weights(tmp_path / "run", "vae").keys() == load_weights(vae_run).keys()
+    logged = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert {"validation_loss", "validation_add"} <= logged[-1].keys()
+
+
+BASELINE = [
+    "unet.source=concatenation",
+    "diffusion.predict=target",
+    "diffusion.prediction=epsilon",
+    "diffusion.learned_variance=true",
+    "diffusion.zero_terminal_snr=false",
+    "diffusion.single_step_tasks=[]",
+]
+
+
+@pytest.mark.parametrize("settings", [["diffusion.predict=target"], BASELINE], ids=["target", "baseline"])
+def test_target_prediction_and_the_baseline_train_in_the_same_loop(
+    settings: list[str], work: Path, vae_run: Path, tmp_path: Path
+) -> None:
+    preset = config.override(PRESET, [*settings, "editor_training.steps=1", "editor_training.validation_triplets=2"])
+    made = run_of(preset, work, vae_run, tmp_path / "run")
+    width = 32 * (2 if preset.diffusion.learned_variance else 1)
+    assert made.modules["unet"].leave.out_channels == width  # type: ignore[union-attr]
+
+
+def test_the_validation_loss_is_the_same_each_time(work: Path, vae_run: Path) -> None:
+    from accelerate import Accelerator
+
+    made = trainer(PRESET, work, vae_run)
+    with torch.no_grad():
+        first, second = (made.validate(Accelerator(cpu=True)) for _ in range(2))
+    assert first == second
+    assert len(first) == 5 and "add" in first
+
+
+def test_the_vae_decides_the_latent(work: Path, vae_run: Path, tmp_path: Path) -> None:
+    other = dataclasses.replace(PRESET, vae=dataclasses.replace(PRESET.vae, latent_channels=8))
+    assert editor.with_vae_of(other, vae_run).vae == PRESET.vae
+    with pytest.raises(ModelError, match="8000 Hz"):
+        editor.with_vae_of(presets.TINY, vae_run)
+    with pytest.raises(ModelError, match="not a run folder"):
+        editor.with_vae_of(PRESET, tmp_path)
+
+
+@pytest.mark.slow
+def test_eight_triplets_are_learned(work: Path, vae_run: Path, tmp_path: Path) -> None:
+    """The loss falls under a tenth of its first, and edits come closer to their targets than the sources are."""
+    settings = [f"editor_training.{each}" for each in ("steps=600", "batch_size=8", "learning_rate=2e-3", "validate_every=0")]
+    settings += [f"diffusion.{each}" for each in ("text_dropout=0", "source_dropout=0", "terminal_share=0.5")]
+    preset = config.override(PRESET, settings)
+    triplets = editor.open_triplets(work, "train", preset, vae_run)
+    batch = next(iter(batches(triplets, batch_size=8)))
+    repeated = ({**batch, "number": batch["number"] + 8 * step} for step in range(600))
+    run_of(preset, work, vae_run, tmp_path / "run", data=repeated)
+    losses = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in losses if "loss" in line]
+    assert np.mean(losses[-20:]) < losses[0] / 10
+    trained = Editor.load(tmp_path / "run")
+    for source, target, instruction in zip(batch["source"], batch["target"], batch["instruction"], strict=True):
+        edit = trained.edit(source[0].numpy(), 8000, instruction, steps=1, say=lambda _: None)
+        assert np.square(edit - target[0].numpy()).sum() < np.square((source - target).numpy()).sum()
