@@ -206,6 +206,14 @@ def test_the_strongest_pitches_are_those_that_sound(low: str, high: str) -> None
     assert all(librosa.midi_to_note(first + row) == label for row, label in octaves.items())
 
 
+def test_a_pure_tone_is_seen_among_notes() -> None:
+    level = pictures.pitch_salience(note(220) + tone(880, level=0.1), RATE, 2.0)
+    shade = pictures.pitch_shades(level, level.max())[:, 240]
+    row = {name: int(librosa.note_to_midi(name) - librosa.note_to_midi("C1")) for name in ("A3", "A5", "A1")}
+    assert shade[row["A3"]] > 0.99 and shade[row["A5"]] > 0.2 > shade[row["A1"]]
+    assert np.median(shade) == 0
+
+
 def test_the_difference_is_shown_and_heard() -> None:
     source, added = note(220), tone(2000)
     pair = PageClip("Source", source + tone(500), RATE), PageClip("Edit", source + added, RATE)

@@ -85,7 +85,8 @@ def pitch_salience(samples: Samples, rate_hz: int, seconds: float) -> Matrix:
 
         hz = librosa.cqt_frequencies(PITCHES, fmin=float(librosa.note_to_hz("C1")))
         cqt = librosa.cqt(audio, sr=_PITCH_RATE_HZ, hop_length=_PITCH_HOP, n_bins=PITCHES, tuning=0.0)
-        magnitude = np.abs(cqt) + 1e-9
+        magnitude = np.abs(cqt)
+        magnitude += 0.01 * magnitude.max() + 1e-9  # a pure tone fades, but doesn't vanish
         salience = librosa.salience(magnitude, freqs=hz, harmonics=[1, 2, 3], weights=[2, 1, 1], aggregate=gmean, fill_value=0.0)
     return on_axis(salience, _PITCH_RATE_HZ / _PITCH_HOP, len(samples) / rate_hz, seconds)
 
