@@ -179,6 +179,49 @@ def test_two_ranks_train_as_one_does(whole: Path, tmp_path: Path):
     assert losses(tmp_path / "two") == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
 
 
+FSDP = """
+compute_environment: LOCAL_MACHINE
+distributed_type: FSDP
+use_cpu: true
+num_processes: 2
+num_machines: 1
+machine_rank: 0
+main_process_port: 0
+mixed_precision: 'no'
+fsdp_config: {fsdp_version: 2, fsdp_auto_wrap_policy: NO_WRAP}
+"""
+
+
+@pytest.mark.slow
+def test_sharded_weights_train_as_whole_ones_do_and_go_on(whole: Path, tmp_path: Path):
+    """FSDP over gloo, by accelerate's own configuration; the folder it leaves is the same as without."""
+    (tmp_path / "fsdp.yaml").write_text(FSDP)
+    launcher = (sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(tmp_path / "fsdp.yaml"))
+    for _ in range(2):
+        exit_code, errors = script(tmp_path / "run", launcher=launcher)
+        assert exit_code == 0, errors
+        assert losses(tmp_path / "run") == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
+        last, expected = checkpoints.found(tmp_path / "run")[-1], checkpoints.found(whole)[-1]
+        for path in expected.glob("*.safetensors"):
+            loaded, wanted = load_file(last / path.name), load_file(path)
+            assert loaded.keys() == wanted.keys()
+            for name in wanted:
+                torch.testing.assert_close(loaded[name], wanted[name], rtol=1e-3, atol=1e-5)
+        shutil.rmtree(last)
+
+
+@pytest.mark.slow
+def test_compiled_networks_are_saved_under_their_own_names(whole: Path, tmp_path: Path):
+    preset = toy.preset()
+    for _ in range(2):
+        toy.train(
+            toy.Toy(preset), tmp_path, preset=preset, batches=toy.batches(), data={"hash": "0"}, device="cpu", compiled=True
+        )
+        assert losses(tmp_path) == pytest.approx(losses(whole), rel=1e-3, abs=1e-5)
+        assert load_weights(tmp_path).keys() == load_weights(whole).keys()
+        shutil.rmtree(checkpoints.found(tmp_path)[-1])
+
+
 def test_accumulation_changes_no_loss(whole: Path, tmp_path: Path):
     toy.run(tmp_path, accumulation=4)
     assert losses(tmp_path) == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
@@ -281,6 +324,22 @@ def test_a_damaged_checkpoint_is_named_and_can_be_removed(whole: Path, tmp_path:
     shutil.rmtree(last)
     toy.run(folder)
     assert_same_run(whole, folder)
+
+
+def test_a_checkpoint_of_other_modules_is_not_called_damaged(whole: Path, tmp_path: Path):
+    """Nobody should remove a good checkpoint because the code has changed since."""
+
+    class Renamed(toy.Toy):
+        def __init__(self, preset: Any) -> None:
+            super().__init__(preset)
+            self.modules["net"].register_buffer("new", torch.zeros(1))
+
+    folder = shutil.copytree(whole, tmp_path / "run")
+    shutil.rmtree(checkpoints.found(folder)[-1])
+    preset = toy.preset()
+    with pytest.raises(ModelError, match="another version of the models") as raised:
+        toy.train(Renamed(preset), folder, preset=preset, batches=toy.batches(), data={"hash": "0"}, device="cpu")
+    assert "remove" not in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path):

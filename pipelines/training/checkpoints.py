@@ -92,15 +92,12 @@ def load(
     """
     step: int = state(checkpoint)["step"]
     name, averages = average
-    try:
-        sharded.set_model_state_dict(modules[name], {**load_weights(checkpoint, AVERAGE)}, options=_WHOLE)
-        averages.reset()
-        for each, module in modules.items():
-            sharded.set_model_state_dict(module, {**load_weights(checkpoint, each)}, options=_WHOLE)
-        for each, optimizer in optimizers.items():
-            _set_momenta(modules[each], optimizer, load_weights(checkpoint, f"{each}.optimizer"))
-    except (ModelError, RuntimeError, KeyError) as error:
-        raise _damaged(checkpoint, str(error).splitlines()[0]) from None
+    _set_weights(checkpoint, AVERAGE, modules[name])
+    averages.reset()
+    for each, module in modules.items():
+        _set_weights(checkpoint, each, module)
+    for each, optimizer in optimizers.items():
+        _set_momenta(modules[each], optimizer, _read(checkpoint, f"{each}.optimizer"))
     return step
 
 
@@ -122,6 +119,20 @@ def _momenta(module: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
     return {f"{key}/{name}": value for key, values in whole.get("state", {}).items() for name, value in values.items()}
 
 
+def _read(checkpoint: Path, name: str) -> dict[str, Tensor]:
+    try:
+        return load_weights(checkpoint, name)
+    except ModelError as error:
+        raise _damaged(checkpoint, str(error).split(":")[0]) from None
+
+
+def _set_weights(checkpoint: Path, name: str, module: nn.Module) -> None:
+    tensors = _read(checkpoint, name)
+    if wrong := sorted(set(tensors) ^ set(sharded.get_model_state_dict(module))):
+        raise ModelError(f"{checkpoint} is of another version of the models ({wrong[0]} differs): choose another folder (-o)")
+    sharded.set_model_state_dict(module, {**tensors}, options=_WHOLE)
+
+
 def _set_momenta(module: nn.Module, optimizer: Optimizer, momenta: Mapping[str, Tensor]) -> None:
     if not momenta:
         return
@@ -129,7 +140,8 @@ def _set_momenta(module: nn.Module, optimizer: Optimizer, momenta: Mapping[str, 
     for key, value in momenta.items():
         parameter, _, name = key.rpartition("/")
         states.setdefault(parameter, {})[name] = value
-    groups = sharded.get_optimizer_state_dict(module, _plain(optimizer), options=_WHOLE)["param_groups"]
+    # Without _WHOLE: that gives the groups to the main process only.
+    groups = sharded.get_optimizer_state_dict(module, _plain(optimizer))["param_groups"]
     values: Any = {"state": states, "param_groups": groups}
     sharded.set_optimizer_state_dict(module, _plain(optimizer), values, options=_WHOLE)
 
