@@ -1,0 +1,100 @@
+"""Check that a trained denoiser listens to its conditions: what each does to the output, beside what chance does to it."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.checkpoint import load_weights, read_config, restore, save_weights
+from model.conditions import Conditions
+from model.conditions.text import TextEncoder
+from model.config import ModelError
+from model.diffusion import Diffusion
+from model.guidance import Scales, sample
+from model.unet import Unet, latents
+
+EXAMPLES = "examples"
+"""Name of the file of a run folder that holds latents and chords of a few validation triplets."""
+_SEEDS = 8
+_DDIM_STEPS = 50
+
+
+class Effect(NamedTuple):
+    """What changing a condition does: RMS change of the output, and that over the RMS change that other noise makes."""
+
+    condition: str
+    change: float
+    ratio: float
+
+
+def keep_examples(run: Path, source: Tensor, chords: Tensor | None, instructions: list[str]) -> None:
+    """Put conditions of a few triplets beside the weights: source latents (N, C, F) and chords (N, 100, F)."""
+    tensors = {"source": source} | ({} if chords is None else {"chords": chords})
+    save_weights(run, EXAMPLES, tensors)
+    (run / f"{EXAMPLES}.json").write_text(json.dumps(instructions, indent=1) + "\n", encoding="utf-8")
+
+
+def check(run: Path, device: str = "cpu", seeds: int = _SEEDS, progress: Callable[[], object] = lambda: None) -> list[Effect]:
+    """Measure the effect of each condition of an editor run, averaged over its examples.
+
+    An output is the mean of the latents from `seeds` noises: one step from pure noise where the schedule ends without signal,
+    else DDIM. Each condition in turn is taken from another example; chords are also moved by half the clip. The effect of
+    chance is the same with other noises. A ratio above 1 means that the condition is heard over chance.
+
+    Raises:
+        ModelError: no editor run, damaged, or without examples.
+    """
+    preset, _ = read_config(run, "editor")
+    unet = Unet(preset)
+    restore(unet, run)
+    unet.eval().requires_grad_(False).to(device)
+    diffusion = Diffusion(preset.diffusion)
+    given = _examples(run, TextEncoder(preset.text.encoder, preset.text.width), device)
+    single = preset.diffusion.zero_terminal_snr and preset.diffusion.prediction == "v"
+    shape = (len(given.source), latents(preset), given.source.shape[-1])
+
+    def output(conditions: Conditions, first_seed: int = 0) -> Tensor:
+        made = []
+        for seed in range(first_seed, first_seed + seeds):
+            noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
+            steps = 1 if single else _DDIM_STEPS
+            made.append(sample(unet, diffusion, conditions, noise, scales=Scales(1.0), sampler="ddim", steps=steps))
+            progress()
+        return torch.stack(made).mean(dim=0)
+
+    before = output(given)
+    chance = _rms(output(given, seeds) - before)
+    changes = {name: _rms(output(swapped) - before) for name, swapped in _swapped(given).items()}
+    return [Effect(name, change, change / max(chance, 1e-12)) for name, change in changes.items()]
+
+
+def _examples(run: Path, text: TextEncoder, device: str) -> Conditions:
+    tensors = load_weights(run, EXAMPLES)
+    try:
+        instructions = json.loads((run / f"{EXAMPLES}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ModelError(f"{run / EXAMPLES}.json is missing or damaged: train on to the next checkpoint") from None
+    tokens, mask = text.encode(instructions)
+    chords = tensors["chords"].to(device) if "chords" in tensors else None
+    return Conditions(tokens.to(device), mask.to(device), tensors["source"].to(device), chords)
+
+
+def _swapped(given: Conditions) -> dict[str, Conditions]:
+    """Take one condition after the other from the next example."""
+    swapped = {
+        "source": dataclasses.replace(given, source=given.source.roll(1, 0)),
+        "text": dataclasses.replace(given, text=given.text.roll(1, 0), text_mask=given.text_mask.roll(1, 0)),
+    }
+    if given.chords is not None:
+        half = given.chords.shape[-1] // 2
+        swapped["chords"] = dataclasses.replace(given, chords=given.chords.roll(1, 0))
+        swapped["chords moved by half the clip"] = dataclasses.replace(given, chords=given.chords.roll(half, 2))
+    return swapped
+
+
+def _rms(values: Tensor) -> float:
+    return float(values.square().mean().sqrt())
