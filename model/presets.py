@@ -11,13 +11,18 @@ from model.config import (
 )
 
 _SPECTRAL_VAE = VaeConfig(
-    strides=(),
+    strides=(1,),
     encoder_channels=(256,),
     decoder_channels=(256,),
-    latent_channels=64,
+    kernels=(3,),
+    dilations=(1, 3),
+    latent_channels=96,
     transform="stft",
     fft_samples=960,
     hop_samples=480,
+    linear_path=True,
+    bias=False,
+    log_variance=-9.0,
     discriminators=("period", "band"),
     reconstruction="spectral",
 )

@@ -8,6 +8,9 @@ from torch.nn import functional
 
 from model.config import ModelError
 
+EMPHASIS_START = 8
+"""Coefficient from which on the latent lifts a coefficient k by sqrt(1 + k / EMPHASIS_START)."""
+
 
 class Spectrum(nn.Module):
     """Complex STFT as real channels, with a sine window, and its inverse.
@@ -57,7 +60,8 @@ class Spectrum(nn.Module):
 def lapped_transform(hop_samples: int, channels: int) -> tuple[Tensor, Tensor]:
     """Make the matrices between a `Spectrum` of fft_samples = 2 * hop_samples and its lowest MDCT coefficients.
 
-    Together they are a low pass at rate / 2 * channels / hop_samples, with no redundancy (Princen & Bradley, 1986).
+    Together they are a low pass at rate / 2 * channels / hop_samples, with no redundancy (Princen & Bradley, 1986). The
+    coefficients of high frequencies are lifted: music's fall so steeply that the latent would hold them as noise otherwise.
 
     Returns:
         Analysis (channels, 2 * bins) and synthesis (2 * bins, channels).
@@ -68,7 +72,8 @@ def lapped_transform(hop_samples: int, channels: int) -> tuple[Tensor, Tensor]:
     basis = torch.cos(math.pi / hop_samples * frequency[:, None] * time) * math.sqrt(2 / hop_samples)
     bins = torch.fft.rfft(basis, norm="ortho")
     synthesis = torch.cat([bins.real, bins.imag], dim=1)
+    emphasis = torch.sqrt((torch.arange(channels, dtype=torch.float64) + EMPHASIS_START) / EMPHASIS_START)[:, None]
     # A real spectrum's inner bins stand for two each.
     twice = torch.full((hop_samples + 1,), 2.0, dtype=torch.float64)
     twice[0] = twice[-1] = 1.0
-    return (synthesis * twice.repeat(2)).float(), synthesis.T.float()
+    return (emphasis * synthesis * twice.repeat(2)).float(), (synthesis / emphasis).T.float()
