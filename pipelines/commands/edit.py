@@ -72,6 +72,8 @@ def command(
       instructme edit runs/editor song.flac "remix to Jazz genre" --variations 3 --report out.html -o out.flac
       instructme edit runs/editor backing.wav "remix with piano, strings" --lead vocals.wav -o out.wav
     """
+    if prompt and not embedding:
+        raise click.UsageError("--prompt needs --embedding: the run of 'instructme train embedding' that hears it")
     import torch
     from tqdm import tqdm
 
@@ -89,7 +91,7 @@ def command(
         keep_rounds=keep_rounds,
         lead=lead,
         page=report,
-        bar=lambda seconds: tqdm(total=seconds, desc="edit", bar_format=_BAR),
+        bar=lambda seconds: tqdm(total=seconds, desc="edit", bar_format=_BAR, delay=1),
         say=lambda line: tqdm.write(f"warning: {line}", file=sys.stderr),
     )
     for path in written:

@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dataset_tools.audio import FLOOR_DB, Samples, db, peak, rms_db
 from manifests.rows import DataError
+from model import embedding as joint_embedding
 from model.checkpoint import read_config, restore
 from model.conditions.text import TextEncoder
 from model.config import ModelError, Preset
@@ -20,7 +21,7 @@ from pipelines.chords import chord_matrix, on_clock
 from pipelines.editing import instructions
 from pipelines.editing.channels import hear, spread
 from pipelines.editing.chunks import join, spans
-from pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Settings, noise
+from pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, Settings, noise
 from pipelines.editing.instructions import Instruction
 from pipelines.editing.parts import Made, Preserve, from_parts, from_target
 
@@ -79,7 +80,8 @@ class Editor:
         for network in (vae, unet):
             network.eval().requires_grad_(False).to(device)
         text = TextEncoder(preset.text.encoder, preset.text.width)
-        return cls(preset, vae, Denoiser(preset, unet, text), data=config.get("data"), device=device)
+        listen = _listen(Path(embedding), preset.sample_rate_hz, device) if embedding else None
+        return cls(preset, vae, Denoiser(preset, unet, text, listen), data=config.get("data"), device=device)
 
     def edit(
         self,
@@ -151,6 +153,9 @@ class Editor:
             DataError: NaN, or an instruction that is empty or too long.
         """
         told = self.read(instruction, say)
+        most = self.preset.diffusion.steps
+        if settings.steps is not None and not 1 <= settings.steps <= most:
+            raise DataError(f"can't sample in {settings.steps} steps: take 1 to {most}, or leave it to the run")
         level = level_db(audio, rate_hz)
         if level <= SILENCE_DB:
             say("the music is silent: there is nothing to edit, so it stays as it is")
@@ -215,6 +220,13 @@ class Editor:
         matrix = chord_matrix(wave[0].cpu().numpy(), self.preset.sample_rate_hz)
         rate_hz = self.preset.sample_rate_hz / self.preset.hop_samples
         return torch.from_numpy(on_clock(matrix, frames, rate_hz))[None].to(self._device)
+
+
+def _listen(folder: Path, rate_hz: int, device: str | torch.device) -> Listen:
+    joint = joint_embedding.load(folder)
+    if isinstance(joint, nn.Module):
+        joint.to(device)
+    return lambda sound, prompt: joint_embedding.distance(joint, sound[:, None], rate_hz, [prompt])
 
 
 def _check_device(device: str | torch.device) -> None:

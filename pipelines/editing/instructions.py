@@ -17,8 +17,8 @@ LONGEST = 500
 EXAMPLES = '"add piano", "remove drums", "extract bass", "replace flute with violin" or "remix to Jazz genre"'
 PHRASES: dict[str, tuple[str, ...]] = {
     "add": (
-        *(f"{verb} {{instrument}}" for verb in ("add", "insert", "include", "layer", "put in", "bring in", "mix in")),
-        *(f"{verb} {{instrument}} in" for verb in ("put", "bring", "mix")),
+        *(f"{verb} {{instrument}}" for verb in ("add", "insert", "include", "layer", "put", "bring", "put in", "bring in")),
+        *(f"{verb} {{instrument}} in" for verb in ("put", "bring")),
     ),
     "remove": (
         *(f"{verb} {{instrument}}" for verb in ("remove", "delete", "drop", "mute", "erase", "cut", "strip", "eliminate")),
@@ -48,7 +48,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
 """What else people write for each task, as templates like those of `pair`."""
 _POLITE = re.compile(r"^(?:(?:please|kindly|now|then|just|can you|could you|would you|i want to|let's)\s+)+", re.IGNORECASE)
 _MUSIC = r"(?:mix|song|track|music|audio|recording|clip|piece)"
-_TAIL = re.compile(rf"\s+(?:(?:to|from|in|of|out of|into)\s+(?:it|(?:the|this|my)\s+{_MUSIC})|please|too)$", re.IGNORECASE)
+_TAIL = re.compile(rf"(?:\s+(?:(?:to|from|in|of|into)\s+(?:it|(?:the|this|my)\s+{_MUSIC})|please|too))+$", re.IGNORECASE)
 _THIS = re.compile(rf"\b(?:the|this|my)\s+{_MUSIC}\b(?=\s+\w)", re.IGNORECASE)
 _ARTICLE = re.compile(r"^(?:(?:the|a|an|some|any|all|more|this|that|my|your)\s+)+", re.IGNORECASE)
 _STYLE = re.compile(r"^(?:the\s+)?style\s+of\s+|\s+(?:genre|style|music|song|version|remix)$", re.IGNORECASE)
@@ -110,7 +110,7 @@ def parse(text: str, templates: Mapping[str, Sequence[str]] | None = None) -> In
         raise DataError(f"the instruction has {len(told):,} characters, more than {LONGEST}: write for example {EXAMPLES}")
     trained = templates or default_templates()
     plain = _THIS.sub("it", _TAIL.sub("", _POLITE.sub("", told.strip(" .!?\"'"))))
-    readings = sorted(_readings(plain, trained), key=_Reading.doubt)
+    readings = sorted((each for words in dict.fromkeys((told, plain)) for each in _readings(words, trained)), key=_Reading.doubt)
     return _instruction(told, readings[0], trained) if readings else Instruction(told, None, warnings=(_no_task(told),))
 
 

@@ -60,11 +60,15 @@ def edit(
     over = decode(lead, out.parent, kind.rate_hz)[0] if lead else None
     editor, say = load(), _once(say)
     results: list[list[Scratch]] = []
-    with bar(len(music) / kind.rate_hz * len(texts) * variations) as progress:
+    with bar(len(music) / kind.rate_hz * len(texts) * variations) as shown:
+
+        def progress(seconds: float) -> None:
+            shown.update(min(seconds, shown.total - shown.n))  # sums of floats may end a little over the total
+
         for number, paths in enumerate(names):
             each = dataclasses.replace(settings, seed=settings.seed + number)
             results.append([])
-            for path, result in zip(paths, _rounds(editor, music, kind, texts, each, progress.update, say), strict=True):
+            for path, result in zip(paths, _rounds(editor, music, kind, texts, each, progress, say), strict=True):
                 if path in written:
                     _save(path, result, kind, say, over if path == paths[-1] else None)
                 results[-1] += [result] if page else []

@@ -1,0 +1,227 @@
+"""An edit keeps length, level, channels and rate, whatever the model makes; exact, with a lossless stand-in for the networks."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from editing_stand_in import HOP, PRESET, RATE, Frames, music, stand_in, tone
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from manifests.rows import DataError
+from model.config import ModelError, override
+from pipelines.editing import editor as editor_module
+from pipelines.editing.denoiser import noise
+from pipelines.editing.editor import Editor
+
+
+def under_db(sound, wanted):
+    """Error in dB under what is wanted."""
+    return 20 * math.log10(max(np.linalg.norm(sound - wanted), 1e-9) / np.linalg.norm(wanted))
+
+
+def quiet(line):
+    pass
+
+
+@settings(max_examples=30)
+@given(
+    st.floats(0.0001, 9),
+    st.sampled_from([RATE, 11025, 16000, 44100, 44101, 4000]),
+    st.integers(0, 3),
+    st.sampled_from(["add", "remove"]),
+)
+def test_an_edit_that_changes_nothing_gives_the_source(seconds, rate, channels, task):
+    audio = music(seconds, max(channels, 1), rate)
+    audio = audio if channels else audio[:, 0]
+    edited = stand_in().edit(audio, rate, f"{task} drums", preserve="off", say=quiet)
+    assert edited.shape == audio.shape and edited.dtype == np.float32
+    np.testing.assert_allclose(edited, audio, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["ratio", "wiener"])
+@pytest.mark.parametrize("task", ["add piano", "remove piano", "replace piano with bass", "do what you can"])
+def test_preserving_changes_nothing_where_nothing_is_edited(how, task):
+    audio = music(5, 2, 44100)
+    np.testing.assert_allclose(stand_in().edit(audio, 44100, task, preserve=how, say=quiet), audio, atol=2e-4)
+
+
+def test_what_is_added_stands_in_the_centre_and_the_source_stays_whole():
+    audio = np.stack([tone(440, rate=44100), tone(9000, rate=44100)], axis=1)
+    edited = stand_in(added=0.5).edit(audio, 44100, "add piano")
+    np.testing.assert_allclose(edited[:, 0] - audio[:, 0], edited[:, 1] - audio[:, 1], atol=1e-6)
+    assert under_db((edited - audio)[2000:-2000, 0], 0.25 * audio[2000:-2000, 0]) < -40
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [8000, 44100])
+def test_removing_everything_leaves_silence_in_all_channels_and_bands(channels, rate):
+    audio = music(5, channels, rate)
+    if rate > RATE:
+        audio += np.float32(0.02) * np.random.default_rng(1).standard_normal(audio.shape).astype(np.float32)
+    edited = stand_in(removed=1.0).edit(audio, rate, "remove drums")
+    assert under_db(edited + audio, audio) < -25
+
+
+def test_a_panned_instrument_goes_as_a_whole_and_the_other_one_stays():
+    left, right = tone(440), tone(1800)
+    audio = np.stack([left, right], axis=1)
+
+    def gone(chunk):
+        wave = Frames().from_latent(chunk.source, chunk.source.shape[-1] * HOP)[0, 0].numpy()
+        spectrum = np.fft.rfft(wave)
+        spectrum[np.fft.rfftfreq(len(wave), 1 / RATE) > 1000] = 0
+        return Frames().to_latent(torch.from_numpy(np.fft.irfft(spectrum, len(wave)).astype(np.float32))[None, None])
+
+    edited = stand_in(removed=gone).edit(audio, RATE, "remove bass")
+    inner = slice(1000, -1000)
+    assert np.abs(edited[inner, 0]).max() < 0.02
+    assert under_db(edited[inner, 1], right[inner]) < -20
+
+
+def test_extract_gives_the_target_and_remix_a_new_sound_in_the_centre():
+    audio = music(5, 2)
+    mid = audio.mean(axis=1, keepdims=True)
+    extracted = stand_in(removed=0.5, added=0.5).edit(audio, RATE, "extract bass", preserve="off")
+    np.testing.assert_allclose(extracted.mean(axis=1, keepdims=True), 0.5 * mid, atol=1e-5)
+    remixed = stand_in(added=0.5).edit(audio, RATE, "remix to Jazz genre")
+    np.testing.assert_allclose(remixed, 0.5 * np.repeat(mid, 2, axis=1), atol=1e-6)
+
+
+def test_a_run_that_predicts_targets():
+    preset = override(PRESET, ["diffusion.predict=target"])
+    audio = music(5, 1)[:, 0]
+    for task, how in (("add piano", None), ("add piano", "ratio"), ("remove piano", None), ("remove piano", "ratio")):
+        edited = stand_in(added=1.0, preset=preset).edit(audio, RATE, task, preserve=how)
+        np.testing.assert_allclose(edited, audio, atol=2e-4)
+    halved = stand_in(added=0.5, preset=preset).edit(audio, RATE, "extract piano")
+    np.testing.assert_allclose(halved, 0.5 * audio, atol=1e-5)
+
+
+@pytest.mark.parametrize("level", [1e-3, 0.05, 0.5])
+def test_the_model_hears_the_level_it_was_trained_at_and_the_user_gets_his_own_back(level):
+    heard = []
+    audio = music(5, 1, level=level)[:, 0]
+    audio[: RATE + 1] = 0  # silence doesn't count
+    edited = stand_in(removed=0.5, heard=heard, data={"rms_db": -20.0}).edit(
+        audio, RATE, "remove bass", preserve="off", say=quiet
+    )
+    np.testing.assert_allclose(edited, 0.5 * audio, atol=1e-6)
+    for chunk in heard[1:]:
+        assert 20 * math.log10(chunk.source.square().mean().sqrt()) == pytest.approx(-20, abs=0.3)
+
+
+def test_chunks_are_those_of_the_clip_length_and_share_noise_where_they_overlap():
+    heard = []
+    stand_in(heard=heard).edit(music(5.5, 1), RATE, "remove bass", seed=3)
+    assert [chunk.source.shape[-1] * HOP / RATE for chunk in heard] == [2.0, 2.0, 2.0, 2.0, 1.5][: len(heard)]
+    assert all(chunk.noise.shape == (1, 2 * HOP, chunk.source.shape[-1]) for chunk in heard)
+    frames = RATE // HOP
+    assert torch.equal(heard[0].noise[..., frames:], heard[1].noise[..., :frames])
+    assert heard[0].instruction.text == "remove bass" and heard[0].settings.seed == 3
+
+
+def test_the_seed_decides():
+    editor = stand_in(added=lambda chunk: 0.1 * chunk.noise[:, :HOP])
+    first, again, other = (editor.edit(music(5), RATE, "add piano", seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(first, again) and not np.allclose(first, other, atol=1e-3)
+
+
+@given(st.integers(0, 500), st.integers(1, 300), st.integers(0, 300))
+def test_noise_depends_on_the_place_alone(first, frames, later):
+    whole = noise(7, 0, first + frames + later, 3)
+    assert torch.equal(noise(7, first, frames, 3), whole[..., first : first + frames])
+
+
+def test_noise_is_standard_normal():
+    drawn = noise(0, 0, 20000, 2)
+    assert abs(drawn.mean()) < 0.02 and abs(drawn.std() - 1) < 0.02
+    assert abs(torch.corrcoef(drawn[0])[0, 1]) < 0.03
+    assert abs((drawn[0, 0] * noise(1, 0, 20000, 2)[0, 0]).mean()) < 0.03
+
+
+def test_silence_stays_and_is_told():
+    said, heard = [], []
+    edited = stand_in(added=1.0, heard=heard).edit(np.zeros((30000, 2), np.float32), 44100, "add piano", say=said.append)
+    assert not edited.any() and edited.shape == (30000, 2) and not heard
+    assert len(said) == 1 and "silent" in said[0]
+
+
+def test_silent_chunks_are_left_alone():
+    heard = []
+    audio = np.concatenate([music(2.0, 1), np.zeros((6 * RATE, 1), np.float32)])
+    edited = stand_in(removed=1.0, heard=heard).edit(audio, RATE, "remove bass")
+    assert len(heard) == 2 and not edited[2 * RATE :].any()
+
+
+def test_a_result_over_full_scale_is_turned_down_as_a_whole():
+    said = []
+    audio = music(5, 1)[:, 0]
+    audio *= 0.9 / np.abs(audio).max()
+    edited = stand_in(added=1.0).edit(audio, RATE, "add piano", say=said.append)
+    assert np.abs(edited).max() <= 1 and np.abs(edited).max() == pytest.approx(1)
+    np.testing.assert_allclose(edited / edited[100], audio / audio[100], rtol=1e-3, atol=1e-3)
+    assert len(said) == 1 and "5.1 dB" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("audio", "complaint"),
+    [
+        (np.array([0.1, np.nan], np.float32), "NaN"),
+        (np.array([0.1, -np.inf], np.float32), "NaN"),
+        (np.zeros(0, np.float32), "float samples"),
+        (np.zeros((5, 0), np.float32), "float samples"),
+        (np.zeros((2, 5, 2), np.float32), "float samples"),
+        (np.ones(100, np.int16), "float samples"),
+    ],
+)
+def test_arrays_that_are_no_audio_are_refused(audio, complaint):
+    with pytest.raises(DataError, match=complaint) as error:
+        stand_in().edit(audio, RATE, "remove bass")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1001])
+def test_steps_that_the_schedule_has_not_are_refused(steps):
+    with pytest.raises(DataError, match="take 1 to 1000"):
+        stand_in().edit(music(1), RATE, "add piano", steps=steps)
+
+
+def test_a_model_that_makes_nan_is_told():
+    with pytest.raises(DataError, match="earlier checkpoint"):
+        stand_in(added=torch.nan).edit(music(1), RATE, "add piano")
+
+
+def test_the_chords_are_those_of_what_the_model_hears(monkeypatch):
+    asked, heard = [], []
+
+    def matrix(samples, rate_hz):
+        asked.append((samples, rate_hz))
+        return np.tile(np.arange(87, dtype=np.float16), (100, 1))
+
+    monkeypatch.setattr(editor_module, "chord_matrix", matrix)
+    stand_in(heard=heard, preset=override(PRESET, ["unet.chords=true"])).edit(music(2.0, 2, 44100), 44100, "remove bass")
+    samples, rate_hz = asked[0]
+    assert rate_hz == RATE and samples.shape == (2 * RATE,)
+    np.testing.assert_allclose(samples, Frames().from_latent(heard[0].source, 2 * RATE)[0, 0].numpy())
+    chords = heard[0].chords
+    assert chords.shape == (1, 100, heard[0].source.shape[-1])
+    assert chords[0, 0, 100] == pytest.approx(100.5 * HOP / RATE * 22050 / 512, rel=1e-5)
+
+
+def test_warnings_and_progress():
+    said, done = [], []
+    editor = stand_in(data={"instruments": ["bass"], "templates": {"add": ["give {instrument}"]}})
+    editor.edit(music(9.3), RATE, "give viola", say=said.append, progress=done.append)
+    assert said == ["the run was not trained on viola: nearest are bass"]
+    assert sum(done) == pytest.approx(9.3) and len(done) > 5
+    with pytest.warns(UserWarning, match="nearest known words"):
+        editor.edit(music(1), RATE, "frobnicate")
+
+
+def test_a_device_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ModelError, match="not a run folder"):
+        Editor.load(tmp_path / "none")
+    with pytest.raises(ModelError, match="can't use the device nonsense"):
+        editor_module._check_device("nonsense")

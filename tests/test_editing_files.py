@@ -1,0 +1,92 @@
+"""Files: any format in, the wanted one out, nothing lost on the way, and one line for what can't be read or written."""
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifests.rows import DataError
+from pipelines.editing.files import BLOCK, Kind, Scratch, check_format, decode, encode
+
+
+@given(st.lists(st.integers(0, 50), max_size=8), st.integers(1, 3), st.integers(0, 200), st.integers(0, 200))
+def test_scratch_reads_like_an_array(lengths, channels, start, stop):
+    random = np.random.default_rng(0)
+    blocks = [random.standard_normal((length, channels)).astype(np.float32) for length in lengths]
+    whole = np.concatenate([np.zeros((0, channels), np.float32), *blocks])
+    scratch = Scratch(channels)
+    for block in blocks:
+        scratch.append(block)
+    assert len(scratch) == len(whole) and scratch.peak == np.abs(whole).max(initial=0)
+    np.testing.assert_array_equal(scratch[start:stop], whole[start:stop])
+    np.testing.assert_array_equal(np.concatenate([whole[:0], *scratch.blocks()]), whole)
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [("wav", "PCM_16"), ("wav", "FLOAT"), ("flac", "PCM_24"), ("aiff", "PCM_16")])
+def test_lossless_formats_come_back_as_they_were(tmp_path, suffix, subtype):
+    samples = np.random.default_rng(0).integers(-3000, 3000, (BLOCK + 1000, 2)).astype(np.float32) / 32768
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, samples, 44100, subtype=subtype)
+    scratch, kind = decode(path)
+    assert kind == Kind(44100, subtype)
+    np.testing.assert_array_equal(scratch[:], samples)
+    encode(tmp_path / f"b.{suffix}", scratch.blocks(), kind, len(scratch), 2)
+    assert soundfile.info(tmp_path / f"b.{suffix}").subtype == subtype
+    np.testing.assert_array_equal(soundfile.read(tmp_path / f"b.{suffix}", dtype="float32")[0], samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "written"),
+    [("a.ogg", "PCM_16", "VORBIS"), ("a.flac", "FLOAT", "PCM_24"), ("a.WAV", "VORBIS", "PCM_16"), ("a.oga", "DOUBLE", "VORBIS")],
+)
+def test_other_formats_take_the_nearest_sample_format(tmp_path, name, subtype, written):
+    encode(tmp_path / name, [np.zeros((100, 1), np.float32)], Kind(22050, subtype), 100, 1)
+    info = soundfile.info(tmp_path / name)
+    assert (info.subtype, info.samplerate, info.frames) == (written, 22050, 100)
+
+
+def test_a_file_is_resampled_in_blocks_as_in_one(tmp_path):
+    import soxr
+
+    samples = np.random.default_rng(0).standard_normal(2 * BLOCK + 777).astype(np.float32) / 10
+    soundfile.write(tmp_path / "a.wav", samples, 48000, subtype="FLOAT")
+    scratch, _ = decode(tmp_path / "a.wav", rate_hz=44100)
+    expected = soxr.resample(samples, 48000, 44100)
+    assert abs(len(scratch) - len(expected)) <= 1
+    np.testing.assert_allclose(scratch[: len(expected)][:, 0], expected[: len(scratch)], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"), [(None, "no such audio file"), (b"", "can't read audio"), (b"not audio " * 99, "can't read audio")]
+)
+def test_what_is_no_audio_is_told(tmp_path, content, complaint):
+    if content is not None:
+        (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(DataError, match=complaint) as error:
+        decode(tmp_path / "a.wav")
+    assert "\n" not in str(error.value)
+
+
+def test_folders_nan_and_files_without_samples_are_told(tmp_path):
+    with pytest.raises(DataError, match="no such audio file"):
+        decode(tmp_path)
+    soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), 8000, subtype="FLOAT")
+    with pytest.raises(DataError, match="NaN"):
+        decode(tmp_path / "nan.wav")
+    soundfile.write(tmp_path / "none.wav", np.zeros(0), 8000)
+    with pytest.raises(DataError, match="no samples"):
+        decode(tmp_path / "none.wav")
+
+
+@pytest.mark.parametrize("name", ["a.xyz", "a", "folder.wav"])
+def test_names_that_can_not_be_written_are_told(tmp_path, name):
+    (tmp_path / "folder.wav").mkdir()
+    with pytest.raises(DataError, match=r"ends with \.wav"):
+        check_format(tmp_path / name)
+
+
+def test_what_a_format_can_not_hold_is_told_and_leaves_no_file(tmp_path):
+    with pytest.raises(DataError, match="12 channels"):
+        encode(tmp_path / "a.flac", [np.zeros((100, 12), np.float32)], Kind(44100, "PCM_16"), 100, 12)
+    assert not list(tmp_path.iterdir())
