@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from manifests.rows import SPLITS
 from model.presets import PRESETS
 
 ORDER = 90
@@ -39,7 +40,7 @@ def _shared(function: Callable[..., None]) -> Callable[..., None]:
     return function
 
 
-@click.group("train", short_help="Train the VAE and the editor.")
+@click.group("train", short_help="Train the VAE, the editor and the embedding.")
 def command() -> None:
     r"""Train the models of the editor: first the VAE, then the editor in its latent space.
 
@@ -71,12 +72,42 @@ def vae(data: Path, **shared: Any) -> None:
     start.vae(data, start.Choices(**shared))
 
 
+@command.command("latents", short_help="Encode shards beforehand, for a fast 'train editor'.")
+@click.argument("vae_run", metavar="VAE_RUN", type=_FOLDER)
+@click.argument("data", metavar="SHARDS", type=_FOLDER)
+@click.option("-o", "--out", type=_FOLDER, help="Where the latents go.  [default: beside the shards]")
+@click.option("--work", type=_FOLDER, help="Working folder of the shards, from which 'replace' is taken apart.")
+@click.option("--splits", default="train,validation", show_default=True, help="Splits to encode.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many shards of each split.")
+@click.option("--set", "settings", metavar="PART.FIELD=VALUE", multiple=True, help="Change a field of the VAE's preset.")
+@click.option("--device", default="auto", show_default=True, help="auto: the GPU where there is one; or a device of torch.")
+@click.option("--workers", type=click.IntRange(0), help="Processes that decode and find chords.  [default: one per core]")
+def latents(vae_run: Path, data: Path, splits: str, **options: Any) -> None:
+    r"""Encode the triplets of SHARDS with the VAE of VAE_RUN, and find the chords of their sources.
+
+    Writes a tar and a marker beside each shard: train-00000.latents.tar and .json. 'train editor' uses them where they are
+    of its VAE. Run it again after a stop: finished shards are kept.
+
+    \b
+    Example:
+      instructme train latents runs/vae work/shards --work work
+    """
+    from pipelines.training.latents import latents as encode
+
+    chosen = [name.strip() for name in splits.split(",")]
+    if unknown := sorted(set(chosen) - set(SPLITS)):
+        raise click.BadParameter(f"no such split: {', '.join(unknown)}: choose from {', '.join(SPLITS)}", param_hint="--splits")
+    counts = encode(vae_run, data, splits=chosen, **options)
+    click.echo(f"{counts['triplets']:,} triplets encoded in {counts['shards']} shards, {counts['kept']} shards kept")
+
+
 @command.command("editor", short_help="Train the editor in the VAE's latent space.")
 @click.argument("data", type=_FOLDER)
 @click.option("--vae", "vae_run", required=True, type=_FOLDER, help="Run of 'train vae'.")
 @click.option("--work", type=_FOLDER, help="Working folder of the shards, from which 'replace' is taken apart.")
+@click.option("--latents", type=_FOLDER, help="Where 'train latents' wrote to.  [default: beside the shards]")
 @_shared
-def editor(data: Path, vae_run: Path, work: Path | None, **shared: Any) -> None:
+def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, **shared: Any) -> None:
     r"""Train the editor on DATA: a folder of shards, or a working folder, whose recipes are mixed on the fly.
 
     Latents that 'train latents' wrote beside the shards are used where they are of this VAE, and that is told.
@@ -87,4 +118,23 @@ def editor(data: Path, vae_run: Path, work: Path | None, **shared: Any) -> None:
     """
     from pipelines.training import start
 
-    start.editor(data, vae_run, work, start.Choices(**shared))
+    start.editor(data, vae_run, work, latents, start.Choices(**shared))
+
+
+@command.command("embedding", short_help="Train the joint embedding that 'edit --prompt' needs.")
+@click.argument("data", type=_FOLDER)
+@click.option("--captions", type=click.Path(path_type=Path, dir_okay=False), help="Your words: CSV of track_id,caption.")
+@_shared
+def embedding(data: Path, captions: Path | None, **shared: Any) -> None:
+    r"""Train the joint embedding of text and music on DATA: a folder of shards, or a working folder.
+
+    It learns the names of instruments and genres from the recipes, and what you call your tracks from --captions. It needs the
+    weights that 'instructme models fetch musicnn' gets.
+
+    \b
+    Example:
+      instructme train embedding work/shards -o runs/embedding --preset tiny
+    """
+    from pipelines.training import start
+
+    start.embedding(data, captions, start.Choices(**shared))

@@ -60,7 +60,7 @@ def vae(data: Path, choices: Choices) -> None:
     _train(VaeTrainer(preset, validation, choices.seed), preset, triplets, describe(data), choices)
 
 
-def editor(data: Path, vae_run: Path, work: Path | None, choices: Choices) -> None:
+def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, choices: Choices) -> None:
     """Train a denoiser in the latent space of a trained VAE.
 
     Raises:
@@ -70,10 +70,26 @@ def editor(data: Path, vae_run: Path, work: Path | None, choices: Choices) -> No
 
     preset = with_vae_of(choices.read_preset("editor"), vae_run)
     triplets, validation = (
-        open_triplets(data, split, preset, vae_run, work=work, seed=choices.seed) for split in ("train", "validation")
+        open_triplets(data, split, preset, vae_run, work=work, latents=latents, seed=choices.seed)
+        for split in ("train", "validation")
     )
     about = {**describe(data), "vae": sha256(vae_run / f"{WEIGHTS}.safetensors")}
     _train(EditorTrainer(preset, vae_run, validation, choices.seed), preset, triplets, about, choices)
+
+
+def embedding(data: Path, captions: Path | None, choices: Choices) -> None:
+    """Train the joint embedding of text and music.
+
+    Raises:
+        DataError, ModelError: see `EmbeddingTrainer` and `loop.train`.
+    """
+    from pipelines.training.embedding import EmbeddingTrainer, Mixes
+
+    preset = choices.read_preset("embedding")
+    triplets, validation = (Mixes(data, split, preset, seed=choices.seed) for split in ("train", "validation"))
+    trainer = EmbeddingTrainer(preset, validation, captions, choices.seed)
+    about = describe(data) | ({"captions": sha256(captions)} if captions else {})
+    _train(trainer, preset, triplets, about, choices)
 
 
 def _train(trainer: loop.Trainer, preset: Preset, triplets: Triplets, about: Mapping[str, Any], choices: Choices) -> None:
