@@ -190,7 +190,7 @@ def test_the_chords_that_sound_are_named_and_drawn() -> None:
     picture, missing = (clip.pictures[2] for clip in row_view(Row("", clips), 64, 9.0).clips)
     assert [label for _, label in picture.ticks] == ["Am", "C"] and picture.rows == 2
     alpha = pixels(picture.uri)[..., 3].reshape(2, -1, 480).mean(axis=1)
-    np.testing.assert_allclose(alpha[:, [100, 400]] / 255, [[1, 0], [0, 0.5]], atol=0.02)
+    np.testing.assert_allclose(alpha[:, [5, 232, 248, 475]] / 255, [[1, 1, 0, 0], [0, 0, 0.5, 0.5]], atol=0.02)
     assert not pixels(missing.uri)[..., 3].any()
     with pytest.raises(ValueError, match="100, frames"):
         row_view(Row("", [PageClip("", tone(220), RATE, matrix.T)]), 64, 9.0)

@@ -12,6 +12,8 @@ from pipelines.pages.render import render
 Points = Sequence[tuple[float, float]]
 Array = npt.NDArray[np.float64]
 _LEFT, _RIGHT, _HEIGHT, _TITLE = 44, 424, 168, 16
+_TINY = 1e-30
+"""What is smaller is drawn as zero."""
 _FEW_POINTS, _MOST_POINTS = 12, 300
 _COLOURS = ("#6a3fc4", "#b04e0e", "#107562", "#b92f68", "#2468b4", "#786510")
 """Where no page gives others."""
@@ -47,7 +49,7 @@ def curve(
     their extremes behind. `log_y` None takes a log axis where the values are positive and span 1.5 decades.
     """
     series = {name: np.asarray(points, dtype=np.float64).reshape(-1, 2) for name, points in values.items()}
-    series = {name: points[np.isfinite(points).all(axis=1)] for name, points in series.items()}
+    series = {name: np.where(abs(points) < _TINY, 0, points)[np.isfinite(points).all(axis=1)] for name, points in series.items()}
     last = {name: number(points[-1, 1]) if len(points) else "none" for name, points in series.items()}
     legend = _legend(last)
     top = max([_TITLE, *(down for _, down in legend)]) + 14.0
