@@ -58,9 +58,9 @@ class Triplets(Dataset[Item]):
         latents: Path | None = None,
         seed: int = 0,
     ) -> None:
-        self._read = open_split(data, split)
-        self.sizes = self._read.sizes
-        _check(self._read, data, preset)
+        self.read = open_split(data, split)
+        self.sizes = self.read.sizes
+        _check(self.read, data, preset)
         self._seed, self._hop = seed, preset.hop_samples
         self._frames_hz = preset.sample_rate_hz / preset.hop_samples
         self._rate_hz = preset.sample_rate_hz
@@ -69,8 +69,8 @@ class Triplets(Dataset[Item]):
         self._names = SIDES + PARTS if parts else SIDES
         self._chords = chords
         wanted = (*self._names, CHORDS) if chords else self._names
-        self._latents, self.note = _find(self._read, latents or data, vae, wanted)
-        self._music = None if self.encoded or not parts else _music(self._read, data, work)
+        self._latents, self.note = _find(self.read, latents or data, vae, wanted)
+        self._music = None if self.encoded or not parts else _music(self.read, data, work)
         if chords and not self.encoded:
             require()
 
@@ -90,10 +90,13 @@ class Triplets(Dataset[Item]):
         return {**item, "number": number}
 
     def waveforms(self, row: int, start: int = 0, length: int | None = None) -> tuple[Clip, dict[str, Samples]]:
-        """Read the audio of a row, all of it or `length` samples from `start`: `source`, `target` and the parts, `(T,)` each."""
-        clip = self._read.clip(row, start, self._clip_samples if length is None else length)
+        """Read the audio of a row, all of it or `length` samples from `start`, `(T,)` each: as in an item that isn't encoded.
+
+        Where items are latents, there are no parts.
+        """
+        clip = self.read.clip(row, start, self._clip_samples if length is None else length)
         audio = {"source": clip.source, "target": clip.target}
-        if len(self._names) > len(SIDES):
+        if len(self._names) > len(SIDES) and not self.encoded:
             audio["removed"], audio["added"] = self._parts(row, clip, start)
         return clip, audio
 
@@ -130,7 +133,7 @@ class Triplets(Dataset[Item]):
         source, target = clip.source, clip.target
         if clip.task == "replace":
             assert self._music
-            return exchanged(self._read.recipe(row), self._music, clip.gain, start, len(source))
+            return exchanged(self.read.recipe(row), self._music, clip.gain, start, len(source))
         silence = np.zeros_like(source)
         return {
             "add": (silence, target - source),

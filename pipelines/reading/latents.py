@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from manifests import tables
 from manifests.rows import DataError
 from pipelines.reading.rendered import HELD, Shards
 
@@ -32,7 +31,7 @@ class Latents:
     def __init__(self, shards: Shards, folder: Path, vae: str, wanted: Sequence[str]) -> None:
         self._shards, self._folder, self._vae, self._wanted = shards, folder, vae, tuple(wanted)
         for name in shards.names:
-            if problem := _problem(marker(folder, name), shards.folder / f"{name}.json", vae, wanted):
+            if problem := misfit(folder, name, shards.digest(name), vae, wanted):
                 raise DataError(f"{name}: {problem}")
 
     def values(self, row: int) -> dict[str, Any]:
@@ -49,26 +48,31 @@ class Latents:
         return _open(self._folder, self._shards.names[shard], self._vae).arrays(place, self._wanted)
 
 
-def marker(folder: Path, name: str) -> dict[str, Any] | None:
-    """Read the marker of a shard's latents; None if they aren't finished."""
-    try:
-        stated = json.loads((folder / f"{name}.latents.json").read_text())
-        tar = stated["files"][f"{name}.latents.tar"]
-        return dict(stated) if tar["bytes"] == (folder / f"{name}.latents.tar").stat().st_size else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def misfit(folder: Path, name: str, shard: str, vae: str, wanted: Sequence[str]) -> str | None:
+    """Say why the latents of a shard can't stand for its audio; None if they can.
 
-
-def _problem(stated: dict[str, Any] | None, shard: Path, vae: str, wanted: Sequence[str]) -> str | None:
-    """Say why latents can't stand for a shard's audio; None if they can."""
+    `shard` and `vae` are the SHA-256 of the shard's marker and of the VAE's weights.
+    """
+    stated = _marker(folder, name)
     if stated is None:
         return "no latents"
     if stated.get("vae") != vae:
         return "latents of another VAE"
-    if stated.get("shard") != tables.sha256(shard):
+    if stated.get("shard") != shard:
         return "latents of other audio"
-    missing = sorted(set(wanted) - set(stated.get("members", ())))
+    missing = sorted(set(wanted) - set(stated["members"]))
     return f"latents without {missing[0]}" if missing else None
+
+
+def _marker(folder: Path, name: str) -> dict[str, Any] | None:
+    """Read the marker of a shard's latents; None if they aren't finished."""
+    try:
+        stated: dict[str, Any] = json.loads((folder / f"{name}.latents.json").read_text())
+        tar = stated["files"][f"{name}.latents.tar"]
+        whole = tar["bytes"] == (folder / f"{name}.latents.tar").stat().st_size
+        return stated if whole and isinstance(stated["members"], dict) and isinstance(stated["stride_bytes"], int) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 class _Tar:
@@ -76,7 +80,7 @@ class _Tar:
 
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / f"{name}.latents.tar"
-        stated = marker(folder, name)
+        stated = _marker(folder, name)
         if stated is None:
             raise DataError(f"can't read {self._path}: run 'instructme train latents' again")
         self._members, self._stride = stated["members"], stated["stride_bytes"]

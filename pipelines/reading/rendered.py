@@ -64,6 +64,22 @@ class Shards:
         shard = int(np.searchsorted(self._ends, row, side="right"))
         return shard, int(row - (self._ends[shard] - self.sizes[shard]))
 
+    def rows(self, name: str) -> range:
+        """List the rows of a shard."""
+        shard = self.names.index(name)
+        return range(int(self._ends[shard] - self.sizes[shard]), int(self._ends[shard]))
+
+    def digest(self, name: str) -> str:
+        """Hash the marker of a shard, which holds the hashes of its files.
+
+        Raises:
+            DataError: it is missing.
+        """
+        try:
+            return tables.sha256(self.folder / f"{name}.json")
+        except FileNotFoundError:
+            raise DataError(f"no {name}.json in {self.folder}: run 'instructme shard' again") from None
+
     def values(self, row: int) -> dict[str, Any]:
         """Read a row of the index: the `_COLUMNS` of a `Sample`."""
         shard, place = self.place(row)

@@ -1,0 +1,216 @@
+"""Encode shards beforehand: a tar of latents beside each shard, so that training the editor needs no VAE and no chord network."""
+
+import io
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from dataset_tools.sharding import shards
+from manifests import tables
+from manifests.rows import DataError
+from model.checkpoint import WEIGHTS, read_config, restore
+from model.config import ModelError, Preset, override
+from model.vae import Vae
+from pipelines import engine
+from pipelines.chords import chord_matrix
+from pipelines.reading.latents import CHORDS, PARTS, SIDES, misfit
+from pipelines.reading.rendered import Shards
+from pipelines.stream import Triplets, load
+
+SPLITS = ("train", "validation")
+"""Splits that training reads."""
+_BATCH = 4
+"""Triplets encoded at once."""
+_SILENCE = -1
+
+
+def latents(
+    vae_run: Path,
+    data: Path,
+    *,
+    work: Path | None = None,
+    out: Path | None = None,
+    splits: Sequence[str] = SPLITS,
+    limit: int | None = None,
+    device: str = "auto",
+    settings: Sequence[str] = (),
+    workers: int | None = None,
+) -> dict[str, int]:
+    """Encode the shards in `data` with the VAE of a run: fp16 `.npy` members in `<split>-NNNNN.latents.tar`, and a marker.
+
+    A sample's members are `source` and `target` (C, F), where the preset predicts parts also `removed` and `added`, and where
+    it has chords also `chords` (100, frames at 22050 / 512 Hz). Finished shards are kept; a shard's marker comes last.
+
+    Args:
+        vae_run: run of `train vae`; its preset says what is made.
+        data: folder of shards.
+        work: their working folder, from which replacements are taken apart.
+        out: where the tars go; beside the shards by default.
+        splits: splits to encode.
+        limit: at most so many shards of each split.
+        device: `auto` (the GPU where there is one), or a device of torch.
+        settings: changes of that preset, such as `unet.chords=false`.
+        workers: processes that decode and find chords; one per core by default, 0 for none.
+
+    Returns:
+        How many `shards` and `triplets` were encoded, and how many shards were `kept`.
+
+    Raises:
+        DataError: see `Triplets`.
+        ModelError: no VAE in `vae_run`, or it makes what isn't finite.
+    """
+    trained, _ = read_config(vae_run, "vae")
+    preset = override(trained, settings)
+    encode = _Encoder(trained, vae_run, device)
+    digest = tables.sha256(vae_run / f"{WEIGHTS}.safetensors")
+    folder = out or data
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = Counter(shards=0, triplets=0, kept=0)
+    for split in splits:
+        clips = _Clips(data, split, preset, work)
+        names, wanted = clips.shards.names[:limit], members(preset)
+        todo = [name for name in names if misfit(folder, name, clips.shards.digest(name), digest, wanted)]
+        counts["kept"] += len(names) - len(todo)
+        for name, samples in _split(encode, clips, todo, engine.cores() if workers is None else workers):
+            stated = {
+                "vae": digest,
+                "shard": clips.shards.digest(name),
+                "hop_samples": preset.hop_samples,
+                "sample_rate_hz": preset.sample_rate_hz,
+                "members": wanted,
+            }
+            counts.update(shards=1, triplets=_write(folder, name, samples, stated))
+    return dict(counts)
+
+
+def members(preset: Preset) -> tuple[str, ...]:
+    """Name what a preset needs of each triplet."""
+    parts = PARTS if preset.diffusion.predict == "parts" else ()
+    return (*SIDES, *parts, CHORDS) if preset.unet.chords else (*SIDES, *parts)
+
+
+class _Clip(NamedTuple):
+    """The different waveforms of a triplet (n, 1, T), which of them each member is, and the chord matrix of the source."""
+
+    key: str
+    audio: Tensor
+    places: dict[str, int]
+    chords: Tensor | None
+
+
+class _Clips(Dataset[_Clip]):
+    """Decode triplets and find their chords; runs in worker processes."""
+
+    def __init__(self, data: Path, split: str, preset: Preset, work: Path | None) -> None:
+        parts = preset.diffusion.predict == "parts"
+        self.triplets = Triplets(data, split, preset, parts=parts, chords=preset.unet.chords, work=work)
+        if not isinstance(self.triplets.read, Shards):
+            raise DataError(f"latents lie beside shards, and {data} is a working folder: run 'instructme shard {data}' first")
+        self.shards, self.split, self.preset = self.triplets.read, split, preset
+
+    def __getitem__(self, row: int) -> _Clip:
+        clip, audio = self.triplets.waveforms(row)
+        different = {id(samples): samples for samples in audio.values() if samples.any()}
+        order = {each: place for place, each in enumerate(different)}
+        places = {name: order.get(id(samples), _SILENCE) for name, samples in audio.items()}
+        stacked = np.stack([*different.values()]) if different else np.zeros((0, len(clip.source)), dtype=np.float32)
+        matrix = chord_matrix(clip.source, self.preset.sample_rate_hz) if self.preset.unet.chords else None
+        return _Clip(clip.key, torch.from_numpy(stacked[:, None]), places, None if matrix is None else torch.from_numpy(matrix))
+
+
+class _Encoder:
+    """Turn clips into the members of their samples."""
+
+    def __init__(self, preset: Preset, run: Path, device: str) -> None:
+        vae = Vae(preset.vae)
+        restore(vae, run)
+        found = "cuda" if torch.cuda.is_available() else "cpu"
+        self._run, self._device = run, torch.device(found if device == "auto" else device)
+        self._vae = vae.eval().requires_grad_(False).to(self._device)
+        self._silence = self._latent(torch.zeros(1, 1, round(preset.clip_seconds * preset.sample_rate_hz)))[0]
+
+    def __call__(self, clips: Sequence[_Clip]) -> Iterator[tuple[str, dict[str, bytes]]]:
+        encoded = self._latent(torch.cat([clip.audio for clip in clips]))
+        first = 0
+        for clip in clips:
+            own = [*encoded[first : first + len(clip.audio)], self._silence]  # so that place -1 is silence
+            fields = {f"{name}.npy": _npy(own[place]) for name, place in clip.places.items()}
+            yield clip.key, fields | ({} if clip.chords is None else {f"{CHORDS}.npy": _npy(clip.chords.numpy())})
+            first += len(clip.audio)
+
+    def _latent(self, audio: Tensor) -> npt.NDArray[np.float16]:
+        """Encode (n, 1, T) to (n, C, F)."""
+        with torch.inference_mode():
+            encoded: npt.NDArray[np.float16] = self._vae.to_latent(audio.to(self._device)).to(torch.float16).cpu().numpy()
+        if not np.isfinite(encoded).all():
+            raise ModelError(f"the VAE of {self._run} makes latents that aren't finite numbers: train it again")
+        return encoded
+
+
+def _split(
+    encode: _Encoder, clips: _Clips, todo: Sequence[str], workers: int
+) -> Iterator[tuple[str, Iterator[tuple[str, dict[str, bytes]]]]]:
+    """Yield each shard with its samples, which must be taken before the next one; workers go on over the end of a shard."""
+    chunks = {name: _chunks(clips.shards.rows(name)) for name in todo}
+    if todo and clips.preset.unet.chords:
+        chord_matrix(np.zeros(22050, dtype=np.float32), 22050)  # workers inherit the network
+    batches = load(clips, itertools.chain(*chunks.values()), workers=workers, collate=list)
+    total = sum(len(chunk) for each in chunks.values() for chunk in each)
+    with tqdm(total=total, desc=f"latents {clips.split}", unit="", dynamic_ncols=True) as bar:
+        for name, each in chunks.items():
+            samples = itertools.chain.from_iterable(map(encode, itertools.islice(batches, len(each))))
+            yield name, _counted(samples, bar)
+
+
+def _chunks(rows: range) -> list[range]:
+    return [rows[first : first + _BATCH] for first in range(0, len(rows), _BATCH)]
+
+
+def _counted(samples: Iterable[tuple[str, dict[str, bytes]]], bar: Any) -> Iterator[tuple[str, dict[str, bytes]]]:
+    for sample in samples:
+        yield sample
+        bar.update()
+
+
+def _write(folder: Path, name: str, samples: Iterable[tuple[str, dict[str, bytes]]], stated: dict[str, Any]) -> int:
+    """Write the tar of a shard, then its marker. Returns the number of samples."""
+    tar, marker = folder / f"{name}.latents.tar", folder / f"{name}.latents.json"
+    marker.unlink(missing_ok=True)
+    for left in folder.glob(f".{name}.latents.*.tmp"):  # by a killed run
+        left.unlink()
+    with tables.atomic(tar) as temporary:
+        shards.write_tar(temporary, samples, [f"{member}.npy" for member in stated["members"]])
+    count, layout = _layout(tar, stated["members"])
+    files = {tar.name: {"bytes": tar.stat().st_size, "sha256": tables.sha256(tar)}}
+    with tables.atomic(marker) as temporary:
+        temporary.write_text(json.dumps({**stated, **layout, "samples": count, "files": files}, sort_keys=True, indent=1) + "\n")
+    return count
+
+
+def _layout(tar: Path, members: Sequence[str]) -> tuple[int, dict[str, Any]]:
+    """Count samples and find how members lie in each, which must be the same in all: offset and size of each, and the stride."""
+    found = list(shards.places(tar).values())
+    samples = [found[first : first + len(members)] for first in range(0, len(found), len(members))]
+    first, stride = samples[0], (samples[1][0][0] - samples[0][0][0] if len(samples) > 1 else tar.stat().st_size)
+    for number, sample in enumerate(samples):
+        if sample != [(offset + number * stride, size) for offset, size in first]:
+            raise DataError(
+                f"{tar} can't be read by place: ids of triplets are too long, or clips differ in length; run pair again"
+            )
+    return len(samples), {"stride_bytes": stride, "members": dict(zip(members, map(list, first), strict=True))}
+
+
+def _npy(array: npt.NDArray[np.float16]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
