@@ -97,7 +97,7 @@ def change_view(caption: str, source: PageClip, edit: PageClip, kbps: int, longe
     length = min(len(clip.samples) for clip in clips)
     difference = PageClip("Edit − source", clips[1].samples[:length] - clips[0].samples[:length], source.rate_hz)
     every = [*clips, difference]
-    shown = [_waveforms(every, seconds), [*_spectrograms(clips, seconds), _change(clips, seconds)]]
+    shown = [_waveforms(every, seconds), _spectrograms(clips, seconds, change=True)]
     if source.chords is not None:
         matrices = _chord_matrices(clips, seconds)
         shown.append([*matrices, Picture("blank", "", rows=matrices[0].rows)])
@@ -162,29 +162,21 @@ def _waveforms(clips: Sequence[PageClip], seconds: float) -> list[Picture]:
     return [Picture("waveform", "Waveform", path=path) for path in paths]
 
 
-def _mel_levels(clips: Sequence[PageClip], seconds: float) -> tuple[list[pictures.Matrix], float, int]:
-    """Measure all at the highest rate of the row: the levels in dB, that of the loudest, and the rate."""
-    rate_hz = max(clip.rate_hz for clip in clips)
-    levels = [pictures.mel_db(resample(clip.samples, clip.rate_hz, rate_hz), rate_hz, seconds) for clip in clips]
-    return levels, max([_FAINT_DB, *(float(level.max(initial=_FAINT_DB, where=~np.isnan(level))) for level in levels)]), rate_hz
-
-
-def _spectrograms(clips: Sequence[PageClip], seconds: float) -> list[Picture]:
+def _spectrograms(clips: Sequence[PageClip], seconds: float, *, change: bool = False) -> list[Picture]:
+    """Draw all at the highest rate of the row, on one scale; `change` adds how the level of the second differs from the first."""
     if not clips:
         return []
-    levels, top, rate_hz = _mel_levels(clips, seconds)
+    rate_hz = max(clip.rate_hz for clip in clips)
+    levels = [pictures.mel_db(resample(clip.samples, clip.rate_hz, rate_hz), rate_hz, seconds) for clip in clips]
+    top = max(float(level.max(initial=_FAINT_DB, where=~np.isnan(level))) for level in levels)
     at = pictures.mel_ticks(rate_hz)
-    return [
-        Picture("spectrogram", "Spectrogram", pictures.png(pictures.shades(level, top), "heat"), ticks=at) for level in levels
-    ]
-
-
-def _change(clips: Sequence[PageClip], seconds: float) -> Picture:
-    (before, after), top, rate_hz = _mel_levels(clips, seconds)
-    audible = top - pictures.CHANGE_FLOOR_DB
-    change = np.maximum(after, audible) - np.maximum(before, audible)
-    shade = np.clip(0.5 + change / (2 * pictures.CHANGE_DB), 0, 1)
-    return Picture("spectrogram change", "Change of level", pictures.png(shade, "change"), ticks=pictures.mel_ticks(rate_hz))
+    uris = [pictures.png(pictures.shades(level, top), "heat") for level in levels]
+    shown = [Picture("spectrogram", "Spectrogram", uri, ticks=at) for uri in uris]
+    if change:
+        before, after = (np.maximum(level, top - pictures.CHANGE_FLOOR_DB) for level in levels)
+        shade = np.clip(0.5 + (after - before) / (2 * pictures.CHANGE_DB), 0, 1)
+        shown.append(Picture("spectrogram change", "Change of level", pictures.png(shade, "change"), ticks=at))
+    return shown
 
 
 def _chord_matrices(clips: Sequence[PageClip], seconds: float) -> list[Picture]:
