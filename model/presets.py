@@ -1,5 +1,7 @@
 """The presets `tiny`, `small` and `paper`."""
 
+import dataclasses
+
 from model.config import (
     DiffusionConfig,
     EmbeddingConfig,
@@ -25,6 +27,11 @@ _SPECTRAL_VAE = VaeConfig(
     log_variance=-9.0,
     discriminators=("period", "band"),
     reconstruction="spectral",
+    reconstruction_weight=0.3,
+    distortion_weight=1.0,
+    adversarial="hinge",
+    adversarial_weight=0.05,
+    feature_weight=0.1,
 )
 _POSTERIOR_MEAN = DiffusionConfig(
     prediction="v",
@@ -43,13 +50,19 @@ PAPER = Preset(
     name="paper",
     sample_rate_hz=24000,
     clip_seconds=10.0,
-    vae=VaeConfig(),
+    vae=VaeConfig(reconstruction_weight=1000.0),
     text=TextConfig(encoder="google-t5/t5-large", width=1024),
     unet=UnetConfig(),
     diffusion=DiffusionConfig(),
     embedding=EmbeddingConfig(),
     vae_training=TrainingConfig(
-        steps=2_000_000, batch_size=16, learning_rate=2e-4, optimizer="adam", clip_norm=0.0, discriminator_start_step=50_000
+        steps=2_000_000,
+        batch_size=16,
+        learning_rate=2e-4,
+        optimizer="adam",
+        clip_norm=0.0,
+        segment_seconds=1.0,
+        discriminator_start_step=50_000,
     ),
     editor_training=TrainingConfig(steps=200_000, batch_size=16, learning_rate=1e-4, precision="bf16"),
     embedding_training=_EMBEDDING_TRAINING,
@@ -77,7 +90,7 @@ TINY = Preset(
     name="tiny",
     sample_rate_hz=24000,
     clip_seconds=10.0,
-    vae=_SPECTRAL_VAE,
+    vae=dataclasses.replace(_SPECTRAL_VAE, discriminators=()),
     text=TextConfig(),
     unet=UnetConfig(channels=(64, 128, 192), blocks=1, chunk_frames=64, source_blocks=1),
     diffusion=_POSTERIOR_MEAN,

@@ -99,6 +99,12 @@ class Vae(nn.Module):
             self.encoder.last.weight.zero_()
             self.decoder.last.weight.zero_()
 
+    def forward(self, audio: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Posterior]:
+        """Encode and decode (B, 1, T): the audio again, from the mean or with `noise` (B, C, F) from a draw, and the posterior."""
+        posterior = self.encode(audio)
+        z = posterior.mean if noise is None else posterior.sample(noise)
+        return self.decode(z, audio.shape[-1]), posterior
+
     def encode(self, audio: Tensor) -> Posterior:
         """Encode (B, 1, T), T >= 1, to the posterior of ceil(T / hop_samples) unscaled frames."""
         frames = -(-audio.shape[-1] // self.hop_samples)
@@ -131,6 +137,16 @@ class Vae(nn.Module):
     def from_latent(self, latent: Tensor, length_samples: int) -> Tensor:
         """Decode what `to_latent` made, (B, C, F), to (B, 1, length_samples)."""
         return self.decode(latent * self.latent_scale + self.latent_mean[:, None], length_samples)
+
+    @torch.no_grad()
+    def fit_latent(self, z: Tensor) -> None:
+        """Store mean and scale of unscaled latents (N, C, F); channels keep their relative size.
+
+        Without biases the mean stays 0, so that silence is 0 in the latent, too.
+        """
+        if self.config.bias:
+            self.latent_mean.copy_(z.mean(dim=(0, 2)))
+        self.latent_scale.copy_((z - self.latent_mean[:, None]).square().mean().sqrt().clamp_min(1e-8))
 
 
 def parameter_counts(preset: Preset) -> dict[str, int]:

@@ -57,7 +57,7 @@ def vae(data: Path, choices: Choices) -> None:
     triplets, validation = (
         Triplets(data, split, preset, segment_seconds=seconds, seed=choices.seed) for split in ("train", "validation")
     )
-    _train(VaeTrainer(preset, validation, choices.seed), preset, triplets, describe(data), choices)
+    _train(VaeTrainer(preset, triplets, validation, choices.seed), preset, triplets, describe(data), choices)
 
 
 def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, choices: Choices) -> None:
