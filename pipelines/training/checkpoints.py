@@ -1,8 +1,8 @@
 """RUN/checkpoints/step-XXXXXXXX/: everything that training needs to go on bit for bit, without pickle.
 
 A checkpoint holds <module>.safetensors, <module>.optimizer.safetensors (`<parameter>/<name>`: momenta), average.safetensors
-(of the module that is averaged) and state.json (step, validation loss). No random state: training draws from (seed, sample
-number).
+(of the module that is averaged) and state.json (step, validation loss, names of the modules). No random state: training
+draws from (seed, sample number).
 """
 
 import json
@@ -31,14 +31,14 @@ def found(run: Path) -> list[Path]:
 
 
 def state(checkpoint: Path) -> dict[str, Any]:
-    """Read a checkpoint's `step` and `validation_loss` (None where that step was not validated).
+    """Read a checkpoint's `step`, `validation_loss` (None where that step was not validated) and the names of its `modules`.
 
     Raises:
         ModelError: missing or damaged.
     """
     try:
         values: dict[str, Any] = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-        return {"step": int(values["step"]), "validation_loss": values["validation_loss"]}
+        return {"step": int(values["step"]), "validation_loss": values["validation_loss"], "modules": list(values["modules"])}
     except (OSError, ValueError, KeyError, TypeError):
         raise _damaged(checkpoint, "no readable state.json") from None
 
@@ -77,7 +77,8 @@ def save(
         return
     for each, tensors in states.items():
         save_weights(hidden, each, tensors)
-    (hidden / "state.json").write_text(json.dumps({"step": step, "validation_loss": validation_loss}) + "\n", encoding="utf-8")
+    values = {"step": step, "validation_loss": validation_loss, "modules": list(modules)}
+    (hidden / "state.json").write_text(json.dumps(values) + "\n", encoding="utf-8")
     shutil.rmtree(final, ignore_errors=True)
     hidden.rename(final)
 
@@ -87,17 +88,19 @@ def load(
 ) -> int:
     """Bring everything to the state of a checkpoint; returns the steps that it has taken.
 
+    A module that it doesn't hold stays as it was built: more steps may bring discriminators into a run that had none.
+
     Raises:
         ModelError: damaged, or written by another version of the models.
     """
-    step: int = state(checkpoint)["step"]
-    name, averages = average
+    values, (name, averages) = state(checkpoint), average
     _set_weights(checkpoint, AVERAGE, modules[name])
     averages.reset()
-    for each, module in modules.items():
-        _set_weights(checkpoint, each, module)
-    for each, optimizer in optimizers.items():
-        _set_momenta(modules[each], optimizer, _read(checkpoint, f"{each}.optimizer"))
+    for each in filter(values["modules"].__contains__, modules):
+        _set_weights(checkpoint, each, modules[each])
+        if each in optimizers:
+            _set_momenta(modules[each], optimizers[each], _read(checkpoint, f"{each}.optimizer"))
+    step: int = values["step"]
     return step
 
 
