@@ -127,7 +127,10 @@ class Triplets(Dataset[Item]):
         return item
 
     def _parts(self, row: int, clip: Clip, start: int) -> tuple[Samples, Samples]:
-        """Give what the edit takes out and what it brings in: output = source - removed + added."""
+        """Give what the edit takes out and what it brings in: target = source - removed + added.
+
+        An extract or a remix brings in all of its target; an extract takes out the rest.
+        """
         if clip.gain != clip.target_gain:
             raise DataError(f"{clip.key} has sides normalised on their own: parts need shards made with --normalize joint")
         source, target = clip.source, clip.target

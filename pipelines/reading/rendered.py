@@ -169,7 +169,7 @@ def _listed(folder: Path) -> list[dict[str, Any]]:
     """Read and check the shards of `index.json`."""
     path = folder / "index.json"
     try:
-        listed = json.loads(path.read_text())["shards"]
+        listed = list(json.loads(path.read_text())["shards"])
     except FileNotFoundError:
         raise DataError(
             f"no index.json in {folder}: give a folder that 'instructme shard' has finished, or a working folder with recipes"
