@@ -112,6 +112,15 @@ def test_the_model_hears_the_level_it_was_trained_at_and_the_user_gets_his_own_b
         assert 20 * math.log10(chunk.source.square().mean().sqrt()) == pytest.approx(-20, abs=0.3)
 
 
+@pytest.mark.parametrize(("level_db", "heard_db"), [(-50, -30), (-30, -30), (-22, -22), (-6, -15)])
+def test_a_level_that_the_run_was_trained_at_stays(level_db, heard_db):
+    heard = []
+    audio = music(2, 1)
+    audio *= 10 ** (level_db / 20) / np.sqrt(np.mean(audio**2))
+    stand_in(heard=heard, data={"rms_db": -20.0, "rms_range_db": [-30, -15]}).edit(audio, RATE, "remove bass", say=quiet)
+    assert 20 * math.log10(heard[0].source.square().mean().sqrt()) == pytest.approx(heard_db, abs=0.1)
+
+
 def test_chunks_are_those_of_the_clip_length_and_share_noise_where_they_overlap():
     heard = []
     stand_in(heard=heard).edit(music(5.5, 1), RATE, "remove bass", seed=3)

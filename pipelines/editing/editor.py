@@ -48,8 +48,8 @@ class Editor:
     """A trained run, ready to edit.
 
     Music of any length is cut into chunks of the run's clip length that overlap and are cross-faded. The mean of the channels
-    is edited, and brought to the level that the run was trained at and back; see `channels.spread` for stereo and for what
-    lies above the model's Nyquist frequency.
+    is edited, brought into the range of levels that the run was trained at and back; see `channels.spread` for stereo and for
+    what lies above the model's Nyquist frequency.
     """
 
     def __init__(
@@ -159,7 +159,8 @@ class Editor:
         level = level_db(audio, rate_hz)
         if level <= SILENCE_DB:
             say("the music is silent: there is nothing to edit, so it stays as it is")
-        gain = 10 ** ((float(self.data.get("rms_db", RMS_DB)) - level) / 20)
+        low, high = self.data.get("rms_range_db") or [self.data.get("rms_db", RMS_DB)] * 2
+        gain = 10 ** ((min(max(level, low), high) - level) / 20)
 
         chunks = spans(len(audio) / rate_hz, self.preset.clip_seconds)
         share = len(audio) / rate_hz / sum(stop - start for start, stop in chunks)
