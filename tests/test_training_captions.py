@@ -38,8 +38,7 @@ def test_all_kinds_are_drawn():
     mix = Mix(frozenset({"bass", "drums"}), "Jazz", ("a happy music",))
     drawn = [captions.draw(mix, np.random.default_rng(seed)) for seed in range(300)]
     texts = {caption.text for caption in drawn}
-    assert {"a happy music", "Jazz music", "music with bass"} <= texts
-    assert texts & {"a mix of bass and drums", "a mix of drums and bass"}
+    assert {"a happy music", "Jazz music", "music with bass", "a mix of bass and drums"} <= texts
     assert 120 < sum(caption.own for caption in drawn) < 180
 
 

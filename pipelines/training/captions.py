@@ -63,10 +63,11 @@ def draw(mix: Mix, random: np.random.Generator) -> Caption:
     if mix.captions and random.random() < 0.5:
         return Caption(str(random.choice(mix.captions)), own=True)
     genre = mix.genre if mix.genre and random.random() < 0.5 else None
-    names = random.permutation(sorted(mix.instruments)).tolist()
-    kept = names[: random.integers(0 if genre else 1, len(names) + 1)] if names else []
+    names = sorted(mix.instruments)
+    count = int(random.integers(0 if genre else 1, len(names) + 1)) if names else 0
     complete = bool(names) and not genre and random.random() < 0.5
-    claimed = names if complete else kept
+    # In alphabetical order: fewer texts, and each is encoded only once.
+    claimed = names if complete else sorted(random.permutation(names)[:count].tolist())
     if genre:
         text = str(random.choice(_GENRE)).format(genre) + (f" with {spoken(claimed)}" if claimed else "")
     elif complete:
