@@ -1,0 +1,84 @@
+"""The discriminators: HiFi-GAN's size, what each of them hears, any length."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from model.discriminator import FFT_SAMPLES, PERIODS, Band, Period, Several, discriminators
+from model.presets import PAPER, SMALL
+
+
+def noise(length: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(1, 1, length, generator=torch.Generator().manual_seed(seed))
+
+
+def small_period(period: int) -> Period:
+    torch.manual_seed(0)
+    return Period(period, (2, 4, 4))
+
+
+def test_paper_judges_by_periods_alone() -> None:
+    with torch.device("meta"):
+        built = discriminators(PAPER.vae)
+    assert set(built) == {"period"} and len(built["period"].each) == len(PERIODS)
+    assert sum(each.numel() for each in built.parameters()) == pytest.approx(41.1e6, rel=0.02)
+
+
+def test_presets_name_what_they_use() -> None:
+    with torch.device("meta"):
+        assert set(discriminators(SMALL.vae)) == {"period", "band"}
+        assert not discriminators(dataclasses.replace(SMALL.vae, discriminators=()))
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_a_sample_is_judged_in_its_own_phase(period: int) -> None:
+    """What happens in one column of the folded signal stays there."""
+    judge = small_period(period)
+    audio = noise(40 * period)
+    changed = audio.clone()
+    changed[..., 20 * period + period // 2] += 1
+    with torch.no_grad():
+        moved = (judge(audio)[0] - judge(changed)[0]).abs().amax(dim=(0, 1, 2))
+    assert moved[period // 2] > 0 and (moved > 0).sum() == 1
+
+
+def test_a_band_hears_its_frequencies_alone() -> None:
+    torch.manual_seed(0)
+    judge = Band(256, channels=2)
+    time = torch.arange(4096) / 2
+    # Half the sample rate is 1: tones in the lowest band and in the highest one.
+    quiet, low, high = (0.0 * time, torch.sin(torch.pi * 0.05 * 2 * time), torch.sin(torch.pi * 0.9 * 2 * time))
+    with torch.no_grad():
+        features = [judge(tone[None, None])[1] for tone in (quiet, low, high)]
+    per_band = len(features[0]) // 5
+
+    def change(of: int, band: int) -> float:
+        first = band * per_band
+        # Frames at the edges hold clicks, which are in all bands.
+        return float((features[of][first] - features[0][first])[:, :, 10:-10].abs().max())
+
+    assert change(1, 0) > 100 * change(2, 0) and change(2, 4) > 100 * change(1, 4)
+
+
+@pytest.mark.parametrize("length", [1, 7, 100, 2049])
+def test_any_length_is_judged(length: int) -> None:
+    several = Several(*map(small_period, PERIODS), *(Band(size, channels=2) for size in FFT_SAMPLES))
+    audio = noise(length).requires_grad_()
+    judged = several(audio)
+    assert len(judged) == len(PERIODS) + len(FFT_SAMPLES)
+    sum(score.sum() for score, _ in judged).backward()
+    assert audio.grad is not None and audio.grad.isfinite().all()
+
+
+def test_it_learns_to_tell_noise_from_tones() -> None:
+    judge = small_period(3)
+    optimizer = torch.optim.Adam(judge.parameters(), 1e-2)
+    tone = torch.sin(torch.arange(300) * 0.3)[None, None]
+    for seed in range(60):
+        loss = (judge(tone)[0] - 1).square().mean() + judge(noise(300, seed))[0].square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        assert judge(tone)[0].mean() - judge(noise(300, 1000))[0].mean() > 0.3
