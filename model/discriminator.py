@@ -1,5 +1,6 @@
 """Discriminators of real and decoded waveforms: multi-period, and multi-band over complex spectra."""
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -7,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from model.config import VaeConfig
 from model.residual import SLOPE
 
 PERIODS = (2, 3, 5, 7, 11)
@@ -34,7 +34,8 @@ class Period(nn.Module):
 
     def forward(self, audio: Tensor) -> Judgement:
         """Judge (B, 1, T)."""
-        x = functional.pad(audio, (0, -audio.shape[-1] % self.period)).unflatten(2, (-1, self.period))
+        padded = functional.pad(audio, (0, -audio.shape[-1] % self.period))
+        x = padded.reshape(len(audio), 1, -1, self.period)
         return _judge(self.layers, self.last, x)
 
 
@@ -67,22 +68,22 @@ class Band(nn.Module):
         return self.last(torch.cat(ends, dim=3)), features
 
 
-class Several(nn.Module):
-    """Ask several discriminators."""
+class Discriminators(nn.Module):
+    """Ask all discriminators of the configured kinds: `period` and `band`."""
 
-    def __init__(self, *each: nn.Module) -> None:
+    def __init__(self, kinds: Sequence[str]) -> None:
         super().__init__()
-        self.each = nn.ModuleList(each)
+        self.kinds = nn.ModuleDict({name: nn.ModuleList(KINDS[name]()) for name in kinds})
 
     def forward(self, audio: Tensor) -> list[Judgement]:
         """Judge (B, 1, T)."""
-        return [discriminator(audio) for discriminator in self.each]
+        return [discriminator(audio) for each in self.kinds.values() for discriminator in each]  # type: ignore[attr-defined]
 
 
-def discriminators(config: VaeConfig) -> nn.ModuleDict:
-    """Build the configured discriminators by name: `period` and `band`."""
-    kinds = {"period": (Period, PERIODS), "band": (Band, FFT_SAMPLES)}
-    return nn.ModuleDict({name: Several(*map(*kinds[name])) for name in config.discriminators})  # type: ignore[call-overload]
+KINDS: dict[str, Callable[[], list[nn.Module]]] = {
+    "period": lambda: [Period(period) for period in PERIODS],
+    "band": lambda: [Band(size) for size in FFT_SAMPLES],
+}
 
 
 def _band_layers(channels: int) -> nn.ModuleList:

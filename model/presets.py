@@ -78,7 +78,14 @@ SMALL = Preset(
     diffusion=_POSTERIOR_MEAN,
     embedding=EmbeddingConfig(),
     vae_training=TrainingConfig(
-        steps=200_000, batch_size=32, learning_rate=3e-4, betas=(0.8, 0.99), segment_seconds=2.0, discriminator_start_step=50_000
+        steps=200_000,
+        batch_size=32,
+        learning_rate=3e-4,
+        betas=(0.8, 0.99),
+        warmup_steps=1000,
+        decay="cosine",
+        segment_seconds=2.0,
+        discriminator_start_step=50_000,
     ),
     editor_training=TrainingConfig(
         steps=200_000, batch_size=32, learning_rate=2e-4, warmup_steps=1000, decay="cosine", precision="bf16"
@@ -95,7 +102,19 @@ TINY = Preset(
     unet=UnetConfig(channels=(64, 128, 192), blocks=1, chunk_frames=64, source_blocks=1),
     diffusion=_POSTERIOR_MEAN,
     embedding=EmbeddingConfig(width=64, hidden=128),
-    vae_training=TrainingConfig(steps=300, batch_size=8, learning_rate=1e-3, segment_seconds=2.0, validate_every=100),
+    vae_training=TrainingConfig(
+        steps=250,
+        batch_size=8,
+        learning_rate=1e-3,
+        betas=(0.8, 0.99),
+        warmup_steps=20,
+        decay="cosine",
+        ema_decay=0.98,
+        segment_seconds=1.0,
+        validate_every=250,
+        validation_triplets=32,
+        checkpoint_every=250,
+    ),
     editor_training=TrainingConfig(steps=150, batch_size=8, learning_rate=1e-3, ema_decay=0.97, validate_every=50),
     embedding_training=TrainingConfig(steps=100, batch_size=32, learning_rate=1e-3),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -34,8 +35,8 @@ class MultiReceptive(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, F) to (B, C, F)."""
-        total = self.blocks[0](x)
-        for block in list(self.blocks)[1:]:
+        total = torch.zeros_like(x)
+        for block in self.blocks:
             total = total + block(x)
         return total / len(self.blocks)
 

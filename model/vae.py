@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.config import ModelError, Preset, VaeConfig
-from model.discriminator import discriminators
+from model.discriminator import KINDS, Discriminators
 from model.residual import SLOPE, Down, MultiReceptive, Up
 from model.spectrum import Spectrum, lapped_transform
 
@@ -81,7 +81,8 @@ class Vae(nn.Module):
         channels, kernel = (self.spectrum.channels, 3) if self.spectrum else (1, 7)
         self.encoder, self.decoder = Encoder(config, channels, kernel), Decoder(config, channels, kernel)
         self.log_variance = nn.Parameter(torch.full((config.latent_channels, 1), config.log_variance))
-        self.analysis = self.synthesis = None
+        self.analysis: nn.Conv1d | None = None
+        self.synthesis: nn.Conv1d | None = None
         if config.linear_path:
             self._add_linear_path(channels)
         self.register_buffer("latent_mean", torch.zeros(config.latent_channels))
@@ -100,7 +101,7 @@ class Vae(nn.Module):
             self.decoder.last.weight.zero_()
 
     def forward(self, audio: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Posterior]:
-        """Encode and decode (B, 1, T): the audio again, from the mean or with `noise` (B, C, F) from a draw, and the posterior."""
+        """Encode (B, 1, T) and decode the mean, or with `noise` (B, C, F) a draw: the audio again, and its posterior."""
         posterior = self.encode(audio)
         z = posterior.mean if noise is None else posterior.sample(noise)
         return self.decode(z, audio.shape[-1]), posterior
@@ -152,17 +153,23 @@ class Vae(nn.Module):
 def parameter_counts(preset: Preset) -> dict[str, int]:
     """Count the parameters of the VAE's parts, without memory for them (paper: 69.8 M together)."""
     with torch.device("meta"):
-        vae, critics = Vae(preset.vae), discriminators(preset.vae)
-    parts = {"encoder": vae.encoder, "decoder": vae.decoder, **critics}
-    counts = {name: sum(each.numel() for each in part.parameters()) for name, part in parts.items()}
-    rest = sum(each.numel() for each in vae.parameters()) - counts["encoder"] - counts["decoder"]
-    return {"encoder": counts.pop("encoder"), "decoder": counts.pop("decoder"), "linear path": rest, **counts}
+        vae, critics = Vae(preset.vae), Discriminators(preset.vae.discriminators)
+
+    def count(*modules: nn.Module | None) -> int:
+        return sum(each.numel() for module in modules if module is not None for each in module.parameters())
+
+    counts = {"encoder": count(vae.encoder) + vae.log_variance.numel(), "decoder": count(vae.decoder)}
+    if linear := count(vae.analysis, vae.synthesis):
+        counts["linear path"] = linear
+    return counts | {name: count(each) for name, each in critics.kinds.items()}
 
 
 def _check(config: VaeConfig) -> None:
     """Refuse sizes that don't fit each other."""
     if len(config.strides) != len(config.encoder_channels) or len(config.strides) != len(config.decoder_channels):
         raise ModelError("vae.strides, vae.encoder_channels and vae.decoder_channels need equal lengths: one of each for a level")
+    if unknown := sorted(set(config.discriminators) - set(KINDS)):
+        raise ModelError(f"vae.discriminators can't be {unknown[0]!r}: choose from {', '.join(KINDS)}")
     if config.transform == "waveform" and config.hop_samples != 1:
         raise ModelError("vae.hop_samples counts samples of an STFT's hop: make it 1 or set vae.transform=stft")
     if config.linear_path and (

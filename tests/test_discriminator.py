@@ -1,11 +1,9 @@
 """The discriminators: HiFi-GAN's size, what each of them hears, any length."""
 
-import dataclasses
-
 import pytest
 import torch
 
-from model.discriminator import FFT_SAMPLES, PERIODS, Band, Period, Several, discriminators
+from model.discriminator import FFT_SAMPLES, PERIODS, Band, Discriminators, Period
 from model.presets import PAPER, SMALL
 
 
@@ -20,15 +18,16 @@ def small_period(period: int) -> Period:
 
 def test_paper_judges_by_periods_alone() -> None:
     with torch.device("meta"):
-        built = discriminators(PAPER.vae)
-    assert set(built) == {"period"} and len(built["period"].each) == len(PERIODS)
+        built = Discriminators(PAPER.vae.discriminators)
+    assert set(built.kinds) == {"period"} and len(built.kinds["period"]) == len(PERIODS)
     assert sum(each.numel() for each in built.parameters()) == pytest.approx(41.1e6, rel=0.02)
 
 
 def test_presets_name_what_they_use() -> None:
     with torch.device("meta"):
-        assert set(discriminators(SMALL.vae)) == {"period", "band"}
-        assert not discriminators(dataclasses.replace(SMALL.vae, discriminators=()))
+        built = Discriminators(SMALL.vae.discriminators)
+    assert set(built.kinds) == {"period", "band"}
+    assert len(built(torch.zeros(1, 1, 5000, device="meta"))) == len(PERIODS) + len(FFT_SAMPLES)
 
 
 @pytest.mark.parametrize("period", PERIODS)
@@ -63,11 +62,9 @@ def test_a_band_hears_its_frequencies_alone() -> None:
 
 @pytest.mark.parametrize("length", [1, 7, 100, 2049])
 def test_any_length_is_judged(length: int) -> None:
-    several = Several(*map(small_period, PERIODS), *(Band(size, channels=2) for size in FFT_SAMPLES))
     audio = noise(length).requires_grad_()
-    judged = several(audio)
-    assert len(judged) == len(PERIODS) + len(FFT_SAMPLES)
-    sum(score.sum() for score, _ in judged).backward()
+    for judge in [*map(small_period, PERIODS), *(Band(size, channels=2) for size in FFT_SAMPLES)]:
+        judge(audio)[0].sum().backward()
     assert audio.grad is not None and audio.grad.isfinite().all()
 
 

@@ -191,6 +191,7 @@ def test_gradients_reach_every_weight() -> None:
     ("changes", "said"),
     [
         ({"strides": (4, 4)}, "equal lengths"),
+        ({"discriminators": ("mel",)}, "choose from period, band"),
         ({"hop_samples": 2}, "transform=stft"),
         ({"linear_path": True}, "linear_path needs"),
         ({"transform": "stft", "fft_samples": 7, "hop_samples": 5}, "doesn't fit"),

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from model import losses
 from model.config import Preset
-from model.discriminator import Several, discriminators
+from model.discriminator import Discriminators
 from model.vae import Vae
 from pipelines.pages import PageClip, Row, training_page
 from pipelines.stream import Triplets, load
@@ -37,7 +37,7 @@ class VaeTrainer:
         self.training, self.validation = training, validation
         self.modules: dict[str, nn.Module] = {"vae": Vae(preset.vae)}
         if preset.vae.discriminators and preset.vae_training.discriminator_start_step < preset.vae_training.steps:
-            self.modules["discriminators"] = Several(*discriminators(preset.vae).values())
+            self.modules["discriminators"] = Discriminators(preset.vae.discriminators)
         self.optimizers: dict[str, Optimizer] = {
             name: optimizer(module.parameters(), preset.vae_training) for name, module in self.modules.items()
         }
@@ -81,7 +81,8 @@ class VaeTrainer:
             _, audio = self.validation.waveforms(row)
             source = torch.from_numpy(audio["source"])[None, None].to(accelerator.device)
             decoded = self.modules["vae"](source)[0][0, 0].cpu().numpy()
-            rows.append(Row(f"source {row + 1}", [PageClip("source", audio["source"], rate_hz), PageClip("decoded", decoded, rate_hz)]))
+            clips = [("source", audio["source"]), ("decoded", decoded)]
+            rows.append(Row(f"source {row + 1}", [PageClip(label, samples, rate_hz) for label, samples in clips]))
         if accelerator.is_main_process:
             training_page(run / "edits.html", f"{run.name}: decoded after step {step}", rows, curves(run))
 
