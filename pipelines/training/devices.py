@@ -1,6 +1,7 @@
 """Devices, precision and processes of a training run, by Hugging Face accelerate."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ def accelerated(training: TrainingConfig, run: Path, device: str, tracker: str |
     """Start accelerate as the preset and the launcher (accelerate launch, torchrun) say, and end it.
 
     Raises:
-        ModelError: the batch can't be shared equally, or the tracker's package is missing.
+        ModelError: the processes don't work together or not as configured, the batch can't be shared equally, or the tracker's
+            package is missing.
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
@@ -31,6 +33,7 @@ def accelerated(training: TrainingConfig, run: Path, device: str, tracker: str |
         project_dir=run,
     )
     try:
+        _check_launch(accelerator)
         if training.batch_size % (accelerator.num_processes * training.accumulation):
             raise ModelError(
                 f"batch_size {training.batch_size} can't be cut into {accelerator.num_processes} processes x accumulation "
@@ -42,3 +45,12 @@ def accelerated(training: TrainingConfig, run: Path, device: str, tracker: str |
     finally:
         accelerator.end_training()
         AcceleratorState._reset_state(reset_partial_state=True)  # So that the next run in this process may choose otherwise.
+
+
+def _check_launch(accelerator: Any) -> None:
+    """Refuse processes that accelerate left apart, each of which would write the run folder, and sharding that it left out."""
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started != accelerator.num_processes:
+        raise ModelError(f"{started} processes were started, but there are no GPUs for them: add --device cpu, or start one")
+    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true" and accelerator.distributed_type != "FSDP":
+        raise ModelError("accelerate is configured for FSDP, which needs several GPUs: choose another configuration, or none")
