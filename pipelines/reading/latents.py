@@ -45,7 +45,7 @@ class Latents:
             DataError: the file is damaged.
         """
         shard, place = self._shards.place(row)
-        return _open(self._folder, self._shards.names[shard], self._vae).arrays(place, self._wanted)
+        return _open(self._folder, self._shards.names[shard], self._vae, self._wanted).arrays(place)
 
 
 def misfit(folder: Path, name: str, shard: str, vae: str, wanted: Sequence[str]) -> str | None:
@@ -78,20 +78,21 @@ def _marker(folder: Path, name: str) -> dict[str, Any] | None:
 class _Tar:
     """An open tar of latents. All samples have members of the same size, so that places follow from the marker."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, wanted: Sequence[str]) -> None:
         self._path = folder / f"{name}.latents.tar"
         stated = _marker(folder, name)
         if stated is None:
             raise DataError(f"can't read {self._path}: run 'instructme train latents' again")
-        self._members, self._stride = stated["members"], stated["stride_bytes"]
+        self._members = {name: stated["members"][name] for name in wanted}
+        self._stride = stated["stride_bytes"]
         self._tar = os.open(self._path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._tar)
 
-    def arrays(self, place: int, wanted: Sequence[str]) -> Arrays:
+    def arrays(self, place: int) -> Arrays:
         """Read all members of a sample at once."""
         blob = os.pread(self._tar, self._stride, place * self._stride)
         try:
-            return {name: self._array(blob, *self._members[name]) for name in wanted}
+            return {name: self._array(blob, *found) for name, found in self._members.items()}
         except (ValueError, EOFError, TypeError) as error:
             raise DataError(f"damaged latents: {self._path}: run 'instructme train latents' again ({error})") from None
 
@@ -101,6 +102,6 @@ class _Tar:
 
 
 @functools.lru_cache(maxsize=HELD)
-def _open(folder: Path, name: str, vae: str) -> _Tar:
-    """Open a tar once per process and VAE."""
-    return _Tar(folder, name)
+def _open(folder: Path, name: str, vae: str, wanted: tuple[str, ...]) -> _Tar:
+    """Open a tar once per process, VAE and what is wanted."""
+    return _Tar(folder, name, wanted)

@@ -21,22 +21,24 @@ class Recipes:
     """
 
     def __init__(self, work: Path, split: str) -> None:
-        recipes = read_recipes(work)
+        self._recipes = read_recipes(work)
         self.music = library.read(work)
-        self._rows = recipes.filter(pc.equal(recipes["split"], split)).combine_chunks()
-        if not len(self._rows):
-            held = ", ".join(sorted(pc.unique(recipes["split"]).to_pylist()))
+        # Places in the table, not a copy of its rows: there may be millions.
+        self._places = np.flatnonzero(pc.equal(self._recipes["split"], split).to_numpy())
+        if not len(self._places):
+            held = ", ".join(sorted(pc.unique(self._recipes["split"]).to_pylist()))
             raise DataError(f"no triplets of split {split} in {work}: it holds {held}; run pair with other counts")
         # As large as shards are by default: then recipes come in the same order as shards of them.
-        firsts = np.arange(0, len(self._rows), PER_SHARD)
-        self.sizes = np.minimum(PER_SHARD, len(self._rows) - firsts)
-        self.tasks = set(pc.unique(self._rows["task"]).to_pylist())
+        firsts = np.arange(0, len(self._places), PER_SHARD)
+        self.sizes = np.minimum(PER_SHARD, len(self._places) - firsts)
+        own = self._recipes.select(["task", "length_samples"]).take(self._places)
+        self.tasks = set(pc.unique(own["task"]).to_pylist())
         self.rates_hz = {self.music.rate_hz}
-        self.seconds = {length / self.music.rate_hz for length in pc.unique(self._rows["length_samples"]).to_pylist()}
+        self.seconds = {length / self.music.rate_hz for length in pc.unique(own["length_samples"]).to_pylist()}
 
     def recipe(self, row: int) -> Triplet:
         """Read the recipe of a row."""
-        return Triplet(**self._rows.slice(row, 1).to_pylist()[0])
+        return Triplet(**self._recipes.slice(int(self._places[row]), 1).to_pylist()[0])
 
     def clip(self, row: int, start: int, length: int) -> Clip:
         """Render both sides and cut `length` samples from `start`: the gain depends on all of both.

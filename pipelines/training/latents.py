@@ -140,7 +140,8 @@ class _Encoder:
         self._silence = self._latent(torch.zeros(1, 1, round(preset.clip_seconds * preset.sample_rate_hz)))[0]
 
     def __call__(self, clips: Sequence[_Clip]) -> Iterator[tuple[str, dict[str, bytes]]]:
-        encoded = self._latent(torch.cat([clip.audio for clip in clips]))
+        audio = torch.cat([clip.audio for clip in clips])
+        encoded = self._latent(audio) if len(audio) else ()
         first = 0
         for clip in clips:
             own = [*encoded[first : first + len(clip.audio)], self._silence]  # so that place -1 is silence
