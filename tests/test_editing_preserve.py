@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.editing.parts import from_parts, from_target
-from pipelines.editing.preserve import beyond, follow, preserve, ratio, wiener
+from pipelines.editing.preserve import beyond, consistent, follow, preserve, ratio, wiener
 
 RATE = 24000
 TIME = torch.arange(RATE)[None] / RATE
@@ -68,6 +68,13 @@ def test_wiener_shares_the_source_by_power():
     ours, theirs = tone(440), tone(3000)
     assert off_db(wiener(ours + theirs, ours.roll(9, -1), theirs.roll(5, -1)), ours) < -30
     assert off_db(wiener(ours, ours.roll(9, -1), ours.roll(5, -1)), 0.5 * ours) < -30
+
+
+def test_what_both_parts_lack_goes_to_the_louder_one():
+    ours, theirs = tone(440), tone(3000)
+    assert off_db(consistent(ours + theirs, ours, theirs), ours) < -60
+    assert off_db(consistent(ours + theirs, 0.7 * ours, 0.8 * theirs), ours) < -40
+    assert off_db(consistent(ours, 0.3 * ours, 0.3 * ours), 0.5 * ours) < -60
 
 
 def test_the_ratio_is_never_above_one():

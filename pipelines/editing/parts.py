@@ -6,10 +6,11 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from pipelines.editing.preserve import beyond, preserve, wiener
+from pipelines.editing.preserve import beyond, consistent, preserve, wiener
 
-Preserve = Literal["off", "ratio", "wiener"]
-"""Whether what an edit keeps is taken from the source, and by which mask; `wiener` needs two parts, else it is `ratio`."""
+Preserve = Literal["off", "ratio", "wiener", "consistent"]
+"""Whether what an edit keeps is taken from the source, and by which mask. The last two need two parts, else they are `ratio`;
+where the kept part is the source less the removed one, `consistent` has nothing to correct."""
 Decode = Callable[[Tensor], Tensor]
 """Latent (B, C, F) -> sound (B, T)."""
 
@@ -45,8 +46,8 @@ def from_parts(task: str | None, source: Tensor, latents: Tensor, decode: Decode
 
 
 def _from_source(how: Preserve, source: Tensor, kept: Tensor, removed: Callable[[], Tensor]) -> Tensor:
-    if how == "wiener":
-        return wiener(source, kept, removed())
+    if how in ("wiener", "consistent"):
+        return (wiener if how == "wiener" else consistent)(source, kept, removed())
     return preserve(source, kept) if how == "ratio" else kept
 
 

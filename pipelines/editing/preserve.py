@@ -30,12 +30,22 @@ def beyond(source: Tensor, edit: Tensor) -> Tensor:
 
 def wiener(source: Tensor, kept: Tensor, removed: Tensor) -> Tensor:
     """Share the source (B, T) between estimates of its two parts by their powers, bin by bin; give the kept one's share."""
+    return _by_bins(lambda old, ours, theirs: _share(ours, theirs) * old, source, kept, removed)
 
-    def share(old: Tensor, *parts: Tensor) -> Tensor:
-        ours, theirs = (_smooth(part.abs() ** 2) + _TINY**2 for part in parts)
-        return ours / (ours + theirs) * old
 
-    return _by_bins(share, source, kept, removed)
+def consistent(source: Tensor, kept: Tensor, removed: Tensor) -> Tensor:
+    """Correct the kept part (B, T) by its share of what both parts together lack of the source (B, T).
+
+    Mixture consistency, bin by bin by powers: S. Wisdom et al., Differentiable Consistency Constraints for Improved Deep Speech
+    Enhancement, 2019.
+    """
+    return _by_bins(lambda old, ours, theirs: ours + _share(ours, theirs) * (old - ours - theirs), source, kept, removed)
+
+
+def _share(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Compute whose power a bin is, 0 to 1."""
+    power = ours.abs() ** 2 + _TINY**2
+    return power / (power + theirs.abs() ** 2 + _TINY**2)
 
 
 def follow(unheard: Tensor, heard: Tensor, kept: Tensor, rate_hz: int, heard_hz: float) -> Tensor:
