@@ -28,6 +28,7 @@ from pipelines.training.randomness import generators, normal, uniform
 from pipelines.training.signals import Stop
 
 SCRIPT = Path(__file__).with_name("toy_training.py")
+TWO_RANKS = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 TIMES = ("step_s", "wait_s")
 
 
@@ -165,8 +166,7 @@ def test_a_second_signal_acts_at_once():
 
 def test_two_ranks_train_as_one_does(whole: Path, tmp_path: Path):
     """DDP over gloo; then one process goes on from what two have saved."""
-    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    exit_code, errors = script(tmp_path / "two", launcher=launcher)
+    exit_code, errors = script(tmp_path / "two", launcher=TWO_RANKS)
     assert exit_code == 0, errors
     assert losses(tmp_path / "two") == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
     weights, expected = load_weights(tmp_path / "two"), load_weights(whole)
@@ -179,35 +179,38 @@ def test_two_ranks_train_as_one_does(whole: Path, tmp_path: Path):
     assert losses(tmp_path / "two") == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
 
 
-FSDP = """
-compute_environment: LOCAL_MACHINE
-distributed_type: FSDP
-use_cpu: true
-num_processes: 2
-num_machines: 1
-machine_rank: 0
-main_process_port: 0
-mixed_precision: 'no'
-fsdp_config: {fsdp_version: 2, fsdp_auto_wrap_policy: NO_WRAP}
-"""
-
-
 @pytest.mark.slow
-def test_sharded_weights_train_as_whole_ones_do_and_go_on(whole: Path, tmp_path: Path):
-    """FSDP over gloo, by accelerate's own configuration; the folder it leaves is the same as without."""
-    (tmp_path / "fsdp.yaml").write_text(FSDP)
-    launcher = (sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(tmp_path / "fsdp.yaml"))
+@pytest.mark.parametrize("option", [(), ("--sharded",)], ids=["copies", "sharded"])
+def test_two_ranks_go_on_from_what_two_ranks_saved(whole: Path, tmp_path: Path, option: tuple[str, ...]):
+    """DDP, and FSDP 2 over gloo; the folder they leave is the same as that of one process."""
     for _ in range(2):
-        exit_code, errors = script(tmp_path / "run", launcher=launcher)
+        exit_code, errors = script(tmp_path, *option, launcher=TWO_RANKS)
         assert exit_code == 0, errors
-        assert losses(tmp_path / "run") == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
-        last, expected = checkpoints.found(tmp_path / "run")[-1], checkpoints.found(whole)[-1]
-        for path in expected.glob("*.safetensors"):
-            loaded, wanted = load_file(last / path.name), load_file(path)
-            assert loaded.keys() == wanted.keys()
+        assert losses(tmp_path) == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
+        last, expected = checkpoints.found(tmp_path)[-1], checkpoints.found(whole)[-1]
+        for path, twin in [(each, last / each.name) for each in expected.glob("*.safetensors")] + [
+            (whole / "weights.safetensors", tmp_path / "weights.safetensors")
+        ]:
+            loaded, wanted = load_file(twin), load_file(path)
+            assert loaded.keys() == wanted.keys() and wanted
             for name in wanted:
                 torch.testing.assert_close(loaded[name], wanted[name], rtol=1e-3, atol=1e-5)
         shutil.rmtree(last)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_processes_that_do_not_work_together_are_refused(tmp_path: Path):
+    """Without a GPU accelerate leaves them apart, and each would write its own weights into the one folder."""
+    exit_code, errors = script(tmp_path, "--device", "auto", launcher=TWO_RANKS)
+    assert exit_code != 0 and "2 processes were started" in errors and "--device cpu" in errors
+    assert not list(tmp_path.iterdir())
+
+
+def test_sharding_that_is_configured_but_not_in_force_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(ModelError, match="FSDP, which needs several GPUs"):
+        toy.run(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

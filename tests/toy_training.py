@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
 
 from model.config import Preset
 from model.presets import TINY
@@ -91,11 +95,12 @@ class Toy:
     def finish(self, run: Path, accelerator: Any) -> None:
         """Set the buffer."""
         net = accelerator.unwrap_model(self.modules["net"])
-        net.sum.fill_(sum(each.sum() for each in net.parameters()))
+        whole = [each.full_tensor() if isinstance(each, DTensor) else each for each in net.parameters()]
+        net.sum.fill_(sum(each.sum() for each in whole))
 
 
-def run(folder: Path, poison: int | None = None, tracker: str | None = None, **training: Any) -> Toy:
-    """Train a toy on the CPU."""
+def run(folder: Path, poison: int | None = None, tracker: str | None = None, device: str = "cpu", **training: Any) -> Toy:
+    """Train a toy."""
     made = preset(**training)
     toy = Toy(made)
     train(
@@ -104,10 +109,22 @@ def run(folder: Path, poison: int | None = None, tracker: str | None = None, **t
         preset=made,
         batches=batches(made.editor_training.batch_size, poison),
         data={"hash": "0"},
-        device="cpu",
+        device=device,
         tracker=tracker,
     )
     return toy
+
+
+def shard(accelerator: Any, *prepared: Any) -> list[Any]:
+    """Stand in for `Accelerator.prepare`: shard each network over CPU ranks with FSDP 2, which accelerate does on GPUs only."""
+    networks = [each for each in prepared if isinstance(each, nn.Module)]
+    mesh = init_device_mesh("cpu", (accelerator.num_processes,))
+    for network in networks:
+        fully_shard(network, mesh=mesh)
+        assert all(
+            isinstance(each, DTensor) and each.to_local().numel() < each.numel() for each in network.layers[0].parameters()
+        )
+    return [*networks, *(optimizer(network.parameters(), preset().editor_training) for network in networks)]
 
 
 if __name__ == "__main__":
@@ -116,7 +133,8 @@ if __name__ == "__main__":
     parser.add_argument("--die-after", type=int, help="kill -9 the process when this many steps are taken")
     parser.add_argument("--signal-after", type=int, help="send SIGTERM then")
     parser.add_argument("--sigint-after", type=int, help="send SIGINT then")
-    parser.add_argument("--accumulation", type=int, default=1)
+    parser.add_argument("--sharded", action="store_true", help="shard the networks over the ranks")
+    parser.add_argument("--device", default="cpu")
     chosen = parser.parse_args()
     update = Toy.update
 
@@ -129,4 +147,6 @@ if __name__ == "__main__":
 
     Toy.update = counted  # type: ignore[method-assign]
     torch.set_num_threads(1)
-    run(chosen.folder, accumulation=chosen.accumulation)
+    if chosen.sharded:
+        Accelerator.prepare = shard  # type: ignore[method-assign]
+    run(chosen.folder, device=chosen.device)

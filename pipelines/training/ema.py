@@ -28,7 +28,8 @@ class Average:
     @torch.no_grad()
     def reset(self) -> None:
         """Take the module's parameters as the average, as when a checkpoint's average was loaded into it."""
-        torch._foreach_copy_(self._averages, self._parameters)
+        for average, parameter in zip(self._averages, self._parameters, strict=True):
+            average.copy_(parameter)
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
