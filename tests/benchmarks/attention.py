@@ -59,10 +59,8 @@ def main() -> None:
                 results.append(pool.apply(measure, (seconds, size, options.frames_hz, options.channels, options.device)))
         (chunk_s, chunk_mib), (full_s, full_mib) = results
         taken[seconds] = (chunk_s, full_s)
-        print(
-            f"{seconds:8}{chunk_s:10.3f}{full_s:10.3f}{full_s / chunk_s:8.2f}{chunk_mib:11.0f}{full_mib:10.0f}{full_mib / chunk_mib:8.2f}",
-            flush=True,
-        )
+        times = f"{chunk_s:10.3f}{full_s:10.3f}{full_s / chunk_s:8.2f}"
+        print(f"{seconds:8}{times}{chunk_mib:11.0f}{full_mib:10.0f}{full_mib / chunk_mib:8.2f}", flush=True)
     growth = [taken[300][side] / 30 / taken[10][side] for side in (0, 1)]
     print(f"growth from 10 to 300 s beyond linear: chunk {growth[0]:.2f}, full {growth[1]:.2f}")
 
