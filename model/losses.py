@@ -10,7 +10,7 @@ from model.config import VaeConfig
 from model.discriminator import Judgement
 from model.vae import Posterior
 
-FFT_SAMPLES = (2048, 1024, 512, 256)
+FFT_SAMPLES = (2048, 512, 128)
 QUIETEST = 1e-3
 """RMS (-60 dBFS) below which a clip counts as silence: its errors are not scaled up further."""
 _FLOOR = 1e-3

@@ -97,7 +97,7 @@ TINY = Preset(
     name="tiny",
     sample_rate_hz=24000,
     clip_seconds=10.0,
-    vae=dataclasses.replace(_SPECTRAL_VAE, discriminators=()),
+    vae=dataclasses.replace(_SPECTRAL_VAE, dilations=(1,), discriminators=(), reconstruction_weight=0.1),
     text=TextConfig(),
     unet=UnetConfig(channels=(64, 128, 192), blocks=1, chunk_frames=64, source_blocks=1),
     diffusion=_POSTERIOR_MEAN,
