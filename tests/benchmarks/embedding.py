@@ -72,9 +72,12 @@ def main() -> None:
             mixes += captions.sides(json.loads(item["recipe"]), {})
             edits.append(item["task"] != "remix")
             audio = torch.stack([item["source"], item["target"]])
-            trained.append(joint.audio(audio, preset.sample_rate_hz).numpy())
-            if untrained:
-                plain.append(untrained.audio(audio, preset.sample_rate_hz).numpy())
+            if isinstance(joint, Embedding) and untrained:
+                heard = joint.hear(audio, preset.sample_rate_hz)
+                trained.append(joint.project_audio(heard).numpy())
+                plain.append(untrained.project_audio(heard).numpy())
+            else:
+                trained.append(joint.audio(audio, preset.sample_rate_hz).numpy())
         results = {"trained": measure(joint, np.concatenate(trained), mixes, edits)}
         if untrained:
             results["untrained"] = measure(untrained, np.concatenate(plain), mixes, edits)
