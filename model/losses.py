@@ -79,7 +79,8 @@ def feature_distance(real: Sequence[Judgement], fake: Sequence[Judgement]) -> Te
     losses = []
     for (_, of_real), (_, of_fake) in zip(real, fake, strict=True):
         for ours, theirs in zip(of_fake, of_real, strict=True):
-            losses.append(functional.l1_loss(ours, theirs.detach()) / theirs.detach().abs().mean().clamp_min(1e-6))
+            size = theirs.detach().abs().flatten(1).mean(dim=1)
+            losses.append(((ours - theirs.detach()).abs().flatten(1).mean(dim=1) / size.clamp_min(1e-6)).mean())
     return torch.stack(losses).mean()
 
 
