@@ -4,9 +4,6 @@ triplets = Triplets(Path("work/shards"), "train", preset, segment_seconds=2.0)
 for batch in batches(triplets, first_step, rank, ranks, batch_size=32, seed=0, workers=4): ...
 """
 
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from manifests.rows import DataError
 from model.config import Preset
 from pipelines.chords import chord_matrix, on_clock, require
 from pipelines.order import GROUP, Numbering, picks
+from pipelines.reading import worker
 from pipelines.reading.latents import CHORDS, PARTS, SIDES, Latents
 from pipelines.reading.recipes import Recipes, exchanged
 from pipelines.reading.rendered import Clip, Shards
@@ -236,25 +234,10 @@ def load(
         batch_sampler=chosen,  # type: ignore[arg-type]  # any iterable will do
         num_workers=workers,
         collate_fn=collate,
-        worker_init_fn=_leave_signals,
+        worker_init_fn=worker.begin,
         pin_memory=torch.cuda.is_available(),
     )
     try:
         yield from loader
     except DataError as error:
         raise DataError(str(error).rstrip().rsplit("DataError: ", 1)[-1]) from None
-
-
-def _leave_signals(_: int) -> None:
-    """Leave Ctrl-C and SIGTERM, which may go to all processes, to the training loop: it needs batches until it has saved."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # macOS has none
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this worker when its parent, and nobody else, says so."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
-    os._exit(0)

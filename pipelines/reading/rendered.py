@@ -125,38 +125,32 @@ class _Shard:
             raise DataError(f"{folder / name}.parquet isn't the index of {name}.tar: run 'instructme shard' again")
 
     def _sound(self, tar_bytes: int) -> bool:
-        """Check that all rows are of known tasks, one rate and one length, and lie in the tar, the source before the target."""
+        """Check that all rows are of known tasks, one rate and one length, and lie in the tar."""
         column = {name: self._rows[name].to_numpy() for name in _COLUMNS[4:]}
         uniform = all(len(np.unique(column[name])) == 1 for name in ("sample_rate_hz", "length_samples"))
-        source_end, target_end = (column[f"{side}_offset_bytes"] + column[f"{side}_size_bytes"] for side in ("source", "target"))
-        apart = (column["source_offset_bytes"] >= 0) & (source_end <= column["target_offset_bytes"]) & (target_end <= tar_bytes)
         known = set(self._rows["task"].unique().to_pylist()) <= set(TASKS)
-        return (
-            known
-            and uniform
-            and bool(apart.all())
-            and min(column[f"{side}_size_bytes"].min() for side in ("source", "target")) >= 0
-        )
+        places = [(column[f"{side}_offset_bytes"], column[f"{side}_size_bytes"]) for side in ("source", "target")]
+        inside = [np.all((offset >= 0) & (size >= 0) & (offset + size <= tar_bytes)) for offset, size in places]
+        return known and uniform and all(inside)
 
     def values(self, place: int) -> dict[str, Any]:
         values: dict[str, Any] = self._rows.slice(place, 1).to_pylist()[0]
         return values
 
     def sides(self, values: dict[str, Any], start: int, length: int) -> tuple[Samples, Samples]:
-        """Read both sides at once, as they lie side by side, and decode a window of each."""
-        first = values["source_offset_bytes"]
-        size = values["target_offset_bytes"] + values["target_size_bytes"] - first
-        both = os.pread(self._tar, size, first)
+        """Decode a window of both sides."""
+        source, target = (self._side(values, side, start, length) for side in ("source", "target"))
+        return source, target
+
+    def _side(self, values: dict[str, Any], side: str, start: int, length: int) -> Samples:
+        flac = os.pread(self._tar, values[f"{side}_size_bytes"], values[f"{side}_offset_bytes"])
         try:
-            source, target = (
-                shards.decode(both[values[f"{side}_offset_bytes"] - first :][: values[f"{side}_size_bytes"]], start, length)[0]
-                for side in ("source", "target")
-            )
+            samples, _ = shards.decode(flac, start, length)
         except DataError as error:
             raise DataError(f"{values['triplet_id']} in {self._path}: {error}: run 'instructme shard' again") from None
-        if source.shape != (length,) or target.shape != (length,):
+        if samples.shape != (length,):
             raise DataError(f"{values['triplet_id']} in {self._path} is cut short: run 'instructme shard' again")
-        return source, target
+        return samples
 
 
 @functools.lru_cache(maxsize=HELD)
