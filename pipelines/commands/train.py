@@ -51,7 +51,7 @@ def command() -> None:
     \b
     Example:
       instructme train vae work/shards -o runs/vae
-      instructme train latents runs/vae work/shards
+      instructme train latents runs/vae work/shards --work work
       instructme train editor work/shards --vae runs/vae --work work -o runs/editor
       torchrun --nproc-per-node 8 --no-python instructme train editor work/shards --vae runs/vae -o runs/editor
     """
