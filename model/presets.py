@@ -103,7 +103,7 @@ TINY = Preset(
     clip_seconds=10.0,
     vae=dataclasses.replace(_SPECTRAL_VAE, dilations=(1,), discriminators=(), reconstruction_weight=0.1),
     text=TextConfig(),
-    unet=UnetConfig(channels=(64, 128, 192), blocks=1, chunk_frames=64, source_blocks=1),
+    unet=UnetConfig(channels=(128, 128, 192), blocks=1, chunk_frames=64, source_blocks=1),
     diffusion=_POSTERIOR_MEAN,
     embedding=EmbeddingConfig(width=64, hidden=128),
     vae_training=TrainingConfig(

@@ -53,13 +53,16 @@ class _Verbs(click.Group):
 @click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="instructme")
 def main() -> None:
-    r"""Turn multitrack music into <instruction, source, target> triplets for training music editors.
+    r"""Turn multitrack music into <instruction, source, target> triplets, and train an editor of music on them.
 
     \b
     Example:
       instructme corpus music --tier mini
       instructme build music work
       instructme verify work/shards --work work
+      instructme train vae work/shards -o runs/vae --preset tiny
+      instructme train editor work/shards --vae runs/vae --work work -o runs/editor --preset tiny
+      instructme edit runs/editor song.wav "remove drums" -o out.wav
     """
 
 

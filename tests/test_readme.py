@@ -2,18 +2,26 @@
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
+import soundfile
 from made_work import make_work
 
+from model import checkpoint, config
+from model.presets import TINY
+from model.unet import Unet
+from model.vae import Vae
 from pipelines.cli import main
 from pipelines.shard import shard
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"(?:^|[ `/])instructme ([a-z]+ [^`\n#;]*)", README, re.MULTILINE)))
 
 
@@ -21,7 +29,9 @@ COMMANDS = sorted(set(re.findall(r"(?:^|[ `/])instructme ([a-z]+ [^`\n#;]*)", RE
 def test_commands_have_the_verbs_and_options_that_are_named(line: str) -> None:
     verb, *words = shlex.split(line)
     command = main.get_command(click.Context(main), verb)
-    assert command is not None, verb
+    if isinstance(command, click.Group) and words:
+        command = command.get_command(click.Context(command), words[0])
+    assert command is not None, line
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if re.match("--?[a-z]", word)} <= known
 
@@ -31,7 +41,7 @@ def test_shards_are_read_in_five_lines(
 ) -> None:
     work = make_work(tmp_path / "work")
     shard(work, work / "shards", limit=4, splits=["train"], workers=1)
-    code, hugging_face = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code, hugging_face = PYTHON[1:]
     assert sum(bool(line) for line in code.splitlines()) == 5
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
@@ -41,6 +51,19 @@ def test_shards_are_read_in_five_lines(
     read: dict[str, Any] = {}
     exec(hugging_face, read)
     assert len(read["shards"]) == 4 and read["shards"][0]["source.flac"].startswith(b"fLaC")
+
+
+def test_a_song_is_edited_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    preset = config.override(TINY, ["unet.channels=[64]", "unet.chords=false", "text.width=384"])
+    run = tmp_path / "runs/editor"
+    checkpoint.write_config(run, "editor", preset)
+    checkpoint.save_weights(run, "weights", Unet(preset).state_dict())
+    checkpoint.save_weights(run, "vae", Vae(preset.vae).state_dict())
+    song = np.random.default_rng(0).uniform(-0.2, 0.2, (44100, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "song.wav", song, 44100)
+    monkeypatch.chdir(tmp_path)
+    exec(PYTHON[0], {})
+    assert soundfile.info(tmp_path / "out.wav").frames == 44100
 
 
 def test_nothing_is_left_to_be_filled_in():
@@ -53,10 +76,16 @@ def test_links_to_files_lead_somewhere() -> None:
 
 
 def test_every_option_that_is_named_exists() -> None:
-    known = {
-        option
-        for verb in main.list_commands(click.Context(main))
-        for parameter in main.get_command(click.Context(main), verb).params  # type: ignore[union-attr]
-        for option in parameter.opts
-    }
+    known = set(options(main))
     assert set(re.findall(r"`(--[a-z-]+)", README)) <= known
+
+
+def options(command: click.Command) -> Iterator[str]:
+    for parameter in command.params:
+        yield from (*parameter.opts, *parameter.secondary_opts)
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from options(below)

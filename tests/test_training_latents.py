@@ -81,7 +81,7 @@ def test_the_tars_hold_what_the_vae_makes_of_each_waveform(work: Path, vae_run: 
     vae = Vae(SMALL_VAE).eval()
     checkpoint.restore(vae, vae_run)
     audio = Triplets(work / "shards", "train", PRESET, parts=True, work=work)
-    tars = sorted(str(path) for path in encoded.glob("train-*.latents.tar"))
+    tars = sorted(str(path) for path in encoded.glob("latents-train-*.tar"))
     samples = list(webdataset.WebDataset(tars, shardshuffle=False))
     assert len(samples) == len(audio) == 40 and len(tars) == 3
     for row, sample in enumerate(samples):
@@ -93,9 +93,9 @@ def test_the_tars_hold_what_the_vae_makes_of_each_waveform(work: Path, vae_run: 
                 expected = vae.to_latent(item[name][None])[0].numpy()
             assert stored.shape == (3, FRAMES) and stored.dtype == np.float16
             assert np.allclose(stored, expected, atol=2e-3, rtol=1e-3)
-    marker = json.loads((encoded / "train-00000.latents.json").read_text())
+    marker = json.loads((encoded / "latents-train-00000.json").read_text())
     assert marker["vae"] == digest(vae_run) and marker["shard"] == tables.sha256(work / "shards" / "train-00000.json")
-    assert marker["files"]["train-00000.latents.tar"]["sha256"] == tables.sha256(encoded / "train-00000.latents.tar")
+    assert marker["files"]["latents-train-00000.tar"]["sha256"] == tables.sha256(encoded / "latents-train-00000.tar")
 
 
 def test_training_reads_latents_of_its_own_vae_and_says_so(work: Path, vae_run: Path, encoded: Path, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_training_reads_latents_of_its_own_vae_and_says_so(work: Path, vae_run: 
 
     triplets = open_with(vae=digest(vae_run))
     assert triplets.encoded and triplets.note == "latents beside the shards"
-    samples = list(webdataset.WebDataset([str(encoded / "train-00001.latents.tar")], shardshuffle=False))
+    samples = list(webdataset.WebDataset([str(encoded / "latents-train-00001.tar")], shardshuffle=False))
     item, stored = triplets[16], samples[1]
     assert item["key"] == stored["__key__"] and item["task"] in item["key"] and item["instruction"].startswith(item["task"])
     for name in NAMES:
@@ -155,13 +155,13 @@ def test_goes_on_where_it_was_stopped_and_redoes_what_changed(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(stage.shards, "write_tar", stop_in_the_second)
         encode()
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["train-00000.latents.json", "train-00000.latents.tar"]
-    (tmp_path / "out" / ".train-00001.latents.tar.99.tmp").touch()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["latents-train-00000.json", "latents-train-00000.tar"]
+    (tmp_path / "out" / ".latents-train-00001.tar.99.tmp").touch()
     assert encode() == {"shards": 2, "triplets": 25, "kept": 1}
     for path in encoded.glob("train-*"):
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes(), "as if it had not been stopped"
     assert not list((tmp_path / "out").glob(".*.tmp"))
-    tar = tmp_path / "out" / "train-00002.latents.tar"
+    tar = tmp_path / "out" / "latents-train-00002.tar"
     tar.write_bytes(tar.read_bytes()[:-512])
     assert encode() == {"shards": 1, "triplets": 10, "kept": 2}
     assert encode(make_vae(tmp_path / "other", seed=1), limit=2) == {"shards": 2, "triplets": 30, "kept": 0}
@@ -173,10 +173,10 @@ def test_goes_on_where_it_was_stopped_and_redoes_what_changed(
 
 def test_damaged_latents_are_told(work: Path, vae_run: Path, encoded: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(encoded, tmp_path / "copy"))
-    tar = copy / "train-00000.latents.tar"
+    tar = copy / "latents-train-00000.tar"
     tar.write_bytes(tar.read_bytes().replace(b"\x93NUMPY", b"\x93PICKL"))
     triplets = Triplets(work / "shards", "train", PRESET, vae=digest(vae_run), latents=copy)
-    with pytest.raises(DataError, match=r"damaged latents: .*train-00000\.latents\.tar: run 'instructme train latents' again"):
+    with pytest.raises(DataError, match=r"damaged latents: .*latents-train-00000\.tar: run 'instructme train latents' again"):
         triplets[0]
 
 

@@ -14,10 +14,12 @@ class ChordEncoder(nn.Module):
     def __init__(self, width: int, downsampling: int) -> None:
         super().__init__()
         self.downsampling = downsampling
-        self.layers = nn.Sequential(nn.Conv1d(CHORDS, width, 1), nn.SiLU(), nn.Conv1d(width, width, 1))
+        self.layers = nn.Sequential(nn.Linear(CHORDS, width), nn.SiLU(), nn.Linear(width, width), nn.LayerNorm(width))
         self.null = nn.Parameter(torch.zeros(CHORDS, 1))
 
     def forward(self, chords: Tensor) -> Tensor:
         """Map (B, 100, F), F divisible by the down-sampling, to (B, F / down-sampling, D): each frame the mean of its span."""
-        embedded: Tensor = self.layers(functional.avg_pool1d(chords, self.downsampling))
-        return embedded.transpose(1, 2)
+        pooled = functional.avg_pool1d(chords, self.downsampling).transpose(1, 2)
+        # Probabilities are sparse: without the norm a chord would hardly be heard beside the text.
+        embedded: Tensor = self.layers(pooled)
+        return embedded

@@ -85,7 +85,7 @@ def vae(data: Path, **shared: Any) -> None:
 def latents(vae_run: Path, data: Path, splits: str, **options: Any) -> None:
     r"""Encode the triplets of SHARDS with the VAE of VAE_RUN, and find the chords of their sources.
 
-    Writes a tar and a marker beside each shard: train-00000.latents.tar and .json. 'train editor' uses them where they are
+    Writes a tar and a marker beside each shard: latents-train-00000.tar and .json. 'train editor' uses them where they are
     of its VAE. Run it again after a stop: finished shards are kept.
 
     \b

@@ -67,9 +67,9 @@ def misfit(folder: Path, name: str, shard: str, vae: str, wanted: Sequence[str])
 def _marker(folder: Path, name: str) -> dict[str, Any] | None:
     """Read the marker of a shard's latents; None if they aren't finished."""
     try:
-        stated: dict[str, Any] = json.loads((folder / f"{name}.latents.json").read_text())
-        tar = stated["files"][f"{name}.latents.tar"]
-        whole = tar["bytes"] == (folder / f"{name}.latents.tar").stat().st_size
+        stated: dict[str, Any] = json.loads((folder / f"latents-{name}.json").read_text())
+        tar = stated["files"][f"latents-{name}.tar"]
+        whole = tar["bytes"] == (folder / f"latents-{name}.tar").stat().st_size
         return stated if whole and isinstance(stated["members"], dict) and isinstance(stated["stride_bytes"], int) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -79,7 +79,7 @@ class _Tar:
     """An open tar of latents. All samples have members of the same size, so that places follow from the marker."""
 
     def __init__(self, folder: Path, name: str, wanted: Sequence[str]) -> None:
-        self._path = folder / f"{name}.latents.tar"
+        self._path = folder / f"latents-{name}.tar"
         stated = _marker(folder, name)
         if stated is None:
             raise DataError(f"can't read {self._path}: run 'instructme train latents' again")

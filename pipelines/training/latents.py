@@ -46,7 +46,7 @@ def latents(
     settings: Sequence[str] = (),
     workers: int | None = None,
 ) -> dict[str, int]:
-    """Encode the shards in `data` with the VAE of a run: fp16 `.npy` members in `<split>-NNNNN.latents.tar`, and a marker.
+    """Encode the shards in `data` with the VAE of a run: fp16 `.npy` members in `latents-<split>-NNNNN.tar`, and a marker.
 
     A sample's members are `source` and `target` (C, F), where the preset predicts parts also `removed` and `added`, and where
     it has chords also `chords` (100, frames at 22050 / 512 Hz). Finished shards are kept; a shard's marker comes last.
@@ -185,9 +185,9 @@ def _counted(samples: Iterable[tuple[str, dict[str, bytes]]], bar: Any) -> Itera
 
 def _write(folder: Path, name: str, samples: Iterable[tuple[str, dict[str, bytes]]], stated: dict[str, Any]) -> int:
     """Write the tar of a shard, then its marker. Returns the number of samples."""
-    tar, marker = folder / f"{name}.latents.tar", folder / f"{name}.latents.json"
+    tar, marker = folder / f"latents-{name}.tar", folder / f"latents-{name}.json"
     marker.unlink(missing_ok=True)
-    for left in folder.glob(f".{name}.latents.*.tmp"):  # by a killed run
+    for left in folder.glob(f".latents-{name}.*.tmp"):  # by a killed run
         left.unlink()
     with tables.atomic(tar) as temporary:
         shards.write_tar(temporary, samples, [f"{member}.npy" for member in stated["members"]])
