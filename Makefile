@@ -14,10 +14,16 @@ INSTRUCTME = $(VENV)/bin/instructme
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: setup system ## render a small multitrack corpus and turn it into verified shards in out/demo
+demo: setup system ## render a small corpus, turn it into verified shards, train a tiny editor on them and edit a song
 	$(INSTRUCTME) corpus $(DEMO)/corpus --tier mini
 	$(INSTRUCTME) build $(DEMO)/corpus $(DEMO)/work --total 200 --eval-count 20
 	$(INSTRUCTME) verify $(DEMO)/work/shards --work $(DEMO)/work
+	$(INSTRUCTME) train vae $(DEMO)/work/shards -o $(DEMO)/vae --preset tiny
+	$(INSTRUCTME) train latents $(DEMO)/vae $(DEMO)/work/shards --work $(DEMO)/work
+	$(INSTRUCTME) train editor $(DEMO)/work/shards --vae $(DEMO)/vae --work $(DEMO)/work -o $(DEMO)/editor --preset tiny
+	$(INSTRUCTME) check $(DEMO)/editor
+	$(INSTRUCTME) edit $(DEMO)/editor $(DEMO)/corpus/test/Track00010/mix.flac "remove drums" -o $(DEMO)/edit.wav --report $(DEMO)/edit.html
+	@echo "to look at and listen to: $(DEMO)/edit.html, $(DEMO)/editor/edits.html"
 	@echo "with your own music: $(INSTRUCTME) build FOLDER_OF_STEMS WORK; all verbs: $(INSTRUCTME) --help"
 
 test: setup system ## run the fast tests

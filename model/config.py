@@ -81,6 +81,8 @@ class UnetConfig:
     chords: bool = True
     """Chord matrix of the source in the cross-attention of the bottleneck."""
     text_in_bottleneck: bool = True
+    source_gate: bool = False
+    """Add the source latent, times gates that the network makes, to the prediction: what is kept or removed is near it."""
     activation_checkpointing: bool = False
 
 
@@ -97,6 +99,8 @@ class DiffusionConfig:
     """Weight of the variational bound in the hybrid loss, which trains the learned variance."""
     zero_terminal_snr: bool = False
     """The last step holds no signal; with `prediction: v` one step from it is the posterior mean."""
+    scale_input: bool = False
+    """The noisy latent enters times its signal, so that pure noise says nothing and one step depends on the conditions alone."""
     terminal_share: float = 0.0
     """Share of training steps spent at the last step, beyond the uniform draw."""
     predict: Literal["target", "parts"] = "target"

@@ -75,6 +75,10 @@ class Diffusion:
         """Add noise to latents (B, C, F) (eq. 1)."""
         return _at(self.signal, steps, clean) * clean + _at(self.noise, steps, clean) * noise
 
+    def entering(self, noisy: Tensor, steps: Tensor) -> Tensor:
+        """Scale a noisy latent as the denoiser takes it."""
+        return _at(self.signal, steps, noisy) * noisy if self.config.scale_input else noisy
+
     def wanted(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
         """Say what the denoiser shall predict: the noise, or the velocity signal x noise - noise x clean."""
         if self.config.prediction == "epsilon":
@@ -102,7 +106,7 @@ class Diffusion:
         """
         steps, noise = draw.steps.to(clean.device), draw.noise.to(clean)
         noisy = self.noisy(clean, noise, steps)
-        output = unet(noisy, steps, conditions).float()
+        output = unet(self.entering(noisy, steps), steps, conditions).float()
         predicted = output[:, : clean.shape[1]]
         simple = (predicted - self.wanted(clean, noise, steps)).square().mean(dim=(1, 2))
         if not self.config.learned_variance:

@@ -85,7 +85,8 @@ class Unet(nn.Module):
                 width = out
             self.up.append(nn.ModuleList(level))
         self.leave_norm = norm(first)
-        self.leave = silent(conv(first, latents(preset) * (2 if preset.diffusion.learned_variance else 1)))
+        self.predicted_channels = latents(preset) * (2 if preset.diffusion.learned_variance else 1)
+        self.leave = silent(conv(first, self.predicted_channels + (latents(preset) if config.source_gate else 0)))
 
     @staticmethod
     def _check(preset: Preset) -> None:
@@ -129,8 +130,16 @@ class Unet(nn.Module):
             for block in level:  # type: ignore[attr-defined]
                 joined = torch.cat([features, skips.pop()], dim=1)
                 features = self._run(block, joined, embedded, valid_frames=valid, **words)
-        predicted: Tensor = self.leave(functional.silu(self.leave_norm(features)))
-        return predicted[..., :frames]
+        made = self.leave(functional.silu(self.leave_norm(features)))
+        return self._gated(made, source)[..., :frames]
+
+    def _gated(self, made: Tensor, source: Tensor) -> Tensor:
+        """Add the source times the gates, which are the last channels, to the prediction."""
+        predicted, gates = made.split([self.predicted_channels, made.shape[1] - self.predicted_channels], dim=1)
+        if not self.config.source_gate:
+            return predicted
+        gated = gates * source.repeat(1, gates.shape[1] // source.shape[1], 1)
+        return predicted + functional.pad(gated, (0, 0, 0, self.predicted_channels - gates.shape[1]))
 
     def _run(self, block: nn.Module, features: Tensor, step: Tensor, **conditions: Any) -> Tensor:
         if self.config.activation_checkpointing and self.training:

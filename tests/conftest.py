@@ -13,6 +13,9 @@ from hypothesis import settings
 CACHE = Path(__file__).parents[1] / ".pytest_cache" / f"numba-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
 os.environ.setdefault("NUMBA_CACHE_DIR", str(CACHE))
 
+# Several test processes with several threads each would wait for each other; child processes inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A shared machine is slow at times; time is never what a test asserts.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

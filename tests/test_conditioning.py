@@ -1,5 +1,6 @@
 """The check of conditions: exactly nothing where one is ignored, and a line and an exit code for people."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ from click.testing import CliRunner
 
 from model import config, presets
 from model.checkpoint import save_weights, write_config
+from model.conditions import Conditions
 from model.config import ModelError, Preset
+from model.diffusion import Diffusion
+from model.guidance import Scales, sample
 from model.unet import Unet
 from pipelines.commands.check import command
 from pipelines.training.conditioning import check, keep_examples
@@ -41,6 +45,40 @@ def test_a_model_that_hears_everything_passes(tmp_path: Path) -> None:
     effects = check(write_run(tmp_path), seeds=2)
     assert [effect.condition for effect in effects] == ["source", "text", "chords", "chords moved by half the clip"]
     assert all(effect.ratio > 1 for effect in effects)
+
+
+def test_chords_and_their_times_are_learned_where_only_they_tell_what_to_play() -> None:
+    """The target is a pattern for each chord, two chords one after the other; source and text say nothing of it."""
+    preset = config.override(PRESET, ["diffusion.predict=target", "unet.chunk_frames=8"])
+    torch.manual_seed(0)
+    unet, diffusion, random = Unet(preset), Diffusion(preset.diffusion), torch.Generator().manual_seed(0)
+    patterns = torch.randn(8, 4, 1, generator=random)
+    optimizer = torch.optim.Adam(unet.parameters(), 3e-3)
+
+    def played(batch: int, frames: int = 32) -> tuple[torch.Tensor, Conditions]:
+        chords = torch.randint(8, (batch, 2), generator=random).repeat_interleave(frames // 2, dim=1)
+        matrix = torch.nn.functional.one_hot(chords, 100).transpose(1, 2).float()
+        source, text = torch.randn(batch, 4, frames, generator=random), torch.zeros(batch, 1, preset.text.width)
+        return patterns[chords][..., 0].transpose(1, 2), Conditions(text, torch.ones(batch, 1, dtype=torch.bool), source, matrix)
+
+    def error(clean: torch.Tensor, given: Conditions) -> torch.Tensor:
+        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+        return (sample(unet, diffusion, given, noise, scales=Scales(1.0), steps=1) - clean).square().mean()
+
+    for _ in range(200):
+        clean, given = played(16)
+        draw = diffusion.draw([random] * 16, clean.shape[1:])
+        drawn = dataclasses.replace(draw, steps=torch.full((16,), preset.diffusion.steps - 1))
+        loss = diffusion.losses(unet, clean, given, drawn)["loss"].mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    unet.eval()
+    clean, given = played(16)
+    assert given.chords is not None
+    swapped = dataclasses.replace(given, chords=given.chords.roll(1, 0))
+    moved = dataclasses.replace(given, chords=given.chords.roll(16, 2))
+    assert error(clean, given) < 0.4 * min(error(clean, swapped), error(clean, moved))
 
 
 @pytest.mark.parametrize(("deaf", "unheard"), [("text_attention.out", {"text"}), ("chord_attention.out", {"chords"})])

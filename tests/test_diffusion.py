@@ -115,6 +115,14 @@ def test_a_perfect_denoiser_has_no_loss() -> None:
     assert losses["loss"].max() < 1e-10
 
 
+def test_pure_noise_says_nothing_where_the_input_is_scaled() -> None:
+    _, noise, steps = batch()
+    scaled = Diffusion(dataclasses.replace(TERMINAL, scale_input=True))
+    entering = scaled.entering(noise, steps)
+    assert entering[-1].abs().max() < 1e-4 and torch.allclose(entering[0], noise[0], rtol=1e-3)
+    assert torch.equal(Diffusion(TERMINAL).entering(noise, steps), noise)
+
+
 def test_a_draw_depends_on_each_generator_alone() -> None:
     diffusion = Diffusion(TERMINAL)
     together = diffusion.draw(generators(6), (3, 16))

@@ -11,7 +11,14 @@ from model.conditions import Conditions, stack
 
 SMALLEST = config.override(
     presets.TINY,
-    ["unet.channels=[32,64]", "unet.head_channels=16", "unet.chunk_frames=8", "text.width=24", "vae.latent_channels=4"],
+    [
+        "unet.source_gate=false",
+        "unet.channels=[32,64]",
+        "unet.head_channels=16",
+        "unet.chunk_frames=8",
+        "text.width=24",
+        "vae.latent_channels=4",
+    ],
 )
 
 
@@ -114,6 +121,20 @@ def test_checkpointed_activations_give_the_same_gradients() -> None:
         made(torch.ones(1, 8, 12), torch.tensor([7]), conditions(12, batch=1)).square().sum().backward()
         gradients.append([parameter.grad for parameter in made.parameters()])
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*gradients, strict=True) if a is not None and b is not None)
+
+
+@pytest.mark.parametrize("learned", ["false", "true"])
+def test_gates_let_the_source_into_the_prediction(learned: str) -> None:
+    made = model("unet.source_gate=true", f"diffusion.learned_variance={learned}")
+    given = conditions(40)
+    with torch.no_grad():
+        made.leave.weight.zero_()
+        made.leave.bias.zero_()
+        made.leave.bias[-8:-4] = 0.25  # of the removed part
+        made.leave.bias[-4:] = -1  # of the added part
+    predicted = predict(made, given)
+    assert torch.equal(predicted[:, :4], 0.25 * given.source) and torch.equal(predicted[:, 4:8], -given.source)
+    assert predicted.shape[1] == (16 if learned == "true" else 8) and not predicted[:, 8:].any()
 
 
 def test_a_width_that_heads_do_not_divide_is_refused() -> None:

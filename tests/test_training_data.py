@@ -1,0 +1,48 @@
+"""What a run knows of its data: identity, tasks, instruments, levels, and the words of its instructions."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from made_work import make_work
+
+from manifests import tables
+from manifests.rows import Triplet
+from pipelines.shard import shard
+from pipelines.training.data import describe
+
+
+def written(work: Path, texts: dict[str, str]) -> Path:
+    """Make a working folder whose recipes say these texts."""
+    make_work(work)
+    path = work / "triplets.parquet"
+    rows = [dataclasses.replace(row, instruction=texts[row.task]) for row in tables.read_rows(path, Triplet) if row.task in texts]
+    parents = [work / name for name in ("clips.parquet", "parts.parquet", "rhythm.parquet", "tracks.parquet")]
+    tables.write(path, rows, Triplet, seed=0, parents=parents)
+    return work
+
+
+def test_shards_and_recipes_are_described_alike(tmp_path: Path) -> None:
+    work = make_work(tmp_path / "work")
+    shard(work, work / "shards", workers=1)
+    recipes, shards = describe(work), describe(work / "shards")
+    for name in ("split", "tasks", "instruments", "templates"):
+        assert recipes[name] == shards[name]
+    assert recipes["hash"] != shards["hash"]
+    assert recipes["rms_db"] == pytest.approx(shards["rms_db"], abs=1.5)
+    low, high = shards["rms_range_db"]
+    assert low <= shards["rms_db"] <= high
+
+
+def test_the_papers_words_need_no_templates(tmp_path: Path) -> None:
+    work = written(tmp_path / "work", {"add": "Add piano", "remix": "remix with piano, drums"})
+    assert "templates" not in describe(work)
+
+
+def test_own_words_are_found_again_as_templates(tmp_path: Path) -> None:
+    texts = {"add": "bring in the Piano", "replace": "swap bass for piano", "remix": "play it with piano, drums"}
+    assert describe(written(tmp_path / "work", texts))["templates"] == {
+        "add": ["bring in the {instrument}"],
+        "replace": ["swap {instrument_a} for {instrument_b}"],
+        "remix": ["play it with {instruments}"],
+    }
