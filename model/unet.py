@@ -130,12 +130,12 @@ class Unet(nn.Module):
             for block in level:  # type: ignore[attr-defined]
                 joined = torch.cat([features, skips.pop()], dim=1)
                 features = self._run(block, joined, embedded, valid_frames=valid, **words)
-        made = self.leave(functional.silu(self.leave_norm(features)))
+        made: Tensor = self.leave(functional.silu(self.leave_norm(features)))
         return self._gated(made, source)[..., :frames]
 
     def _gated(self, made: Tensor, source: Tensor) -> Tensor:
         """Add the source times the gates, which are the last channels, to the prediction."""
-        predicted, gates = made.split([self.predicted_channels, made.shape[1] - self.predicted_channels], dim=1)
+        predicted, gates = made[:, : self.predicted_channels], made[:, self.predicted_channels :]
         if not self.config.source_gate:
             return predicted
         gated = gates * source.repeat(1, gates.shape[1] // source.shape[1], 1)
