@@ -62,7 +62,7 @@ PAPER = Preset(
     clip_seconds=10.0,
     vae=VaeConfig(reconstruction_weight=1000.0),
     text=TextConfig(encoder="google-t5/t5-large", width=1024),
-    unet=UnetConfig(),
+    unet=UnetConfig(activation_checkpointing=True),
     diffusion=DiffusionConfig(),
     embedding=EmbeddingConfig(),
     vae_training=TrainingConfig(
@@ -98,7 +98,7 @@ SMALL = Preset(
         discriminator_start_step=50_000,
     ),
     editor_training=TrainingConfig(
-        steps=200_000, batch_size=32, learning_rate=2e-4, warmup_steps=1000, decay="cosine", precision="bf16"
+        steps=200_000, batch_size=32, accumulation=2, learning_rate=2e-4, warmup_steps=1000, decay="cosine", precision="bf16"
     ),
     embedding_training=_EMBEDDING_TRAINING,
 )

@@ -64,6 +64,31 @@ def test_the_paper_preset_has_the_channels_of_the_paper() -> None:
     assert [len(level) for level in (*made.down, *made.up)] == [4, 4, 4, 5, 5, 5]
 
 
+def kept_gib(preset: config.Preset) -> float:
+    """Count what a forward pass keeps for the backward pass, in float32, without making it."""
+    frames, kept = round(preset.clip_seconds * preset.sample_rate_hz / preset.hop_samples), {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if not isinstance(tensor, torch.nn.Parameter):
+            kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.device("meta"), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        mask, chords = torch.ones(1, 8, dtype=torch.bool), torch.zeros(1, 100, frames)
+        source = torch.zeros(1, preset.vae.latent_channels, frames)
+        given = Conditions(torch.zeros(1, 8, preset.text.width), mask, source, chords)
+        unet.Unet(preset)(torch.zeros(1, unet.latents(preset), frames), torch.zeros(1), given)
+    return sum(kept.values()) / 2**30
+
+
+def test_paper_fits_24_gb_with_checkpointed_activations() -> None:
+    """Weights, gradients, two moments and the average take 16.8 GiB; a block's own activations come on top of what is kept."""
+    states = 5 * 4 * unet.parameter_counts(presets.PAPER)["unet"] / 2**30
+    assert presets.PAPER.unet.activation_checkpointing
+    assert states + kept_gib(presets.PAPER) < 18
+    assert kept_gib(config.override(presets.PAPER, ["unet.activation_checkpointing=false"])) > 10
+
+
 @pytest.mark.parametrize("frames", [1, 2, 3, 7, 8, 9, 31, 64, 101])
 def test_any_number_of_frames_goes_through(frames: int) -> None:
     assert predict(model(), conditions(frames)).shape == (2, 8, frames)
