@@ -12,6 +12,7 @@ from manifests.tables import sha256
 from model.checkpoint import WEIGHTS
 from model.config import Preset, override
 from model.presets import PRESETS
+from pipelines import engine
 from pipelines.stream import Triplets, batches
 from pipelines.training import loop
 from pipelines.training.data import describe
@@ -29,7 +30,7 @@ class Choices:
     precision: str | None = None
     seed: int = 0
     device: str = "auto"
-    workers: int = 0
+    workers: int | None = None
     tracker: str | None = None
     compiled: bool = False
 
@@ -94,10 +95,10 @@ def embedding(data: Path, captions: Path | None, choices: Choices) -> None:
 
 def _train(trainer: loop.Trainer, preset: Preset, triplets: Triplets, about: Mapping[str, Any], choices: Choices) -> None:
     training = getattr(preset, f"{trainer.kind}_training")
+    workers = min(4, engine.cores() - 1) if choices.workers is None else choices.workers
 
     def share(first_step: int, rank: int, ranks: int) -> Any:
-        size, seed, workers = training.batch_size, choices.seed, choices.workers
-        return batches(triplets, first_step, rank, ranks, batch_size=size, seed=seed, workers=workers)
+        return batches(triplets, first_step, rank, ranks, batch_size=training.batch_size, seed=choices.seed, workers=workers)
 
     _say(f"{trainer.kind}, preset {preset.name}: {training.steps} steps of {training.batch_size} on {len(triplets)} triplets")
     _say(f"reads {triplets.note}")
