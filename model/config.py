@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 Config = TypeVar("Config")
+_POSITIVE = {
+    *("sample_rate_hz", "clip_seconds", "segment_seconds", "strides", "kernels", "dilations", "hop_samples", "temperature"),
+    *("channels", "encoder_channels", "decoder_channels", "latent_channels", "head_channels", "width", "hidden", "blocks"),
+    *("chunk_frames", "steps", "sampling_steps", "classifier_every", "batch_size", "accumulation", "validation_triplets"),
+}
+_SHARES = {
+    *("terminal_share", "text_dropout", "source_dropout", "chord_dropout", "beta_start", "beta_end", "betas", "ema_decay"),
+}
+_ANY_SIGN = {"log_variance"}
 
 
 class ModelError(Exception):
@@ -196,12 +206,14 @@ def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     """Read what `to_dict` made.
 
     Raises:
-        ModelError: an unknown or missing field, or a value of another type.
+        ModelError: an unknown or missing field, or a value of another type or out of range.
     """
     hints = typing.get_type_hints(kind)
     if unknown := sorted(set(values) - set(hints)):
         raise ModelError(f"{kind.__name__} has no field {unknown[0]}: it has {', '.join(hints)}")
     read = {name: _typed(f"{kind.__name__}.{name}", hints[name], value) for name, value in values.items()}
+    for name, value in read.items():
+        _check_range(f"{kind.__name__}.{name}", name, value)
     try:
         return kind(**read)
     except TypeError as error:
@@ -212,7 +224,7 @@ def override(preset: Preset, settings: Sequence[str]) -> Preset:
     """Change fields by `part.field=value`, such as `unet.blocks=2`; values are JSON, or plain words.
 
     Raises:
-        ModelError: no such field, or a value of another type.
+        ModelError: no such field, or a value of another type or out of range.
     """
     values = to_dict(preset)
     for setting in settings:
@@ -250,6 +262,19 @@ def _typed(where: str, hint: Any, value: Any) -> Any:
         else str(hint).removeprefix("typing.")
     )
     raise ModelError(f"{where} can't be {value!r}: it takes {wanted}")
+
+
+def _check_range(where: str, name: str, value: Any) -> None:
+    """Refuse numbers that nothing can be built or trained with; JSON in Python also reads NaN and Infinity."""
+    numbers = [each for each in (value if isinstance(value, tuple) else (value,)) if isinstance(each, int | float)]
+    if name in _POSITIVE:
+        fits, wanted = bool(numbers) and min(numbers) > 0, "more than 0"
+    elif name in _SHARES:
+        fits, wanted = all(0 <= each <= 1 for each in numbers), "0 to 1"
+    else:
+        fits, wanted = name in _ANY_SIGN or all(each >= 0 for each in numbers), "0 or more"
+    if not fits or not all(map(math.isfinite, numbers)):
+        raise ModelError(f"{where} can't be {value!r}: it takes {wanted}")
 
 
 def _items(where: str, kinds: tuple[Any, ...], values: Sequence[Any]) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model.conditions import Conditions
-from model.config import DiffusionConfig
+from model.config import DiffusionConfig, ModelError
 
 Denoiser = Callable[[Tensor, Tensor, Conditions], Tensor]
 """Noisy latent (B, C, F), steps (B,), conditions -> prediction, as `Unet` gives it."""
@@ -45,6 +45,16 @@ class Diffusion:
     """The process of a preset, on the device of the tensors it is given."""
 
     def __init__(self, config: DiffusionConfig) -> None:
+        """Compute the schedule.
+
+        Raises:
+            ModelError: too few steps, or fewer than sampling takes.
+        """
+        if not max(2, config.sampling_steps) <= config.steps:
+            raise ModelError(
+                f"can't sample in {config.sampling_steps} steps of {config.steps}: set diffusion.steps to 2 or more, "
+                "and diffusion.sampling_steps to no more than it"
+            )
         self.config = config
         self.betas = betas(config)
         kept = (1 - self.betas).cumprod(0)

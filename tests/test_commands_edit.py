@@ -173,6 +173,12 @@ def test_instructions_that_can_not_be_used_are_one_line(song, tmp_path, text, co
 
 
 @pytest.mark.usefixtures("half")
+def test_a_report_never_takes_the_place_of_the_music(song, tmp_path):
+    result = invoke("run", song, "remove bass", "-o", tmp_path / "o.wav", "--report", tmp_path / "o.wav")
+    assert one_line(result) and "would overwrite the edited music" in result.stderr and not (tmp_path / "o.wav").exists()
+
+
+@pytest.mark.usefixtures("half")
 def test_inputs_are_never_overwritten(song, tmp_path):
     (tmp_path / "link.wav").symlink_to(song)
     before = song.read_bytes()

@@ -49,6 +49,13 @@ def test_settings_are_shown():
         (["--set", "unet.blocks=3"], 2, "NAME"),
         (["tiny", "--set", "unet.block=3"], 1, "unet.blocks=2"),
         (["tiny", "--set", "unet.blocks=many"], 1, "int"),
+        (["tiny", "--set", "unet.blocks=0"], 1, "UnetConfig.blocks can't be 0: it takes more than 0"),
+        (["tiny", "--set", "unet.channels=[]"], 1, "more than 0"),
+        (["tiny", "--set", "vae.strides=[2,-1]"], 1, "more than 0"),
+        (["tiny", "--set", "vae.kl_weight=-1"], 1, "0 or more"),
+        (["tiny", "--set", "diffusion.text_dropout=2"], 1, "0 to 1"),
+        (["tiny", "--set", "editor_training.learning_rate=NaN"], 1, "nan"),
+        (["tiny", "--set", "vae.log_variance=-Infinity"], 1, "inf"),
     ],
 )
 def test_mistakes_are_explained(arguments: list[str], code: int, said: str):

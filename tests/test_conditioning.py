@@ -108,3 +108,10 @@ def test_a_run_without_examples_is_told_in_one_line(tmp_path: Path) -> None:
     (run / "examples.safetensors").write_bytes(b"x")
     with pytest.raises(ModelError, match="damaged"):
         check(run)
+
+
+def test_an_unknown_device_is_told_in_one_line(tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    for device in ("nonsense", "meta"):
+        with pytest.raises(ModelError, match=f"can't use the device {device}: take cpu"):
+            check(run, device)

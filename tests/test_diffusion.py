@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from model.conditions import Conditions
-from model.config import DiffusionConfig
+from model.config import DiffusionConfig, ModelError
 from model.diffusion import Diffusion, Draw, betas
 
 PRINTED = DiffusionConfig()
@@ -139,3 +139,9 @@ def test_shares_of_the_draw_are_those_of_the_preset() -> None:
     assert drawn.keep_source.float().mean() == pytest.approx(0.95, abs=0.02)
     assert drawn.keep_chords.float().mean() == pytest.approx(0.9, abs=0.02)
     assert drawn.steps.min() < 5 and drawn.noise.std() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(("steps", "sampling_steps"), [(1, 1), (10, 11)])
+def test_too_few_steps_are_explained(steps: int, sampling_steps: int) -> None:
+    with pytest.raises(ModelError, match=r"set diffusion\.steps to 2 or more"):
+        Diffusion(dataclasses.replace(TERMINAL, steps=steps, sampling_steps=sampling_steps))

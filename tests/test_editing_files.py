@@ -71,9 +71,10 @@ def test_what_is_no_audio_is_told(tmp_path, content, complaint):
 def test_folders_nan_and_files_without_samples_are_told(tmp_path):
     with pytest.raises(DataError, match="no such audio file"):
         decode(tmp_path)
-    soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), 8000, subtype="FLOAT")
-    with pytest.raises(DataError, match="NaN"):
-        decode(tmp_path / "nan.wav")
+    for sample in (np.nan, -np.inf, 1e30):
+        soundfile.write(tmp_path / "nan.wav", np.array([0.0, sample]), 8000, subtype="FLOAT")
+        with pytest.raises(DataError, match="NaN"):
+            decode(tmp_path / "nan.wav")
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 8000)
     with pytest.raises(DataError, match="no samples"):
         decode(tmp_path / "none.wav")

@@ -14,7 +14,7 @@ from manifests.rows import DataError
 from model import embedding as joint_embedding
 from model.checkpoint import read_config, restore
 from model.conditions.text import TextEncoder
-from model.config import ModelError, Preset
+from model.config import Preset
 from model.unet import Unet, latents
 from model.vae import Vae
 from pipelines.chords import chord_matrix, on_clock
@@ -24,6 +24,7 @@ from pipelines.editing.chunks import join, spans
 from pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, Settings, noise
 from pipelines.editing.instructions import Instruction
 from pipelines.editing.parts import Made, Preserve, from_parts, from_target
+from pipelines.training.devices import check_device
 
 RMS_DB = -22.0
 """Level at which the model hears music where the run doesn't say what it was trained on: median of the built-in corpus."""
@@ -73,7 +74,7 @@ class Editor:
             ModelError: no such run, damaged, weights of another preset, no text encoder, or no such device.
         """
         preset, config = read_config(Path(run), "editor")
-        _check_device(device)
+        check_device(device)
         vae, unet = Vae(preset.vae), Unet(preset)
         restore(vae, Path(run), "vae")
         restore(unet, Path(run))
@@ -228,14 +229,6 @@ def _listen(folder: Path, rate_hz: int, device: str | torch.device) -> Listen:
     if isinstance(joint, nn.Module):
         joint.to(device)
     return lambda sound, prompt: joint_embedding.distance(joint, sound[:, None], rate_hz, [prompt])
-
-
-def _check_device(device: str | torch.device) -> None:
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"can't use the device {device}: take cpu, or one that torch finds ({reason})") from None
 
 
 def level_db(audio: Audio, rate_hz: int) -> float:

@@ -16,6 +16,8 @@ from manifests.tables import atomic
 BLOCK = 1 << 18
 """Samples of each channel that are read, resampled or written at once."""
 _FORMATS = {"aif": "AIFF", "oga": "OGG"}
+_HIGHEST = 1e12
+"""More than any integer format holds unscaled; much higher, and squares overflow."""
 _LARGEST_WAV_BYTES = 4_000_000_000
 
 
@@ -75,8 +77,8 @@ def decode(path: Path, folder: Path | None = None, rate_hz: int | None = None) -
             while not ended:
                 block = file.read(BLOCK, dtype="float32", always_2d=True)
                 decoded, ended = decoded + len(block), not len(block)
-                if not np.isfinite(block).all():
-                    raise DataError(f"{path} holds NaN or infinite samples: export it again")
+                if not (np.abs(block) < _HIGHEST).all():
+                    raise DataError(f"{path} holds NaN, infinite or absurdly high samples: export it again")
                 scratch.append(block if same else stream.resample_chunk(block, last=ended))
             expected = file.frames
     except RuntimeError as error:

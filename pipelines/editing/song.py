@@ -91,6 +91,8 @@ def _check(written: Sequence[Path], page: Path | None, inputs: Sequence[Path]) -
     for path in (*written, *([page] if page else [])):
         if path.resolve() in [each.resolve() for each in inputs]:
             raise DataError(f"{path} would overwrite what it is made from: choose another name (-o)")
+    if page and page.resolve() in [path.resolve() for path in written]:
+        raise DataError(f"{page} would overwrite the edited music: choose another name for the report")
 
 
 def _once(say: Say) -> Say:

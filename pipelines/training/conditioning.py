@@ -16,6 +16,7 @@ from model.config import ModelError
 from model.diffusion import Diffusion
 from model.guidance import Scales, sample
 from model.unet import Unet, latents
+from pipelines.training.devices import check_device
 
 EXAMPLES = "examples"
 """Name of the file of a run folder that holds latents and chords of a few validation triplets."""
@@ -46,9 +47,10 @@ def check(run: Path, device: str = "cpu", seeds: int = _SEEDS, progress: Callabl
     chance is the same with other noises. A ratio above 1 means that the condition is heard over chance.
 
     Raises:
-        ModelError: no editor run, damaged, or without examples.
+        ModelError: no editor run, damaged, or without examples; or no such device.
     """
     preset, _ = read_config(run, "editor")
+    check_device(device)
     unet = Unet(preset)
     restore(unet, run)
     unet.eval().requires_grad_(False).to(device)

@@ -20,6 +20,7 @@ from model.unet import Unet
 from model.vae import Vae
 from pipelines.pages import PageClip, Row, training_page
 from pipelines.stream import Triplets, load
+from pipelines.training import checkpoints
 from pipelines.training.conditioning import keep_examples
 from pipelines.training.curves import curves
 from pipelines.training.loop import Batch, descend
@@ -113,7 +114,8 @@ class EditorTrainer:
 
     def finish(self, run: Path, accelerator: Any) -> None:
         """Put the VAE and a few examples beside the weights, so that the run folder is all that `edit` and `check` need."""
-        if accelerator.is_main_process and not (run / "vae.safetensors").exists():
+        # Before the first checkpoint they may be left from a run with another VAE that was killed.
+        if accelerator.is_main_process and not (checkpoints.found(run) and (run / "vae.safetensors").exists()):
             batch = self._validation(accelerator)[0]
             keep_examples(run, batch["source"], batch.get("chords"), batch["instruction"])
             save_weights(run, "vae", self.vae.state_dict())

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from model.checkpoint import WEIGHTS, read_config
+from model.checkpoint import CONFIG, WEIGHTS, read_config
 from model.config import ModelError, Preset, to_dict
 from pipelines.training import checkpoints
 
@@ -25,6 +25,10 @@ def check_same(run: Path, kind: str, preset: Preset, values: Mapping[str, Any]) 
         if (run / f"{WEIGHTS}.safetensors").exists():
             raise ModelError(f"{run} holds weights but no checkpoints to go on from: choose another folder (-o)")
         return
+    if not (run / CONFIG).exists():
+        raise ModelError(
+            f"{run} holds checkpoints but no {CONFIG} that describes them: put it back, or choose another folder (-o)"
+        )
     other, config = read_config(run)
     then = {"kind": config["kind"], "preset": to_dict(_fixed(other, kind)), **{each: config.get(each) for each in values}}
     now = {"kind": kind, "preset": to_dict(_fixed(preset, kind)), **values}

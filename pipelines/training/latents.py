@@ -26,6 +26,7 @@ from pipelines.chords import chord_matrix
 from pipelines.reading.latents import CHORDS, PARTS, SIDES, misfit
 from pipelines.reading.rendered import Shards
 from pipelines.stream import Triplets, load
+from pipelines.training.devices import check_device
 
 SPLITS = ("train", "validation")
 """Splits that training reads."""
@@ -67,7 +68,7 @@ def latents(
 
     Raises:
         DataError: see `Triplets`.
-        ModelError: no VAE in `vae_run`, or it makes what isn't finite.
+        ModelError: no VAE in `vae_run`, it makes what isn't finite, or no such device.
     """
     trained, _ = read_config(vae_run, "vae")
     preset = override(trained, settings)
@@ -135,7 +136,9 @@ class _Encoder:
         vae = Vae(preset.vae)
         restore(vae, run)
         found = "cuda" if torch.cuda.is_available() else "cpu"
-        self._run, self._device = run, torch.device(found if device == "auto" else device)
+        device = found if device == "auto" else device
+        check_device(device)
+        self._run, self._device = run, torch.device(device)
         self._vae = vae.eval().requires_grad_(False).to(self._device)
         self._silence = self._latent(torch.zeros(1, 1, round(preset.clip_seconds * preset.sample_rate_hz)))[0]
 
