@@ -189,6 +189,8 @@ def _music(read: Shards | Recipes, data: Path, work: Path | None) -> library.Lib
         raise DataError(
             f"the parts of replacements aren't in {data}: give the working folder with --work, or its recipes as data"
         )
+    if not (work / "parts.parquet").is_file():
+        raise DataError(f"no parts.parquet in {work}: give the working folder of these shards with --work")
     if read.parts_digest() != tables.sha256(work / "parts.parquet"):
         raise DataError(f"{data} was rendered from other parts than those of {work}: give the working folder of these shards")
     return library.read(work)

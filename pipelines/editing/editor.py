@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from dataset_tools.audio import FLOOR_DB, Samples, db, peak, rms_db
 from manifests.rows import DataError
 from model import embedding as joint_embedding
-from model.checkpoint import read_config, restore
+from model.checkpoint import CONFIG, read_config, restore
 from model.conditions.text import TextEncoder
-from model.config import Preset
+from model.config import ModelError, Preset
 from model.unet import Unet, latents
 from model.vae import Vae
 from pipelines.chords import chord_matrix, on_clock
@@ -74,6 +74,7 @@ class Editor:
             ModelError: no such run, damaged, weights of another preset, no text encoder, or no such device.
         """
         preset, config = read_config(Path(run), "editor")
+        data = _described(Path(run), config.get("data") or {})
         check_device(device)
         vae, unet = Vae(preset.vae), Unet(preset)
         restore(vae, Path(run), "vae")
@@ -82,7 +83,7 @@ class Editor:
             network.eval().requires_grad_(False).to(device)
         text = TextEncoder(preset.text.encoder, preset.text.width)
         listen = _listen(Path(embedding), preset.sample_rate_hz, device) if embedding else None
-        return cls(preset, vae, Denoiser(preset, unet, text, listen), data=config.get("data"), device=device)
+        return cls(preset, vae, Denoiser(preset, unet, text, listen), data=data, device=device)
 
     def edit(
         self,
@@ -222,6 +223,14 @@ class Editor:
         matrix = chord_matrix(wave[0].cpu().numpy(), self.preset.sample_rate_hz)
         rate_hz = self.preset.sample_rate_hz / self.preset.hop_samples
         return torch.from_numpy(on_clock(matrix, frames, rate_hz))[None].to(self._device)
+
+
+def _described(run: Path, data: Any) -> Mapping[str, Any]:
+    """Check what a run says it was trained on."""
+    kinds = {"tasks": list, "instruments": list, "templates": dict, "rms_db": float | int, "rms_range_db": list}
+    if not isinstance(data, dict) or not all(isinstance(data[name], kind) for name, kind in kinds.items() if name in data):
+        raise ModelError(f"{run / CONFIG} is damaged where it describes the data: copy the run folder again")
+    return data
 
 
 def _listen(folder: Path, rate_hz: int, device: str | torch.device) -> Listen:

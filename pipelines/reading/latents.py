@@ -98,6 +98,8 @@ class _Tar:
 
     def _array(self, blob: bytes, offset: int, size: int) -> npt.NDArray[np.float16]:
         array: npt.NDArray[np.float16] = np.load(io.BytesIO(blob[offset : offset + size]), allow_pickle=False)
+        if array.dtype != np.float16 or array.ndim != 2 or not np.isfinite(array).all():
+            raise ValueError(f"it holds {array.dtype} {array.shape}, not finite float16 (channels, frames)")
         return array
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from model.checkpoint import load_weights, read_config, restore, save_weights
 from model.conditions import Conditions
 from model.conditions.text import TextEncoder
-from model.config import ModelError
+from model.config import ModelError, Preset
 from model.diffusion import Diffusion
 from model.guidance import Scales, sample
 from model.unet import Unet, latents
@@ -55,7 +55,7 @@ def check(run: Path, device: str = "cpu", seeds: int = _SEEDS, progress: Callabl
     restore(unet, run)
     unet.eval().requires_grad_(False).to(device)
     diffusion = Diffusion(preset.diffusion)
-    given = _examples(run, TextEncoder(preset.text.encoder, preset.text.width), device)
+    given = _examples(run, preset, device)
     single = preset.diffusion.zero_terminal_snr and preset.diffusion.prediction == "v"
     shape = (len(given.source), latents(preset), given.source.shape[-1])
 
@@ -74,13 +74,18 @@ def check(run: Path, device: str = "cpu", seeds: int = _SEEDS, progress: Callabl
     return [Effect(name, change, change / max(chance, 1e-12)) for name, change in changes.items()]
 
 
-def _examples(run: Path, text: TextEncoder, device: str) -> Conditions:
+def _examples(run: Path, preset: Preset, device: str) -> Conditions:
     tensors = load_weights(run, EXAMPLES)
     try:
         instructions = json.loads((run / f"{EXAMPLES}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise ModelError(f"{run / EXAMPLES}.json is missing or damaged: train on to the next checkpoint") from None
-    tokens, mask = text.encode(instructions)
+        raise ModelError(f"{run / EXAMPLES}.json is missing or damaged: copy the run folder again") from None
+    named = isinstance(instructions, list) and all(isinstance(each, str) for each in instructions)
+    if not named or "source" not in tensors or tensors["source"].shape[:2] != (len(instructions), preset.vae.latent_channels):
+        raise ModelError(f"{run / EXAMPLES}.json and .safetensors don't belong together: copy the run folder again")
+    if len(instructions) < 2:
+        raise ModelError(f"{run} holds one example, and two are compared: train with editor_training.validation_triplets over 1")
+    tokens, mask = TextEncoder(preset.text.encoder, preset.text.width).encode(instructions)
     chords = tensors["chords"].to(device) if "chords" in tensors else None
     return Conditions(tokens.to(device), mask.to(device), tensors["source"].to(device), chords)
 

@@ -68,10 +68,14 @@ def latents(
 
     Raises:
         DataError: see `Triplets`.
-        ModelError: no VAE in `vae_run`, it makes what isn't finite, or no such device.
+        ModelError: no VAE in `vae_run`, `settings` change it, it makes what isn't finite, or no such device.
     """
     trained, _ = read_config(vae_run, "vae")
     preset = override(trained, settings)
+    if preset.vae != trained.vae:
+        raise ModelError(
+            f"--set can't change the VAE of {vae_run}, which is trained: train another one by 'instructme train vae'"
+        )
     encode = _Encoder(trained, vae_run, device)
     digest = tables.sha256(vae_run / f"{WEIGHTS}.safetensors")
     folder = out or data
