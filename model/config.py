@@ -13,11 +13,19 @@ Config = TypeVar("Config")
 _POSITIVE = {
     *("sample_rate_hz", "clip_seconds", "segment_seconds", "strides", "kernels", "dilations", "hop_samples", "temperature"),
     *("channels", "encoder_channels", "decoder_channels", "latent_channels", "head_channels", "width", "hidden", "blocks"),
-    *("chunk_frames", "steps", "sampling_steps", "classifier_every", "batch_size", "accumulation", "validation_triplets"),
+    *(
+        "source_blocks",
+        "chunk_frames",
+        "steps",
+        "sampling_steps",
+        "classifier_every",
+        "batch_size",
+        "accumulation",
+        "validation_triplets",
+    ),
 }
-_SHARES = {
-    *("terminal_share", "text_dropout", "source_dropout", "chord_dropout", "beta_start", "beta_end", "betas", "ema_decay"),
-}
+_SHARES = {"terminal_share", "text_dropout", "source_dropout", "chord_dropout", "beta_start", "beta_end"}
+_DECAYS = {"betas", "ema_decay"}
 _ANY_SIGN = {"log_variance"}
 
 
@@ -271,6 +279,8 @@ def _check_range(where: str, name: str, value: Any) -> None:
         fits, wanted = bool(numbers) and min(numbers) > 0, "more than 0"
     elif name in _SHARES:
         fits, wanted = all(0 <= each <= 1 for each in numbers), "0 to 1"
+    elif name in _DECAYS:
+        fits, wanted = all(0 <= each < 1 for each in numbers), "0 to less than 1"
     else:
         fits, wanted = name in _ANY_SIGN or all(each >= 0 for each in numbers), "0 or more"
     if not fits or not all(map(math.isfinite, numbers)):

@@ -54,6 +54,7 @@ def test_settings_are_shown():
         (["tiny", "--set", "vae.strides=[2,-1]"], 1, "more than 0"),
         (["tiny", "--set", "vae.kl_weight=-1"], 1, "0 or more"),
         (["tiny", "--set", "diffusion.text_dropout=2"], 1, "0 to 1"),
+        (["tiny", "--set", "editor_training.betas=[0.9,1.0]"], 1, "0 to less than 1"),
         (["tiny", "--set", "editor_training.learning_rate=NaN"], 1, "nan"),
         (["tiny", "--set", "vae.log_variance=-Infinity"], 1, "inf"),
     ],

@@ -109,7 +109,13 @@ def test_target_prediction_and_the_baseline_train_in_the_same_loop(
     preset = config.override(PRESET, [*settings, "editor_training.steps=1", "editor_training.validation_triplets=2"])
     made = run_of(preset, work, vae_run, tmp_path / "run")
     width = 32 * (2 if preset.diffusion.learned_variance else 1)
-    assert made.modules["unet"].leave.out_channels == width  # type: ignore[union-attr]
+    assert made.modules["unet"].predicted_channels == width  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("setting", ["diffusion.zero_terminal_snr=false", 'diffusion.single_step_tasks=["mute"]'])
+def test_single_steps_that_cannot_be_sampled_are_refused_before_training(setting: str, work: Path, vae_run: Path) -> None:
+    with pytest.raises(ModelError, match=r"diffusion\.single_step_tasks"):
+        trainer(config.override(PRESET, [setting]), work, vae_run)
 
 
 def test_the_validation_loss_is_the_same_each_time(work: Path, vae_run: Path) -> None:

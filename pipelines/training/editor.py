@@ -14,7 +14,7 @@ from manifests.tables import sha256
 from model.checkpoint import WEIGHTS, load_weights, read_config, restore, save_weights
 from model.conditions import Conditions
 from model.conditions.text import TextEncoder
-from model.config import ModelError, Preset
+from model.config import DiffusionConfig, ModelError, Preset
 from model.diffusion import Diffusion
 from model.unet import Unet
 from model.vae import Vae
@@ -60,6 +60,17 @@ def with_vae_of(preset: Preset, vae_run: Path) -> Preset:
     return dataclasses.replace(preset, vae=trained.vae, vae_training=trained.vae_training)
 
 
+def _check_single_steps(config: DiffusionConfig) -> None:
+    """Refuse at once what sampling would refuse after hours of training."""
+    if unknown := sorted(set(config.single_step_tasks) - set(TASKS)):
+        raise ModelError(f"diffusion.single_step_tasks can't be {unknown[0]!r}: choose from {', '.join(TASKS)}")
+    if config.single_step_tasks and not (config.zero_terminal_snr and config.prediction == "v"):
+        raise ModelError(
+            "diffusion.single_step_tasks needs diffusion.zero_terminal_snr and diffusion.prediction=v: "
+            "add --set 'diffusion.single_step_tasks=[]'"
+        )
+
+
 class EditorTrainer:
     """The trainer of a denoiser; see `loop.Trainer`. Its VAE and text encoder are frozen."""
 
@@ -68,6 +79,7 @@ class EditorTrainer:
 
     def __init__(self, preset: Preset, vae_run: Path, validation: Triplets, seed: int = 0) -> None:
         """Build the networks of a preset whose VAE is that of `vae_run` (see `with_vae_of`)."""
+        _check_single_steps(preset.diffusion)
         self.preset, self.seed = preset, seed
         self.vae = Vae(preset.vae).eval().requires_grad_(False)
         restore(self.vae, vae_run)
