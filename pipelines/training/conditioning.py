@@ -13,7 +13,7 @@ from model.checkpoint import load_weights, read_config, restore, save_weights
 from model.conditions import Conditions
 from model.conditions.text import TextEncoder
 from model.config import ModelError, Preset
-from model.diffusion import Diffusion
+from model.diffusion import Denoiser, Diffusion
 from model.guidance import Scales, sample
 from model.unet import Unet, latents
 from pipelines.training.devices import check_device
@@ -40,11 +40,7 @@ def keep_examples(run: Path, source: Tensor, chords: Tensor | None, instructions
 
 
 def check(run: Path, device: str = "cpu", seeds: int = _SEEDS, progress: Callable[[], object] = lambda: None) -> list[Effect]:
-    """Measure the effect of each condition of an editor run, averaged over its examples.
-
-    An output is the mean of the latents from `seeds` noises: one step from pure noise where the schedule ends without signal,
-    else DDIM. Each condition in turn is taken from another example; chords are also moved by half the clip. The effect of
-    chance is the same with other noises. A ratio above 1 means that the condition is heard over chance.
+    """Measure the effect of each condition of an editor run on its examples; see `effects`.
 
     Raises:
         ModelError: no editor run, damaged, or without examples; or no such device.
@@ -54,16 +50,32 @@ def check(run: Path, device: str = "cpu", seeds: int = _SEEDS, progress: Callabl
     unet = Unet(preset)
     restore(unet, run)
     unet.eval().requires_grad_(False).to(device)
-    diffusion = Diffusion(preset.diffusion)
-    given = _examples(run, preset, device)
-    single = preset.diffusion.zero_terminal_snr and preset.diffusion.prediction == "v"
-    shape = (len(given.source), latents(preset), given.source.shape[-1])
+    return effects(unet, Diffusion(preset.diffusion), _examples(run, preset, device), latents(preset), seeds, progress)
+
+
+@torch.no_grad()
+def effects(
+    unet: Denoiser,
+    diffusion: Diffusion,
+    given: Conditions,
+    channels: int,
+    seeds: int = _SEEDS,
+    progress: Callable[[], object] = lambda: None,
+) -> list[Effect]:
+    """Measure what each condition does to latents of `channels`, averaged over a batch of at least two examples.
+
+    An output is the mean of the latents from `seeds` noises: one step from pure noise where the schedule ends without signal,
+    else DDIM. Each condition in turn is taken from another example; chords are also moved by half the clip. The effect of
+    chance is the same with other noises. A ratio above 1 means that the condition is heard over chance.
+    """
+    config = diffusion.config
+    steps = 1 if config.zero_terminal_snr and config.prediction == "v" else _DDIM_STEPS
+    shape = (len(given.source), channels, given.source.shape[-1])
 
     def output(conditions: Conditions, first_seed: int = 0) -> Tensor:
         made = []
         for seed in range(first_seed, first_seed + seeds):
-            noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
-            steps = 1 if single else _DDIM_STEPS
+            noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(given.source.device)
             made.append(sample(unet, diffusion, conditions, noise, scales=Scales(1.0), sampler="ddim", steps=steps))
             progress()
         return torch.stack(made).mean(dim=0)
