@@ -21,7 +21,6 @@ demo: setup system ## render a small corpus, turn it into verified shards, train
 	$(INSTRUCTME) train vae $(DEMO)/work/shards -o $(DEMO)/vae --preset tiny
 	$(INSTRUCTME) train latents $(DEMO)/vae $(DEMO)/work/shards --work $(DEMO)/work
 	$(INSTRUCTME) train editor $(DEMO)/work/shards --vae $(DEMO)/vae --work $(DEMO)/work -o $(DEMO)/editor --preset tiny
-	$(INSTRUCTME) check $(DEMO)/editor
 	$(INSTRUCTME) edit $(DEMO)/editor $(DEMO)/corpus/test/Track00010/mix.flac "remove drums" -o $(DEMO)/edit.wav --report $(DEMO)/edit.html
 	@echo "to look at and listen to: $(DEMO)/edit.html, $(DEMO)/editor/edits.html"
 	@echo "with your own music: $(INSTRUCTME) build FOLDER_OF_STEMS WORK; all verbs: $(INSTRUCTME) --help"

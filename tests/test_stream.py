@@ -195,14 +195,14 @@ def test_chords_are_those_of_the_source_on_the_clock_of_the_latent(made: Path, m
 def test_workers_outlive_signals_that_go_to_all_processes_and_end_with_the_stream(made: Path) -> None:
     stream = batches(Triplets(made, "train", PRESET), batch_size=4, workers=2)
     expected = list(itertools.islice(batches(Triplets(made, "train", PRESET), batch_size=4), 12))
-    got = [next(stream)]
+    got = [next(stream) for _ in range(2)]  # one from each worker, so that both have begun
     children = multiprocessing.active_children()
     for child in children:
         os.kill(child.pid, signal.SIGINT)
     got += [next(stream) for _ in range(3)]
     # As a batch system would: from a process that isn't the workers' parent.
     os.waitpid(os.posix_spawn("/bin/kill", ["kill", "-TERM", *(str(child.pid) for child in children)], os.environ), 0)
-    got += [next(stream) for _ in range(8)]
+    got += [next(stream) for _ in range(7)]
     assert len(children) == 2 and all(same(*pair) for pair in zip(got, expected, strict=True))
     stream.close()
     for child in children:
