@@ -113,7 +113,7 @@ TINY = Preset(
     diffusion=_POSTERIOR_MEAN,
     embedding=EmbeddingConfig(width=64, hidden=128),
     vae_training=TrainingConfig(
-        steps=250,
+        steps=60,
         batch_size=8,
         learning_rate=1e-3,
         betas=(0.8, 0.99),
@@ -121,9 +121,9 @@ TINY = Preset(
         decay="cosine",
         ema_decay=0.98,
         segment_seconds=1.0,
-        validate_every=250,
+        validate_every=60,
         validation_triplets=32,
-        checkpoint_every=250,
+        checkpoint_every=60,
     ),
     editor_training=TrainingConfig(
         steps=60,
