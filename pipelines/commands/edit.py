@@ -26,9 +26,7 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 @click.option("--chord-guidance", type=Finite(0), help="Scale of the source's chords.  [default: the run's]")
 @click.option("--prompt", help='Also steer towards a text such as "a happy music"; needs --embedding.')
 @click.option("--embedding", type=click.Path(path_type=Path), help="Run of 'train embedding', or folder of CLAP or MuQ-MuLan.")
-@click.option(
-    "--preserve/--no-preserve", default=None, help="Take what an edit keeps from the source itself.  [default: on, off for paper]"
-)
+@click.option("--preserve/--no-preserve", default=None, help="Take what an edit keeps from IN by a mask.  [default: see above]")
 @click.option("--lead", type=click.Path(path_type=Path), help="Lay this file, such as vocals, over the result.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Also write a page to compare by ear and eye.")
 @click.option("--device", help="Such as cpu, cuda or cuda:1.  [default: cuda where there is one]")
@@ -63,8 +61,8 @@ def command(
     add, go for remix, and else follow the edit: they are turned down where and when it turns down the same frequencies.
     What is new stands in the centre.
 
-    --preserve takes each bin of time and frequency from IN, scaled, where the edit keeps over half of its magnitude, and from the
-    edit elsewhere; what add and replace bring is laid over it.
+    A run that makes the removed and the added part (tiny, small) has both add up to IN. --preserve instead takes each bin of time and frequency from IN, scaled, where the edit keeps over half of its magnitude, and from the edit elsewhere;
+    what add and replace bring is laid over it. --no-preserve takes the parts as they are.
 
     \b
     Example:

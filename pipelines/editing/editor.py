@@ -113,7 +113,7 @@ class Editor:
             source_guidance: scale of the source.
             chord_guidance: scale of the chords.
             prompt: what the result shall sound like.
-            preserve: what is kept comes from the source by a mask; None does so where the run predicts parts.
+            preserve: how what is kept comes from the source; None makes both parts add up to it, where the run makes parts.
             progress: called with the seconds of music that were done since the last call.
             say: called with each warning, a line.
 
@@ -214,7 +214,7 @@ class Editor:
             sound=lambda latent: compose(latent, "off").sound,
             progress=progress,
         )
-        return compose(self._denoise(chunk), settings.preserve or ("ratio" if parts else "off"))
+        return compose(self._denoise(chunk), settings.preserve or ("consistent" if parts else "off"))
 
     def _chords(self, wave: Tensor, frames: int) -> Tensor | None:
         """Recognise the chords of what the model hears, as in training: (1, 100, frames)."""
