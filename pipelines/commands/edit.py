@@ -61,8 +61,9 @@ def command(
     add, go for remix, and else follow the edit: they are turned down where and when it turns down the same frequencies.
     What is new stands in the centre.
 
-    A run that makes the removed and the added part (tiny, small) has both add up to IN. --preserve instead takes each bin of time and frequency from IN, scaled, where the edit keeps over half of its magnitude, and from the edit elsewhere;
-    what add and replace bring is laid over it. --no-preserve takes the parts as they are.
+    A run that makes the removed and the added part (tiny, small) has both add up to IN. --preserve instead takes each bin of
+    time and frequency from IN, scaled, where the edit keeps over half of its magnitude, and from the edit elsewhere; what add
+    and replace bring is laid over it. --no-preserve takes the parts as they are.
 
     \b
     Example:
