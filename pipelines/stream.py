@@ -4,6 +4,7 @@ triplets = Triplets(Path("work/shards"), "train", preset, segment_seconds=2.0)
 for batch in batches(triplets, first_step, rank, ranks, batch_size=32, seed=0, workers=4): ...
 """
 
+import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,9 @@ def load(
         pin_memory=torch.cuda.is_available(),
     )
     try:
-        yield from loader
+        before = multiprocessing.active_children()
+        opened = iter(loader)
+        with worker.ended_with(set(multiprocessing.active_children()) - set(before)):
+            yield from opened
     except DataError as error:
         raise DataError(str(error).rstrip().rsplit("DataError: ", 1)[-1]) from None

@@ -1,10 +1,12 @@
 """What a process that loads batches is told when it begins."""
 
+import atexit
 import contextlib
 import ctypes
-import os
+import functools
 import signal
-import threading
+from collections.abc import Iterable, Iterator
+from multiprocessing.process import BaseProcess
 
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 """Parameters of mallopt(3)."""
@@ -17,18 +19,28 @@ def begin(_: int) -> None:
 
 
 def _leave_signals() -> None:
-    """Leave Ctrl-C and SIGTERM, which may go to all processes, to the training loop: it needs batches until it has saved."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # macOS has none
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+    """Leave Ctrl-C and SIGTERM, which may go to all processes, to the training loop: it needs batches until it has saved.
+
+    Workers end with the stream, or with the process that reads it (see `ended_with`).
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
-def _end_with_parent() -> None:
-    """End this worker when its parent, and nobody else, says so."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
-    os._exit(0)
+@contextlib.contextmanager
+def ended_with(workers: Iterable[BaseProcess]) -> Iterator[None]:
+    """Kill workers that are left at exit: multiprocessing would send them SIGTERM, and wait for ever."""
+    kill = functools.partial(_kill, list(workers))
+    atexit.register(kill)
+    try:
+        yield
+    finally:
+        atexit.unregister(kill)
+
+
+def _kill(workers: Iterable[BaseProcess]) -> None:
+    for worker in workers:
+        worker.kill()
 
 
 def _keep_memory() -> None:
