@@ -31,14 +31,16 @@ def _leave_signals() -> None:
 def ended_with(workers: Iterable[BaseProcess]) -> Iterator[None]:
     """Kill workers that are left at exit: multiprocessing would send them SIGTERM, and wait for ever."""
     kill = functools.partial(_kill, list(workers))
+    unregister = atexit.unregister  # a stream that the interpreter itself closes finds no modules any more
     atexit.register(kill)
     try:
         yield
     finally:
-        atexit.unregister(kill)
+        unregister(kill)
 
 
 def _kill(workers: Iterable[BaseProcess]) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would raise an error for each
     for worker in workers:
         worker.kill()
 
