@@ -149,3 +149,8 @@ def test_what_a_run_was_not_trained_on_is_told():
     assert list(untrained(parse("replace drums with viola"), data)) == ["the run was not trained on viola: nearest are violin"]
     said = list(untrained(parse("remix to Folk genre"), data))
     assert said[0].startswith("the run was not trained on the task remix") and said[1].endswith("Folk: nearest are Rock")
+
+
+def test_an_instruction_that_names_nothing_is_read_by_the_words_of_training() -> None:
+    told = parse("remove number 2", {"remove": ["remove number 2"]})
+    assert (told.task, told.text, told.warnings) == ("remove", "remove number 2", ())

@@ -90,7 +90,7 @@ class _Reading(NamedTuple):
 
     def doubt(self) -> tuple[int, bool, int]:
         """Tell how unlikely it is: by its names, as a template not trained on, by how little of it is literal."""
-        worst = max(name.doubt for names in self.names.values() for name in names)
+        worst = max((name.doubt for names in self.names.values() for name in names), default=_EXACT)
         return worst, not self.trained, -len(re.sub(r"\{\w+\}", "", self.template))
 
 
