@@ -19,6 +19,7 @@ from model.diffusion import Diffusion
 from model.unet import Unet
 from model.vae import Vae
 from pipelines.pages import PageClip, Row, training_page
+from pipelines.reading.latents import PARTS
 from pipelines.stream import Triplets, load
 from pipelines.training import checkpoints
 from pipelines.training.conditioning import keep_examples
@@ -84,6 +85,7 @@ class EditorTrainer:
         self.vae = Vae(preset.vae).eval().requires_grad_(False)
         restore(self.vae, vae_run)
         self.text = TextEncoder(preset.text.encoder, preset.text.width)
+        self._made = PARTS if preset.diffusion.predict == "parts" else ("target",)
         self.diffusion = Diffusion(preset.diffusion)
         torch.manual_seed(seed)
         self.modules: dict[str, nn.Module] = {"unet": Unet(preset)}
@@ -152,8 +154,7 @@ class EditorTrainer:
     @torch.no_grad()
     def _latents(self, batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
         """Give the latent of the source, and what is denoised: that of the target, or of the removed and the added part."""
-        names = ("removed", "added") if self.preset.diffusion.predict == "parts" else ("target",)
-        values = [batch[name].to(device) for name in ("source", *names)]
+        values = [batch[name].to(device) for name in ("source", *self._made)]
         if batch["source"].shape[1] == 1:
             vae = self.vae.to(device)
             values = [vae.to_latent(audio) for audio in values]
@@ -169,8 +170,7 @@ class EditorTrainer:
 
     def _kept(self, batch: Mapping[str, Any], device: torch.device) -> Batch:
         source, clean = self._latents(batch, device)
-        names = ("removed", "added") if self.preset.diffusion.predict == "parts" else ("target",)
-        latents = zip(("source", *names), (source, *clean.chunk(len(names), dim=1)), strict=True)
+        latents = zip(("source", *self._made), (source, *clean.chunk(len(self._made), dim=1)), strict=True)
         return {**batch, **{name: latent.cpu() for name, latent in latents}}
 
     def _examples(self, accelerator: Any) -> list[int]:
