@@ -1,0 +1,83 @@
+"""What an audit found, in the shapes that a page can show: the only thing that counting and showing share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Cell = str | int | float | None
+Level = Literal["error", "warning", "note", "fine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under named columns."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts between edges, for each series: `len(edges) == len(counts) + 1`."""
+
+    title: str
+    unit: str
+    edges: tuple[float, ...]
+    series: Mapping[str, tuple[int, ...]]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A number for each name."""
+
+    title: str
+    unit: str
+    values: Mapping[str, float]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Counts of rows by columns; with `name_empty`, an empty cell is something to know of."""
+
+    title: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: tuple[tuple[int, ...], ...]
+    note: str = ""
+    name_empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to know before training: what was looked for, and what came of it."""
+
+    level: Level
+    title: str
+    detail: str
+    table: Table | None = None
+
+
+Item = Table | Histogram | Bars | Matrix | Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Items under a heading; `id` is its anchor in the page."""
+
+    id: str
+    title: str
+    blurb: str
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that is known of a working folder."""
+
+    title: str
+    facts: Mapping[str, str]
+    sections: tuple[Section, ...]
