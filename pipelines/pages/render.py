@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -25,14 +26,20 @@ def render(template: str, **values: object) -> str:
     return _environment().get_template(template).render(**values)
 
 
-def write_page(path: Path, template: str, **values: Any) -> None:
+def write_page(path: Path, template: str, *, styles: Sequence[str] = (), scripts: Sequence[str] = (), **values: Any) -> None:
     """Write a page that extends `base.html`, atomically.
 
     The page states a content security policy: nothing is loaded from anywhere, and no script runs but our own, known by its hash.
+
+    styles, scripts: files of `templates/` that this page needs beyond `style.css` and `player.js`, in order.
     """
-    folder = resources.files("pipelines.pages") / "templates"
-    style, script = (Markup((folder / name).read_text("utf-8")) for name in ("style.css", "player.js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    text = render(template, style=style, script=script, script_hash=digest, **values)
+    texts = [_file(name) for name in ("player.js", *scripts)]
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
+    style = Markup("").join(_file(name) for name in ("style.css", *styles))
+    text = render(template, style=style, scripts=texts, script_hashes=digests, **values)
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _file(name: str) -> Markup:
+    return Markup((resources.files("pipelines.pages") / "templates" / name).read_text("utf-8"))
