@@ -1,0 +1,63 @@
+"""Write files and folders that appear whole or not at all."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_HIDDEN = re.compile(r"\..+\.\d+\.tmp")
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path` that becomes `path` when the block succeeds and vanishes when it doesn't."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _hidden(path)
+    try:
+        with _naming(path):
+            yield temporary
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path` that takes its place when the block succeeds and vanishes when it doesn't."""
+    temporary = _hidden(path)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        with _naming(path):
+            yield temporary
+            shutil.rmtree(path, ignore_errors=True)
+            temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _hidden(path: Path) -> Path:
+    """Name what is not finished yet; no two processes share it, as one that its run has lost may still be writing."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say in errors which file the disk refused: writing to one that is open fails without its name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and not error.filename:
+            error.filename = str(path)
+        raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed runs left half-written in a folder; no other run may be writing to it."""
+    for path in folder.glob(".*.tmp"):
+        if _HIDDEN.fullmatch(path.name) and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif _HIDDEN.fullmatch(path.name):
+            path.unlink(missing_ok=True)
