@@ -4,12 +4,15 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from manifests.rows import DataError
+from pipelines import cluster
 
 Unit = TypeVar("Unit")
 Result = TypeVar("Result")
@@ -25,7 +28,6 @@ _SETTINGS = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 1 << 27,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 1 << 27,
 }
-_PATIENCE = "10s"
 
 
 def cores() -> int:
@@ -70,15 +72,6 @@ def _local(workers: int) -> Iterator[Any]:
             cluster.sync(_stop, cluster)
 
 
-def _remote(scheduler: str) -> Any:
-    from distributed import Client
-
-    try:
-        return Client(scheduler, timeout=_PATIENCE)
-    except (OSError, ValueError) as error:
-        raise DataError(f"no Dask scheduler answers at {scheduler}: start one with 'dask scheduler' ({error})") from None
-
-
 def run(
     function: Callable[[Unit], Result],
     units: Sequence[Unit],
@@ -86,6 +79,7 @@ def run(
     description: str,
     workers: int | None = None,
     scheduler: str | None = None,
+    shared: Sequence[Path] = (),
     lost: Callable[[Unit], Result] | None = None,
 ) -> Iterator[tuple[Unit, Result]]:
     """Apply a function to each unit on a cluster, with a progress bar on stderr.
@@ -94,11 +88,13 @@ def run(
     Work lost with a worker is done again on another. Yields each unit with its result as it is finished, in no order that
     callers may rely on. An exception of the function ends the run, and so does Ctrl-C, with no process left behind.
 
-    `workers` are local processes, by default one per core; a `scheduler` at an address decides itself how many there are.
+    `workers` are local processes, by default one per core; a `scheduler` at an address decides itself how many there are,
+    and all must see the files `shared` as this process does.
     `lost` makes the result of a unit that killed every worker it was given to; without it such a unit ends the run.
 
     Raises:
-        DataError: no scheduler at the address, or a unit that kills every worker it is given to.
+        DataError: no scheduler at the address or one that ends, its workers are of no use for this, or a unit kills every
+            worker it is given to.
     """
     from tqdm import tqdm
 
@@ -106,8 +102,11 @@ def run(
         return
     from distributed import KilledWorker, as_completed
 
-    cluster = _remote(scheduler) if scheduler else _local(min(workers or cores(), len(units)))
-    with cluster as client, tqdm(total=len(units), desc=description, unit="", dynamic_ncols=True) as bar:
+    reached = cluster.connected(scheduler) if scheduler else _local(min(workers or cores(), len(units)))
+    function = cluster.Checked.of(function, shared) if scheduler else function
+    with reached as client, tqdm(total=len(units), desc=description, unit="", dynamic_ncols=True) as bar:
+        if not client.scheduler_info()["workers"]:
+            tqdm.write(f"no worker has joined {scheduler} yet: waiting for one", file=sys.stderr)
         futures = dict(zip(client.map(function, units, pure=False, batch_size=1000), units, strict=True))
         try:
             for future in as_completed(futures):

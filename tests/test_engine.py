@@ -12,7 +12,7 @@ import pytest
 from distributed import LocalCluster, wait
 
 from manifests.rows import DataError
-from pipelines import engine
+from pipelines import cluster, engine
 
 SLEEPER = """
 import time
@@ -92,7 +92,7 @@ def test_runs_on_the_scheduler_at_an_address_and_leaves_it_running() -> None:
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://somewhere"])
 def test_says_when_no_scheduler_answers(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_PATIENCE", "500ms")
+    monkeypatch.setattr(cluster, "_PATIENCE", "500ms")
     with pytest.raises(DataError, match="dask scheduler"):
         list(engine.run(double, [1], description="double", scheduler=address))
 
