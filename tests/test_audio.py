@@ -1,5 +1,6 @@
 """Audio in and out: rates, channels, rounding and damage."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -61,14 +62,18 @@ def test_samples_that_are_not_finite_are_refused(tmp_path: Path, value: float) -
         audio.read(tmp_path / "a.wav")
 
 
-def test_a_full_disk_is_no_fault_of_the_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise soundfile.LibsndfileError(2)
-
-    monkeypatch.setattr(soundfile, "write", full)
-    with pytest.raises(OSError, match=r"can't write .*a\.flac"):
-        audio.write_flac(tmp_path / "a.flac", np.zeros(9, np.float32), 8000)
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("missing_bytes", [1, 100, 5000])
+def test_a_file_that_the_disk_refuses_the_end_of_is_no_file(tmp_path: Path, missing_bytes: int) -> None:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 24000).astype(np.float32)
+    audio.write_flac(tmp_path / "whole.flac", samples, 8000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "whole.flac").stat().st_size - missing_bytes, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"a\.flac"):
+            audio.write_flac(tmp_path / "a.flac", samples, 8000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.flac"]
 
 
 def test_levels_of_silence_and_full_scale() -> None:

@@ -216,7 +216,7 @@ def test_a_killed_run_is_taken_up_again(work: Path, tmp_path: Path, monkeypatch:
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(engine, "run", interrupted)
         prepare(work, **QUICK)
-    staging = work / "parts" / ".set-b.tmp"
+    staging = work / "parts" / ".set-b.123.tmp"
     staging.mkdir()
     (staging / "bass.flac").write_bytes(b"half a file")
     (work / "parts" / "set-a").mkdir(exist_ok=True)

@@ -8,27 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataset_tools.audio import Samples, to_int16
+from dataset_tools.audio import Samples, encode_flac
 from manifests.rows import SPLITS, DataError, Sample
 
 MEMBERS = ("source.flac", "target.flac", "json")
 """Fields of a sample in the order of the tar."""
 NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}")
 """Name of a shard, without suffix."""
+encode = encode_flac
+"""How the audio of members is encoded."""
 MODE = 0o644
 HEADER = {"mtime": 0, "uid": 0, "gid": 0, "uname": "", "gname": "", "mode": MODE}
 """What every tar header holds beside the name and the size."""
 MEMBER = re.compile(rf"[a-z0-9_-]{{1,99}}\.({'|'.join(map(re.escape, MEMBERS))})")
 """Names that members may have."""
-
-
-def encode(samples: Samples, rate_hz: int) -> bytes:
-    """Encode `(T,)` as 16-bit mono FLAC."""
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, to_int16(samples), rate_hz, format="FLAC", subtype="PCM_16")
-    return buffer.getvalue()
 
 
 def decode(flac: bytes, start: int = 0, length: int | None = None) -> tuple[Samples, int]:
