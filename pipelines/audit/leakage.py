@@ -1,0 +1,166 @@
+"""Leakage: one song in two splits, by its groups, its name, its notes, its parts and its sound."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from dataset_tools import audio
+from dataset_tools.audio import Samples
+from manifests.paths import inside
+from manifests.rows import ACTIVITY_RATE_HZ, DataError
+from manifests.splits import artist_key
+from pipelines.audit import fingerprint, shapes
+from pipelines.audit.found import Found
+from pipelines.audit.midi import MidiStudy, same_notes
+from pipelines.audit.report import Finding, Item, Section
+from pipelines.engine import cores
+
+HEARD_S = 60
+"""So much of a song is heard, from where it begins to play."""
+_EQUAL_PARTS = 0.5
+"""Two songs that share this much of their parts are one."""
+Pair = tuple[str, str, str]
+
+
+def section(found: Found, midi: MidiStudy | None, *, audio: bool) -> Section:
+    """Look for songs that are there twice, in any two splits or datasets."""
+    items: list[Item] = [_groups(found, "leak_group"), _groups(found, "song_group"), _names(found)]
+    if found.recipes is not None:
+        items.append(_recipes(found))
+    if len(found.parts):
+        items.append(_pairs(found, "parts of equal length, level and peak", _equal_parts(found)))
+    if midi is not None and midi.notes:
+        pairs = [(one, other, f"{share:.0%} of the notes") for one, other, share in same_notes(found, midi.notes)]
+        items.append(_pairs(found, "the same notes (MIDI, without drums)", pairs))
+    if audio and len(found.parts):
+        items.append(_sound(found))
+    else:
+        items.append(Finding("note", "Songs weren't compared by sound", "Run prepare first, and audit without --no-audio."))
+    blurb = (
+        "What a model has heard in training says nothing in a test. Pairs in two splits are errors; "
+        "pairs that only chance kept in one split are warnings."
+    )
+    return Section("leakage", "Songs that are there twice", blurb, tuple(items))
+
+
+def _groups(found: Found, column: str) -> Finding:
+    """Check that no group is in two splits."""
+    splits = found.tracks.groupby(column)["split"].agg(lambda names: ", ".join(sorted(set(names))))
+    cut = splits[splits.str.contains(", ")]
+    if not len(cut):
+        return Finding("fine", f"No {column} is in two splits", f"{len(splits):,} groups of {len(found.tracks):,} songs.")
+    members = found.tracks[found.tracks[column].isin(cut.index)].groupby(column)["track_id"].agg(", ".join)
+    rows = ((group, cut[group], members[group]) for group in cut.index)
+    detail = "The table was changed by hand, or its stages are of different runs: scan again."
+    return shapes.finding("error", f"{len(cut):,} {column}s are in two splits", detail, (column, "splits", "tracks"), rows)
+
+
+def _recipes(found: Found) -> Finding:
+    """Check that recipes use tracks of their own split only."""
+    assert found.recipes is not None
+    rows, split = found.recipes.rows, found.tracks.set_index("track_id")["split"]
+    wrong = np.zeros(len(rows), dtype=bool)
+    for side in ("source_track", "target_track"):
+        home = pd.Series(rows[side].cat.categories).map(split).to_numpy(dtype=object)
+        wrong |= home[rows[side].cat.codes.to_numpy()] != rows["split"].astype(object).to_numpy()
+    if not wrong.any():
+        return Finding("fine", "Every recipe uses tracks of its own split", f"{len(rows):,} recipes.")
+    bad = rows[wrong][["split", "task", "source_track", "target_track"]].drop_duplicates()
+    title = f"{int(wrong.sum()):,} recipes use tracks of another split"
+    return shapes.finding(
+        "error", title, "Splits have changed since: run prepare and pair again.", tuple(bad.columns), bad.to_numpy()
+    )
+
+
+def _names(found: Found) -> Finding:
+    """Compare songs by artist and title, however they are divided among the two columns."""
+    artists, titles = (found.tracks[name].astype(object).where(found.tracks[name].notna(), None) for name in ("artist", "title"))
+    members: dict[str, list[str]] = {}
+    for track, artist, title in zip(found.tracks["track_id"], artists, titles, strict=True):
+        if key := (artist_key(artist) or "") + (artist_key(title) or ""):
+            members.setdefault(key, []).append(track)
+    pairs = [(tracks[0], other, key) for key, tracks in members.items() for other in tracks[1:]]
+    return _pairs(found, "the same artist and title", pairs)
+
+
+def _equal_parts(found: Found) -> list[Pair]:
+    """Pair songs half of whose parts have the very same length, level and peak."""
+    heard = found.parts[found.parts["first_active"] >= 0]
+    keys = ["length_samples", "rms_db", "peak_db"]
+    twice = heard[heard.duplicated(keys, keep=False)][["track_id", *keys]].drop_duplicates()
+    joined = twice.merge(twice, on=keys)
+    joined = joined[joined["track_id_x"] < joined["track_id_y"]]
+    totals = heard.groupby("track_id").size()
+    common = joined.groupby(["track_id_x", "track_id_y"]).size().reset_index(name="parts").to_numpy().tolist()
+    pairs = [(one, other, count / min(totals[one], totals[other])) for one, other, count in common]
+    return [(one, other, f"{share:.0%} of the parts") for one, other, share in pairs if share >= _EQUAL_PARTS]
+
+
+def _sound(found: Found) -> Finding:
+    prints = fingerprints(found)
+    missing = found.parts["track_id"].nunique() - len(prints)
+    matches = fingerprint.matches(prints)
+    pairs = [
+        (
+            match.first,
+            match.second,
+            f"{match.wrong_bits:.0%} of bits differ over {match.seconds:.0f} s, {1000 * match.late_s:+.0f} ms",
+        )
+        for match in matches
+    ]
+    lost = f" {missing:,} can't be read." if missing else ""
+    return _pairs(found, f"the same sound (the first {HEARD_S} s of {len(prints):,} songs){lost}", pairs)
+
+
+def fingerprints(found: Found) -> dict[str, fingerprint.Print]:
+    """Hear the first minute of every song, all its parts together, with a progress bar; what can't be read is left out."""
+    from tqdm import tqdm
+
+    songs = {str(track): rows for track, rows in found.parts.groupby("track_id")}
+    with ThreadPoolExecutor(cores()) as threads:
+        heard = threads.map(lambda rows: _hear(found.work, rows), songs.values())
+        prints = dict(
+            zip(songs, tqdm(heard, desc="sound", total=len(songs), unit="song", dynamic_ncols=True, leave=False), strict=True)
+        )
+    return {track: words for track, words in prints.items() if words is not None}
+
+
+def _hear(work: Path, parts: pd.DataFrame) -> fingerprint.Print | None:
+    rate_hz = int(parts["sample_rate_hz"].iloc[0])
+    begins = parts["first_active"][parts["first_active"] >= 0]
+    start = int(begins.min()) * rate_hz // ACTIVITY_RATE_HZ if len(begins) else 0
+    length = min(HEARD_S * rate_hz, int(parts["length_samples"].min()) - start)
+    mix: Samples = np.zeros(max(length, 0), dtype=np.float32)
+    try:
+        for path in parts["path"]:
+            mix += audio.read(inside(work, path), start=start, length=length)
+    except (DataError, ValueError):
+        return None
+    return fingerprint.fingerprint(mix, rate_hz)
+
+
+def _pairs(found: Found, what: str, pairs: Iterable[Pair]) -> Finding:
+    """Judge pairs of songs that are one by some evidence: in two splits, in one by chance, or kept together."""
+    tracks = {track: home for track, *home in found.tracks[["track_id", "split", "leak_group"]].to_numpy().tolist()}
+    rows = []
+    for one, other, evidence in pairs:
+        (split, group), (other_split, other_group) = tracks[one], tracks[other]
+        kind = "two splits" if split != other_split else "one split by chance" if group != other_group else "kept together"
+        rows.append((kind, one, split, other, other_split, evidence))
+    rows.sort(key=lambda row: ("two splits", "one split by chance", "kept together").index(row[0]))
+    counts = pd.Series([row[0] for row in rows], dtype=object).value_counts()
+    leaks, lucky, together = (int(counts.get(kind, 0)) for kind in ("two splits", "one split by chance", "kept together"))
+    columns = ("where", "track", "split", "other track", "its split", "evidence")
+    if leaks:
+        detail = "Leave one of each out, or give both one group_id in a table and scan again."
+        return shapes.finding("error", f"{leaks:,} pairs in two splits: {what}", detail, columns, rows)
+    if lucky:
+        detail = (
+            "They are in one split, but nothing keeps them there: another --seed may part them. They count twice in training."
+        )
+        return shapes.finding("warning", f"{lucky:,} pairs in one split by chance: {what}", detail, columns, rows)
+    detail = f"{together:,} pairs are known to be one song and are kept in one split." if together else "No pair was found."
+    return shapes.finding("fine", f"No leak: {what}", detail, columns, rows)

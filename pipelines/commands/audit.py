@@ -1,0 +1,64 @@
+"""The verb `audit`: a working folder -> what is in it and what is wrong with it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pipelines.audit.report import Report
+
+ORDER = 65
+
+
+@click.command("audit", short_help="Look into a dataset: what it holds, what leaks, what is wrong.")
+@click.argument("work", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="The page to write.  [default: WORK/audit.html]")
+@click.option(
+    "--examples", default=2, show_default=True, type=click.IntRange(0), help="Random triplets of each task to listen to."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the examples.")
+@click.option("--audio/--no-audio", default=True, help="Compare songs by sound, and sound with MIDI.  [default: audio]")
+@click.option("--strict", is_flag=True, help="Exit with code 1 if anything is an error.")
+def command(work: Path, html: Path | None, examples: int, seed: int, audio: bool, strict: bool) -> None:
+    r"""Look into WORK, at any stage: contents, coverage, distributions, leakage, labels, names, rejects, tables.
+
+    Prints the findings and writes one self-contained page with all numbers, and triplets to listen to.
+
+    \b
+    Example:
+      instructme audit work --html work/audit.html
+    """
+    from manifests.rows import DataError
+    from pipelines.audit import audit
+    from pipelines.audit.examples import examples as draw
+    from pipelines.pages.audit import audit_page
+
+    report = audit(work, audio=audio)
+    rows = []
+    if examples and (work / "triplets.parquet").exists():
+        try:
+            rows = draw(work, examples, seed)
+        except DataError as error:
+            click.echo(f"no examples to listen to: {error}")
+    page = html or work / "audit.html"
+    audit_page(page, report, rows)
+    errors = _summary(report)
+    click.echo(f"wrote {page}")
+    if strict and errors:
+        raise SystemExit(1)
+
+
+def _summary(report: "Report") -> int:
+    """Print facts and findings, the worst first; count the errors."""
+    from pipelines.audit.report import Finding
+
+    for name, value in report.facts.items():
+        click.echo(f"{name}: {value}")
+    findings = [item for section in report.sections for item in section.items if isinstance(item, Finding)]
+    for level in ("error", "warning", "note"):
+        for finding in (finding for finding in findings if finding.level == level):
+            click.echo(f"{level}: {finding.title}")
+    fine = sum(finding.level == "fine" for finding in findings)
+    click.echo(f"{fine} of {len(findings)} checks found nothing wrong")
+    return sum(finding.level == "error" for finding in findings)
