@@ -8,7 +8,7 @@ import click
 
 from manifests.rows import DataError
 from model.config import ModelError
-from pipelines import commands
+from pipelines import commands, refusals, stopping
 
 
 def _names() -> list[str]:
@@ -39,7 +39,7 @@ class _Verbs(click.Group):
         return _verbatim(command)
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a verb; input that can't be used, and what the disk refuses, end in one line on stderr and exit code 1."""
+        """Run a verb; input that can't be used, and what the machine refuses, end in one line on stderr and exit code 1."""
         try:
             return super().invoke(context)
         except (DataError, ModelError) as error:
@@ -47,7 +47,14 @@ class _Verbs(click.Group):
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise click.ClickException(f"{error}: check path, rights and free space, then run again") from None
+            raise click.ClickException(refusals.explain(error)) from None
+        except MemoryError:
+            raise click.ClickException("out of memory: close other programs or use fewer --workers, then run again") from None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run as a program, which Ctrl-C and SIGTERM end."""
+        with stopping.stoppable():
+            return super().__call__(*args, **kwargs)
 
 
 @click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

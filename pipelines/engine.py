@@ -1,13 +1,16 @@
 """Run units of work on dask.distributed: a cluster of local processes, or the one at an address."""
 
 import asyncio
+import functools
 import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +38,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def scratch() -> str | None:
+    """Name the folder for temporary files of the worker that this runs on, which Dask clears away; None elsewhere."""
+    from distributed import get_worker
+
+    try:
+        return str(get_worker().local_directory)
+    except ValueError:
+        return None
+
+
 async def _stop(cluster: Any) -> None:
     """Give every worker half a second to end, then kill it: units leave nothing half-written behind.
 
@@ -52,20 +65,22 @@ def _local(workers: int) -> Iterator[Any]:
     from distributed.system import MEMORY_LIMIT
 
     # A shell that starts us in the background has us ignore Ctrl-C; long work must always be stoppable.
-    if threading.current_thread() is threading.main_thread():
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    with (
-        dask.config.set(_SETTINGS),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=MEMORY_LIMIT // workers,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    start = functools.partial(
+        LocalCluster,
+        n_workers=workers,
+        threads_per_worker=1,
+        memory_limit=MEMORY_LIMIT // workers,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        silence_logs=logging.CRITICAL,
+    )
+    # Ctrl-C in a terminal reaches all processes. Workers leave it to this one: they block what the thread that starts them does,
+    # which the start of multiprocessing's resource tracker would undo there.
+    resource_tracker.ensure_running()
+    deaf = ThreadPoolExecutor(1, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT}))
+    with dask.config.set(_SETTINGS), deaf, deaf.submit(start).result() as cluster, Client(cluster) as client:
         try:
             yield client
         finally:
@@ -113,7 +128,7 @@ def run(
                 unit = futures.pop(future)
                 try:
                     result = future.result()
-                except KilledWorker:
+                except (KilledWorker, MemoryError):
                     if lost is None:
                         cause = f"{description}: workers died on {unit!s:.200}: probably for want of memory; use fewer --workers"
                         raise DataError(cause) from None
