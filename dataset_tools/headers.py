@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dataset_tools.layouts import FoundStem, FoundTrack, Rejected
-from manifests import genres, instruments
+from manifests import genres, instruments, urls
 from manifests.instruments import INSTRUMENTS
 from manifests.paths import inside
 from manifests.rows import DataError, Stem, Track
@@ -102,11 +102,12 @@ def _header(path: Path) -> tuple[int, int, int, int] | str:
         size_bytes = path.stat().st_size
         if not size_bytes:
             return f"empty: {path} has no bytes"
-        info = soundfile.info(path)
+        with urls.opened(path) as file:
+            info = soundfile.info(file)
     except FileNotFoundError:
         return f"missing: {path} isn't there"
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-        return f"unreadable: {path}: {' '.join(str(error).split())}"
+        return f"unreadable: {path}: {' '.join(str(getattr(error, 'error_string', error)).split())}"
     if not 0 < info.frames < _LONGEST_SAMPLES:
         return f"empty: {path} has no samples, or its header doesn't say how many"
     return info.samplerate, info.channels, info.frames, size_bytes

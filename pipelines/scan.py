@@ -14,7 +14,7 @@ from types import ModuleType
 
 from dataset_tools import headers, layouts
 from dataset_tools.layouts import FoundTrack, Rejected
-from manifests import instruments, splits, tables
+from manifests import instruments, splits, tables, urls
 from manifests.paths import slug
 from manifests.rows import SPLITS, DataError, Reject, Stem, Track
 
@@ -74,7 +74,8 @@ def scan(
     chosen = _choose(roots, work, layout, names, known)
     rows = _kept(work, set(known) - {dataset.name for dataset in chosen})
     for dataset in chosen:
-        found = _read(dataset, own, licences)
+        with urls.explained(dataset.root):
+            found = _read(dataset, own, licences)
         rows.tracks += found.tracks
         rows.stems += found.stems
         rows.rejects += found.rejects
@@ -156,14 +157,14 @@ def _choose(
     if names and len(names) != len(roots):
         raise DataError(f"{len(names)} dataset names for {len(roots)} roots: give one for each")
     chosen: list[Dataset] = []
-    for root, name in itertools.zip_longest(map(Path.absolute, roots), names):
+    for root, name in itertools.zip_longest((root.absolute() for root in roots), names):
         if any(root.resolve() == other.root.resolve() for other in chosen):
             continue
+        urls.look(root)
         taken = recognise(root, layout)
-        if taken == _FALLBACK and work.resolve().is_relative_to(root.resolve()):
+        if taken == _FALLBACK and not urls.is_remote(root) and work.resolve().is_relative_to(root.resolve()):
             raise DataError(f"{work} lies inside {root}: choose a working folder outside, so that parts aren't taken for stems")
-        same = (name for name, entry in known.items() if Path(entry["root"], entry.get("table", "")).resolve() == root.resolve())
-        old = next(same, None)
+        old = next((name for name, entry in known.items() if _is_of(root, entry)), None)
         wanted = slug(name or old or (root.stem if root.is_file() else root.name), 30)
         used = {*known, *(other.name for other in chosen)} - {old}
         if name and wanted in used:
@@ -173,6 +174,12 @@ def _choose(
             del known[old]
         chosen.append(Dataset(free, root, taken))
     return chosen
+
+
+def _is_of(root: Path, entry: Mapping[str, str]) -> bool:
+    """Tell whether an entry of datasets.json is that of a root."""
+    stated = "/".join(filter(None, (entry["root"], entry.get("table"))))
+    return str(root) == stated if urls.is_url(stated) else Path(stated).resolve() == root.resolve()
 
 
 def _kept(work: Path, known: set[str]) -> Rows:
@@ -200,7 +207,8 @@ def _read(dataset: Dataset, aliases: Mapping[str, str], licences: Sequence[str])
     rows = Rows()
 
     def reject(track_id: str | None, rejected: Rejected) -> None:
-        item, detail = (text.encode("utf-8", "backslashreplace").decode() for text in (rejected.item, rejected.detail))
+        detail = rejected.detail.replace(f"{dataset.folder}/", "")
+        item, detail = (text.encode("utf-8", "backslashreplace").decode() for text in (rejected.item, detail))
         rows.rejects.append(Reject("scan", dataset.name, track_id, item, rejected.reason, detail, rejected.count))
 
     found = []
@@ -218,7 +226,7 @@ def _read(dataset: Dataset, aliases: Mapping[str, str], licences: Sequence[str])
             item, dataset.folder, dataset=dataset.name, layout=dataset.layout, track_id=identify(item), aliases=aliases
         )
 
-    with ThreadPoolExecutor(_THREADS) as threads:
+    with ThreadPoolExecutor(urls.THREADS if urls.is_remote(dataset.root) else _THREADS) as threads:
         read_all = zip(found, threads.map(read, found), strict=True)
         for item, (track, stems, rejected) in tqdm(
             read_all, desc=f"scan {dataset.name}", total=len(found), unit="track", dynamic_ncols=True

@@ -9,6 +9,7 @@ A layout is a module with three names, and nothing else has to be told about it:
 Paths are absolute and may come from metadata as they are: `scan` rejects those that leave the root.
 """
 
+import contextlib
 import csv
 import functools
 import importlib.resources
@@ -22,6 +23,7 @@ from typing import Any
 
 import yaml
 
+from manifests import urls
 from manifests.paths import inside
 from manifests.rows import DataError
 
@@ -162,24 +164,24 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: Path) -> "list[os.DirEntry[str] | Path]":
     """List a folder in order of name, without hidden entries (such as `._name.wav`); none if it is no folder.
 
     Raises:
         DataError: the folder can't be read.
     """
     try:
-        with os.scandir(folder) as entries:
+        with contextlib.closing(folder.iterdir()) if urls.is_remote(folder) else os.scandir(folder) as entries:
             return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise DataError(f"can't list {folder}: {error.strerror}: mend its permissions or leave it out") from None
+        raise DataError(f"can't list {folder}: {error.strerror or error}: mend its permissions or leave it out") from None
 
 
 def folders(folder: Path) -> list[Path]:
     """List the folders in a folder, in order of name."""
-    return [Path(entry.path) for entry in _entries(folder) if entry.is_dir()]
+    return [folder / entry.name for entry in _entries(folder) if entry.is_dir()]
 
 
 def files(folder: Path, *suffixes: str) -> dict[str, Path]:
@@ -189,7 +191,7 @@ def files(folder: Path, *suffixes: str) -> dict[str, Path]:
     """
     found: dict[str, tuple[int, Path]] = {}
     for entry in _entries(folder):
-        path = Path(entry.path)
+        path = folder / entry.name
         # A broken link is listed, to be rejected with a reason; pipes and devices are not.
         if path.suffix.lower() in suffixes and (entry.is_file() or (entry.is_symlink() and not path.exists())):
             rank = suffixes.index(path.suffix.lower())
