@@ -1,9 +1,13 @@
 """Options that several verbs share, and types of options that click doesn't have."""
 
 import math
+import os
+from pathlib import Path
 from typing import Any
 
 import click
+
+from manifests import urls
 
 WORKERS = click.option("--workers", type=click.IntRange(1), help="Worker processes on this machine.  [default: one per core]")
 SCHEDULER = click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use instead, such as tcp://host:8786.")
@@ -22,3 +26,38 @@ class Finite(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
+
+
+class Local(click.Path):
+    """A path on this machine or a disk that machines share."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Read a path.
+
+        Raises:
+            DataError: it is a URL.
+        """
+        return super().convert(urls.local(str(value), param.human_readable_name.upper() if param else "it"), param, ctx)
+
+
+class Place(click.Path):
+    """A path, or a URL of an object store such as s3://bucket/prefix."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Read a path or a URL.
+
+        Raises:
+            DataError: see `urls.parse`.
+        """
+        place = urls.parse(str(value))
+        return place if urls.is_remote(place) else super().convert(place, param, ctx)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from pipelines.commands import pair, prepare, scan, shard
+from pipelines.options import Local, Place
 
 ORDER = 70
 PASSED = {
@@ -17,8 +18,8 @@ PASSED = {
 """Options that build has from each verb; the others keep their defaults. Verbs with an option of the same name get the same."""
 
 
-@click.argument("roots", nargs=-1, required=True, metavar="ROOT...", type=click.Path(path_type=Path))
-@click.argument("work", metavar="WORK", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("roots", nargs=-1, required=True, metavar="ROOT...", type=Place())
+@click.argument("work", metavar="WORK", type=Local(file_okay=False))
 def _build(roots: tuple[Path, ...], work: Path, **options: Any) -> None:
     r"""Turn the datasets in ROOT... into shards in WORK/shards: scan, prepare, pair and shard, with every table kept.
 

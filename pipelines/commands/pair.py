@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.options import Finite
+from pipelines.options import Finite, Local
 
 ORDER = 40
 
@@ -20,7 +20,7 @@ def _counts(context: click.Context, option: click.Parameter, values: tuple[str, 
 
 
 @click.command("pair", short_help="Draw the recipes of all five edit tasks.")
-@click.argument("work", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("work", type=Local(exists=True, file_okay=False))
 @click.option("--count", "counts", multiple=True, callback=_counts, metavar="TASK=N", help="Training recipes of a task.")
 @click.option("--total", type=click.IntRange(1), help="Training recipes, shared as in the paper.  [default: 20 per clip]")
 @click.option(

@@ -10,7 +10,7 @@ ORDER = 30
 
 
 @click.command("prepare", short_help="Merge stems into parts; find rhythm, chords, activity; cut clips.")
-@click.argument("work", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("work", type=options.Local(exists=True, file_okay=False))
 @click.option("--sample-rate", default=24000, show_default=True, type=click.IntRange(8000, 192000), help="Working rate in Hz.")
 @click.option("--clip-seconds", default=10.0, show_default=True, type=options.Finite(1), help="Length of a clip.")
 @click.option(

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines import options
+
 if TYPE_CHECKING:
     from pipelines.scan import Rows
 
@@ -23,8 +25,8 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str) -> t
 
 
 @click.command("scan", short_help="Find the tracks and stems of datasets.")
-@click.argument("roots", nargs=-1, required=True, metavar="ROOT...", type=click.Path(path_type=Path))
-@click.option("-o", "--work", required=True, type=click.Path(path_type=Path), help="Working folder for the tables.")
+@click.argument("roots", nargs=-1, required=True, metavar="ROOT...", type=options.Place())
+@click.option("-o", "--work", required=True, type=options.Local(), help="Working folder for the tables.")
 @click.option("--layout", default="auto", show_default=True, help="Layout of all roots: a name, or `auto` to recognise it.")
 @click.option("--split", default="0.8,0.1,0.1", show_default=True, callback=_shares, help="Shares of train, validation, test.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of drawn splits.")

@@ -11,9 +11,12 @@ ORDER = 50
 
 
 @click.command("shard", short_help="Render recipes into WebDataset shards.")
-@click.argument("work", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("work", type=options.Local(exists=True, file_okay=False))
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the shards.  [default: WORK/shards]"
+    "-o",
+    "--out",
+    type=options.Place(file_okay=False),
+    help="Folder of the shards, or its URL such as s3://bucket/prefix.  [default: WORK/shards]",
 )
 @click.option("--per-shard", default=500, show_default=True, type=click.IntRange(1), help="Triplets in a shard.")
 @click.option(

@@ -10,10 +10,10 @@ ORDER = 60
 
 
 @click.command("verify", short_help="List what is wrong with shards.")
-@click.argument("shards", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("shards", type=options.Place(exists=True, file_okay=False))
 @click.option(
     "--work",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=options.Local(exists=True, file_okay=False),
     help="Working folder they were made from: checks the audio against the part files, too.",
 )
 @click.option("--sample", type=click.IntRange(0), help="Check the audio of so many triplets.  [default: all]")
