@@ -14,7 +14,7 @@ from manifests.rows import ACTIVITY_RATE_HZ, DataError
 from manifests.splits import artist_key
 from pipelines.audit import fingerprint, shapes
 from pipelines.audit.found import Found
-from pipelines.audit.midi import MidiStudy, same_notes
+from pipelines.audit.midi import MOST_OWNERS, MidiStudy, same_notes
 from pipelines.audit.report import Finding, Item, Section
 from pipelines.engine import cores
 
@@ -90,13 +90,16 @@ def _equal_parts(found: Found) -> list[Pair]:
     """Pair songs half of whose parts have the very same length, level and peak."""
     heard = found.parts[found.parts["first_active"] >= 0]
     keys = ["length_samples", "rms_db", "peak_db"]
-    twice = heard[heard.duplicated(keys, keep=False)][["track_id", *keys]].drop_duplicates()
+    twice = heard[["track_id", *keys]].drop_duplicates()
+    owners = twice.groupby(keys)["track_id"].transform("size")
+    twice = twice[(owners > 1) & (owners <= MOST_OWNERS)]
     joined = twice.merge(twice, on=keys)
     joined = joined[joined["track_id_x"] < joined["track_id_y"]]
     totals = heard.groupby("track_id").size()
-    common = joined.groupby(["track_id_x", "track_id_y"]).size().reset_index(name="parts").to_numpy().tolist()
-    pairs = [(one, other, count / min(totals[one], totals[other])) for one, other, count in common]
-    return [(one, other, f"{share:.0%} of the parts") for one, other, share in pairs if share >= _EQUAL_PARTS]
+    common = joined.groupby(["track_id_x", "track_id_y"]).size().reset_index(name="parts")
+    fewer = np.minimum(common["track_id_x"].map(totals), common["track_id_y"].map(totals))
+    shares = common.assign(share=common.pop("parts") / fewer).query("share >= @_EQUAL_PARTS")
+    return [(one, other, f"{share:.0%} of the parts") for one, other, share in shares.to_numpy().tolist()]
 
 
 def _sound(found: Found) -> Finding:

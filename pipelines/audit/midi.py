@@ -19,6 +19,8 @@ _GRID = 24
 """Steps of a quarter note to which onsets are rounded before they are hashed."""
 _FEWEST_NOTES = 16
 """Stems of fewer notes are no evidence that two songs are one."""
+MOST_OWNERS = 50
+"""What more songs than these have in common is a pattern, not a song."""
 _RING_S = 2.0
 """So long after its note a sound may still be that note's: cymbals, releases, room."""
 _LONGEST_GAP_S = 0.5
@@ -141,7 +143,7 @@ def same_notes(found: Found, notes: dict[tuple[str, str], StemNotes], share: flo
             owners.setdefault(found_notes.digest, []).append(track)
     common: dict[tuple[str, str], int] = {}
     for digest, tracks in owners.items():
-        members = sorted(set(tracks))
+        members = sorted(set(tracks)) if len(tracks) <= MOST_OWNERS else []
         for one in range(len(members)):
             for other in members[one + 1 :]:
                 common[members[one], other] = common.get((members[one], other), 0) + counts[digest]

@@ -36,7 +36,9 @@ def histogram(title: str, unit: str, values: pd.Series, splits: pd.Series, edges
     """Count values between edges, by split; what lies outside is counted in the first and the last bin, NaN nowhere."""
     kept = values.notna()
     values, splits = values[kept].clip(edges[0], edges[-1]), splits[kept]
-    series = {split: tuple(np.histogram(values[splits == split], edges)[0].tolist()) for split in in_order(splits.astype(str))}
+    series = {
+        split: tuple(np.histogram(values[splits == split], edges)[0].tolist()) for split in in_order(map(str, splits.unique()))
+    }
     return Histogram(title, unit, tuple(map(float, edges)), series or {"none": (0,) * (len(edges) - 1)}, note)
 
 
