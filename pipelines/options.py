@@ -28,6 +28,14 @@ class Finite(click.FloatRange):
         return number
 
 
+MAX_REJECT = click.option(
+    "--max-reject",
+    metavar="SHARE",
+    type=Finite(0, 1),
+    help="Exit with 1, all tables written, if a larger share of the tracks or of the stems found can't be used.  [default: any]",
+)
+
+
 class Local(click.Path):
     """A path on this machine or a disk that machines share."""
 

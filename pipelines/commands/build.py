@@ -10,7 +10,7 @@ from pipelines.options import Local, Place
 
 ORDER = 70
 PASSED = {
-    scan: ("layout", "split", "aliases", "licences", "names"),
+    scan: ("layout", "split", "aliases", "licences", "names", "max_reject"),
     prepare: ("sample_rate", "clip_seconds", "rhythm", "chords"),
     pair: ("counts", "total", "eval_count", "seed"),
     shard: ("per_shard", "limit", "normalize", "workers", "scheduler"),

@@ -48,6 +48,7 @@ ORDER = 30
     type=options.Finite(0),
     help="How far under the mix a part may lie to be edited.",
 )
+@options.MAX_REJECT
 @options.WORKERS
 @options.SCHEDULER
 def command(
@@ -59,6 +60,7 @@ def command(
     length_tolerance: float,
     min_active: float,
     max_under_db: float,
+    max_reject: float | None,
     workers: int | None,
     scheduler: str | None,
 ) -> None:
@@ -73,6 +75,7 @@ def command(
       instructme prepare work
       instructme prepare work --chords midi --workers 4
     """
+    from pipelines import losses
     from pipelines.prepare import prepare
 
     done = prepare(
@@ -93,3 +96,4 @@ def command(
     for name, counts in (("rhythm from", done.rhythm), ("chords from", done.chords), ("rejected", done.rejects)):
         if counts:
             click.echo(f"{name}: " + ", ".join(f"{label} {count}" for label, count in sorted(counts.items())))
+    losses.check(work, max_reject, prepared=True)

@@ -33,6 +33,7 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("--aliases", type=click.Path(path_type=Path), help="CSV label,instrument: your names for instruments.")
 @click.option("--licence", "licences", multiple=True, help="Take tracks of this licence only, such as `CC-BY-4.0` or `CC*`.")
 @click.option("--dataset-name", "names", multiple=True, help="Name of the dataset, once per ROOT; else its folder's name.")
+@options.MAX_REJECT
 def command(
     roots: tuple[Path, ...],
     work: Path,
@@ -42,6 +43,7 @@ def command(
     aliases: Path | None,
     licences: tuple[str, ...],
     names: tuple[str, ...],
+    max_reject: float | None,
 ) -> None:
     r"""Find the tracks and stems of datasets in any supported layout, from names, metadata and audio headers.
 
@@ -54,12 +56,14 @@ def command(
       instructme scan my_stems -o work --layout folder --aliases my_names.csv
     """
     from dataset_tools.layouts import names as known_layouts
+    from pipelines import losses
     from pipelines.scan import scan
 
     if layout not in ("auto", *known_layouts()):
         raise click.BadParameter(f"choose from auto, {', '.join(known_layouts())}", param_hint="--layout")
     rows = scan(roots, work, layout=layout, split=split, seed=seed, aliases=aliases, licences=licences, names=names)
     _report(rows, work)
+    losses.check(work, max_reject, prepared=False)
 
 
 def _report(rows: "Rows", work: Path) -> None:
