@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, cast
 
 from manifests.paths import inside
@@ -54,7 +55,7 @@ def parse(text: str) -> Path:
         path = UPath(f"{scheme.lower()}://{rest.rstrip('/')}")
         path.fs  # noqa: B018  finds the package of this kind of store
     except ImportError as error:
-        raise DataError(f"{scheme}:// needs a package that isn't here: {_PACKAGES} ({_line(error)})") from None
+        raise DataError(f"{scheme}:// needs a package; that of s3:// comes with {_PACKAGES} ({_line(error)})") from None
     except ValueError as error:
         raise DataError(f"can't use {text}: {_line(error)}") from None
     return cast(Path, path)
@@ -134,6 +135,36 @@ def put(files: Iterable[Path], to: Path) -> None:
         for file in files:
             target: Any = to / file.name
             target.fs.put_file(str(file), target.path)
+
+
+@contextmanager
+def staged(place: Path, scratch: str | None = None) -> Iterator[Path]:
+    """Give a folder to write to: a local place itself, or one in `scratch` whose files then go to a remote place, JSON last.
+
+    Raises:
+        DataError: the store refuses them.
+    """
+    if not is_remote(place):
+        yield place
+        return
+    with TemporaryDirectory(dir=scratch) as folder:
+        yield Path(folder)
+        put(sorted(Path(folder).iterdir(), key=lambda path: (path.suffix == ".json", path.name)), place)
+
+
+@contextmanager
+def copied(place: Path, names: Iterable[str], scratch: str | None = None) -> Iterator[Path]:
+    """Give a folder to read files from: a local place itself, or one in `scratch` with copies of those of a remote place.
+
+    Raises:
+        DataError: the store refuses them.
+    """
+    if not is_remote(place):
+        yield place
+        return
+    with TemporaryDirectory(dir=scratch) as folder:
+        get(place, names, Path(folder))
+        yield Path(folder)
 
 
 class _Ranges:

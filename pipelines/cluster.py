@@ -137,7 +137,7 @@ def _check_worker(versions: _Stated, seen: _Seen) -> None:
         setattr(worker.memory_manager, fraction, False)
 
 
-def await_written(path: Path, finished: Callable[[], bool]) -> None:
+def await_written(path: Path, finished: Callable[[], object]) -> None:
     """Wait until what a worker has written is seen here, too; a network file system may take its time.
 
     Raises:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -224,12 +223,8 @@ def prepare_track(unit: Unit) -> Reject | None:
 @contextmanager
 def _inputs(unit: Unit) -> Iterator[Unit]:
     """Give a unit whose files are on this machine: those of a remote dataset are copied for as long as they are needed."""
-    if not urls.is_remote(unit.root):
-        yield unit
-        return
-    with TemporaryDirectory(dir=engine.scratch()) as folder:
-        urls.get(unit.root, _files(unit), Path(folder))
-        yield replace(unit, root=Path(folder))
+    with urls.copied(unit.root, _files(unit), engine.scratch()) as folder:
+        yield replace(unit, root=folder)
 
 
 def _sizes(folder: Path) -> dict[str, int]:
