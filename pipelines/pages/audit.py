@@ -16,10 +16,8 @@ from pipelines.pages.views import Row, row_view
 LEVELS = {"error": "Error", "warning": "Warning", "note": "Note", "fine": "Fine"}
 """Levels of findings from worst to best, and the word that stands beside their colour."""
 
-_LONGEST_TILE, _MOST_TILES = 14, 8
-"""Letters of a fact that is shown as a tile, and tiles in a row."""
-_NARROW_COLUMNS = 4
-"""Columns of a table that takes half of the width."""
+_NARROW_COLUMNS, _NARROW_HEAT_COLUMNS = 4, 5
+"""Columns of a table, and of a matrix with its numbers, that take half of the width."""
 
 
 def audit_page(path: Path, report: Report, examples: Sequence[Row]) -> None:
@@ -38,9 +36,8 @@ def audit_page(path: Path, report: Report, examples: Sequence[Row]) -> None:
         scripts=["audit.js"],
         title=report.title,
         subtitle="",
-        facts={name: value for name, value in report.facts.items() if len(value) > _LONGEST_TILE},
-        tiles=(tiles := {name: value for name, value in report.facts.items() if len(value) <= _LONGEST_TILE}),
-        columns=_evenly(len(tiles)),
+        facts={},
+        tiles=report.facts,
         levels=LEVELS,
         found={level: [finding for finding in found if finding[0] == level] for level in LEVELS},
         sections=[(section, _worst(section), _panels(section)) for section in report.sections],
@@ -58,20 +55,14 @@ def _worst(section: Section) -> tuple[str, int]:
     return next(((level, levels.count(level)) for level in ("error", "warning") if level in levels), ("", 0))
 
 
-def _evenly(tiles: int) -> int:
-    """Choose how many tiles stand in a row, so that rows are about as long as each other."""
-    return -(-tiles // -(-tiles // _MOST_TILES)) if tiles else 1
-
-
 def _panels(section: Section) -> list[Markup]:
-    """Draw the items; one that would stand alone in a row of two takes all of it."""
+    """Draw the items; one that has no narrow neighbour of its kind takes the whole width."""
     views = [_view(item) for item in section.items]
-    panels, alone = [], True
+    groups = [None if wide else kind == "finding" for kind, wide, _ in views]
+    panels = []
     for place, (kind, wide, values) in enumerate(views):
-        last = place + 1 == len(views) or views[place + 1][1]
-        filling = not wide and alone and last
-        alone = wide or filling or not alone
-        panels.append(Markup(render(f"audit_{kind}.html", anchor=_anchor(section, place), wide=wide or filling, **values)))
+        alone = groups[place] not in (*groups[max(place - 1, 0) : place], *groups[place + 1 : place + 2])
+        panels.append(Markup(render(f"audit_{kind}.html", anchor=_anchor(section, place), wide=wide or alone, **values)))
     return panels
 
 
@@ -89,9 +80,10 @@ def _view(item: Item) -> tuple[str, bool, dict[str, object]]:
         case Histogram():
             return "histogram", False, {"histogram": item, "svg": histogram_svg(item)}
         case Finding():
-            return "finding", True, {"finding": item, "word": LEVELS[item.level], "table": item.table and table_view(item.table)}
+            wide = item.table is not None or item.level in ("error", "warning")
+            return "finding", wide, {"finding": item, "word": LEVELS[item.level], "table": item.table and table_view(item.table)}
     if len(item.columns) > WIDEST_TABLE >= len(item.rows) > 0:
         item = transposed(item)
     if len(item.columns) > WIDEST_TABLE and item.rows:
         return "heat", True, {"heat": heat_map_view(item)}
-    return "table", len(item.columns) > _NARROW_COLUMNS, {"table": heat_view(item)}
+    return "table", len(item.columns) > _NARROW_HEAT_COLUMNS, {"table": heat_view(item)}

@@ -1,6 +1,6 @@
 """Draw histograms as SVG: a strip for each series, on one axis, so that the shapes of unequal splits can be compared."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -10,6 +10,7 @@ from pipelines.pages.render import render
 
 _ONE_PX, _OF_SEVERAL_PX, _NAME_PX = 150, 52, 24
 """Heights of the only strip, of each of several, and of the line with its name."""
+_FEWEST_BINS = 12
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ def histogram_svg(histogram: Histogram) -> Markup:
 
     Places across are in per cent and places down in pixels, so that text keeps its size on any screen.
     """
+    histogram = _trimmed(histogram)
     low, high = histogram.edges[0], histogram.edges[-1]
     at = [100 * (edge - low) / (high - low) for edge in histogram.edges]
     tall = _ONE_PX if len(histogram.series) == 1 else _OF_SEVERAL_PX
@@ -52,6 +54,17 @@ def histogram_svg(histogram: Histogram) -> Markup:
     )
 
 
+def _trimmed(histogram: Histogram) -> Histogram:
+    """Leave out empty bins at both ends, but one, and but what a chart needs to be one."""
+    used = [place for place, counts in enumerate(zip(*histogram.series.values(), strict=True)) if any(counts)]
+    if not used:
+        return histogram
+    spare = max(1, (_FEWEST_BINS - (used[-1] - used[0])) // 2)
+    first, last = max(used[0] - spare, 0), min(used[-1] + spare + 1, len(histogram.edges) - 1)
+    series = {name: counts[first:last] for name, counts in histogram.series.items()}
+    return replace(histogram, edges=histogram.edges[first : last + 1], series=series)
+
+
 def _strip(name: str, counts: tuple[int, ...], at: list[float], top: int, tall: int) -> Strip:
     most = max([1, *counts])
     bars = [
@@ -61,6 +74,7 @@ def _strip(name: str, counts: tuple[int, ...], at: list[float], top: int, tall: 
     ]
     few = 6 if tall == _ONE_PX else 4
     marks = [(top + tall - tall * value / most, number(value)) for value in ticks(0, most, few) if value and value % 1 == 0]
+    marks = marks if tall == _ONE_PX else marks[-1:]
     return Strip(name, f"{sum(counts):,}", top, top + tall, bars, marks)
 
 

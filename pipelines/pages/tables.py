@@ -123,14 +123,16 @@ def empty_cells(matrix: report.Matrix) -> tuple[tuple[tuple[str, str], ...], int
 
 
 def written(values: Sequence[report.Cell]) -> list[Cell]:
-    """Write the cells of a column, its numbers with as many decimals as three digits of the largest need."""
-    floats = [abs(value) for value in values if isinstance(value, float) and math.isfinite(value)]
-    decimals = _decimals(max(floats)) if any(value % 1 for value in floats) else 0
+    """Write the cells of a column, its numbers with one number of decimals."""
+    decimals = _decimals([value for value in values if isinstance(value, float) and math.isfinite(value)])
     return [_written(value, decimals) for value in values]
 
 
-def _decimals(largest: float) -> int:
-    return next((decimals for decimals, least in enumerate((10_000, 1_000, 1)) if largest >= least), 3)
+def _decimals(values: Sequence[float]) -> int:
+    """Choose as many decimals as three digits of the largest number need, but no more than were given."""
+    largest = max(map(abs, values), default=0.0)
+    wanted = next((decimals for decimals, least in enumerate((10_000, 1_000, 1)) if largest >= least), 3)
+    return max((len(f"{value:.{wanted}f}".rstrip("0").partition(".")[2]) for value in values), default=0)
 
 
 def _written(value: report.Cell, decimals: int) -> Cell:
