@@ -40,6 +40,14 @@ class Recipes:
         """Read the recipe of a row."""
         return Triplet(**self._recipes.slice(int(self._places[row]), 1).to_pylist()[0])
 
+    def mixed(self, recipe: Triplet, normalise: str = "joint") -> render.Rendered:
+        """Render both sides of a recipe, as `shard` does.
+
+        Raises:
+            DataError: a part is missing or damaged.
+        """
+        return render.render(recipe, Windows(self.music.part, render.windows(recipe)), normalise, self.music.rate_hz)
+
     def clip(self, row: int, start: int, length: int) -> Clip:
         """Render both sides and cut `length` samples from `start`: the gain depends on all of both.
 
@@ -47,7 +55,7 @@ class Recipes:
             DataError: a part is missing or damaged.
         """
         recipe = self.recipe(row)
-        sides = render.render(recipe, Windows(self.music.part, render.windows(recipe)), rate_hz=self.music.rate_hz)
+        sides = self.mixed(recipe)
         source, target = (side[start : start + length] for side in (sides.source, sides.target))
         return Clip(recipe.triplet_id, recipe.task, recipe.instruction, source, target, sides.gain, sides.target_gain)
 
