@@ -35,7 +35,7 @@ def _together(found: Found) -> Matrix:
     counts = usable["instrument"].value_counts()
     names = [str(name) for name in counts.index[counts > 0][:_MOST_TOGETHER]]
     kept = usable[usable["instrument"].isin(names)]
-    column = pd.Categorical(kept["instrument"], names).codes
+    column = kept["instrument"].cat.set_categories(names).cat.codes
     incidence = csr_array((np.ones(len(kept), np.int64), (kept["clip"], column)), (len(found.clips), len(names)))
     together = (incidence.T @ incidence).toarray()
     note = f"Clips in which both can be edited; on the diagonal, all of one. The {len(names)} most frequent instruments."

@@ -1,0 +1,303 @@
+"""The whole audit: what it counts, at every stage, and how the verb ends."""
+
+import json
+import re
+from pathlib import Path
+
+import duckdb
+import made_songs
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from made_songs import Song, parts, recipe, row
+from synthetic import write_tables
+
+from manifests import tables
+from manifests.rows import DataError, Reject, Stem, Track
+from pipelines.audit import audit
+from pipelines.audit.report import Finding, Histogram, Matrix, Report, Table
+from pipelines.cli import main
+from pipelines.pair import pair
+from pipelines.shard import shard
+
+
+def songs() -> list[Song]:
+    return [
+        Song("a", "train", parts(1), {"licence": "CC-BY-4.0", "genre": None}),
+        Song("b", "train", parts(2), {"dataset": "other", "bleed": True}),
+        Song("c", "validation", parts(3)),
+        Song("d", "test", parts(4)),
+    ]
+
+
+def findings(report: Report, section: str, level: str = "") -> list[Finding]:
+    items = next(each.items for each in report.sections if each.id == section)
+    return [item for item in items if isinstance(item, Finding) and level in ("", item.level)]
+
+
+def item(report: Report, title: str):
+    return next(item for section in report.sections for item in section.items if item.title == title)
+
+
+def cells(table: Table) -> dict[object, dict[str, object]]:
+    return {line[0]: dict(zip(table.columns, line, strict=True)) for line in table.rows}
+
+
+def test_everything_is_counted(tmp_path):
+    made = songs()
+    recipes = [
+        recipe(0, made[0], "add", [], ["drums"]),
+        recipe(1, made[0], "remix", [], ["piano"], target_track="b", chord_agreement=0.8),
+        recipe(2, made[1], "replace", ["drums"], ["piano"]),
+        recipe(3, made[3], "extract", ["piano"], []),
+    ]
+    report = audit(made_songs.write(tmp_path / "work", made, recipes=recipes), audio=False)
+    splits = cells(item(report, "By split"))
+    assert splits["train"] == {"split": "train", "hours": 0.01, "tracks": 2, "stems": 6, "parts": 6, "clips": 8, "triplets": 3}
+    assert (splits["validation"]["triplets"], splits["test"]["triplets"]) == (0, 1)
+    assert cells(item(report, "By genre"))["unknown"]["tracks"] == 1
+    assert cells(item(report, "By dataset"))["set"]["triplets"] == 3
+    assert cells(item(report, "By instrument"))["piano"]["asked for in triplets"] == 3
+    licences = item(report, "Triplets by licence and task")
+    assert licences.rows == ("CC-BY-4.0", "CC-BY-4.0 AND CC0-1.0", "CC0-1.0")
+    assert sum(map(sum, licences.values)) == 4 and licences.values[1][licences.columns.index("remix")] == 1
+    together = item(report, "Instruments that play together")
+    assert set(together.rows) == set(made_songs.NAMES) and set(sum(together.values, ())) == {16}
+
+
+def test_histograms_count_every_value_once(tmp_path):
+    report = audit(made_songs.write(tmp_path, songs()), audio=False)
+    for section in report.sections:
+        for found in section.items:
+            if isinstance(found, Histogram):
+                assert all(len(counts) + 1 == len(found.edges) for counts in found.series.values())
+    assert {split: sum(counts) for split, counts in item(report, "Loudness of parts").series.items()} == {
+        "train": 6,
+        "validation": 3,
+        "test": 3,
+    }
+
+
+def filled(matrix: Matrix) -> dict[tuple[str, str], int]:
+    return {
+        (row, column): count
+        for row, line in zip(matrix.rows, matrix.values, strict=True)
+        for column, count in zip(matrix.columns, line, strict=True)
+        if count
+    }
+
+
+def test_numbers_are_those_of_duckdb(tmp_path):
+    write_tables(tmp_path, 20, 4)
+    tables.write(tmp_path / "stems.parquet", [], Stem)
+    pair(tmp_path, total=500, eval_count=20)
+    report = audit(tmp_path, audio=False)
+
+    def counted(names: str, end: str) -> dict[tuple[str, str], int]:
+        rows = duckdb.sql(f"WITH long AS (SELECT *, {names}) {end}").fetchall()
+        return {(one, other): count for one, other, count in rows}
+
+    for split in ("train", "validation", "test"):
+        names = f"unnest(list_concat(named, added)) AS name FROM '{tmp_path}/triplets.parquet' WHERE split = '{split}'"
+        expected = counted(names, "SELECT name, task, count(*) FROM long GROUP BY ALL")
+        assert filled(item(report, f"Instruments by task: {split}")) == expected
+    names = f"unnest(instruments) AS name, unnest(usable) AS fit FROM '{tmp_path}/clips.parquet'"
+    pairs = "FROM long AS a JOIN long AS b USING (clip_id) WHERE a.fit AND b.fit"
+    expected = counted(names, f"SELECT a.name, b.name AS other, count(*) {pairs} GROUP BY ALL")
+    assert filled(item(report, "Instruments that play together")) == expected
+
+
+def test_empty_cells_are_named(tmp_path):
+    made = songs()
+    recipes = [recipe(n, song, "remove", [name], []) for n, song in enumerate(made) for name in made_songs.NAMES]
+    work = made_songs.write(
+        tmp_path, made, recipes=[each for each in recipes if not (each.split == "train" and each.named == ["piano"])]
+    )
+    report = audit(work, audio=False)
+    (warning,) = (found for found in findings(report, "coverage", "warning") if "empty" in found.title)
+    assert warning.title == "1 empty cells that could be filled"
+    assert warning.table.rows == (("train", "piano", "remove", 2, 8),)
+    (untaught,) = (found for found in findings(report, "coverage", "warning") if "never in train" in found.title)
+    assert untaught.table.rows == (("piano", 2),)
+    matrix = item(report, "Instruments by task: train")
+    assert matrix.name_empty and matrix.values[matrix.rows.index("piano")][matrix.columns.index("remove")] == 0
+
+
+def test_cells_that_are_empty_for_want_of_clips_are_told_apart(tmp_path):
+    made = songs()
+    made[3].parts = {"drums": made[3].parts["drums"], "flute": made[3].parts["piano"], "piano": made[3].parts["piano"]}
+    report = audit(made_songs.write(tmp_path, made), audio=False)
+    (could,) = (found for found in findings(report, "coverage") if "could be filled" in found.title)
+    (cannot,) = (found for found in findings(report, "coverage") if "want of clips" in found.title)
+    assert ("test", "flute", "remove", 1, 4) in could.table.rows
+    assert {line[:2] for line in cannot.table.rows} == {("train", "flute"), ("validation", "flute"), ("test", "electric bass")}
+
+
+def test_lead_parts_are_not_missed_in_remixes(tmp_path):
+    made = [Song("a", "train", {"drums": parts(1)["drums"], "vocals": parts(1)["piano"]})]
+    recipes = [
+        recipe(n, made[0], task, [], ["drums", "vocals"][: 1 if task == "remix" else 2])
+        for n, task in enumerate(("add", "remix"))
+    ]
+    report = audit(made_songs.write(tmp_path, made, recipes=recipes), audio=False)
+    assert not [found for found in findings(report, "coverage") if "could be filled" in found.title]
+
+
+def test_rejects_are_counted_by_reason_with_an_example(tmp_path):
+    made = songs()
+    rejects = [
+        Reject("scan", "set", None, "x.wav", "unreadable", "x.wav: bad header", 2),
+        Reject("prepare", "set", "a", "clips", "silent_clip", "3 of 4 windows", 3),
+        Reject("prepare", "set", "d", "clips", "silent_clip", "4 of 4 windows", 4),
+    ]
+    work = made_songs.write(tmp_path, made, rejects=rejects)
+    clips = tables.read(work / "clips.parquet", made_songs.Clip)
+    rows = [made_songs.Clip(**each) for each in clips.to_pylist() if each["track_id"] != "d"]
+    tables.write(work / "clips.parquet", rows, made_songs.Clip)
+    report = audit(work, audio=False)
+    assert item(report, "By reason").rows[0] == ("prepare", "silent_clip", 7, 2, "clips", "3 of 4 windows")
+    assert item(report, "Things left out").values == {"silent_clip": 7.0, "unreadable": 2.0}
+    (lost,) = (found for found in findings(report, "rejects") if found.level == "warning")
+    assert lost.title == "1 of 4 songs gave no clip" and lost.table.rows == (("d", "test", "silent_clip"),)
+
+
+def test_unknown_and_uncertain_names_are_listed_with_their_mending(tmp_path):
+    made = songs()
+    strange = {
+        "label": "zzqx",
+        "instrument": "other",
+        "family": "other",
+        "editable": False,
+        "rule": "unmatched",
+        "certain": False,
+    }
+    made[0].stems = {"piano": strange, "drums": {"certain": False, "label": "drmz"}}
+    made[2].stems = {"piano": strange}
+    report = audit(made_songs.write(tmp_path, made, stage="scan"), audio=False)
+    unmatched, guessed = findings(report, "names")[:2]
+    assert unmatched.level == "warning" and unmatched.table.rows == (("zzqx", "other", "set", 2, 2),)
+    assert "--aliases" in unmatched.detail and guessed.table.rows[0][:2] == ("drmz", "drums")
+
+
+@pytest.mark.parametrize(("stage", "following"), [("scan", "prepare"), ("prepare", "pair"), ("pair", "shard")])
+def test_works_at_every_stage(tmp_path, stage, following):
+    work = made_songs.write(tmp_path / "work", songs(), stage=stage)
+    report = audit(work)
+    assert report.facts["what to run next"] == f"instructme {following} {work}"
+    assert ("coverage" in {section.id for section in report.sections}) == (stage != "scan")
+    assert not [found for section in report.sections for found in findings(report, section.id, "error")]
+
+
+def test_a_song_that_is_nearly_empty_is_audited(tmp_path):
+    silence = {name: 0 * sound for name, sound in parts(1).items()}
+    report = audit(made_songs.write(tmp_path, [Song("a", "train", silence)], recipes=[]))
+    assert any("never play" in found.title for found in findings(report, "contents"))
+    assert any("No track is in validation or test" in found.title for found in findings(report, "contents"))
+
+
+def test_a_broken_chain_is_an_error(tmp_path):
+    work = made_songs.write(tmp_path, songs())
+    tables.write(work / "tracks.parquet", tables.read_rows(work / "tracks.parquet", Track), Track, seed=1)
+    (error,) = findings(audit(work, audio=False), "tables", "error")
+    assert len(error.table.rows) == 5 and "tracks.parquet has changed since" in error.table.rows[0][0]
+
+
+def test_shards_are_compared_with_recipes(tmp_path):
+    made = songs()
+    work = made_songs.write(
+        tmp_path, made, recipes=[recipe(n, made[0], "remove", ["drums"], [], target_instruments=["piano"]) for n in range(5)]
+    )
+    shard(work, work / "shards", limit=3, workers=1)
+    (note,) = findings(audit(work, audio=False), "tables", "note")
+    assert note.table.rows == (("train", "remove", 5, 3),)
+    index = json.loads((work / "shards/index.json").read_text())
+    index["counts"]["train"]["remove"] = 9
+    (work / "shards/index.json").write_text(json.dumps(index))
+    recipes = tables.read_rows(work / "triplets.parquet", made_songs.Triplet)
+    tables.write(work / "triplets.parquet", recipes[:4], made_songs.Triplet)
+    titles = {found.title for found in findings(audit(work, audio=False), "tables", "error")}
+    assert titles == {"Shards don't hold every recipe", "Shards that were made from other tables"}
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(main, ["audit", *map(str, arguments)])
+
+
+def test_the_verb_writes_a_page_and_prints_findings(tmp_path):
+    work = made_songs.write(tmp_path / "work", songs())
+    result = run(work, "--examples", 1)
+    assert result.exit_code == 0, result.output
+    assert f"wrote {work / 'audit.html'}" in result.output and "checks found nothing wrong" in result.output
+    page = (work / "audit.html").read_text()
+    assert page.count("data:audio/") == 3 and "remove drums" in page
+    assert run(work, "--examples", 0, "--no-audio", "--html", tmp_path / "sub/other.html").exit_code == 0
+    assert "data:audio/" not in (tmp_path / "sub/other.html").read_text()
+
+
+def test_strict_fails_for_errors_only(tmp_path):
+    made = songs()
+    work = made_songs.write(tmp_path / "work", made)
+    assert run(work, "--strict", "--no-audio", "--examples", 0).exit_code == 0
+    made_songs.write(tmp_path / "work", [*made, Song("e", "test", parts(9), {"leak_group": "a"})])
+    result = run(work, "--no-audio", "--examples", 0)
+    assert result.exit_code == 0 and "error: 1 leak_groups are in two splits" in result.output
+    assert run(work, "--strict", "--no-audio", "--examples", 0).exit_code == 1
+
+
+def test_examples_that_cannot_be_rendered_do_not_stop_the_audit(tmp_path):
+    work = made_songs.write(tmp_path / "work", songs())
+    (work / "parts/a/piano.flac").unlink()
+    result = run(work)
+    assert result.exit_code == 0, result.output
+    assert "piano.flac" in result.output
+
+
+@pytest.mark.parametrize("damage", ["none", "tracks", "triplets"])
+def test_tables_that_cannot_be_read_end_in_one_line(tmp_path, damage):
+    work = tmp_path / "work"
+    work.mkdir()
+    if damage != "none":
+        made_songs.write(work, songs())
+        (work / f"{damage}.parquet").write_bytes(b"PAR1 not a table")
+    result = run(work)
+    assert result.exit_code == 1
+    assert re.fullmatch(r"Error: [^\n]+\n", result.output)
+    assert ("instructme scan" if damage == "none" else f"{damage}.parquet") in result.output
+
+
+def test_a_missing_stage_of_prepare_counts_as_not_prepared(tmp_path):
+    work = made_songs.write(tmp_path, songs(), stage="prepare")
+    (work / "clips.parquet").unlink()
+    assert audit(work).facts["what to run next"] == f"instructme prepare {work}"
+
+
+def test_pages_hold_plain_values_only(tmp_path):
+    """Numbers of numpy and missing values of pandas would surprise whoever shows them."""
+    report = audit(made_songs.write(tmp_path, songs()))
+    for section in report.sections:
+        for found in section.items:
+            table = found.table if isinstance(found, Finding) else found
+            if isinstance(table, Table):
+                assert {type(value) for line in table.rows for value in line} <= {str, int, float, type(None)}
+            if isinstance(table, Matrix):
+                assert {type(value) for line in table.values for value in line} <= {int}
+                assert all(len(line) == len(table.columns) for line in table.values)
+
+
+def test_pandas_reads_every_table(tmp_path):
+    work = made_songs.write(tmp_path, songs())
+    for path in work.glob("*.parquet"):
+        assert (
+            list(pd.read_parquet(path).columns)
+            == tables.schema({"tracks": Track, "stems": Stem}.get(path.stem) or getattr(made_songs, _type(path))).names
+        )
+
+
+def _type(path: Path) -> str:
+    return {"parts": "Part", "rhythm": "Rhythm", "clips": "Clip", "triplets": "Triplet", "rejects": "Reject"}[path.stem]
+
+
+def test_rows_of_any_type_can_be_made():
+    assert row(Reject, stage="scan").count == 0
+    with pytest.raises(DataError):
+        tables.read(Path("/nowhere/tracks.parquet"), Track)
