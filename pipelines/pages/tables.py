@@ -141,7 +141,7 @@ def _written(value: report.Cell, decimals: int) -> Cell:
     if isinstance(value, bool):
         return Cell("yes" if value else "no")
     if isinstance(value, str):
-        return Cell(value)
+        return Cell(value, style="prose" if len(value) > _LONGEST_WORD else "")
     if math.isinf(value):
         return Cell("∞" if value > 0 else "−∞", "Infinity" if value > 0 else "-Infinity", style="number")
     text = (f"{value:,.{decimals}f}" if isinstance(value, float) else f"{value:,}").replace("-", "−")
