@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def play(tune: Notes, seed: int = 0) -> Samples:
     return (0.15 * sound).clip(-0.6, 0.6).astype(np.float32)
 
 
+@cache
 def parts(seed: int) -> dict[str, Samples]:
     """Play three parts of a song that no other seed has."""
     random = np.random.default_rng([seed, 1])

@@ -94,7 +94,7 @@ def _twice(found: Found) -> Finding:
     """Find parts of one song that hold the very same sound under two names."""
     heard = found.parts[found.parts["first_active"] >= 0]
     keys = ["track_id", "length_samples", "rms_db", "peak_db"]
-    twice = heard[heard.duplicated(keys, keep=False)].sort_values(keys)
+    twice = heard[heard.duplicated(keys, keep=False)].sort_values([*keys, "instrument"])
     if not len(twice):
         return Finding("fine", "No sound has two names in one song", f"{len(heard):,} parts compared by length, level and peak.")
     names = twice.groupby(keys)["instrument"].agg(", ".join).reset_index()

@@ -1,0 +1,115 @@
+"""Labels that lie are found: by plugin, by MIDI, by the sound itself, by what is known of the dataset."""
+
+import made_songs
+import numpy as np
+import pretty_midi
+import pytest
+from made_songs import SECONDS, Song, notes, parts, play, write_midi
+from test_audit import findings, item
+
+from pipelines.audit import audit, midi
+from pipelines.audit.report import Finding
+
+
+def found(work, title: str, *, audio: bool = False) -> Finding:
+    (one,) = (each for each in findings(audit(work, audio=audio), "labels") if title in each.title)
+    return one
+
+
+def test_a_plugin_of_another_family_is_found(tmp_path):
+    slakh = {"program": 0, "label": "Acoustic Grand Piano"}
+    stems = {
+        "piano": {**slakh, "plugin": "nylon_guitar.nkm"},
+        "drums": {"program": 128, "label": "Drums", "plugin": "funk_kit.nkm"},
+    }
+    songs = [
+        Song("a", "train", parts(1), stems=stems),
+        Song("b", "test", parts(2), stems={"piano": {**slakh, "plugin": "grand_piano.nkm"}}),
+    ]
+    one = found(made_songs.write(tmp_path, songs, stage="scan"), "plugin")
+    assert one.level == "warning" and one.title.startswith("1 stems")
+    assert dict(zip(one.table.columns, one.table.rows[0], strict=True))["by plugin"] == "acoustic guitar"
+    assert "3 stems have a program and a plugin" in one.detail
+
+
+def test_plugins_that_say_nothing_are_no_evidence(tmp_path):
+    stems = {"piano": {"program": 0, "label": "Acoustic Grand Piano", "plugin": "FluidR3_GM.sf2"}}
+    one = found(made_songs.write(tmp_path, [Song("a", "train", parts(1), stems=stems)], stage="scan"), "plugin")
+    assert one.level == "note" and "0 stems" in one.detail
+
+
+def test_known_faults_and_bleed_are_listed(tmp_path):
+    stems = {"piano": {"known_bad": "wrong pitch"}, "drums": {"bleed": True, "flagged_rendered": False}}
+    songs = [
+        Song("a", "test", parts(1), stems=stems),
+        Song("b", "train", parts(2), {"bleed": True}),
+        Song("c", "train", parts(3), {"bleed": False}),
+    ]
+    work = made_songs.write(tmp_path, songs, stage="scan")
+    assert found(work, "known to be wrong").table.rows == (("a", "piano", "piano", "wrong pitch", "test"),)
+    bleed = found(work, "bleed")
+    assert bleed.level == "warning" and bleed.title == "4 of 9 stems bleed" and sum(row[3] for row in bleed.table.rows) == 4
+    assert found(work, "claim not to exist").title.startswith("1 stems")
+
+
+def test_one_sound_under_two_names_is_found(tmp_path):
+    twice = {**parts(1), "flute": parts(1)["piano"]}
+    one = found(made_songs.write(tmp_path, [Song("a", "train", twice), Song("b", "test", parts(2))]), "two names")
+    assert one.level == "error" and one.table.rows == (("a", "flute, piano"),)
+
+
+def sounding(work, tune, heard) -> Song:
+    """Make a song whose piano has the notes of `tune` and the sound of `heard`."""
+    write_midi(work / "data/a.mid", tune)
+    return Song(
+        "a", "train", {"piano": play(heard), "drums": parts(1)["drums"]}, stems={"piano": {"midi_path": "a.mid", "program": 0}}
+    )
+
+
+def test_sound_that_follows_its_notes_is_fine(tmp_path):
+    one = found(made_songs.write(tmp_path, [sounding(tmp_path, notes(1), notes(1))]), "sounds when its notes", audio=True)
+    assert one.level == "fine" and "1 parts compared" in one.detail
+
+
+@pytest.mark.parametrize("which", ["notes without sound", "sound without notes"])
+def test_sound_that_contradicts_its_notes_is_found(tmp_path, which):
+    early = [note for note in notes(1) if note[1] < SECONDS / 4]
+    late = [(on + wait, off + wait, pitch) for on, off, pitch in early for wait in (SECONDS / 2, SECONDS * 3 / 4)]
+    tune, heard = (notes(1), early) if which == "notes without sound" else (early, [*early, *late])
+    one = found(made_songs.write(tmp_path, [sounding(tmp_path, tune, heard)]), "don't sound", audio=True)
+    assert one.level == "warning" and one.table.rows[0][:2] == ("a", "piano")
+    assert one.table.rows[0][4 if which == "notes without sound" else 5] < 50
+
+
+def test_a_midi_file_of_another_program_is_found(tmp_path):
+    song = sounding(tmp_path, notes(1), notes(1))
+    write_midi(tmp_path / "data/a.mid", notes(1), program=73)
+    one = found(made_songs.write(tmp_path, [song], stage="scan"), "states another instrument", audio=True)
+    assert one.table.rows == (("a", "piano", "piano", "piano", "flute"),)
+
+
+def test_midi_that_cannot_be_read_is_counted(tmp_path):
+    songs = [sounding(tmp_path, notes(1), notes(1)), Song("b", "test", parts(2), stems={"piano": {"midi_path": "b.mid"}})]
+    (tmp_path / "data/b.mid").write_bytes(b"MThd")
+    assert "1 MIDI files can't be read" in found(made_songs.write(tmp_path, songs), "sounds when", audio=True).detail
+
+
+def test_frames_of_notes_are_those_of_pretty_midi(tmp_path):
+    write_midi(tmp_path / "x.mid", notes(7), tempo=93)
+    song = pretty_midi.PrettyMIDI(str(tmp_path / "x.mid"))
+    times = sorted((note.start, note.end) for note in song.instruments[0].notes)
+    expected, last = np.zeros(200, bool), -np.inf
+    for on, off in times:
+        expected[int((last if on - last <= 0.5 else on) * 10) : int(np.ceil(off * 10 - 1e-6))] = True
+        last = max(last, off)
+    found_frames = midi.frames(midi.read(tmp_path / "x.mid").times_s, 200)
+    assert (found_frames != expected).sum() <= 2  # a note that ends on the edge of a frame
+
+
+def test_without_a_folder_of_the_dataset_nothing_is_compared(tmp_path):
+    work = made_songs.write(tmp_path, [sounding(tmp_path, notes(1), notes(1))])
+    (work / "data/a.mid").unlink()
+    (work / "data").rmdir()
+    report = audit(work)
+    assert "No part could be compared with notes" in {each.title for each in findings(report, "labels")}
+    assert item(report, "By split").rows[0][2] == 1
