@@ -117,7 +117,8 @@ class EditorTrainer:
         from pipelines.editing.editor import Editor
 
         unet, rate_hz, rows = accelerator.unwrap_model(self.modules["unet"]), self.preset.sample_rate_hz, []
-        editor = Editor(self.preset, self.vae, Denoiser(self.preset, unet, self.text), device=accelerator.device)
+        denoiser, (_, config) = Denoiser(self.preset, unet, self.text), read_config(run, "editor")
+        editor = Editor(self.preset, self.vae, denoiser, data=config["data"], device=accelerator.device)
         for row in self._examples(accelerator):
             clip, audio = self.validation.waveforms(row)
             edit = editor.edit(audio["source"], rate_hz, clip.instruction, seed=self.seed, say=lambda _: None)
