@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 import torch
 import toy_training as toy
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import nn
 
@@ -23,8 +21,6 @@ from model.checkpoint import load_weights, read_config
 from model.config import ModelError
 from pipelines.training import checkpoints
 from pipelines.training.ema import Average
-from pipelines.training.optimizers import optimizer, schedule
-from pipelines.training.randomness import generators, normal, uniform
 from pipelines.training.signals import Stop
 
 SCRIPT = Path(__file__).with_name("toy_training.py")
@@ -379,51 +375,3 @@ def test_checkpoints_hold_tensors_and_json_only(whole: Path):
             load_file(path)
         else:
             json.loads(path.read_text())
-
-
-def test_the_average_swaps_in_and_out_bit_for_bit():
-    module = nn.Linear(3, 3)
-    average = Average(module, 0.9)
-    with torch.no_grad():
-        module.weight.add_(1)
-    average.update(100)
-    kept = module.weight.detach().clone()
-    with pytest.raises(ValueError, match="inside"), average.swapped():
-        torch.testing.assert_close(module.weight, kept - 0.9)
-        raise ValueError("inside")
-    assert torch.equal(module.weight, kept)
-
-
-def test_the_learning_rate_warms_up_and_decays():
-    training = toy.preset(steps=100, warmup_steps=10, decay="cosine", learning_rate=1.0).editor_training
-    rates = [schedule(training, step) for step in range(101)]
-    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
-    # torch's own cosine is the oracle.
-    weight = nn.Parameter(torch.zeros(1))
-    peer = torch.optim.SGD([weight], lr=1.0)
-    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(peer, T_max=90)
-    for rate in rates[10:]:
-        assert rate == pytest.approx(peer.param_groups[0]["lr"], abs=1e-6)
-        peer.step()
-        cosine.step()
-    constant = toy.preset(steps=100, warmup_steps=0, decay="constant", learning_rate=0.25).editor_training
-    assert {schedule(constant, step) for step in range(100)} == {0.25}
-
-
-def test_the_optimizer_leaves_frozen_parameters_out():
-    module = nn.Linear(2, 2)
-    module.bias.requires_grad_(False)
-    training = toy.preset(optimizer="adam", betas=(0.5, 0.6), weight_decay=0.1).editor_training
-    made = optimizer(module.parameters(), training)
-    assert type(made) is torch.optim.Adam and made.param_groups[0]["params"] == [module.weight]
-    assert made.param_groups[0]["betas"] == (0.5, 0.6) and made.param_groups[0]["weight_decay"] == 0.1
-
-
-@given(st.integers(0, 2**40), st.lists(st.integers(0, 2**50), min_size=1, max_size=5, unique=True))
-def test_random_numbers_belong_to_a_sample_not_to_its_batch(seed: int, numbers: list[int]):
-    together = normal(generators(seed, torch.tensor(numbers)), (3,))
-    alone = torch.cat([normal(generators(seed, [number]), (3,)) for number in numbers])
-    assert torch.equal(together, alone) and len(together.unique(dim=0)) == len(numbers)
-    assert not torch.equal(together, normal(generators(seed + 1, numbers), (3,)))
-    drawn = uniform(generators(seed, numbers))
-    assert drawn.shape == (len(numbers),) and bool(((drawn >= 0) & (drawn < 1)).all())
