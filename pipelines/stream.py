@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dataset_tools.audio import Samples
 from dataset_tools.sharding import library
-from manifests import tables
+from manifests import tables, urls
 from manifests.rows import DataError
 from model.config import Preset
 from pipelines.chords import chord_matrix, on_clock, require
@@ -151,8 +151,11 @@ def open_split(data: Path, split: str) -> Shards | Recipes:
     Raises:
         DataError: it holds neither, or none of this split.
     """
-    if (data / "index.json").exists() or not (data / "tracks.parquet").exists():
-        return Shards(data, split)
+    with urls.explained(data):
+        if (data / "index.json").exists() or not (data / "tracks.parquet").exists():
+            return Shards(data, split)
+    if urls.is_remote(data):
+        raise DataError(f"{data} holds recipes: parts and tables are read from local or shared folders; copy it there")
     return Recipes(data, split)
 
 

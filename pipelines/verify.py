@@ -13,7 +13,7 @@ import numpy as np
 from dataset_tools.audio import Samples
 from dataset_tools.sharding import checks, laws, library, samples, windows
 from dataset_tools.sharding.shards import NAME
-from manifests import tables
+from manifests import tables, urls
 from manifests.rows import DataError, Sample, Triplet
 from pipelines import engine
 from pipelines.shard import PARENTS, index_of
@@ -47,16 +47,22 @@ def verify(
     Raises:
         DataError: the folder holds no shards, or `work` no tables.
     """
+    urls.look(shards)
     names = sorted({path.stem for path in shards.iterdir() if NAME.fullmatch(path.stem)} if shards.is_dir() else ())
     if not names:
         raise DataError(f"no shards in {shards}: give the folder that shard wrote, such as WORK/shards")
     hashes = {name: tables.sha256(work / name) for name in PARENTS if (work / name).exists()} if work else {}
-    listed = {name: _listed(shards, name) for name in names}
+    small = ["index.json", *(f"{name}.{suffix}" for name in names for suffix in ("json", "parquet"))]
+    with urls.copied(shards, small) as here:
+        listed = {name: _listed(here, name) for name in names}
+        wrong = list(_index(here, names))
     units = _units({name: len(rows) for name, rows in listed.items()}, sample)
     check = functools.partial(_check, shards.resolve(), work.resolve() if work else None, hashes)
-    found = dict(engine.run(check, units, description="verify", workers=workers, scheduler=scheduler))
+    shared = [folder.resolve() / name for folder, name in ((shards, "index.json"), (work, "parts.parquet")) if folder]
+    local = [path for path in shared if not urls.is_remote(path)]
+    found = dict(engine.run(check, units, description="verify", workers=workers, scheduler=scheduler, shared=local))
     return [
-        *_index(shards, names),
+        *wrong,
         *(_tables(work) if work else ()),
         *(line for unit in units for line in found[unit]),
         *_across(listed, library.read(work) if work else None),
@@ -114,7 +120,9 @@ def _tables(work: Path) -> Iterator[str]:
 
 def _check(shards: Path, work: Path | None, hashes: Mapping[str, str], unit: Unit) -> list[str]:
     """Check one shard; at most MOST_LINES problems, and how many more there are."""
-    problems = list(_problems(shards, work, hashes, unit))
+    files = [f"{unit.name}.{suffix}" for suffix in ("json", "parquet", "tar")]
+    with urls.copied(shards, files, engine.scratch()) as here:
+        problems = [line.replace(str(here), str(shards)) for line in _problems(here, work, hashes, unit)]
     more = len(problems) - MOST_LINES
     return problems if more <= 0 else [*problems[:MOST_LINES], f"{unit.name}: and {more:,} more problems"]
 

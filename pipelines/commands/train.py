@@ -8,9 +8,11 @@ import click
 
 from manifests.rows import SPLITS
 from model.presets import PRESETS
+from pipelines.options import Local, Place
 
 ORDER = 90
-_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FOLDER = Local(file_okay=False)
+_DATA = Place(file_okay=False)
 _SHARED = (
     click.option("-o", "--run", required=True, type=_FOLDER, help="Run folder to write, or to go on in."),
     click.option("--preset", default="small", show_default=True, type=click.Choice(list(PRESETS)), help="Sizes of everything."),
@@ -58,7 +60,7 @@ def command() -> None:
 
 
 @command.command("vae", short_help="Train the VAE: audio to latent and back.")
-@click.argument("data", type=_FOLDER)
+@click.argument("data", type=_DATA)
 @_shared
 def vae(data: Path, **shared: Any) -> None:
     r"""Train the VAE on the sources and targets in DATA: a folder of shards, or a working folder, whose recipes are mixed then.
@@ -74,7 +76,7 @@ def vae(data: Path, **shared: Any) -> None:
 
 @command.command("latents", short_help="Encode shards beforehand, for a fast 'train editor'.")
 @click.argument("vae_run", metavar="VAE_RUN", type=_FOLDER)
-@click.argument("data", metavar="SHARDS", type=_FOLDER)
+@click.argument("data", metavar="SHARDS", type=_DATA)
 @click.option("-o", "--out", type=_FOLDER, help="Where the latents go.  [default: beside the shards]")
 @click.option("--work", type=_FOLDER, help="Working folder of the shards, from which 'replace' is taken apart.")
 @click.option("--splits", default="train,validation", show_default=True, help="Splits to encode.")
@@ -102,10 +104,10 @@ def latents(vae_run: Path, data: Path, splits: str, **options: Any) -> None:
 
 
 @command.command("editor", short_help="Train the editor in the VAE's latent space.")
-@click.argument("data", type=_FOLDER)
+@click.argument("data", type=_DATA)
 @click.option("--vae", "vae_run", required=True, type=_FOLDER, help="Run of 'train vae'.")
 @click.option("--work", type=_FOLDER, help="Working folder of the shards, from which 'replace' is taken apart.")
-@click.option("--latents", type=_FOLDER, help="Where 'train latents' wrote to.  [default: beside the shards]")
+@click.option("--latents", type=_DATA, help="Where 'train latents' wrote to.  [default: beside the shards]")
 @_shared
 def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, **shared: Any) -> None:
     r"""Train the editor on DATA: a folder of shards, or a working folder, whose recipes are mixed on the fly.
@@ -122,7 +124,7 @@ def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, *
 
 
 @command.command("embedding", short_help="Train the joint embedding that 'edit --prompt' needs.")
-@click.argument("data", type=_FOLDER)
+@click.argument("data", type=_DATA)
 @click.option("--captions", type=click.Path(path_type=Path, dir_okay=False), help="Your words: CSV of track_id,caption.")
 @_shared
 def embedding(data: Path, captions: Path | None, **shared: Any) -> None:

@@ -3,8 +3,6 @@
 import functools
 import io
 import json
-import os
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from manifests.rows import DataError
+from pipelines.reading.ranges import Ranges
 from pipelines.reading.rendered import HELD, Shards
 
 SIDES = ("source", "target")
@@ -85,12 +84,11 @@ class _Tar:
             raise DataError(f"can't read {self._path}: run 'instructme train latents' again")
         self._members = {name: stated["members"][name] for name in wanted}
         self._stride = stated["stride_bytes"]
-        self._tar = os.open(self._path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._tar)
+        self._tar = Ranges(self._path)
 
     def arrays(self, place: int) -> Arrays:
         """Read all members of a sample at once."""
-        blob = os.pread(self._tar, self._stride, place * self._stride)
+        blob = self._tar.read(place * self._stride, self._stride)
         try:
             return {name: self._array(blob, *found) for name, found in self._members.items()}
         except (ValueError, EOFError, TypeError) as error:

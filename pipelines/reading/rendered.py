@@ -2,8 +2,6 @@
 
 import functools
 import json
-import os
-import weakref
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +10,9 @@ import pyarrow as pa
 
 from dataset_tools.audio import Samples
 from dataset_tools.sharding import shards
-from manifests import tables
+from manifests import tables, urls
 from manifests.rows import TASKS, DataError, Sample, Triplet
+from pipelines.reading.ranges import Ranges
 
 HELD = 64
 """Shards that stay open in a process: more than the two groups that a batch may touch."""
@@ -46,7 +45,8 @@ class Shards:
 
     def __init__(self, folder: Path, split: str) -> None:
         self.folder = folder
-        listed = _listed(folder)
+        with urls.explained(folder):
+            listed = _listed(folder)
         chosen = [each for each in listed if each["name"].startswith(f"{split}-")]
         if not chosen:
             held = ", ".join(sorted({each["name"].split("-")[0] for each in listed}))
@@ -111,17 +111,16 @@ class Shards:
 
 
 class _Shard:
-    """An open shard: its index as an Arrow table, and its tar. `pread` moves no position, so forked workers may share it."""
+    """An open shard: its index as an Arrow table, and its tar."""
 
     def __init__(self, folder: Path, name: str, size: int) -> None:
         self._path = folder / f"{name}.tar"
         self._rows: pa.Table = tables.read(folder / f"{name}.parquet", Sample, _COLUMNS)
         try:
-            self._tar = os.open(self._path, os.O_RDONLY)
+            self._tar = Ranges(self._path)
         except OSError as error:
             raise DataError(f"can't read {self._path} ({error.strerror}): run 'instructme shard' again") from None
-        weakref.finalize(self, os.close, self._tar)
-        if len(self._rows) != size or not self._sound(os.fstat(self._tar).st_size):
+        if len(self._rows) != size or not self._sound(self._tar.size):
             raise DataError(f"{folder / name}.parquet isn't the index of {name}.tar: run 'instructme shard' again")
 
     def _sound(self, tar_bytes: int) -> bool:
@@ -143,7 +142,7 @@ class _Shard:
         return source, target
 
     def _side(self, values: dict[str, Any], side: str, start: int, length: int) -> Samples:
-        flac = os.pread(self._tar, values[f"{side}_size_bytes"], values[f"{side}_offset_bytes"])
+        flac = self._tar.read(values[f"{side}_offset_bytes"], values[f"{side}_size_bytes"])
         try:
             samples, _ = shards.decode(flac, start, length)
         except DataError as error:

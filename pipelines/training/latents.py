@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from dataset_tools.sharding import shards
-from manifests import tables
+from manifests import tables, urls
 from manifests.rows import DataError
 from model.checkpoint import WEIGHTS, read_config, restore
 from model.config import ModelError, Preset, override
@@ -79,6 +79,9 @@ def latents(
     encode = _Encoder(trained, vae_run, device)
     digest = tables.sha256(vae_run / f"{WEIGHTS}.safetensors")
     folder = out or data
+    if urls.is_remote(folder):
+        cause = f"latents can't be written to {folder}"
+        raise DataError(f"{cause}: give a local folder with -o, and the same to 'train editor' with --latents")
     folder.mkdir(parents=True, exist_ok=True)
     counts = Counter(shards=0, triplets=0, kept=0)
     for split in splits:
