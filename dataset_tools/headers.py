@@ -1,7 +1,7 @@
 """Turn what a layout found into rows of tracks.parquet and stems.parquet: audio headers, canonical names, rejects."""
 
+import itertools
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,9 @@ from manifests.splits import song_key
 _KEY = re.compile(r"([A-Ga-g])([#b]?)\s*:?\s*(M|maj|major|m|min|minor)?")
 _LONGEST_SAMPLES = 1 << 40
 """Some headers state the largest number there is for a length they don't know."""
+_LONGEST_S = 6 * 3600
+_RATES_HZ = range(1000, 1_000_001)
+"""A lower rate would be resampled to more samples than memory holds."""
 
 
 def read(
@@ -110,18 +113,23 @@ def _header(path: Path) -> tuple[int, int, int, int] | str:
         return f"unreadable: {path}: {' '.join(str(getattr(error, 'error_string', error)).split())}"
     if not 0 < info.frames < _LONGEST_SAMPLES:
         return f"empty: {path} has no samples, or its header doesn't say how many"
+    if info.samplerate not in _RATES_HZ:
+        return f"unreadable: {path} has a sample rate of {info.samplerate} Hz by its header"
+    if info.frames > _LONGEST_S * info.samplerate:
+        return f"too_long: {path} lasts {info.frames / info.samplerate / 3600:.0f} h by its header: cut it into songs"
     return info.samplerate, info.channels, info.frames, size_bytes
 
 
 def _distinct(stems: list[Stem]) -> list[Stem]:
-    """Give stems that share an id numbers: the second one gets `-2`."""
-    seen: Counter[str] = Counter()
-    distinct = []
+    """Give stems that share an id numbers: the second one gets `-2`, or the next that is free."""
+    free = {stem.stem_id: itertools.count(2) for stem in stems}
+    distinct: dict[str, Stem] = {}
     for stem in stems:
-        seen[stem.stem_id] += 1
-        number = seen[stem.stem_id]
-        distinct.append(replace(stem, stem_id=f"{stem.stem_id}-{number}") if number > 1 else stem)
-    return distinct
+        stem_id = stem.stem_id
+        while stem_id in distinct:
+            stem_id = f"{stem.stem_id}-{next(free[stem.stem_id])}"
+        distinct[stem_id] = replace(stem, stem_id=stem_id)
+    return list(distinct.values())
 
 
 def harte_key(key: str | None) -> str | None:
@@ -143,4 +151,4 @@ def relative(root: Path, path: Path | None) -> str | None:
         written.encode()
     except (ValueError, OSError, DataError):
         return None
-    return written
+    return None if ".." in Path(written).parts else written

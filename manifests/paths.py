@@ -14,7 +14,7 @@ def slug(text: str, longest: int = 60) -> str:
     name = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")
     if name and len(name) <= longest:
         return name
-    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name[: longest - 9].rstrip('-_')}-{digest}".lstrip("-")
 
 
@@ -22,9 +22,13 @@ def inside(root: Path, relative: str | Path) -> Path:
     """Join a relative path to its root.
 
     Raises:
-        DataError: the path leaves the root, also through a symbolic link.
+        DataError: the path leaves the root, also through a symbolic link, or is none.
     """
     path = root / relative
-    if not path.resolve().is_relative_to(root.resolve()):
+    try:
+        safe = path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError):
+        safe = False  # a loop of links, or a NUL
+    if not safe:
         raise DataError(f"path leaves its folder: {relative!s} in {root}: remove the link or the '..'")
     return path

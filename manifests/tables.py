@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-import types
+import math
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests.files import atomic as atomic
-from manifests.rows import DataError, Reject
+from manifests.rows import DataError, Reject, Rule
 
 SCHEMA_VERSION = 1
 _KEY = b"instructme"
 WRITERS = {
-    **dict.fromkeys(("tracks", "stems"), "scan"),
+    **dict.fromkeys(("tracks", "stems", "rejects"), "scan"),
     **dict.fromkeys(("parts", "rhythm", "clips"), "prepare"),
     "triplets": "pair",
 }
@@ -29,21 +30,84 @@ _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_
 Row = TypeVar("Row")
 
 
+@dataclasses.dataclass(frozen=True)
+class _Column:
+    """A field of a row type: its Arrow field, and what its values and the lengths of its lists keep to."""
+
+    field: pa.Field
+    value: Rule
+    size: Rule
+
+
+@functools.cache
+def _columns(row_type: type) -> tuple[_Column, ...]:
+    hints = typing.get_type_hints(row_type, include_extras=True)
+    return tuple(_column(field.name, hints[field.name]) for field in dataclasses.fields(row_type))
+
+
+def _column(name: str, hint: Any) -> _Column:
+    bare, stated = _unwrap(hint)
+    options = typing.get_args(bare)
+    item = options[0] if options else bare
+    item, rules = _unwrap(item)
+    doc = {"doc": next(text for text in stated if isinstance(text, str))}
+    if typing.get_origin(bare) is list:
+        return _Column(pa.field(name, pa.list_(_ARROW[item]), nullable=False, metadata=doc), _rule(rules), _rule(stated))
+    return _Column(pa.field(name, _ARROW[item], nullable=bool(options), metadata=doc), _rule((*stated, *rules)), _rule(()))
+
+
+def _unwrap(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """Take the annotations off a type."""
+    return (hint.__origin__, hint.__metadata__) if typing.get_origin(hint) is typing.Annotated else (hint, ())
+
+
+def _rule(stated: Iterable[Any]) -> Rule:
+    return next((each for each in stated if isinstance(each, Rule)), Rule())
+
+
 @functools.cache
 def schema(row_type: type) -> pa.Schema:
     """Derive the Arrow schema of a row type; the text of each `Annotated` field becomes its documentation."""
-    hints = typing.get_type_hints(row_type, include_extras=True)
-    return pa.schema([_field(field.name, hints[field.name]) for field in dataclasses.fields(row_type)])
+    return pa.schema([column.field for column in _columns(row_type)])
 
 
-def _field(name: str, hint: Any) -> pa.Field:
-    bare, doc = typing.get_args(hint)
-    optional = typing.get_origin(bare) is types.UnionType
-    if optional:
-        bare = next(option for option in typing.get_args(bare) if option is not type(None))
-    item = typing.get_args(bare)
-    arrow = pa.list_(_ARROW[item[0]]) if item else _ARROW[bare]
-    return pa.field(name, arrow, nullable=optional, metadata={"doc": doc})
+def faults(table: pa.Table, row_type: type) -> Iterator[str]:
+    """Say which values of a table, of all columns of the row type or some, are none that such a row may have."""
+    held = set(table.column_names)
+    for column in (column for column in _columns(row_type) if column.field.name in held):
+        yield from (f"{column.field.name} {fault}" for fault in _faults(column, table[column.field.name]))
+    for names in (names for names in getattr(row_type, "EQUAL", ()) if held.issuperset(names)):
+        lengths = [pc.list_value_length(table[name]) for name in names]
+        if not all(lengths[0].equals(other) for other in lengths[1:]):
+            yield f"{' and '.join(names)} differ in length"
+    key = getattr(row_type, "KEY", ())
+    if key and held.issuperset(key) and table.group_by(list(key)).aggregate([]).num_rows < table.num_rows:
+        yield f"two rows have the same {' and '.join(key)}"
+
+
+def _faults(column: _Column, values: pa.ChunkedArray) -> Iterator[str]:
+    if pa.types.is_list(values.type):
+        yield from _broken("a list of length", pc.list_value_length(values), column.size)
+        values = pc.list_flatten(values)
+    if values.null_count and not column.field.nullable:
+        yield "holds a null"
+    yield from _broken("", values, column.value)
+
+
+def _broken(what: str, values: pa.ChunkedArray, rule: Rule) -> Iterator[str]:
+    """Say which of some values break their rule; nulls don't."""
+    rules = []
+    if rule.pattern:
+        rules.append(pc.match_substring_regex(values, rf"\A({rule.pattern})\z"))
+    if pa.types.is_floating(values.type):
+        rules.append(pc.is_finite(values))
+    if rule.least > -math.inf:
+        rules.append(pc.greater_equal(values, rule.least))
+    if rule.most < math.inf:
+        rules.append(pc.less_equal(values, rule.most))
+    for good in rules:
+        if not pc.all(good, min_count=0).as_py():
+            yield f"holds {what} {values.filter(pc.invert(good))[0].as_py()!r:.80}".replace("  ", " ")
 
 
 def sha256(path: Path) -> str:
@@ -67,19 +131,21 @@ def to_table(rows: Iterable[Any], row_type: type) -> pa.Table:
 
 
 def check_types(row: Any) -> None:
-    """Check that a row made from text fits the schema of its type.
+    """Check that a row made from text fits its type.
 
     Raises:
-        TypeError: a value is of another type, or missing where one must be.
+        TypeError: a value is of another type or out of its range, or missing where one must be.
     """
     for field in schema(row.__class__):
         value = getattr(row, field.name)
         try:
             fits = field.nullable if value is None else pa.scalar(value, field.type).as_py() == value
-        except pa.ArrowException:
+        except (pa.ArrowException, ValueError):
             fits = False
         if not fits:
             raise TypeError(f"{field.name} of a {type(row).__name__} can't be {value!r}")
+    for fault in faults(to_table([row], type(row)), type(row)):
+        raise TypeError(f"{type(row).__name__}: {fault}")
 
 
 def write(
@@ -110,6 +176,11 @@ def write(
         pq.write_table(table.cast(stated), temporary, compression="zstd")
 
 
+def _source(path: Path) -> Any:
+    """Give pyarrow what it can read: a local path, or the bytes of a table in an object store."""
+    return path if isinstance(path, Path) else pa.BufferReader(path.read_bytes())
+
+
 def provenance(path: Path) -> dict[str, Any]:
     """Read the provenance of a table.
 
@@ -117,35 +188,54 @@ def provenance(path: Path) -> dict[str, Any]:
         DataError: the file is missing, not parquet, or not written by this tool.
     """
     try:
-        metadata = pq.read_schema(path).metadata or {}
-        return dict(json.loads(metadata[_KEY]))
+        metadata = pq.read_schema(_source(path)).metadata or {}
+        stated = dict(json.loads(metadata[_KEY]))
+        kinds = {"schema": str, "schema_version": int, "arguments": dict, "parents": dict}
+        if unknown := [name for name, kind in kinds.items() if not isinstance(stated.get(name), kind)]:
+            raise ValueError(f"it doesn't state its {' and '.join(unknown)}")
+        return stated
     except FileNotFoundError:
-        raise DataError(f"no such table: {path}: run 'instructme {WRITERS.get(path.stem, 'shard')}' first") from None
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise DataError(f"not a table of instructme: {path}: delete it and run its stage again ({error})") from None
+        raise DataError(f"no such table: {path}: run 'instructme {_writer(path)}' first") from None
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"not a table of instructme: {path}: {_again(path)} ({_line(error)})") from None
 
 
 def read(path: Path, row_type: type, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a table, checking that it holds rows of this type and version.
 
     Raises:
-        DataError: missing, damaged, of another type, or of another schema version.
+        DataError: missing, damaged, of another type, of another schema version, or with values that no such row has.
     """
     stated = provenance(path)
     if (stated["schema"], stated["schema_version"]) != (row_type.__name__, SCHEMA_VERSION):
         raise DataError(
             f"{path} holds {stated['schema']} rows of schema version {stated['schema_version']}, "
-            f"not {row_type.__name__} of version {SCHEMA_VERSION}: run its stage again with this version"
+            f"not {row_type.__name__} of version {SCHEMA_VERSION}: {_again(path)}"
         )
     try:
-        table = pq.read_table(path, columns=list(columns) if columns else None)
+        table = pq.read_table(_source(path), columns=list(columns) if columns else None)
+        table.validate(full=True)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"damaged table: {path}: delete it and run its stage again ({error})") from None
+        raise DataError(f"damaged table: {path}: {_again(path)} ({_line(error)})") from None
     wanted = schema(row_type)
     expected = [wanted.field(name) for name in (columns or wanted.names)]
     if not pa.schema(expected).equals(table.schema.remove_metadata(), check_metadata=False):
-        raise DataError(f"{path} was changed by hand: its columns aren't those of {row_type.__name__}; run its stage again")
+        raise DataError(f"{path} was changed by hand: its columns aren't those of {row_type.__name__}: {_again(path)}")
+    for fault in faults(table, row_type):
+        raise DataError(f"{path} was changed by hand: {fault}: {_again(path)}")
     return table
+
+
+def _writer(path: Path) -> str:
+    return WRITERS.get(path.stem, "shard")
+
+
+def _again(path: Path) -> str:
+    return f"delete it and run 'instructme {_writer(path)}' again"
+
+
+def _line(error: object) -> str:
+    return " ".join(str(error).split())
 
 
 def read_rows(path: Path, row_type: type[Row]) -> list[Row]:

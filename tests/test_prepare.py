@@ -257,8 +257,9 @@ def test_bad_tracks_are_counted_and_the_others_prepared(work: Path, dataset: tup
     root, tracks, stems = dataset
     for instrument in ("bass", "piano"):
         (root / "b" / f"{instrument}.flac").write_bytes(b"fLaC but not really")
-    outside = replace(stems[-1], midi_path="../../elsewhere.mid")
-    write_tables(work, tracks, [*stems[:-1], outside], root)
+    (root / "a" / "drums.mid").rename(root.parent / "elsewhere.mid")
+    (root / "a" / "drums.mid").symlink_to(root.parent / "elsewhere.mid")
+    write_tables(work, tracks, stems, root)
     assert prepare(work, **{**QUICK, "clip_seconds": 30}).tracks == 1
     assert sorted(rejects(work)) == [
         ("set-a", "unusable", 1),

@@ -203,23 +203,25 @@ def test_recipes_of_other_tables_are_refused(work: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("what", "values"),
     [
-        ("id", {"triplet_id": "../../etc/x"}),
-        ("id", {"triplet_id": "x" * 100}),
-        ("ids occur twice", {"triplet_id": recipes()[1].triplet_id}),
-        ("split", {"split": "../x"}),
-        ("task", {"task": "sing"}),
-        ("window", {"length_samples": 0}),
-        ("window", {"target_start_samples": -1}),
-        ("list of instruments", {"source_instruments": []}),
-        ("target_stretch", {"target_stretch": float("nan")}),
-        ("target_stretch", {"target_stretch": 0.0}),
+        ("triplet_id holds '../../etc/x'", {"triplet_id": "../../etc/x"}),
+        ("triplet_id holds 'xxx", {"triplet_id": "x" * 100}),
+        ("two rows have the same triplet_id", {"triplet_id": recipes()[1].triplet_id}),
+        ("split holds", {"split": "../x"}),
+        ("task holds 'sing'", {"task": "sing"}),
+        ("length_samples holds 0", {"length_samples": 0}),
+        ("target_start_samples holds -1", {"target_start_samples": -1}),
+        ("source_instruments holds a list of length 0", {"source_instruments": []}),
+        ("target_stretch holds nan", {"target_stretch": float("nan")}),
+        ("target_stretch holds 0.0", {"target_stretch": 0.0}),
     ],
 )
 def test_recipes_that_pair_never_writes_are_refused(work: Path, tmp_path: Path, what: str, values: dict[str, Any]) -> None:
     other = Path(shutil.copytree(work, tmp_path / "other", ignore=shutil.ignore_patterns("shards", "parts")))
     first, *others = recipes()
     tables.write(other / "triplets.parquet", [dataclasses.replace(first, **values), *others], Triplet)
-    with pytest.raises(DataError, match=rf"triplets\.parquet can't be rendered: {what}.*: run pair again"):
+    with pytest.raises(
+        DataError, match=rf"triplets\.parquet was changed by hand: {what}.*: delete it and run 'instructme pair' again"
+    ):
         shard(other, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -270,6 +270,8 @@ def test_says_what_is_wrong_with_a_shard_when_it_is_read_also_from_a_worker(copy
     tar.write_bytes(whole)
     rows = tables.read_rows(index, Sample)
     tables.write(index, [dataclasses.replace(rows[0], target_offset_bytes=-1), *rows[1:]], Sample)
+    fails("train-00000.parquet was changed by hand: target_offset_bytes holds -1")
+    tables.write(index, [dataclasses.replace(rows[0], target_offset_bytes=1 << 40), *rows[1:]], Sample)
     fails("isn't the index of")
     tables.write(index, rows[1:], Sample)
     fails("isn't the index of")

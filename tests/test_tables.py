@@ -45,7 +45,7 @@ def test_documentation_of_tables_is_up_to_date() -> None:
             text=st.text(st.characters(exclude_categories=["Cs"])),
             maybe=st.none() | st.text(st.characters(exclude_categories=["Cs"])),
             number=st.integers(-(2**63), 2**63 - 1),
-            level=st.none() | st.floats(allow_nan=False),
+            level=st.none() | st.floats(allow_nan=False, allow_infinity=False),
             flags=st.lists(st.booleans()),
         )
     )

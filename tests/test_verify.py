@@ -16,13 +16,14 @@ from made_work import RATE_HZ, WINDOW, make_part, make_work
 from dataset_tools import audio
 from dataset_tools.sharding import samples, shards
 from manifests import tables
-from manifests.rows import DataError, Part, Rhythm, Sample, Track, Triplet
+from manifests.rows import TASKS, DataError, Part, Rhythm, Sample, Track, Triplet
 from pipelines import engine, verify
 from pipelines.cli import main
 from pipelines.shard import PARENTS, index_of, shard
 
 Fields = dict[str, bytes]
 SHARD = "train-00000"
+OTHER = dict(zip(TASKS, [*TASKS[1:], TASKS[0]], strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -233,8 +234,8 @@ def test_a_gain_that_was_not_applied(work: Path, task: str, gain: float) -> None
         ("not (16000,) at 8000 Hz", lambda row, fields: edit(fields, "source", lambda audio: audio[:-1])),
         ("at 16000 Hz, not", lambda row, fields: edit(fields, "source", lambda audio: audio, 16000)),
         ("one gain of at most 1", lambda row, fields: dataclasses.replace(row, target_gain=row.gain / 2)),
-        ("recipe: task differs", lambda row, fields: retold(row, '"task": "', '"task": "x')),
-        ("no such task", lambda row, fields: retold(row, '"task": "', '"task": "x')),
+        ("recipe: task differs", lambda row, fields: retold(row, f'"task": "{row.task}', f'"task": "{OTHER[row.task]}')),
+        ("can't be read", lambda row, fields: retold(row, '"task": "', '"task": "x')),
         ("can't be read", lambda row, fields: dataclasses.replace(row, recipe="{}")),
         ("can't be read", lambda row, fields: retold(row, '"round": 1', '"round": "x"')),
     ],

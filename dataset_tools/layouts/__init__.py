@@ -16,7 +16,7 @@ import importlib.resources
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -181,7 +181,15 @@ def _entries(folder: Path) -> "list[os.DirEntry[str] | Path]":
 
 def folders(folder: Path) -> list[Path]:
     """List the folders in a folder, in order of name."""
-    return [folder / entry.name for entry in _entries(folder) if entry.is_dir()]
+    return [folder / entry.name for entry in _entries(folder) if _tell(entry.is_dir)]
+
+
+def _tell(ask: Callable[[], bool]) -> bool:
+    """Ask an entry what it is; a link that leads back to itself is nothing."""
+    try:
+        return ask()
+    except OSError:
+        return False
 
 
 def files(folder: Path, *suffixes: str) -> dict[str, Path]:
@@ -193,7 +201,7 @@ def files(folder: Path, *suffixes: str) -> dict[str, Path]:
     for entry in _entries(folder):
         path = folder / entry.name
         # A broken link is listed, to be rejected with a reason; pipes and devices are not.
-        if path.suffix.lower() in suffixes and (entry.is_file() or (entry.is_symlink() and not path.exists())):
+        if path.suffix.lower() in suffixes and (_tell(entry.is_file) or (entry.is_symlink() and not path.exists())):
             rank = suffixes.index(path.suffix.lower())
             found[path.stem] = min(found.get(path.stem, (rank, path)), (rank, path))
     return {stem: path for stem, (_, path) in found.items()}
