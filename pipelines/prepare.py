@@ -126,6 +126,8 @@ def _units(work: Path, settings: Settings) -> list[Unit]:
     for stem in sorted(tables.read_rows(work / "stems.parquet", Stem), key=lambda stem: stem.stem_id):
         by_track[stem.track_id].append(stem)
     _check_ids(work, tracks)
+    if problems := tables.broken_chain(work / "stems.parquet"):
+        raise DataError(f"{problems[0]}: run scan again in {work}, it was stopped while it wrote")
     roots = _roots(work, {track.dataset for track in tracks})
     _check_presence(tracks, by_track, roots)
     units = [Unit(work, roots[track.dataset], track, by_track[track.track_id], settings, "") for track in tracks]

@@ -15,6 +15,7 @@ from types import ModuleType
 from dataset_tools import headers, layouts
 from dataset_tools.layouts import FoundTrack, Rejected
 from manifests import instruments, splits, tables, urls
+from manifests.files import sweep
 from manifests.paths import slug
 from manifests.rows import SPLITS, DataError, Reject, Stem, Track
 
@@ -69,6 +70,7 @@ def scan(
     Raises:
         DataError: a root that isn't there or has no known layout, unusable aliases, or nothing usable found.
     """
+    sweep(work)
     known = read_datasets(work)
     own = instruments.load_aliases(aliases) if aliases else {}
     chosen = _choose(roots, work, layout, names, known)
@@ -92,11 +94,12 @@ def scan(
         "licences": sorted(licences),
         "split": list(split),
     }
-    with tables.atomic(work / "datasets.json") as temporary:
-        temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     tables.write(work / "tracks.parquet", rows.tracks, Track, arguments=arguments, seed=seed)
     tables.write(work / "stems.parquet", rows.stems, Stem, arguments=arguments, seed=seed, parents=[work / "tracks.parquet"])
     tables.write_rejects(work / "rejects.parquet", "scan", rows.rejects)
+    # Last: what a scan that was stopped has written of a dataset is not kept by the next one.
+    with tables.atomic(work / "datasets.json") as temporary:
+        temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return rows
 
 
@@ -185,11 +188,16 @@ def _is_of(root: Path, entry: Mapping[str, str]) -> bool:
 def _kept(work: Path, known: set[str]) -> Rows:
     """Read the rows of the datasets that stay as they are."""
     rows = Rows()
-    if not (work / "tracks.parquet").exists():
+    if not known:
         return rows
+    again = f"{work} misses rows of {', '.join(sorted(known))}: delete {work / 'datasets.json'} and scan all roots again"
+    if not all((work / f"{name}.parquet").exists() for name in ("tracks", "stems")):
+        raise DataError(again)
     rows.tracks = [row for row in tables.read_rows(work / "tracks.parquet", Track) if row.dataset in known]
     ids = {row.track_id for row in rows.tracks}
     rows.stems = [row for row in tables.read_rows(work / "stems.parquet", Stem) if row.track_id in ids]
+    if ids != {row.track_id for row in rows.stems}:
+        raise DataError(again)
     if (work / "rejects.parquet").exists():
         rejects = tables.read_rows(work / "rejects.parquet", Reject)
         rows.rejects = [row for row in rejects if row.stage == "scan" and row.dataset in known]
