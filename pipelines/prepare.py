@@ -117,6 +117,7 @@ def prepare(
     for unit in todo if scheduler else ():
         if unit.track.track_id not in lost:
             cluster.await_written(unit.folder, unit.finished)
+    sweep(work / "parts")  # what workers that died have left
     return _gather(work, units, chosen, list(lost.values()), len(todo))
 
 

@@ -86,6 +86,7 @@ def shard(
     todo = [unit for unit in units if unit.name not in markers]
     for unit, marker in engine.run(make, todo, description="shard", workers=workers, scheduler=scheduler):
         markers[unit.name] = marker
+    _remove_stale(out, set(markers))  # what workers that died have left
     index = index_of(markers)
     _write_json(out / "index.json", index)
     return {**index, "kept": kept}
