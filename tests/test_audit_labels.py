@@ -27,7 +27,7 @@ def test_a_plugin_of_another_family_is_found(tmp_path):
         Song("b", "test", parts(2), stems={"piano": {**slakh, "plugin": "grand_piano.nkm"}}),
     ]
     one = found(made_songs.write(tmp_path, songs, stage="scan"), "plugin")
-    assert one.level == "warning" and one.title.startswith("1 stems")
+    assert one.level == "warning" and one.title.startswith("1 stem ")
     assert dict(zip(one.table.columns, one.table.rows[0], strict=True))["by plugin"] == "acoustic guitar"
     assert "3 stems have a program and a plugin" in one.detail
 
@@ -47,9 +47,9 @@ def test_known_faults_and_bleed_are_listed(tmp_path):
     ]
     work = made_songs.write(tmp_path, songs, stage="scan")
     assert found(work, "known to be wrong").table.rows == (("a", "piano", "piano", "wrong pitch", "test"),)
-    bleed = found(work, "bleed")
-    assert bleed.level == "warning" and bleed.title == "4 of 9 stems bleed" and sum(row[3] for row in bleed.table.rows) == 4
-    assert found(work, "claim not to exist").title.startswith("1 stems")
+    bleed = found(work, "Bleed")
+    assert bleed.level == "warning" and bleed.title == "Bleed in 4 of 9 stems" and sum(row[3] for row in bleed.table.rows) == 4
+    assert found(work, "said not to exist").title.startswith("1 stem ")
 
 
 def test_one_sound_under_two_names_is_found(tmp_path):
@@ -76,7 +76,7 @@ def test_sound_that_contradicts_its_notes_is_found(tmp_path, which):
     early = [note for note in notes(1) if note[1] < SECONDS / 4]
     late = [(on + wait, off + wait, pitch) for on, off, pitch in early for wait in (SECONDS / 2, SECONDS * 3 / 4)]
     tune, heard = (notes(1), early) if which == "notes without sound" else (early, [*early, *late])
-    one = found(made_songs.write(tmp_path, [sounding(tmp_path, tune, heard)]), "don't sound", audio=True)
+    one = found(made_songs.write(tmp_path, [sounding(tmp_path, tune, heard)]), "disagree", audio=True)
     assert one.level == "warning" and one.table.rows[0][:2] == ("a", "piano")
     assert one.table.rows[0][4 if which == "notes without sound" else 5] < 50
 

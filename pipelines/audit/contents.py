@@ -113,16 +113,18 @@ def _findings(found: Found) -> list[Finding]:
     if len(unknown):
         hours = unknown["hours"].sum()
         detail = f"{hours:.2f} h of {', '.join(sorted(unknown['dataset'].unique()))}. A table of your own can state them."
-        findings.append(Finding("note", f"{len(unknown):,} tracks of unknown licence", detail))
+        findings.append(Finding("note", f"{shapes.counted(len(unknown), 'song')} of unknown licence", detail))
     if found.tracks["genre"].notna().mean() < 0.5:
         detail = "Remix to a genre needs genres: scan a table that states them, or expect remixes by instruments only."
-        findings.append(Finding("note", f"{found.tracks['genre'].isna().sum():,} tracks without a genre", detail))
+        findings.append(
+            Finding("note", f"{shapes.counted(int(found.tracks['genre'].isna().sum()), 'song')} without a genre", detail)
+        )
     if len(found.parts) and not found.parts["first_active"].ge(0).all():
         silent = found.parts[found.parts["first_active"] < 0]
         findings.append(
             shapes.finding(
                 "note",
-                f"{len(silent):,} parts that never play",
+                f"{shapes.counted(len(silent), 'part')} without a sound",
                 "They are in no triplet; a rendering error, or a stem that this song leaves out.",
                 ("track", "instrument", "RMS, dBFS"),
                 silent[["track_id", "instrument", "rms_db"]].itertuples(index=False),

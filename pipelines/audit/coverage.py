@@ -86,7 +86,7 @@ def empty_cells(recipes: Recipes, expected: pd.DataFrame) -> pd.DataFrame:
 
 def _findings(recipes: Recipes, expected: pd.DataFrame) -> list[Finding]:
     """Name what is tested and never taught, and the cells that are empty."""
-    findings = [*_untaught("instruments", recipes.asked), *_untaught("genres", _asked_genres(recipes))]
+    findings = [*_untaught("instrument", recipes.asked), *_untaught("genre", _asked_genres(recipes))]
     empty = empty_cells(recipes, expected)
     could, cannot = empty[empty["clips"] > 0], empty[empty["clips"] == 0]
     if len(could):
@@ -107,7 +107,7 @@ def _empty(level: Level, what: str, detail: str, cells: pd.DataFrame) -> Finding
     frame = grouped.agg(tasks=("task", ", ".join), songs=("songs", "max"), clips=("clips", "max")).reset_index()
     frame["place"] = frame["split"].map(SPLITS.index)
     frame = frame.sort_values(["place", "clips"], ascending=[True, False], kind="stable").drop(columns="place")
-    title = f"{len(cells):,} empty cells {what}"
+    title = f"{shapes.counted(len(cells), 'empty cell')} {what}"
     return shapes.finding(level, title, detail, ("split", "instrument", "no", "songs", "clips"), frame.itertuples(index=False))
 
 
@@ -120,8 +120,8 @@ def _untaught(what: str, asked: pd.DataFrame) -> list[Finding]:
     if not len(untaught):
         return []
     detail = "The editor is tested on what it was never taught. Scan more songs that have it, or choose other splits."
-    title = f"{len(untaught)} {what} are asked for in validation or test, never in train"
-    return [shapes.finding("warning", title, detail, (what[:-1], "triplets"), untaught.items())]
+    title = f"Asked for in validation or test, never in train: {shapes.counted(len(untaught), what)}"
+    return [shapes.finding("warning", title, detail, (what, "triplets"), untaught.items())]
 
 
 def _asked_genres(recipes: Recipes) -> pd.DataFrame:

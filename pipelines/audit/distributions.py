@@ -40,7 +40,7 @@ def _levels(found: Found) -> list[Item]:
     scaled = parts[parts["gain"] < 1].drop_duplicates("track_id")
     if len(scaled):
         detail = f"Their parts would have clipped; the lowest gain is {20 * np.log10(scaled['gain'].min()):.1f} dB."
-        items.append(Finding("note", f"{len(scaled):,} songs were turned down", detail))
+        items.append(Finding("note", f"Turned down: {shapes.counted(len(scaled), 'song')}", detail))
     return items
 
 
@@ -60,7 +60,15 @@ def _bandwidth(found: Found) -> list[Item]:
         return []
     rows = dull.groupby(["dataset", "bandwidth_hz"]).size().reset_index()
     detail = f"Nothing sounds above the bandwidth of their files, half of {found.rate_hz:,} Hz is what the others have."
-    return [shapes.finding("note", f"{len(dull):,} dull parts", detail, ("dataset", "bandwidth, Hz", "parts"), rows.to_numpy())]
+    return [
+        shapes.finding(
+            "note",
+            f"{shapes.counted(len(dull), 'part')} of less bandwidth than the others",
+            detail,
+            ("dataset", "bandwidth, Hz", "parts"),
+            rows.to_numpy(),
+        )
+    ]
 
 
 def _music(found: Found) -> list[Item]:

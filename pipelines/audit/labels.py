@@ -49,7 +49,7 @@ def _programs(stems: pd.DataFrame) -> list[Item]:
     if not len(wrong):
         return [Finding("fine" if checked else "note", "No program contradicts its plugin", said)]
     count = int(wrong["stems"].sum())
-    title = f"{count:,} stems whose plugin is of another family than their program"
+    title = f"{shapes.counted(count, 'stem')} whose plugin is of another family than their program"
     detail = f"{said} The plugin made the sound, so its name is taken; the label is the program's."
     return [shapes.finding("warning", title, detail, tuple(wrong.columns), wrong.itertuples(index=False))]
 
@@ -64,7 +64,7 @@ def _known_bad(found: Found) -> list[Item]:
         ("track", "stem", "label", "why", "split"),
         "They make no part: what they should play is missing from their songs.",
     )
-    return [shapes.finding("note", f"{len(bad):,} stems known to be wrong", detail, columns, rows)]
+    return [shapes.finding("note", f"{shapes.counted(len(bad), 'stem')} known to be wrong", detail, columns, rows)]
 
 
 def _bleed(found: Found) -> list[Item]:
@@ -76,7 +76,7 @@ def _bleed(found: Found) -> list[Item]:
         detail = f"{(~unknown).sum():,} are said to be clean; of {unknown.sum():,} nothing is said."
         return [Finding("note" if unknown.any() else "fine", "No stem is said to bleed", detail)]
     rows = stems[flagged].groupby(["dataset", "split", "instrument"]).size().sort_values(ascending=False).reset_index()
-    title = f"{flagged.sum():,} of {len(stems):,} stems bleed"
+    title = f"Bleed in {flagged.sum():,} of {len(stems):,} stems"
     detail = "Other instruments are heard in them: removing one leaves a trace of it. Leave such songs out of test."
     level: Level = "warning" if (stems[flagged]["split"] != "train").any() else "note"
     return [shapes.finding(level, title, detail, ("dataset", "split", "instrument", "stems"), rows.itertuples(index=False))]
@@ -87,7 +87,7 @@ def _flags(stems: pd.DataFrame) -> list[Item]:
     if not len(wrong):
         return []
     detail = "Their metadata says so, yet the files are there: the files are believed."
-    return [Finding("note", f"{len(wrong):,} stems that claim not to exist", detail)]
+    return [Finding("note", f"{shapes.counted(len(wrong), 'stem')} said not to exist", detail)]
 
 
 def _twice(found: Found) -> Finding:
@@ -96,11 +96,13 @@ def _twice(found: Found) -> Finding:
     keys = ["track_id", "length_samples", "rms_db", "peak_db"]
     twice = heard[heard.duplicated(keys, keep=False)].sort_values([*keys, "instrument"])
     if not len(twice):
-        return Finding("fine", "No sound has two names in one song", f"{len(heard):,} parts compared by length, level and peak.")
+        return Finding("fine", "No sound is there under two names", f"{len(heard):,} parts compared by length, level and peak.")
     names = twice.groupby(keys)["instrument"].agg(", ".join).reset_index()
     detail = "One of the names is wrong, or a stem was copied: edits of one leave the other."
     rows = zip(names["track_id"], names["instrument"], strict=True)
-    return shapes.finding("error", f"{len(names):,} sounds have two names in one song", detail, ("track", "instruments"), rows)
+    return shapes.finding(
+        "error", f"{shapes.counted(len(names), 'sound')} under two names in one song", detail, ("track", "instruments"), rows
+    )
 
 
 def _stated(found: Found, midi: MidiStudy) -> list[Item]:
@@ -116,7 +118,7 @@ def _stated(found: Found, midi: MidiStudy) -> list[Item]:
             rows.append((track, stem, label, named.instrument, played.instrument))
     if not rows:
         return []
-    title = f"{len(rows):,} stems whose MIDI file states another instrument than their metadata"
+    title = f"{shapes.counted(len(rows), 'stem')} whose MIDI file states another instrument than the metadata"
     detail = "One of them is wrong; the metadata is believed."
     return [shapes.finding("warning", title, detail, ("track", "stem", "label", "by metadata", "by MIDI file"), rows)]
 
@@ -142,6 +144,6 @@ def _contradicted(midi: MidiStudy) -> list[Item]:
     if not len(wrong):
         return [Finding("fine", "Every part sounds when its notes say so", f"{len(parts):,} parts compared.{unread}"), table]
     names = ("track", "instrument", "notes, s", "sound, s", "notes that sound, %", "sound with notes, %")
-    title = f"{len(wrong):,} of {len(parts):,} parts don't sound when their notes say so"
+    title = f"Notes and sound disagree in {len(wrong):,} of {len(parts):,} parts"
     detail = f"The MIDI of another part, a rendering that failed, or notes that decay before they end: listen.{unread}"
     return [shapes.finding("warning", title, detail, names, wrong.itertuples(index=False)), table]

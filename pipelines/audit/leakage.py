@@ -36,7 +36,7 @@ def section(found: Found, midi: MidiStudy | None, *, audio: bool) -> Section:
         pairs = [(one, other, f"{share:.0%} of the notes") for one, other, share in same_notes(found, midi.notes)]
         items.append(_pairs(found, "the same notes (MIDI, without drums)", pairs))
     if audio and len(found.parts):
-        items.append(_sound(found))
+        items += _sound(found)
     else:
         items.append(Finding("note", "Songs weren't compared by sound", "Run prepare first, and audit without --no-audio."))
     blurb = (
@@ -55,7 +55,9 @@ def _groups(found: Found, column: str) -> Finding:
     members = found.tracks[found.tracks[column].isin(cut.index)].groupby(column)["track_id"].agg(", ".join)
     rows = ((group, cut[group], members[group]) for group in cut.index)
     detail = "The table was changed by hand, or its stages are of different runs: scan again."
-    return shapes.finding("error", f"{len(cut):,} {column}s are in two splits", detail, (column, "splits", "tracks"), rows)
+    return shapes.finding(
+        "error", f"{shapes.counted(len(cut), column)} in two splits", detail, (column, "splits", "tracks"), rows
+    )
 
 
 def _recipes(found: Found) -> Finding:
@@ -69,7 +71,7 @@ def _recipes(found: Found) -> Finding:
     if not wrong.any():
         return Finding("fine", "Every recipe uses tracks of its own split", f"{len(rows):,} recipes.")
     bad = rows[wrong][["split", "task", "source_track", "target_track"]].drop_duplicates()
-    title = f"{int(wrong.sum()):,} recipes use tracks of another split"
+    title = f"{shapes.counted(int(wrong.sum()), 'recipe')} with tracks of another split"
     return shapes.finding(
         "error", title, "Splits have changed since: run prepare and pair again.", tuple(bad.columns), bad.to_numpy()
     )
@@ -102,20 +104,22 @@ def _equal_parts(found: Found) -> list[Pair]:
     return [(one, other, f"{share:.0%} of the parts") for one, other, share in shares.to_numpy().tolist()]
 
 
-def _sound(found: Found) -> Finding:
+def _sound(found: Found) -> list[Item]:
     prints = fingerprints(found)
-    missing = found.parts["track_id"].nunique() - len(prints)
-    matches = fingerprint.matches(prints)
-    pairs = [
-        (
-            match.first,
-            match.second,
-            f"{match.wrong_bits:.0%} of bits differ over {match.seconds:.0f} s, {1000 * match.late_s:+.0f} ms",
+    pairs = []
+    for one, other, late_s, wrong, seconds in fingerprint.matches(prints):
+        pairs.append((one, other, f"{wrong:.0%} of bits differ over {seconds:.0f} s, {1000 * late_s:+.0f} ms"))
+    items: list[Item] = (
+        [_pairs(found, f"the same sound (the first {HEARD_S} s of {len(prints):,} songs)", pairs)] if prints else []
+    )
+    if lost := sorted(set(found.parts["track_id"]) - set(prints)):
+        detail = "A part is missing, damaged or outside the folder: run prepare again. They were compared with no other song."
+        items.append(
+            shapes.finding(
+                "warning", f"{shapes.counted(len(lost), 'song')} can't be heard", detail, ("track",), ((name,) for name in lost)
+            )
         )
-        for match in matches
-    ]
-    lost = f" {missing:,} can't be read." if missing else ""
-    return _pairs(found, f"the same sound (the first {HEARD_S} s of {len(prints):,} songs){lost}", pairs)
+    return items
 
 
 def fingerprints(found: Found) -> dict[str, fingerprint.Print]:
@@ -159,11 +163,13 @@ def _pairs(found: Found, what: str, pairs: Iterable[Pair]) -> Finding:
     columns = ("where", "track", "split", "other track", "its split", "evidence")
     if leaks:
         detail = "Leave one of each out, or give both one group_id in a table and scan again."
-        return shapes.finding("error", f"{leaks:,} pairs in two splits: {what}", detail, columns, rows)
+        return shapes.finding("error", f"{shapes.counted(leaks, 'pair')} in two splits: {what}", detail, columns, rows)
     if lucky:
         detail = (
             "They are in one split, but nothing keeps them there: another --seed may part them. They count twice in training."
         )
-        return shapes.finding("warning", f"{lucky:,} pairs in one split by chance: {what}", detail, columns, rows)
-    detail = f"{together:,} pairs are known to be one song and are kept in one split." if together else "No pair was found."
+        return shapes.finding("warning", f"{shapes.counted(lucky, 'pair')} in one split by chance: {what}", detail, columns, rows)
+    detail = (
+        f"{shapes.counted(together, 'pair')} known to be one song and kept in one split." if together else "No pair was found."
+    )
     return shapes.finding("fine", f"No leak: {what}", detail, columns, rows)

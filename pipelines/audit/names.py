@@ -34,7 +34,7 @@ def _finding(level: str, what: str, rows: pd.DataFrame, stems: pd.DataFrame, why
         return Finding("fine", f"No stem {what}", f"{len(stems):,} stems, {stems['label'].nunique():,} labels.")
     counts = rows.groupby(["label", "instrument", "dataset"]).agg(stems=("stem_id", "size"), tracks=("track_id", "nunique"))
     counts = counts.sort_values("stems", ascending=False).reset_index()
-    title = f"{counts['label'].nunique():,} labels {what}, {len(rows):,} of {len(stems):,} stems"
+    title = f"{shapes.counted(counts['label'].nunique(), 'label')} {what}, {len(rows):,} of {len(stems):,} stems"
     serious = level == "warning" and len(rows) > 0.01 * len(stems)
     return shapes.finding(
         "warning" if serious else "note", title, f"{why} {_MEND}", tuple(counts.columns), counts.itertuples(index=False)

@@ -48,7 +48,7 @@ def _chain(work: Path, names: list[str]) -> Finding:
         return Finding("fine", "The chain of tables is whole", f"{len(names)} tables.")
     return shapes.finding(
         "error",
-        f"{len(problems)} breaks in the chain of tables",
+        f"{shapes.counted(len(problems), 'break')} in the chain of tables",
         "Run the stages again from the first that is named.",
         ("problem",),
         ((problem,) for problem in problems),
@@ -65,7 +65,11 @@ def _shards(found: Found) -> list[Item]:
         if not unfinished:
             return []
         return [
-            Finding("warning", f"{unfinished} shards of a run that isn't finished", f"Run instructme shard {found.work} again.")
+            Finding(
+                "warning",
+                f"{shapes.counted(unfinished, 'shard')} of a run that isn't finished",
+                f"Run instructme shard {found.work} again.",
+            )
         ]
     return [_counts(found, index), _parents(found, folder)]
 
@@ -77,7 +81,7 @@ def _counts(found: Found, index: dict[str, Any]) -> Finding:
     rendered = pd.Series({(split, task): n for split, tasks in index["counts"].items() for task, n in tasks.items()}, dtype=int)
     both = pd.DataFrame({"recipes": wanted, "in shards": rendered}).fillna(0).astype(int)
     apart = both[both["recipes"] != both["in shards"]]
-    size = f"{len(index['shards'])} shards, {index['bytes'] / 1e9:,.2f} GB"
+    size = f"{shapes.counted(len(index['shards']), 'shard')}, {index['bytes'] / 1e9:,.2f} GB"
     said = f"{index['samples']:,} triplets in {size}, hash {index['hash'][:16]}."
     if not len(apart):
         return Finding("fine", "Every recipe is in the shards", said)

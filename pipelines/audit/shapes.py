@@ -63,6 +63,11 @@ def matrix(
     return Matrix(title, row_names, column_names, tuple(map(tuple, filled.to_numpy().tolist())), note, name_empty)
 
 
+def counted(count: int, noun: str) -> str:
+    """Write a number with its noun: `1 song`, `1,200 songs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def finding(level: Level, title: str, detail: str, columns: Sequence[str] = (), rows: Iterable[Sequence[object]] = ()) -> Finding:
     """State a finding, with a table of its cases if there are any."""
     frame = pd.DataFrame([tuple(row) for row in rows], columns=list(columns), dtype=object)
