@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +31,8 @@ _SETTINGS = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 1 << 27,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 1 << 27,
 }
+_STARTS = 3
+"""How often starting workers is tried."""
 
 
 def cores() -> int:
@@ -80,11 +82,22 @@ def _local(workers: int) -> Iterator[Any]:
     # which the start of multiprocessing's resource tracker would undo there.
     resource_tracker.ensure_running()
     deaf = ThreadPoolExecutor(1, initializer=signal.pthread_sigmask, initargs=(signal.SIG_BLOCK, {signal.SIGINT}))
-    with dask.config.set(_SETTINGS), deaf, deaf.submit(start).result() as cluster, Client(cluster) as client:
+    with dask.config.set(_SETTINGS), deaf, _started(deaf, start) as cluster, Client(cluster) as client:
         try:
             yield client
         finally:
             cluster.sync(_stop, cluster)
+
+
+def _started(thread: ThreadPoolExecutor, start: Callable[[], Any]) -> Any:
+    """Start a cluster in a thread; again if a worker dies before it has begun, of which Dask only knows to give up."""
+    for _ in range(_STARTS - 1):
+        with suppress(RuntimeError):
+            return thread.submit(start).result()
+    try:
+        return thread.submit(start).result()
+    except RuntimeError as error:
+        raise DataError(f"workers die while they start ({error}): is there memory for them? Use fewer --workers") from None
 
 
 def run(
