@@ -28,8 +28,8 @@ _FEWEST_HITS = 6
 _FEWEST_FRAMES = round(4 * RATE_HZ / HOP_SAMPLES)
 """Shorter overlaps are chance: 4 s."""
 SAME = 0.35
-"""Most wrong bits of one recording, the paper's bound. Measured on 72 songs: copies at another level, 7 ms later or as MP3 at most
-0.10; songs with a part left out 0.17 in the median; other songs 0.42 at least."""
+"""Most wrong bits of one recording, the paper's bound. Measured on 72 songs: copies at another level, 7 ms later or as MP3 at
+most 0.10; songs with a part left out 0.17 in the median; other songs 0.42 at least."""
 _BITS = np.unpackbits(np.arange(1 << 16, dtype=np.uint16).view(np.uint8).reshape(-1, 2), axis=1).sum(axis=1).astype(np.uint8)
 
 
