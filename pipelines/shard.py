@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 
 from dataset_tools.sharding import library, render, samples, shards
 from dataset_tools.sharding.windows import Windows
-from manifests import tables
+from manifests import tables, urls
 from manifests.rows import SPLITS, TASKS, DataError, Sample, Triplet
-from pipelines import engine
+from pipelines import cluster, engine
 
 PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "triplets.parquet")
 NORMALISATIONS = ("joint", "side")
@@ -27,6 +27,7 @@ PER_SHARD = 500
 """Triplets in a shard."""
 FLAC_RATIO = 0.6
 """Size of FLAC relative to PCM that `shard_size_mb` reckons with."""
+_CLAIM = ".instructme"
 _FILES = re.compile(rf"\.?{shards.NAME.pattern}\.(tar|parquet|json)(\.\d+\.tmp)?")
 
 
@@ -76,19 +77,20 @@ def shard(
     units = list(_units(recipes, splits, limit, per_shard, shard_size_mb, normalise))
     if not units:
         raise DataError(f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair with other counts")
-    out.mkdir(parents=True, exist_ok=True)
-    _claim(out)
-    (out / "index.json").unlink(missing_ok=True)
-    _remove_stale(out, {unit.name for unit in units})
-    markers = {unit.name: marker for unit in units if (marker := _finished(out, unit, parents)) is not None}
+    markers = _open(out, units, parents)
     kept = len(markers)
     make = functools.partial(_make, work.resolve(), out.resolve(), parents)
     todo = [unit for unit in units if unit.name not in markers]
-    for unit, marker in engine.run(make, todo, description="shard", workers=workers, scheduler=scheduler):
+    shared = [work.resolve() / "parts.parquet", *([] if urls.is_remote(out) else [out.resolve() / _CLAIM])]
+    for unit, marker in engine.run(make, todo, description="shard", workers=workers, scheduler=scheduler, shared=shared):
         markers[unit.name] = marker
-    _remove_stale(out, set(markers))  # what workers that died have left
+        if scheduler and not urls.is_remote(out):
+            cluster.await_written(out / f"{unit.name}.json", functools.partial(_finished, out, unit, parents))
+    if not urls.is_remote(out):
+        _remove_stale(out, set(markers))  # what workers that died have left
     index = index_of(markers)
-    _write_json(out / "index.json", index)
+    with urls.staged(out) as folder:
+        _write_json(folder / "index.json", index)
     return {**index, "kept": kept}
 
 
@@ -99,30 +101,9 @@ def read_recipes(work: Path) -> pa.Table:
         DataError: they don't, or the table is missing or damaged.
     """
     recipes = tables.read(work / "triplets.parquet", Triplet)
-    if problems := [*tables.broken_chain(work / "triplets.parquet"), *_unsound(recipes)]:
+    if problems := tables.broken_chain(work / "triplets.parquet"):
         raise DataError(f"{work / 'triplets.parquet'} can't be rendered: {problems[0]}: run pair again")
     return recipes
-
-
-def _unsound(recipes: pa.Table) -> Iterator[str]:
-    """Say what no recipe of `pair` holds: ids become names in a tar, numbers become places in files."""
-    shortest = pc.min_element_wise(*(pc.list_value_length(recipes[f"{side}_instruments"]) for side in ("source", "target")))
-    earliest = pc.min_element_wise(recipes["source_start_samples"], recipes["target_start_samples"])
-    stretch = recipes["target_stretch"]
-    sound = {
-        "id": pc.match_substring_regex(recipes["triplet_id"], "^[a-z0-9_-]{1,99}$"),
-        "split": pc.is_in(recipes["split"], pa.array(SPLITS)),
-        "task": pc.is_in(recipes["task"], pa.array(TASKS)),
-        "window": pc.and_(pc.greater(recipes["length_samples"], 0), pc.greater_equal(earliest, 0)),
-        "list of instruments": pc.greater(shortest, 0),
-        "target_stretch": pc.and_(pc.greater(stretch, 0.1), pc.less(stretch, 10.0)),
-    }
-    for what, good in sound.items():
-        bad = np.flatnonzero(~good.to_numpy())
-        if len(bad):
-            yield f"{what} of {len(bad)} recipes was changed by hand, first of {recipes['triplet_id'][bad[0]].as_py()!r:.120}"
-    if pc.count_distinct(recipes["triplet_id"]).as_py() < len(recipes):
-        yield "ids occur twice"
 
 
 def _digest(path: Path) -> str:
@@ -163,18 +144,40 @@ def _unpack(packed: bytes) -> list[Triplet]:
         return [Triplet(**values) for values in reader.read_all().to_pylist()]
 
 
+def _open(out: Path, units: Sequence[Unit], parents: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Make the folder ready: claim it, remove what isn't wanted, and read the markers of shards that are finished."""
+    urls.look(out)
+    with urls.explained(out):
+        if not urls.is_remote(out):
+            out.mkdir(parents=True, exist_ok=True)
+        _claim(out)
+        (out / "index.json").unlink(missing_ok=True)
+        _remove_stale(out, {unit.name for unit in units})
+        held = {path.name for path in _held(out)}
+        likely = [unit for unit in units if f"{unit.name}.json" in held]
+        return {unit.name: marker for unit in likely if (marker := _finished(out, unit, parents)) is not None}
+
+
 def _claim(out: Path) -> None:
     """Mark a folder as ours before anything in it is replaced or removed; refuse one that holds somebody else's shards."""
-    claim = out / ".instructme"
-    strangers = sorted(path.name for path in out.iterdir() if _FILES.fullmatch(path.name))
+    claim = out / _CLAIM
+    strangers = sorted(path.name for path in _held(out) if _FILES.fullmatch(path.name))
     if strangers and not claim.exists():
         raise DataError(f"{out} holds {strangers[0]}, which instructme didn't write: choose another folder with -o")
     claim.touch()
 
 
+def _held(out: Path) -> list[Path]:
+    """List a folder; an object store has none before there is something in it."""
+    try:
+        return sorted(out.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def _remove_stale(out: Path, wanted: set[str]) -> None:
     """Remove files of unwanted shards and what killed runs left behind; nothing that isn't named like a shard."""
-    for path in sorted(out.iterdir()):
+    for path in _held(out):
         if _FILES.fullmatch(path.name) and (path.name.startswith(".") or path.stem not in wanted):
             path.unlink()
 
@@ -215,14 +218,20 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def _make(work: Path, out: Path, parents: Mapping[str, str], unit: Unit) -> dict[str, Any]:
-    """Render one shard: tar, then index, then marker. Returns the marker.
+    """Make one shard. Returns its marker.
 
     A cluster that loses a worker may ask for a finished shard again: it is left as it is.
     """
-    if (finished := _finished(out, unit, parents)) is not None:
-        return finished
-    marker_path = out / f"{unit.name}.json"
-    marker_path.unlink(missing_ok=True)
+    with urls.explained(out):
+        if (finished := _finished(out, unit, parents)) is not None:
+            return finished
+        (out / f"{unit.name}.json").unlink(missing_ok=True)
+    with urls.staged(out, engine.scratch()) as folder:
+        return _render(work, folder, parents, unit)
+
+
+def _render(work: Path, out: Path, parents: Mapping[str, str], unit: Unit) -> dict[str, Any]:
+    """Write tar, index and marker of a shard to a local folder, in that order. Returns the marker."""
     music = library.cached(work, tuple(parents.values()))
     recipes = _unpack(unit.recipes)
     read = Windows(music.part, itertools.chain.from_iterable(map(render.windows, recipes)))
@@ -247,7 +256,7 @@ def _make(work: Path, out: Path, parents: Mapping[str, str], unit: Unit) -> dict
         "sample_rate_hz": music.rate_hz,
         "files": {path.name: {"bytes": path.stat().st_size, "sha256": tables.sha256(path)} for path in (tar, index)},
     }
-    _write_json(marker_path, marker)
+    _write_json(out / f"{unit.name}.json", marker)
     return marker
 
 

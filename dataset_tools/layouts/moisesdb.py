@@ -54,9 +54,9 @@ def _stems(folder: Path, stated: Any) -> Iterator[FoundStem]:
         for source in map(mapping, sources if isinstance(sources, list) else []):
             stem_id, track_type = text(source.get("id")), text(source.get("trackType"))
             file = f"{stem_id}.{text(source.get('extension')).lstrip('.') or 'wav'}"
-            as_stated = folder / stem_name / file
+            as_stated = folder / Path(stem_name, file)
             # Names of stems have spaces in some releases of data.json, underscores on disk.
-            path = as_stated if is_file(as_stated) else folder / stem_name.replace(" ", "_") / file
+            path = as_stated if is_file(as_stated) else folder / Path(stem_name.replace(" ", "_"), file)
             yield FoundStem(
                 stem_id, path, f"{stem_name}/{track_type}" if track_type else stem_name, bleed=yes(source.get("has_bleed"))
             )

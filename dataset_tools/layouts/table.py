@@ -53,7 +53,7 @@ def _track(folder: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
     stems = tuple(
         FoundStem(
             stem_id=text(row.get("stem_id")) or f"{number:02d}",
-            path=folder / text(row["path"]),
+            path=folder / Path(text(row["path"])),
             label=text(row["instrument"]),
             program=128 if yes(row.get("is_drum")) and not text(row["instrument"]) else None,
             bleed=yes(row.get("bleed")),
