@@ -68,14 +68,18 @@ def _stems(folder: Path, metadata: dict[str, Any], bleed: bool | None) -> Iterat
     raw_dir = folder / (text(metadata.get("raw_dir")) or f"{folder.name}_RAW")
     for stem_id, stem in sorted(mapping(metadata.get("stems")).items()):
         stated = mapping(stem)
-        path = stem_dir / Path(text(stated.get("filename")))
+        path = _file(stem_dir, stated)
         raws = {raw_id: mapping(raw) for raw_id, raw in sorted(mapping(stated.get("raw")).items())}
-        present = {raw_id: raw for raw_id, raw in raws.items() if is_file(raw_dir / Path(text(raw.get("filename"))))}
+        present = {raw_id: raw for raw_id, raw in raws.items() if is_file(_file(raw_dir, raw))}
         if is_file(path) or not present:
             yield FoundStem(stem_id, path, _label(stated), bleed=bleed)
             continue
         for raw_id, raw in present.items():
-            yield FoundStem(stem_id + raw_id, raw_dir / Path(text(raw.get("filename"))), _label(raw) or _label(stated), bleed=bleed)
+            yield FoundStem(stem_id + raw_id, _file(raw_dir, raw), _label(raw) or _label(stated), bleed=bleed)
+
+
+def _file(folder: Path, stated: dict[str, Any]) -> Path:
+    return folder / Path(text(stated.get("filename")))
 
 
 def _label(stated: dict[str, Any]) -> str:
