@@ -284,6 +284,8 @@ def find_rhythm(unit: Unit, mix: Samples) -> tuple[Rhythm, list[Reject]]:
     chart = inside(unit.root, track.chords_path) if track.chords_path else None
     grid = rhythm.find(sorted(set(files)), mix, rate_hz, unit.settings.rhythm if track.aligned else "none")
     mode, rejects = unit.settings.chords if track.aligned else "none", []
+    if files and grid.reason and grid.source != "midi" and unit.settings.rhythm in ("auto", "midi"):
+        rejects.append(parts.reject(track, "MIDI", "midi_refused", _local(grid.reason, unit.root)))
     try:
         chords = harmony.find(chart, midi, mix, rate_hz, grid, mode)
     except DataError as error:

@@ -5,7 +5,7 @@ import importlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -77,7 +77,7 @@ def scan(
     rows = _kept(work, set(known) - {dataset.name for dataset in chosen})
     for dataset in chosen:
         with urls.explained(dataset.root):
-            found = _read(dataset, own, licences)
+            found = _read(dataset, own, licences, {track.track_id for track in rows.tracks})
         rows.tracks += found.tracks
         rows.stems += found.stems
         rows.rejects += found.rejects
@@ -208,15 +208,15 @@ def _told(reasons: Mapping[str, int]) -> str:
     return ", ".join(f"{count} left out: {reason}" for reason, count in sorted(reasons.items()))
 
 
-def _read(dataset: Dataset, aliases: Mapping[str, str], licences: Sequence[str]) -> Rows:
-    """Read all tracks of a dataset, headers in threads."""
+def _read(dataset: Dataset, aliases: Mapping[str, str], licences: Sequence[str], taken: Container[str]) -> Rows:
+    """Read all tracks of a dataset, headers in threads; `taken` are the ids of tracks of other datasets."""
     from tqdm import tqdm
 
     rows = Rows()
 
     def reject(track_id: str | None, rejected: Rejected) -> None:
-        detail = rejected.detail.replace(f"{dataset.folder}/", "")
-        item, detail = (text.encode("utf-8", "backslashreplace").decode() for text in (rejected.item, detail))
+        local = (text.replace(f"{dataset.folder}/", "") for text in (rejected.item, rejected.detail))
+        item, detail = (text.encode("utf-8", "backslashreplace").decode() for text in local)
         rows.rejects.append(Reject("scan", dataset.name, track_id, item, rejected.reason, detail, rejected.count))
 
     found = []
@@ -227,7 +227,7 @@ def _read(dataset: Dataset, aliases: Mapping[str, str], licences: Sequence[str])
             reject(None, Rejected(item.name, "licence", f"its licence is {item.licence}"))
         else:
             found.append(item)
-    identify = _identifier(dataset, found)
+    identify = _identifier(dataset, found, taken)
 
     def read(item: FoundTrack) -> tuple[Track | None, list[Stem], list[Rejected]]:
         return headers.read(
@@ -246,14 +246,18 @@ def _read(dataset: Dataset, aliases: Mapping[str, str], licences: Sequence[str])
     return rows
 
 
-def _identifier(dataset: Dataset, found: Sequence[FoundTrack]) -> Callable[[FoundTrack], str]:
-    """Name tracks; those whose names differ only in characters that ids don't have get a hash of where they lie."""
+def _identifier(dataset: Dataset, found: Sequence[FoundTrack], taken: Container[str]) -> Callable[[FoundTrack], str]:
+    """Name tracks; those whose names differ only in characters that ids don't have get a hash of where they lie.
+
+    So do those that another dataset has taken the name of: `a-b` has `c`, and `a` has `b-c`.
+    """
     slugs = Counter(slug(item.name) for item in found)
 
     def identify(item: FoundTrack) -> str:
         name = slug(item.name)
-        where = f"{item.name} {item.path.relative_to(dataset.folder).as_posix()}"
-        return f"{dataset.name}-{name}" + (f"-{hashlib.sha256(where.encode()).hexdigest()[:6]}" if slugs[name] > 1 else "")
+        where = f"{item.name} {item.path.relative_to(dataset.folder).as_posix()}".encode("utf-8", "surrogatepass")
+        shared = slugs[name] > 1 or f"{dataset.name}-{name}" in taken
+        return f"{dataset.name}-{name}" + (f"-{hashlib.sha256(where).hexdigest()[:6]}" if shared else "")
 
     return identify
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import mido
 import numpy as np
 import soundfile
+import yaml
 from click.testing import CliRunner, Result
 from conftest import write_tone
 
@@ -13,7 +15,7 @@ from manifests.rows import Clip, Part, Reject, Rhythm
 from pipelines.cli import main
 
 RATE_HZ = 8000
-PREPARE = ("--sample-rate", str(RATE_HZ), "--clip-seconds", "1", "--rhythm", "midi", "--chords", "midi")
+PREPARE = ("--sample-rate", str(RATE_HZ), "--clip-seconds", "1", "--rhythm", "midi")
 
 
 def serial(function: Callable, units: Sequence, **_: object) -> Iterator[tuple]:
@@ -36,9 +38,9 @@ def error_of(result: Result) -> str:
     return lines[0]
 
 
-def build(work: Path, *roots: Path, layout: str = "auto") -> list[tuple[str, str | None, str]]:
+def build(work: Path, *roots: Path, layout: str = "auto", chords: str = "midi") -> list[tuple[str, str | None, str]]:
     """Scan and prepare; return stage, track and reason of every reject, sorted."""
-    for arguments in (("scan", *roots, "-o", work, "--layout", layout), ("prepare", work, *PREPARE)):
+    for arguments in (("scan", *roots, "-o", work, "--layout", layout), ("prepare", work, *PREPARE, "--chords", chords)):
         result = invoke(*arguments)
         assert result.exit_code == 0, result.output
     return sorted((row.stage, row.track_id or "", row.reason) for row in tables.read_rows(work / "rejects.parquet", Reject))
@@ -62,3 +64,33 @@ def good_song(folder: Path) -> None:
     """Write a song of two stems of 2 s."""
     for number, instrument in enumerate(("bass", "piano")):
         write_tone(folder / f"{instrument}.wav", 2.0, RATE_HZ, 110.0 * (number + 1))
+
+
+def band(folder: Path, midi: bool = True, **metadata: object) -> Path:
+    """Write a track of bass and drums in Slakh's layout, 6 s at 120 bpm, and return its folder."""
+    (folder / "stems").mkdir(parents=True)
+    (folder / "MIDI").mkdir()
+    time = np.arange(6 * RATE_HZ) / RATE_HZ
+    hits = np.random.default_rng(0).standard_normal(len(time)) * np.exp(-60 * (time % 0.25))
+    tone = np.sin(2 * np.pi * 110 * time) * np.exp(-8 * (time % 0.25))
+    for stem_id, wave in (("S00", tone), ("S01", hits)):
+        soundfile.write(folder / "stems" / f"{stem_id}.wav", 0.2 * wave, RATE_HZ)
+        if midi:
+            write_midi(folder / "MIDI" / f"{stem_id}.mid", drums=stem_id == "S01")
+    stems = {
+        "S00": {"program_num": 33, "midi_program_name": "Electric Bass (finger)", "is_drum": False},
+        "S01": {"program_num": 128, "midi_program_name": "Drums", "is_drum": True},
+    }
+    (folder / "metadata.yaml").write_text(yaml.safe_dump({"stems": stems, **metadata}))
+    return folder
+
+
+def write_midi(path: Path, drums: bool, notes: int = 24, key_signature: bytes = b"\x00\x00") -> None:
+    """Write eighths at 120 bpm; a key signature may be any two bytes."""
+    track = mido.MidiTrack([mido.MetaMessage("time_signature"), mido.UnknownMetaMessage(0x59, data=key_signature)])
+    for eighth in range(notes):
+        note = {"note": 38 if eighth % 8 else 36, "channel": 9} if drums else {"note": 33 + eighth // 8 * 5, "channel": 0}
+        track += [mido.Message("note_on", velocity=100, **note), mido.Message("note_off", time=240, **note)]
+    song = mido.MidiFile(ticks_per_beat=480)
+    song.tracks.append(track)
+    song.save(path)

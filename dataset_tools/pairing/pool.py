@@ -80,6 +80,9 @@ def load(work: Path) -> Pool:
     if len(rates) > 1:
         raise DataError(f"parts in {work} have several sample rates {rates}: run prepare again with one --sample-rate")
     instruments, genres = _vocabulary(parts["instrument"]), _vocabulary(tracks["genre"])
+    for name, table in (("parts", parts), ("clips", clips)):
+        if not pc.all(pc.is_in(table["track_id"], tracks["track_id"]), min_count=0).as_py():
+            raise DataError(f"{work / name}.parquet has tracks that tracks.parquet doesn't have: run prepare again")
     owner = _codes(parts["track_id"], tracks["track_id"].to_pylist())
     first = np.searchsorted(owner, np.arange(len(tracks) + 1))
     bit = np.arange(len(parts)) - first[owner]
@@ -91,6 +94,8 @@ def load(work: Path) -> Pool:
     lengths[owner] = parts["length_samples"].to_numpy()
     fits = (np.diff(first) <= MOST_PARTS) & tracks["aligned"].to_numpy()
     rule = tables.provenance(work / "clips.parquet")["arguments"]
+    if not all(isinstance(rule.get(name), float | int) for name in ("min_active", "max_under_mix_db")):
+        raise DataError(f"{work / 'clips.parquet'} doesn't say what counts as active: run prepare again")
     windows = _windows(clips, tracks["track_id"].to_pylist(), on_track, instruments, float(rule["min_active"]))
     return Pool(
         tracks=tracks["track_id"].to_pylist(),
