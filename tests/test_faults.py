@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from made_work import make_part
 
 from dataset_tools import audio
 from manifests.tables import sha256
+from pipelines.corpus import FLUIDR3
 
 OPTIONS = "--sample-rate 8000 --clip-seconds 2 --rhythm none --chords none --total 30 --eval-count 5 --per-shard 4 --workers 2"
 PATIENCE_S = 60.0
@@ -107,22 +110,25 @@ def kill(process: subprocess.Popen[bytes], whom: str) -> None:
         assert until(lambda: not session(process.pid)) < 5
 
 
-def moment(work: Path) -> dict[str, Callable[[subprocess.Popen[bytes]], object]]:
-    """Name moments of a build."""
+def moments(work: Path) -> dict[str, Callable[[subprocess.Popen[bytes]], object]]:
+    """Name moments of a run; each is there when its function says so."""
     return {
-        "first track": lambda _: list(work.glob("parts/.*.tmp/*")) or list(work.glob("parts/*/done.json")),
-        "tables": lambda _: (work / "parts.parquet").exists(),
-        "first shard": lambda _: list(work.glob("shards/.*.tar.*")) or list(work.glob("shards/*.json")),
-        "workers start": workers,
         "imports": lambda process: "libarrow" in Path(f"/proc/{process.pid}/maps").read_text(),
+        "workers": workers,
+        "track": lambda _: list(work.glob("parts/.*.tmp/*")) or list(work.glob("parts/*/done.json")),
+        "tables": lambda _: (work / "parts.parquet").exists(),
+        "shard": lambda _: list(work.glob("shards/.*.tar.*")) or list(work.glob("shards/*.json")),
+        "synthesis": lambda process: [
+            each for each in psutil.Process(process.pid).children(recursive=True) if each.name() == "fluidsynth"
+        ],
     }
 
 
 def test_killed_at_three_moments_it_ends_with_the_same_bytes(music: Path, whole: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
-    for when, whom in (("first track", "program"), ("tables", "group"), ("first shard", "worker")):
+    for when, whom in (("track", "program"), ("tables", "group"), ("shard", "worker")):
         with started(tmp_path / "errors", *build(music, work)) as process:
-            until(lambda when=when: moment(work)[when](process))
+            until(lambda when=when: moments(work)[when](process))
             assert process.poll() is None
             kill(process, whom)
     assert process.returncode == 0
@@ -149,3 +155,97 @@ def test_killed_at_twenty_random_moments_it_ends_with_the_same_bytes(music: Path
             finished += 1
         assert process.returncode in (0, -signal.SIGKILL), (tmp_path / "errors").read_text()
     print(f"\n{kills} kills, {finished} datasets finished")
+
+
+VERBS = {
+    "scan": ("{music} -o {work}", ["tracks.parquet", "stems.parquet", "datasets.json"]),
+    "prepare": (
+        "{work} --sample-rate 8000 --clip-seconds 2 --rhythm none --chords none --workers 2",
+        ["parts", "parts.parquet", "rhythm.parquet", "clips.parquet"],
+    ),
+    "pair": ("{work} --total 30 --eval-count 5", ["triplets.parquet"]),
+    "shard": ("{work} --per-shard 4 --workers 2", ["shards"]),
+    "build": ("{music} {work} " + OPTIONS, ["parts/music-song-1", "shards"]),
+    "verify": ("{work}/shards --work {work} --workers 2", []),
+}
+"""Arguments of a verb, and what is taken away for it to be made."""
+
+
+def said(errors: Path) -> list[str]:
+    """List what was said beside progress bars."""
+    lines = errors.read_text().replace("\r", "\n").splitlines()
+    return [line for line in lines if line.strip() and not re.search(r"\d+%\|.*\|| \[[\d:]+<", line)]
+
+
+def stop(process: subprocess.Popen[bytes], whom: str, number: signal.Signals, errors: Path) -> None:
+    """Ask a run to end as a terminal does (the group) or a scheduler (the program), and check how it does."""
+    (os.killpg if whom == "group" else os.kill)(process.pid, number)
+    assert process.wait(5) == 128 + number
+    assert session(process.pid) == []
+    (line,) = said(errors)
+    assert "same command goes on" in line
+
+
+def check_stop(verb: str, music: Path, whole: Path, work: Path, wait: Callable, whom: str, number: signal.Signals) -> bool:
+    """Stop a verb after `wait`; what is in view must be whole, and the same command must end with the same bytes."""
+    arguments, made = VERBS[verb]
+    command = [verb, *arguments.format(music=music, work=work).split()]
+    errors = work.with_name("errors")
+    shutil.copytree(whole, work)
+    for name in made:
+        shutil.rmtree(work / name) if (work / name).is_dir() else (work / name).unlink()
+    with started(errors, *command) as process:
+        wait(process)
+        if alive := process.poll() is None:
+            stop(process, whom, number, errors)
+    in_view = {name: digest for name, digest in contents(work).items() if not re.search(r"(^|/)\.", name)}
+    assert in_view.items() <= contents(whole).items()
+    with started(errors, *command) as process:
+        assert process.wait(PATIENCE_S) == 0
+    assert contents(work) == contents(whole)
+    return alive
+
+
+@pytest.mark.parametrize(
+    ("verb", "when", "whom", "number"),
+    [
+        ("scan", "imports", "group", signal.SIGINT),
+        ("prepare", "workers", "group", signal.SIGINT),
+        ("prepare", "track", "program", signal.SIGTERM),
+        ("pair", "imports", "program", signal.SIGINT),
+        ("shard", "shard", "group", signal.SIGINT),
+        ("build", "workers", "group", signal.SIGTERM),
+        ("verify", "workers", "group", signal.SIGINT),
+    ],
+)
+def test_asked_to_end_it_does_so_in_one_line(
+    verb: str, when: str, whom: str, number: signal.Signals, music: Path, whole: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    assert check_stop(verb, music, whole, work, lambda process: until(lambda: moments(work)[when](process)), whom, number)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("verb", VERBS)
+def test_asked_to_end_at_random_moments(verb: str, music: Path, whole: Path, tmp_path: Path) -> None:
+    chance, hits = random.Random(verb), 0
+    for attempt in range(10):
+
+        def wait(process: subprocess.Popen[bytes]) -> None:
+            until(lambda: moments(tmp_path)["imports"](process))
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0, {"scan": 1, "pair": 1.5, "build": 8}.get(verb, 4)))
+
+        whom, number = chance.choice(["group", "program"]), chance.choice([signal.SIGINT, signal.SIGTERM])
+        hits += check_stop(verb, music, whole, tmp_path / f"{attempt}" / "work", wait, whom, number)
+    assert hits
+
+
+@pytest.mark.skipif(not (shutil.which("mma") and FLUIDR3.exists()), reason="mma or FluidR3 isn't installed")
+@pytest.mark.parametrize("whom", ["group", "program"])
+def test_a_corpus_asked_to_end_leaves_no_synthesiser_behind(whom: str, tmp_path: Path) -> None:
+    with started(tmp_path / "errors", "corpus", tmp_path / "music", "--workers", 2) as process:
+        until(lambda: moments(tmp_path)["synthesis"](process))
+        stop(process, whom, signal.SIGINT, tmp_path / "errors")
+    assert not list((tmp_path / "music").glob("*/Track*"))
