@@ -78,8 +78,11 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
 
 def to_int16(samples: npt.NDArray[np.float32 | np.float64 | np.int16]) -> npt.NDArray[np.int16]:
     """Round float samples to 16 bit; what lies outside the range is clipped, and what is 16 bit stays."""
-    scaled = samples if samples.dtype == np.int16 else np.clip(np.rint(samples * np.float32(32768)), -32768, 32767)
-    return scaled.astype(np.int16, copy=False)
+    if samples.dtype == np.int16:
+        return samples.astype(np.int16, copy=False)
+    scaled = samples * np.float32(32768)
+    np.clip(np.rint(scaled, out=scaled), -32768, 32767, out=scaled)
+    return scaled.astype(np.int16)
 
 
 def encode_flac(samples: npt.NDArray[np.float32 | np.int16], rate_hz: int) -> bytes:

@@ -113,5 +113,7 @@ def _sum(parts: Sequence[Window], read_window: ReadWindow) -> Samples:
 
 def _scale(samples: Samples, gain: float) -> Samples:
     """Apply a gain and round to 16 bit."""
-    scaled: Samples = np.rint(samples * np.float32(gain / STEP))
-    return scaled * np.float32(STEP)
+    scaled = samples * np.float32(gain / STEP)
+    np.rint(scaled, out=scaled)
+    scaled *= np.float32(STEP)
+    return scaled

@@ -22,6 +22,8 @@ HEADER = {"mtime": 0, "uid": 0, "gid": 0, "uname": "", "gname": "", "mode": MODE
 """What every tar header holds beside the name and the size."""
 MEMBER = re.compile(rf"[a-z0-9_-]{{1,99}}\.({'|'.join(map(re.escape, MEMBERS))})")
 """Names that members may have."""
+_COPIED_BYTES = 1 << 20
+"""Written at a time; tarfile's own 16 KiB take three times as long."""
 
 
 def decode(flac: bytes, start: int = 0, length: int | None = None) -> tuple[Samples, int]:
@@ -49,7 +51,7 @@ def write_tar(path: Path, samples: Iterable[tuple[str, Mapping[str, bytes]]], me
 
     The bytes are those of webdataset's TarWriter, but importing that costs each worker 2 s and 180 MB for torch.
     """
-    with tarfile.open(path, "w") as tar:
+    with tarfile.TarFile(path, "w", copybufsize=_COPIED_BYTES) as tar:
         for key, fields in samples:
             for name in members:
                 header = tarfile.TarInfo(f"{key}.{name}")
