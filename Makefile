@@ -18,11 +18,12 @@ demo: setup system ## render a small corpus, turn it into verified shards, train
 	$(INSTRUCTME) corpus $(DEMO)/corpus --tier mini
 	$(INSTRUCTME) build $(DEMO)/corpus $(DEMO)/work --total 200 --eval-count 20
 	$(INSTRUCTME) verify $(DEMO)/work/shards --work $(DEMO)/work
+	$(INSTRUCTME) audit $(DEMO)/work
 	$(INSTRUCTME) train vae $(DEMO)/work/shards -o $(DEMO)/vae --preset tiny
 	$(INSTRUCTME) train latents $(DEMO)/vae $(DEMO)/work/shards --work $(DEMO)/work
 	$(INSTRUCTME) train editor $(DEMO)/work/shards --vae $(DEMO)/vae --work $(DEMO)/work -o $(DEMO)/editor --preset tiny
 	$(INSTRUCTME) edit $(DEMO)/editor $(DEMO)/corpus/test/Track00010/mix.flac "remove drums" -o $(DEMO)/edit.wav --report $(DEMO)/edit.html
-	@echo "to look at and listen to: $(DEMO)/edit.html, $(DEMO)/editor/edits.html"
+	@echo "to look at and listen to: $(DEMO)/work/audit.html, $(DEMO)/edit.html, $(DEMO)/editor/edits.html"
 	@echo "with your own music: $(INSTRUCTME) build FOLDER_OF_STEMS WORK; all verbs: $(INSTRUCTME) --help"
 
 test: setup system ## run the fast tests

@@ -1,7 +1,7 @@
 """Use triplets without shards: mixed on the fly from parts and recipes, sample for sample what `shard` writes.
 
 triplets = TripletDataset("work", "train")
-loader = torch.utils.data.DataLoader(triplets, batch_size=16, shuffle=True, num_workers=8)
+loader = torch.utils.data.DataLoader(triplets, batch_size=16, shuffle=True, num_workers=2)
 """
 
 from pathlib import Path

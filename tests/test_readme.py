@@ -25,6 +25,12 @@ PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"(?:^|[ `/])instructme ([a-z]+ [^`\n#;]*)", README, re.MULTILINE)))
 
 
+def python(word: str) -> str:
+    """Find the one block of code that holds a word."""
+    (code,) = [block for block in PYTHON if word in block]
+    return code
+
+
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_have_the_verbs_and_options_that_are_named(line: str) -> None:
     verb, *words = shlex.split(line)
@@ -41,7 +47,7 @@ def test_shards_are_read_in_five_lines(
 ) -> None:
     work = make_work(tmp_path / "work")
     shard(work, work / "shards", limit=4, splits=["train"], workers=1)
-    code, hugging_face = PYTHON[1:]
+    code, hugging_face = python("webdataset.WebDataset("), python("load_dataset")
     assert sum(bool(line) for line in code.splitlines()) == 5
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
@@ -53,6 +59,15 @@ def test_shards_are_read_in_five_lines(
     assert len(read["shards"]) == 4 and read["shards"][0]["source.flac"].startswith(b"fLaC")
 
 
+def test_triplets_are_mixed_on_the_fly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_work(tmp_path / "work")
+    monkeypatch.chdir(tmp_path)
+    made: dict[str, Any] = {}
+    exec(python("TripletDataset"), made)
+    assert len(made["loader"].dataset) == len(made["triplets"]) > 1
+    assert set(made["triplets"][0]) == {"key", "instruction", "source", "target", "json"}
+
+
 def test_a_song_is_edited_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     preset = config.override(TINY, ["unet.channels=[64]", "unet.chords=false", "text.width=384"])
     run = tmp_path / "runs/editor"
@@ -62,7 +77,7 @@ def test_a_song_is_edited_from_python(tmp_path: Path, monkeypatch: pytest.Monkey
     song = np.random.default_rng(0).uniform(-0.2, 0.2, (44100, 2)).astype(np.float32)
     soundfile.write(tmp_path / "song.wav", song, 44100)
     monkeypatch.chdir(tmp_path)
-    exec(PYTHON[0], {})
+    exec(python("Editor.load"), {})
     assert soundfile.info(tmp_path / "out.wav").frames == 44100
 
 
