@@ -99,8 +99,9 @@ class UnetConfig:
     chords: bool = True
     """Chord matrix of the source in the cross-attention of the bottleneck."""
     text_in_bottleneck: bool = True
-    source_gate: bool = False
-    """Add the source latent, times gates that the network makes, to the prediction: what is kept or removed is near it."""
+    gates: bool = False
+    """Add the source and the noisy latent, times gates that the network makes, to the prediction: what is kept or removed is near
+    the source, and noise needn't fit through a network that is narrower than the latent."""
     activation_checkpointing: bool = False
 
 

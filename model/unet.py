@@ -86,7 +86,7 @@ class Unet(nn.Module):
             self.up.append(nn.ModuleList(level))
         self.leave_norm = norm(first)
         self.predicted_channels = latents(preset) * (2 if preset.diffusion.learned_variance else 1)
-        self.leave = silent(conv(first, self.predicted_channels + (latents(preset) if config.source_gate else 0)))
+        self.leave = silent(conv(first, self.predicted_channels + (2 * latents(preset) if config.gates else 0)))
 
     @staticmethod
     def _check(preset: Preset) -> None:
@@ -103,8 +103,9 @@ class Unet(nn.Module):
         """
         frames = noisy.shape[-1]
         extra = -frames % self.down_factor
-        features, source, text = noisy, self._source(conditions), self._text(conditions)
-        features, source = _padded(features, extra), _padded(source, extra)
+        source, text = self._source(conditions), self._text(conditions)
+        noisy, source = _padded(noisy, extra), _padded(source, extra)
+        features = noisy
         embedded = self.step(step)
         maps: list[Tensor | None] = [None] * len(self.down)
         if self.source is not None:
@@ -131,15 +132,16 @@ class Unet(nn.Module):
                 joined = torch.cat([features, skips.pop()], dim=1)
                 features = self._run(block, joined, embedded, valid_frames=valid, **words)
         made: Tensor = self.leave(functional.silu(self.leave_norm(features)))
-        return self._gated(made, source)[..., :frames]
+        return self._gated(made, source, noisy)[..., :frames]
 
-    def _gated(self, made: Tensor, source: Tensor) -> Tensor:
-        """Add the source times the gates, which are the last channels, to the prediction."""
+    def _gated(self, made: Tensor, source: Tensor, noisy: Tensor) -> Tensor:
+        """Add source and noisy latent, each times gates, which are the last channels, to the prediction."""
         predicted, gates = made[:, : self.predicted_channels], made[:, self.predicted_channels :]
-        if not self.config.source_gate:
+        if not self.config.gates:
             return predicted
-        gated = gates * source.repeat(1, gates.shape[1] // source.shape[1], 1)
-        return predicted + functional.pad(gated, (0, 0, 0, self.predicted_channels - gates.shape[1]))
+        of_source, of_noisy = gates.chunk(2, dim=1)
+        gated = of_source * source.repeat(1, noisy.shape[1] // source.shape[1], 1) + of_noisy * noisy
+        return predicted + functional.pad(gated, (0, 0, 0, self.predicted_channels - gated.shape[1]))
 
     def _run(self, block: nn.Module, features: Tensor, step: Tensor, **conditions: Any) -> Tensor:
         if self.config.activation_checkpointing and self.training:

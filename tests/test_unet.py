@@ -12,7 +12,7 @@ from model.conditions import Conditions, stack
 SMALLEST = config.override(
     presets.TINY,
     [
-        "unet.source_gate=false",
+        "unet.gates=false",
         "unet.channels=[32,64]",
         "unet.head_channels=16",
         "unet.chunk_frames=8",
@@ -149,16 +149,18 @@ def test_checkpointed_activations_give_the_same_gradients() -> None:
 
 
 @pytest.mark.parametrize("learned", ["false", "true"])
-def test_gates_let_the_source_into_the_prediction(learned: str) -> None:
-    made = model("unet.source_gate=true", f"diffusion.learned_variance={learned}")
-    given = conditions(40)
+def test_gates_let_source_and_noise_into_the_prediction(learned: str) -> None:
+    made = model("unet.gates=true", f"diffusion.learned_variance={learned}")
+    given, noisy = conditions(40), torch.randn(2, 8, 40)
     with torch.no_grad():
         made.leave.weight.zero_()
         made.leave.bias.zero_()
-        made.leave.bias[-8:-4] = 0.25  # of the removed part
-        made.leave.bias[-4:] = -1  # of the added part
-    predicted = predict(made, given)
-    assert torch.equal(predicted[:, :4], 0.25 * given.source) and torch.equal(predicted[:, 4:8], -given.source)
+        made.leave.bias[-16:-12] = 0.25  # of the source, for the removed part
+        made.leave.bias[-12:-8] = -1  # of the source, for the added part
+        made.leave.bias[-8:] = 0.5  # of the noisy latent
+        predicted = made(noisy, torch.tensor([3, 700]), given)
+    wanted = torch.cat([0.25 * given.source, -given.source], dim=1) + 0.5 * noisy
+    torch.testing.assert_close(predicted[:, :8], wanted)
     assert predicted.shape[1] == (16 if learned == "true" else 8) and not predicted[:, 8:].any()
 
 

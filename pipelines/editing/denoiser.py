@@ -75,6 +75,8 @@ class Denoiser:
         config, settings = self._diffusion.config, chunk.settings
         single = chunk.instruction.task in config.single_step_tasks and not settings.prompt
         steps = settings.steps or (1 if single else config.sampling_steps)
+        # One step gives the posterior mean, which guidance would only move away from.
+        usual_guidance = config.text_guidance if steps > 1 else 1.0
         text, mask = self._text.encode([chunk.instruction.text])
         device = chunk.source.device
         return guidance.sample(
@@ -83,7 +85,7 @@ class Denoiser:
             Conditions(text.to(device), mask.to(device), chunk.source, chunk.chords),
             chunk.noise,
             scales=guidance.Scales(
-                _first(settings.text_guidance, config.text_guidance),
+                _first(settings.text_guidance, usual_guidance),
                 _first(settings.source_guidance, config.source_guidance),
                 _first(settings.chord_guidance, config.chord_guidance),
             ),

@@ -1,6 +1,6 @@
 """Measure what edits reach on unseen songs: SI-SDR to the target, beside doing nothing, by task and instrument.
 
-python tests/benchmarks/edits.py RUN SHARDS [--split test] [--triplets 100] [--preserve off --preserve ratio] [--device cpu]
+python tests/benchmarks/edits.py RUN SHARDS [--split test] [--triplets 100] [--preserve off ...] [--guidance 1 ...]
 
 Only tasks with one right answer are measured, remove and extract. "source" is the identity: the SI-SDR of an editor that changes
 nothing. "vae" is the target decoded from its own latent: what an editor that decodes its output can reach.
@@ -31,14 +31,14 @@ def ratio_db(estimate: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> fl
     return float(si_sdr_db(made, wanted)[0])
 
 
-def measure(editor: Editor, vae: Vae, clip: Clip, rate_hz: int, masks: list[str]) -> dict[str, float]:
+def measure(editor: Editor, vae: Vae, clip: Clip, rate_hz: int, ways: dict[str, dict[str, Any]]) -> dict[str, float]:
     """Measure one triplet: an SI-SDR in dB for each column of the table."""
     with torch.no_grad():
         decoded = vae.from_latent(vae.to_latent(torch.from_numpy(clip.target)[None, None]), len(clip.target))[0, 0].numpy()
     values = {"source": ratio_db(clip.source, clip.target), "vae": ratio_db(decoded, clip.target)}
-    for mask in masks:
-        edit = editor.edit(clip.source, rate_hz, clip.instruction, preserve=mask, say=lambda _: None)  # type: ignore[arg-type]
-        values[mask] = ratio_db(edit, clip.target)
+    for name, way in ways.items():
+        edit = editor.edit(clip.source, rate_hz, clip.instruction, say=lambda _: None, **way)
+        values[name] = ratio_db(edit, clip.target)
     return values
 
 
@@ -49,9 +49,14 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--triplets", type=int, default=100, help="of each task")
     parser.add_argument("--preserve", action="append", default=None, help="off, ratio, wiener or consistent; repeatable")
+    parser.add_argument("--guidance", type=float, action="append", default=None, help="scale of the text; repeatable")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
-    masks = options.preserve or ["off"]
+    ways: dict[str, dict[str, Any]] = {
+        " ".join([mask or "default", *([] if scale is None else [f"w={scale:g}"])]): {"preserve": mask, "text_guidance": scale}
+        for mask in options.preserve or [None]
+        for scale in options.guidance or [None]
+    }
     preset, _ = read_config(options.run, "editor")
     vae = Vae(preset.vae).eval()
     restore(vae, options.run, "vae")
@@ -61,13 +66,13 @@ def main() -> None:
         clip, _ = triplets.waveforms(row)
         if left.get(clip.task, 0):
             left[clip.task] -= 1
-            values = measure(editor, vae, clip, preset.sample_rate_hz, masks)
+            values = measure(editor, vae, clip, preset.sample_rate_hz, ways)
             found[clip.task, "all"].append(values)
             found[clip.task, clip.instruction.split(" ", 1)[1].lower()].append(values)
-    print(f"{'task':9}{'instrument':26}{'n':>4}" + "".join(f"{name:>12}" for name in ("source", "vae", *masks)))
+    print(f"{'task':9}{'instrument':26}{'n':>4}" + "".join(f"{name:>16}" for name in ("source", "vae", *ways)))
     for (task, instrument), rows in sorted(found.items(), key=lambda each: (each[0][0], -len(each[1]))):
         means = {name: np.nanmean([row[name] for row in rows]) for name in rows[0]}
-        print(f"{task:9}{instrument:26}{len(rows):4}" + "".join(f"{value:12.2f}" for value in means.values()))
+        print(f"{task:9}{instrument:26}{len(rows):4}" + "".join(f"{value:16.2f}" for value in means.values()))
 
 
 if __name__ == "__main__":
