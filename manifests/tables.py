@@ -148,6 +148,17 @@ def check_types(row: Any) -> None:
         raise TypeError(f"{type(row).__name__}: {fault}")
 
 
+def from_json(text: str, row_type: type[Row]) -> Row:
+    """Read a row from JSON.
+
+    Raises:
+        ValueError, TypeError: not JSON, or not of such a row.
+    """
+    row = row_type(**json.loads(text))
+    check_types(row)
+    return row
+
+
 def write(
     path: Path,
     rows: Iterable[Any] | pa.Table,
@@ -161,7 +172,12 @@ def write(
 
     `arguments` are those that change the content, never paths of this machine or worker counts; `parents` are the
     files it was made from, recorded by name and SHA-256 (or given so). The same call always writes the same bytes.
+
+    Raises:
+        DataError: the path isn't UTF-8, which Arrow can't open.
     """
+    if str(path) != str(path).encode(errors="replace").decode():
+        raise DataError(f"can't write {path}: the name of a folder in it isn't UTF-8: choose or rename another")
     table = rows if isinstance(rows, pa.Table) else to_table(rows, row_type)
     provenance = {
         "schema": row_type.__name__,

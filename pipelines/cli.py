@@ -23,6 +23,11 @@ def _verbatim(command: click.Command) -> click.Command:
     return command
 
 
+def _one_line(error: object) -> str:
+    r"""Spell out what no terminal should be sent, such as the `\n` of a file's name."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(error))
+
+
 class _Verbs(click.Group):
     """List the files of pipelines/commands in the order of the data, and turn expected errors into one line."""
 
@@ -43,11 +48,11 @@ class _Verbs(click.Group):
         try:
             return super().invoke(context)
         except (DataError, ModelError) as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(_one_line(error)) from None
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise click.ClickException(refusals.explain(error)) from None
+            raise click.ClickException(_one_line(refusals.explain(error))) from None
         except MemoryError:
             raise click.ClickException("out of memory: close other programs or use fewer --workers, then run again") from None
 

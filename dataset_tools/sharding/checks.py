@@ -112,8 +112,7 @@ def description(tar: Path, row: Sample) -> tuple[list[str], dict[str, Any], Trip
     """
     try:
         found = dict(json.loads(shards.read_bytes(tar, *shards.place(row, "json"))))
-        recipe = Triplet(**json.loads(row.recipe))
-        tables.check_types(recipe)
+        recipe = tables.from_json(row.recipe, Triplet)
     except (ValueError, TypeError):
         return ["JSON of the sample or of its recipe can't be read"], {}, None
     described = ("instruction", "task", "dataset", "licence", "gain", "target_gain", "sample_rate_hz")

@@ -36,7 +36,7 @@ def decode(flac: bytes, start: int = 0, length: int | None = None) -> tuple[Samp
 
     try:
         samples, rate_hz = soundfile.read(io.BytesIO(flac), -1 if length is None else length, start, dtype="float32")
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+    except (soundfile.LibsndfileError, RuntimeError, MemoryError) as error:
         raise DataError(f"can't decode audio: {error}") from None
     return samples, rate_hz
 

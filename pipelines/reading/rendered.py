@@ -86,8 +86,17 @@ class Shards:
         return self._open(shard).values(place)
 
     def recipe(self, row: int) -> Triplet:
-        """Read the recipe of a row."""
-        return Triplet(**json.loads(self.values(row)["recipe"]))
+        """Read the recipe of a row.
+
+        Raises:
+            DataError: it isn't one.
+        """
+        values = self.values(row)
+        try:
+            return tables.from_json(values["recipe"], Triplet)
+        except (ValueError, TypeError) as error:
+            where = f"{values['triplet_id']} in {self.folder / self.names[self.place(row)[0]]}.parquet"
+            raise DataError(f"recipe of {where} was changed by hand ({error}): run 'instructme shard' again") from None
 
     def parts_digest(self) -> str:
         """Read the SHA-256 of the table of parts that the shards were rendered from."""
