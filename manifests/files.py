@@ -16,7 +16,7 @@ def atomic(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _hidden(path)
     try:
-        with _naming(path, temporary):
+        with naming(path, temporary):
             yield temporary
             temporary.replace(path)
     finally:
@@ -30,7 +30,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        with _naming(path, temporary):
+        with naming(path, temporary):
             yield temporary
             shutil.rmtree(path, ignore_errors=True)
             temporary.rename(path)
@@ -44,13 +44,13 @@ def _hidden(path: Path) -> Path:
 
 
 @contextmanager
-def _naming(path: Path, temporary: Path) -> Iterator[None]:
-    """Say in errors which file the disk refused: writing to one that is open fails without its name."""
+def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Say in errors which file the disk refuses, by its final name: writing to one that is open fails without any."""
     try:
         yield
     except OSError as error:
         if error.errno:
-            error.filename = str(error.filename or path).replace(str(temporary), str(path))
+            error.filename = str(error.filename or path).replace(str(temporary or path), str(path))
         raise
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -49,12 +50,25 @@ def read_config(run: Path, kind: str | None = None) -> tuple[Preset, dict[str, A
 
 
 def save_weights(run: Path, name: str, state: Mapping[str, Tensor]) -> None:
-    """Write tensors of any device to RUN/NAME.safetensors, replacing an older file at once."""
+    """Write tensors of any device to RUN/NAME.safetensors, replacing an older file at once.
+
+    Raises:
+        OSError: the disk refuses it.
+    """
     run.mkdir(parents=True, exist_ok=True)
     path = run / f"{name}.safetensors"
     hidden = path.with_name(f".{path.name}.{os.getpid()}")
-    save_file({key: value.detach().to("cpu", copy=False).contiguous() for key, value in state.items()}, hidden)
-    hidden.replace(path)
+    try:
+        save_file({key: value.detach().to("cpu", copy=False).contiguous() for key, value in state.items()}, hidden)
+        hidden.replace(path)
+    except SafetensorError as error:
+        refused = re.search(r"os error (\d+)", str(error))
+        if refused is None:
+            raise
+        number = int(refused[1])
+        raise OSError(number, os.strerror(number), str(path)) from None
+    finally:
+        hidden.unlink(missing_ok=True)
 
 
 def load_weights(run: Path, name: str = WEIGHTS) -> dict[str, Tensor]:
@@ -88,5 +102,8 @@ def restore(module: nn.Module, run: Path, name: str = WEIGHTS) -> None:
 
 def _replace(path: Path, text: str) -> None:
     hidden = path.with_name(f".{path.name}.{os.getpid()}")
-    hidden.write_text(text, encoding="utf-8")
-    hidden.replace(path)
+    try:
+        hidden.write_text(text, encoding="utf-8")
+        hidden.replace(path)
+    finally:
+        hidden.unlink(missing_ok=True)

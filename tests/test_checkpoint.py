@@ -1,6 +1,7 @@
 """A run folder is self-describing, and what is wrong with one is said in one line."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,17 @@ def test_an_overridden_preset_is_kept(tmp_path: Path):
     changed = override(TINY, ["unet.blocks=3", "vae_training.decay=cosine"])
     write_config(tmp_path, "editor", changed)
     assert read_config(tmp_path)[0] == changed != TINY
+
+
+@pytest.mark.parametrize("missing_bytes", [1, 100, 3000])
+def test_weights_that_the_disk_refuses_leave_the_old_ones(tmp_path: Path, missing_bytes: int) -> None:
+    save_weights(tmp_path, "weights", {"a": torch.zeros(1000)})
+    size, before = (tmp_path / "weights.safetensors").stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - missing_bytes, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*/weights\.safetensors'"):
+            save_weights(tmp_path, "weights", {"a": torch.ones(1000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert torch.equal(load_weights(tmp_path)["a"], torch.zeros(1000))
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]

@@ -1,5 +1,7 @@
 """Files: any format in, the wanted one out, nothing lost on the way, and one line for what can't be read or written."""
 
+import resource
+
 import numpy as np
 import pytest
 import soundfile
@@ -91,3 +93,19 @@ def test_what_a_format_can_not_hold_is_told_and_leaves_no_file(tmp_path):
     with pytest.raises(DataError, match="12 channels"):
         encode(tmp_path / "a.flac", [np.zeros((100, 12), np.float32)], Kind(44100, "PCM_16"), 100, 12)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("missing_bytes", [1, 100, 5000])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "aiff"])
+def test_a_file_that_the_disk_refuses_the_end_of_is_no_file(tmp_path, suffix, missing_bytes):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (30000, 1)).astype(np.float32)
+    kind = Kind(44100, "PCM_16")
+    encode(tmp_path / f"whole.{suffix}", [samples], kind, len(samples), 1)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / f"whole.{suffix}").stat().st_size - missing_bytes, before[1]))
+    try:
+        with pytest.raises(OSError, match=rf"File too large: '.*a\.{suffix}'"):
+            encode(tmp_path / f"a.{suffix}", [samples], kind, len(samples), 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == [f"whole.{suffix}"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import toy_training
 from click.testing import CliRunner, Result
 from made_work import make_part
 
@@ -181,3 +182,17 @@ def test_a_unit_without_memory_is_accounted_for() -> None:
     assert dict(engine.run(hoard, [0, 1], description="hoard", workers=1, lost=lambda unit: -unit)) == {0: 0, 1: -1}
     with pytest.raises(Exception, match=r"hoard: workers died on 1: .*--workers"):
         list(engine.run(hoard, [1], description="hoard", workers=1))
+
+
+def test_training_goes_on_from_the_last_checkpoint_that_fits(tmp_path: Path, disk: tuple[Path, Resize]) -> None:
+    folder, resize = disk
+    toy_training.run(tmp_path / "whole")
+    resize("size=60k")
+    with pytest.raises(OSError, match="No space left") as caught:
+        toy_training.run(folder / "run")
+    assert str(folder / "run") in caught.value.filename
+    assert not list((folder / "run" / "checkpoints").glob(".*"))
+    resize("size=8m")
+    toy_training.run(folder / "run")
+    for name in ("weights.safetensors", "checkpoints/step-00000020/net.safetensors"):
+        assert sha256(folder / "run" / name) == sha256(tmp_path / "whole" / name)

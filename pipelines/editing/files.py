@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -90,23 +91,51 @@ def decode(path: Path, folder: Path | None = None, rate_hz: int | None = None) -
     return scratch, kind
 
 
+class _Disk:
+    """A file for libsndfile, which doesn't always tell where the disk refuses the last bytes: it keeps the error."""
+
+    def __init__(self, file: FileIO) -> None:
+        self.seek, self.tell = file.seek, file.tell
+        self.error: OSError | None = None
+        self._file = file
+
+    def write(self, block: bytes) -> int:
+        """Write a block, or note why it can't be."""
+        try:
+            rest = memoryview(block)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self.error = error
+        return len(block)
+
+    def check(self) -> None:
+        """Raise the error, if there was one."""
+        if self.error:
+            raise self.error
+
+
 def encode(path: Path, blocks: Iterable[Samples], kind: Kind, frames: int, channels: int) -> None:
     """Write blocks (n, channels) to a file, atomically; its suffix decides the format, which keeps the sample format if it can.
 
     Raises:
         DataError: the format is unknown, or can't hold this rate or so many channels.
+        OSError: the disk refuses it.
     """
     form = check_format(path)
     subtype = _subtype(form, kind.subtype)
     if form == "WAV" and frames * channels * 4 > _LARGEST_WAV_BYTES:
         form = "RF64"
-    with atomic(path) as temporary:
+    with atomic(path) as temporary, FileIO(temporary, "w") as raw:
+        disk = _Disk(raw)
         try:
-            with soundfile.SoundFile(temporary, "w", kind.rate_hz, channels, subtype, format=form) as file:
+            with soundfile.SoundFile(disk, "w", kind.rate_hz, channels, subtype, format=form) as file:
                 for block in blocks:
                     file.write(block)
+                    disk.check()
         except soundfile.LibsndfileError as error:
             raise DataError(f"can't write {path} with {channels} channels at {kind.rate_hz} Hz ({error}): write a .wav") from None
+        disk.check()
 
 
 def check_format(path: Path) -> str:

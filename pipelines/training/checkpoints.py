@@ -6,7 +6,6 @@ draws from (seed, sample number).
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint import state_dict as sharded
 from torch.optim import Optimizer
 
+from manifests.files import atomic_folder
 from model.checkpoint import load_weights, save_weights
 from model.config import ModelError
 from pipelines.training.ema import Average
@@ -67,7 +67,6 @@ def save(
 ) -> None:
     """Write the checkpoint after STEP steps into a hidden folder, then rename it; every rank calls it, MAIN writes."""
     final = run / "checkpoints" / f"step-{step:08d}"
-    hidden = final.with_name(f".{final.name}.{os.getpid()}")
     name, averages = average
     with averages.swapped():
         states = {AVERAGE: whole_state(modules[name])}
@@ -75,12 +74,11 @@ def save(
     states |= {f"{each}.optimizer": _momenta(modules[each], optimizer) for each, optimizer in optimizers.items()}
     if not main:
         return
-    for each, tensors in states.items():
-        save_weights(hidden, each, tensors)
-    values = {"step": step, "validation_loss": validation_loss, "modules": list(modules)}
-    (hidden / "state.json").write_text(json.dumps(values) + "\n", encoding="utf-8")
-    shutil.rmtree(final, ignore_errors=True)
-    hidden.rename(final)
+    with atomic_folder(final) as hidden:
+        for each, tensors in states.items():
+            save_weights(hidden, each, tensors)
+        values = {"step": step, "validation_loss": validation_loss, "modules": list(modules)}
+        (hidden / "state.json").write_text(json.dumps(values) + "\n", encoding="utf-8")
 
 
 def load(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from manifests.files import naming
 from model.checkpoint import CONFIG, WEIGHTS, read_config
 from model.config import ModelError, Preset, to_dict
 from pipelines.training import checkpoints
@@ -55,11 +56,13 @@ class Metrics:
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Add a line."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        with naming(self.path):
+            self._file.write(json.dumps({"step": step, **values}) + "\n")
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with naming(self.path):
+            self._file.close()
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
