@@ -211,11 +211,11 @@ def check_stop(verb: str, music: Path, whole: Path, work: Path, wait: Callable, 
     [
         ("scan", "imports", "group", signal.SIGINT),
         ("prepare", "workers", "group", signal.SIGINT),
-        ("prepare", "track", "program", signal.SIGTERM),
-        ("pair", "imports", "program", signal.SIGINT),
+        ("pair", "imports", "program", signal.SIGTERM),
         ("shard", "shard", "group", signal.SIGINT),
-        ("build", "workers", "group", signal.SIGTERM),
-        ("verify", "workers", "group", signal.SIGINT),
+        pytest.param("prepare", "track", "program", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("build", "workers", "group", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("verify", "workers", "group", signal.SIGINT, marks=pytest.mark.slow),
     ],
 )
 def test_asked_to_end_it_does_so_in_one_line(

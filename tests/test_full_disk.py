@@ -97,7 +97,7 @@ def test_a_build_goes_on_when_a_full_disk_has_grown(
     assert contents(folder / "work") == contents(whole)
 
 
-@pytest.mark.parametrize("stage", ["prepare", "shard"])
+@pytest.mark.parametrize("stage", ["prepare", pytest.param("shard", marks=pytest.mark.slow)])
 def test_a_full_disk_in_a_worker_is_told_like_any_other(stage: str, music: Path, whole: Path, disk: tuple[Path, Resize]) -> None:
     folder, resize = disk
     resize("size=64k" if stage == "prepare" else "size=1400k")
