@@ -4,7 +4,7 @@ python tests/benchmarks/samplers.py RUN SHARDS [--work WORK] [--split test] [--t
 
 The same noise and conditions for all, on latents beside the shards ('instructme train latents'), of the tasks that are sampled in
 more than one step. "error" is the power of the difference to the true latents over that of those; "apart" that to the
-latents of the first sampler, DDIM 200 as in the paper. The interval is a 95 % bootstrap of the mean difference of errors to the first.
+latents of the first sampler, DDIM 200 as in the paper. The interval is a 95 % bootstrap of the mean difference of errors.
 """
 
 import argparse
