@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE_S = 3.0
@@ -48,19 +48,21 @@ def stoppable() -> Iterator[None]:
 def _end(asked: int, ended: threading.Event) -> NoReturn:
     """Wait for a signal; then kill child processes until the block has ended or has had its time, and exit."""
     number = os.read(asked, 1)[0]
+    import psutil  # type: ignore[import-untyped]
+
     patience = PATIENCE_S
     while not ended.wait(0.05) and patience > 0:
         patience -= 0.05
         _kill_children()
-    _kill_children()
+    psutil.wait_procs(_kill_children(), timeout=1)
     os._exit(128 + number)
 
 
-def _kill_children() -> None:
-    import psutil  # type: ignore[import-untyped]
+def _kill_children() -> list[Any]:
+    import psutil
 
-    for child in psutil.Process().children(recursive=True):
-        try:
+    children: list[Any] = psutil.Process().children(recursive=True)
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
             child.kill()
-        except psutil.NoSuchProcess:
-            continue
+    return children
