@@ -154,6 +154,7 @@ def test_source_and_text_are_heard_over_chance_after_a_short_training(work: Path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_eight_triplets_are_learned(work: Path, vae_run: Path, tmp_path: Path) -> None:
     """The loss falls under a tenth of its first, and edits come closer to their targets than the sources are."""
     settings = [f"editor_training.{each}" for each in ("steps=600", "batch_size=8", "learning_rate=2e-3", "validate_every=0")]
