@@ -146,7 +146,7 @@ def relative(root: Path, path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        written = path.relative_to(root).as_posix()
+        written = path.relative_to(root).as_posix() or "."
         inside(root, written)
         written.encode()
     except (ValueError, OSError, DataError):

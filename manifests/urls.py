@@ -67,9 +67,10 @@ def local(text: str, what: str) -> Path:
     Raises:
         DataError: it is a URL.
     """
-    if is_url(text) and not text.startswith(("file://", "local://")):
+    place = parse(text)
+    if is_remote(place):
         raise DataError(f"{what} can't be a URL: tables and parts need a local or shared folder; datasets and shards may be URLs")
-    return Path(text)
+    return place
 
 
 def _line(error: object) -> str:
@@ -107,11 +108,16 @@ def look(place: Path) -> None:
             place.fs.find(place.path)  # type: ignore[attr-defined]
 
 
+def reopened(place: Path) -> Path:
+    """Give a remote place a connection of this process, which may have been forked from the one that made it."""
+    return parse(str(place)) if is_remote(place) else place
+
+
 def read(path: Path, start: int, size: int) -> bytes:
-    """Read bytes of a remote file. A process that was forked makes a connection of its own."""
+    """Read bytes of a remote file."""
+    remote: Any = reopened(path)
     with explained(path):
-        own: Any = parse(str(path))
-        return bytes(own.fs.cat_file(own.path, start=start, end=start + size))
+        return bytes(remote.fs.cat_file(remote.path, start=start, end=start + size))
 
 
 def get(root: Path, names: Iterable[str], to: Path) -> None:

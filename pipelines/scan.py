@@ -255,7 +255,7 @@ def _identifier(dataset: Dataset, found: Sequence[FoundTrack], taken: Container[
 
     def identify(item: FoundTrack) -> str:
         name = slug(item.name)
-        where = f"{item.name} {item.path.relative_to(dataset.folder).as_posix()}".encode("utf-8", "surrogatepass")
+        where = f"{item.name} {item.path.relative_to(dataset.folder).as_posix() or '.'}".encode("utf-8", "surrogatepass")
         shared = slugs[name] > 1 or f"{dataset.name}-{name}" in taken
         return f"{dataset.name}-{name}" + (f"-{hashlib.sha256(where).hexdigest()[:6]}" if shared else "")
 

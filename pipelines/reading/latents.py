@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from manifests import urls
 from manifests.rows import DataError
 from pipelines.reading.ranges import Ranges
 from pipelines.reading.rendered import HELD, Shards
@@ -44,7 +45,7 @@ class Latents:
             DataError: the file is damaged.
         """
         shard, place = self._shards.place(row)
-        return _open(self._folder, self._shards.names[shard], self._vae, self._wanted).arrays(place)
+        return _open(urls.reopened(self._folder), self._shards.names[shard], self._vae, self._wanted).arrays(place)
 
 
 def misfit(folder: Path, name: str, shard: str, vae: str, wanted: Sequence[str]) -> str | None:

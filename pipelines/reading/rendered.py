@@ -116,7 +116,7 @@ class Shards:
         return Clip(*names, source, target, values["gain"], values["target_gain"])
 
     def _open(self, shard: int) -> "_Shard":
-        return _open(self.folder, self.names[shard], self._keys[shard], int(self.sizes[shard]))
+        return _open(urls.reopened(self.folder), self.names[shard], self._keys[shard], int(self.sizes[shard]))
 
 
 class _Shard:
