@@ -87,6 +87,12 @@ def workers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return []
 
 
+def synthesisers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    with suppress(psutil.NoSuchProcess):
+        return [each for each in psutil.Process(process.pid).children(recursive=True) if each.name() == "fluidsynth"]
+    return []
+
+
 def contents(work: Path) -> dict[str, str]:
     return {path.relative_to(work).as_posix(): sha256(path) for path in work.rglob("*") if path.is_file()}
 
@@ -118,9 +124,7 @@ def moments(work: Path) -> dict[str, Callable[[subprocess.Popen[bytes]], object]
         "track": lambda _: list(work.glob("parts/.*.tmp/*")) or list(work.glob("parts/*/done.json")),
         "tables": lambda _: (work / "parts.parquet").exists(),
         "shard": lambda _: list(work.glob("shards/.*.tar.*")) or list(work.glob("shards/*.json")),
-        "synthesis": lambda process: [
-            each for each in psutil.Process(process.pid).children(recursive=True) if each.name() == "fluidsynth"
-        ],
+        "synthesis": synthesisers,
     }
 
 
