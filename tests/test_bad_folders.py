@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import write_tone
 from hostile import RATE_HZ, band, build, error_of, good_song, invoke, made, serial, write_midi
 
@@ -141,8 +142,6 @@ def test_a_bad_track_has_its_reason_and_costs_nothing_else(kind: str, whole: Pat
 
 def test_a_bomb_is_a_bomb() -> None:
     """The test above would pass for any broken file; this one shows what it refuses."""
-    import yaml
-
     assert len(str(yaml.safe_load(bomb))) > 1000 * len(bomb) / 100
 
 
@@ -151,7 +150,7 @@ NAMES = {
     "a newline": "line\nbreak",
     "a leading dash": "-rf",
     "an option": "--help",
-    "255 bytes": "x" * 251,
+    "251 bytes, and 255 with the suffix": "x" * 251,
     "spaces": "  a  b  ",
     "quotes": '\'; DROP TABLE "tracks" --',
     "a percent sign": "%s%n{0}",
@@ -170,7 +169,7 @@ def test_names_of_songs_and_stems_may_be_anything_the_disk_takes(kind: str, tmp_
     good_song(tmp_path / "data" / "Good")
     shutil.copytree(tmp_path / "data" / "Good", tmp_path / "data" / name)
     shutil.copy(tmp_path / "data" / "Good" / "bass.wav", tmp_path / "data" / "Good" / f"{name}.wav")
-    rejects = build(tmp_path / "work", tmp_path / "data", layout="folder")
+    rejects = build(tmp_path / "work", tmp_path / "data")
     tracks = tables.read_rows(tmp_path / "work" / "tracks.parquet", Track)
     if "UTF-8" in kind:
         assert {reason for _, _, reason in rejects} == {"unsafe_path", "no_stems"} and len(tracks) == 1

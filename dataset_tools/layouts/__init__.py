@@ -158,8 +158,18 @@ def yes(value: Any) -> bool | None:
 
 def is_file(path: Path) -> bool:
     """Tell whether a path from metadata is a file; False also for names that no disk can hold."""
+    return _tell(path.is_file)
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path made of names is a folder; False also for names that no disk can hold."""
+    return _tell(path.is_dir)
+
+
+def _tell(ask: Callable[[], bool]) -> bool:
+    """Ask what there is; a link that leads back to itself is nothing, and neither is a name that is too long."""
     try:
-        return path.is_file()
+        return ask()
     except (OSError, ValueError):
         return False
 
@@ -182,14 +192,6 @@ def _entries(folder: Path) -> "list[os.DirEntry[str] | Path]":
 def folders(folder: Path) -> list[Path]:
     """List the folders in a folder, in order of name."""
     return [folder / entry.name for entry in _entries(folder) if _tell(entry.is_dir)]
-
-
-def _tell(ask: Callable[[], bool]) -> bool:
-    """Ask an entry what it is; a link that leads back to itself is nothing."""
-    try:
-        return ask()
-    except OSError:
-        return False
 
 
 def files(folder: Path, *suffixes: str) -> dict[str, Path]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dataset_tools.layouts import FoundStem, FoundTrack, Rejected, folders, is_file, mapping, read_mapping, text, yes
+from dataset_tools.layouts import FoundStem, FoundTrack, Rejected, folders, is_file, is_folder, mapping, read_mapping, text, yes
 from manifests.rows import DataError
 
 EXPECTS = "<Artist_Title>/<Artist_Title>_STEMS/ and <Artist_Title>_METADATA.yaml"
@@ -54,13 +54,13 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
 def _folders(root: Path) -> Iterator[Path]:
     for parent in (root, *folders(root)):
         for folder in folders(parent):
-            if any((folder / f"{folder.name}_{kind}").is_dir() for kind in ("STEMS", "RAW")):
+            if any(is_folder(folder / f"{folder.name}_{kind}") for kind in ("STEMS", "RAW")):
                 yield folder
 
 
 def _metadata(root: Path, folder: Path) -> Path | None:
     places = [folder, root, *(parent / name for parent in (root, root.parent) for name in _METADATA)]
-    return next((path for place in places if (path := place / f"{folder.name}_METADATA.yaml").is_file()), None)
+    return next((path for place in places if is_file(path := place / f"{folder.name}_METADATA.yaml")), None)
 
 
 def _stems(folder: Path, metadata: dict[str, Any], bleed: bool | None) -> Iterator[FoundStem]:
