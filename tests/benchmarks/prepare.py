@@ -1,10 +1,12 @@
-"""Measure `prepare`: its rate against the bare minimum of library calls, its scaling, and its memory.
+"""Measure `prepare`: its rate and its scaling beside the bare minimum of library calls, recognisers of audio, and memory.
 
-    python tests/benchmarks/prepare.py WORK         # a working folder that `instructme scan` wrote
-    python tests/benchmarks/prepare.py --memory     # peak of one worker on a 10-minute track of 20 stems
+    python tests/benchmarks/prepare.py WORK [--tracks 72] [--rounds 3]    # a working folder that `instructme scan` wrote
+    python tests/benchmarks/prepare.py WORK --audio                       # what beats and chords from audio cost
+    python tests/benchmarks/prepare.py --memory                           # peak of one worker on a 10-minute track of 20 stems
 
 The floor decodes each stem with soundfile, resamples with soxr, sums, measures each part once with pyloudnorm and encodes it
-as FLAC: the same files, one process, nothing else.
+as FLAC: the same files in plain processes, and nothing else. The stage is all of `prepare`, from the start of its workers to its
+joined tables, with rhythm and chords from MIDI.
 """
 
 import argparse
@@ -14,73 +16,98 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from functools import partial
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 
 import numpy as np
 import pyloudnorm
 import soundfile
 import soxr
+from scaling import compare, spread
 
 from manifests import tables
 from manifests.rows import Stem, Track
 from pipelines import engine
 from pipelines.prepare import Settings, Unit, prepare, prepare_track
 
+RATE_HZ = 24000
+Stems = list[tuple[Path, str]]
+"""The stems of a track: path and instrument."""
 
-def floor(work: Path, out: Path, rate_hz: int = 24000) -> float:
-    """Do the least that is needed; return the seconds of stems decoded."""
+
+def floor(stems: Stems) -> None:
+    """Do the least that a track needs."""
+    meter = pyloudnorm.Meter(RATE_HZ)
+    with tempfile.NamedTemporaryFile(suffix=".flac") as out:
+        for _, group in groupby(sorted(stems, key=lambda stem: stem[1]), key=lambda stem: stem[1]):
+            part = np.zeros(0, dtype=np.float32)
+            for path, _ in group:
+                samples, file_rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+                channels = samples.shape[1]
+                mono = samples[:, 0] if channels == 1 else samples @ np.full(channels, 1 / channels, np.float32)
+                resampled = soxr.resample(mono, file_rate_hz, RATE_HZ)
+                length = max(len(part), len(resampled))
+                part = np.pad(part, (0, length - len(part))) + np.pad(resampled, (0, length - len(resampled)))
+            meter.integrated_loudness(part)
+            soundfile.write(out.name, part, RATE_HZ, format="FLAC", subtype="PCM_16")
+
+
+def subset(work: Path, tracks: int, to: Path) -> list[Stems]:
+    """Copy the tables of `scan` with tracks from all over them; give what the floor needs, the largest track first."""
     roots = {name: Path(stated["root"]) for name, stated in json.loads((work / "datasets.json").read_text()).items()}
-    dataset = {track.track_id: track.dataset for track in tables.read_rows(work / "tracks.parquet", Track)}
-    stems = sorted(tables.read_rows(work / "stems.parquet", Stem), key=lambda stem: (stem.track_id, stem.instrument))
-    seconds, meter = 0.0, pyloudnorm.Meter(rate_hz)
-    for (track, _), group in groupby(stems, key=lambda stem: (stem.track_id, stem.instrument)):
-        part = np.zeros(0, dtype=np.float32)
-        for stem in group:
-            samples, file_rate_hz = soundfile.read(roots[dataset[track]] / stem.path, dtype="float32", always_2d=True)
-            mono = (
-                samples[:, 0] if samples.shape[1] == 1 else samples @ np.full(samples.shape[1], 1 / samples.shape[1], np.float32)
-            )
-            resampled = soxr.resample(mono, file_rate_hz, rate_hz)
-            length = max(len(part), len(resampled))
-            part = np.pad(part, (0, length - len(part))) + np.pad(resampled, (0, length - len(resampled)))
-            seconds += len(samples) / file_rate_hz
-        meter.integrated_loudness(part)
-        soundfile.write(out, part, rate_hz, format="FLAC", subtype="PCM_16")
-    return seconds
+    found = tables.read_rows(work / "tracks.parquet", Track)
+    found = [found[at] for at in np.unique(np.linspace(0, len(found) - 1, tracks).round().astype(int))]
+    datasets = {track.track_id: track.dataset for track in found}
+    stems = [stem for stem in tables.read_rows(work / "stems.parquet", Stem) if stem.track_id in datasets]
+    shutil.copy(work / "datasets.json", to)
+    tables.write(to / "tracks.parquet", found, Track)
+    tables.write(to / "stems.parquet", stems, Stem)
+    hours = sum(stem.length_samples / stem.sample_rate_hz for stem in stems) / 3600
+    print(f"{len(found)} tracks, {len(stems)} stems, {hours:.2f} h of stems")
+    by_track = groupby(sorted(stems, key=lambda stem: stem.track_id), key=lambda stem: stem.track_id)
+    listed = [(track, list(group)) for track, group in by_track]
+    listed.sort(key=lambda each: -sum(stem.size_bytes for stem in each[1]))
+    return [[(roots[datasets[track]] / stem.path, stem.instrument) for stem in group] for track, group in listed]
 
 
-def spent(work: Callable[[], object]) -> tuple[float, float]:
-    """Time some work: seconds on the clock, and of processors in this process and its children."""
-    begun, clock = _processor_s(), time.perf_counter()
-    work()
-    return time.perf_counter() - clock, _processor_s() - begun
-
-
-def _processor_s() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
-def rate(work: Path) -> None:
-    """Print the times of the floor, and of `prepare` with one and two workers, start-up included."""
+def rate(work: Path, tracks: int, rounds: int) -> None:
+    """Print how `prepare` compares with its floor, on one and two workers."""
     with tempfile.TemporaryDirectory() as scratch:
-        seconds = floor(work, Path(scratch, "warm.flac"))
-        least_s, least_processor_s = spent(lambda: floor(work, Path(scratch, "floor.flac")))
-        print(f"{seconds / 3600:.2f} h of stems; floor {least_s:.1f} s, {least_processor_s:.1f} s of processor")
-        for mode in ("none", "midi"):
-            for workers in (1, 2):
-                copy = Path(scratch, f"{mode}{workers}")
-                copy.mkdir()
-                for name in ("tracks.parquet", "stems.parquet", "datasets.json"):
-                    shutil.copy(work / name, copy)
-                took_s, processor_s = spent(partial(prepare, copy, workers=workers, rhythm=mode, chords=mode))
-                print(
-                    f"rhythm and chords {mode}, {workers} workers: {took_s:.1f} s, {processor_s:.1f} s of processor; "
-                    f"rate {least_s / took_s:.2f} of the floor, {least_processor_s / processor_s:.2f} by processor time"
-                )
+        origin, run = Path(scratch, "origin"), count()
+        origin.mkdir()
+        stems = subset(work, tracks, origin)
+
+        def stage(workers: int) -> None:
+            copy = shutil.copytree(origin, Path(scratch, str(next(run))))
+            prepare(copy, workers=workers, rhythm="midi", chords="midi")
+            shutil.rmtree(copy)
+
+        compare(partial(spread, floor, stems), stage, rounds)
+
+
+def audio(work: Path, tracks: int) -> None:
+    """Print the processor time of each recogniser for a minute of music."""
+    with tempfile.TemporaryDirectory() as scratch:
+        origin = Path(scratch)
+        subset(work, tracks, origin)
+        found = tables.read_rows(origin / "tracks.parquet", Track)
+        stems = tables.read_rows(origin / "stems.parquet", Stem)
+        root = {name: Path(each["root"]) for name, each in json.loads((origin / "datasets.json").read_text()).items()}
+        minutes, taken = 0.0, {}
+        for number, track in enumerate(found):
+            own = [stem for stem in stems if stem.track_id == track.track_id]
+            minutes += (own[0].length_samples / own[0].sample_rate_hz / 60) if number else 0
+            for mode in (("none", "none"), ("midi", "midi"), ("audio", "none"), ("none", "audio")):
+                settings = Settings(rhythm=mode[0], chords=mode[1])
+                begun = time.process_time()
+                prepare_track(Unit(origin / "-".join(mode), root[track.dataset], track, own, settings, "key"))
+                # The first track loads the networks.
+                taken[mode] = taken.get(mode, 0.0) + (time.process_time() - begun if number else 0)
+        bare = taken.pop(("none", "none")) / minutes
+        print(f"{minutes:.1f} minutes of music: {bare:.2f} s of processor a minute without rhythm and chords")
+        for (beats, chords), seconds in taken.items():
+            print(f"rhythm {beats}, chords {chords}: {seconds / minutes - bare:+.2f} s")
 
 
 def memory(minutes: float = 10, stems: int = 20, rate_hz: int = 44100) -> None:
@@ -108,12 +135,17 @@ def peak_mib(unit: Unit) -> float:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", nargs="?", type=Path)
+    parser.add_argument("--tracks", type=int, default=72)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--audio", action="store_true")
     parser.add_argument("--memory", action="store_true")
     chosen = parser.parse_args()
     if chosen.memory:
         memory()
-    if chosen.work:
-        rate(chosen.work)
+    if chosen.work and chosen.audio:
+        audio(chosen.work, chosen.tracks)
+    elif chosen.work:
+        rate(chosen.work, chosen.tracks, chosen.rounds)
     sys.exit(0 if chosen.memory or chosen.work else parser.print_usage())

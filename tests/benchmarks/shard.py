@@ -1,84 +1,111 @@
-"""Measure how fast shards are rendered against the least that must be done: each window decoded once, stretches, encoding.
+"""Measure `shard`: its rate and its scaling beside the least that must be done, and reading shards beside mixing on the fly.
 
-    python tests/benchmarks/shard.py WORK [--triplets 500]
+    python tests/benchmarks/shard.py WORK [--triplets 1000] [--per-shard 250] [--rounds 3]
 
-Both are measured in CPU time, in the same run on the same recipes; then the whole stage with 1 and 2 workers by the clock.
+The floor decodes each part window of a shard once with soundfile, stretches what is stretched, and encodes both sides of each
+triplet as FLAC: the same windows and the same sides in plain processes, and nothing else. The stage is all of `shard`, from the
+start of its workers to `index.json`.
 """
 
 import argparse
+import io
 import shutil
 import tempfile
 import time
+from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import soundfile
+from scaling import compare, spread
 
-from dataset_tools.sharding import library, render, samples, shards, windows
-from manifests import tables
-from manifests.rows import Triplet
+from dataset_tools.sharding import render
+from pipelines.reading.recipes import Recipes
+from pipelines.reading.rendered import Shards
 from pipelines.shard import shard
 
 
-def floor(recipes: list[Triplet], music: library.Library) -> dict[str, float]:
-    """Time the unavoidable: decode each window once, stretch, encode two sides of each triplet."""
-    times = {}
-    start = time.process_time()
-    for window in dict.fromkeys(window for recipe in recipes for window in render.windows(recipe)):
-        held = windows.read(music.part(window.track_id, window.instrument), window.start_samples, window.length_samples)
-    times["decode"] = time.process_time() - start
-    start = time.process_time()
-    for recipe in recipes:
-        if recipe.target_stretch != 1:
-            render.stretch(
-                np.resize(held, round(recipe.length_samples * recipe.target_stretch)), recipe.target_stretch, music.rate_hz
-            )
-    times["stretch"] = time.process_time() - start
-    read = windows.Windows(music.part, [window for recipe in recipes for window in render.windows(recipe)])
-    rendered = [render.render(recipe, read, rate_hz=music.rate_hz) for recipe in recipes]
-    start = time.process_time()
-    for sides in rendered:
-        shards.encode(sides.source, music.rate_hz)
-        shards.encode(sides.target, music.rate_hz)
-    times["encode"] = time.process_time() - start
-    return times
+class Work(NamedTuple):
+    """What the floor needs for a shard: windows as (path, start, length), lengths and factors of stretches, a file of sides."""
+
+    windows: list[tuple[Path, int, int]]
+    stretches: list[tuple[int, float]]
+    sides: Path
+    rate_hz: int
 
 
-def one_shard(recipes: list[Triplet], music: library.Library, tar: Path) -> float:
-    """Time the rendering of one shard in this process."""
-    start = time.process_time()
-    read = windows.Windows(music.part, [window for recipe in recipes for window in render.windows(recipe)])
-    made = ((recipe, render.render(recipe, read, rate_hz=music.rate_hz)) for recipe in recipes)
-    shards.write_tar(tar, ((recipe.triplet_id, samples.fields(recipe, sides, music)) for recipe, sides in made))
-    return time.process_time() - start
+def floor(work: Work) -> None:
+    """Do the least that a shard needs."""
+    for path, start, length in work.windows:
+        held, _ = soundfile.read(path, length, start, dtype="int16")
+    for length, factor in work.stretches:
+        render.stretch(np.resize(held.astype(np.float32) / 32768, length), factor, work.rate_hz)
+    for side in np.load(work.sides, mmap_mode="r"):
+        soundfile.write(io.BytesIO(), side, work.rate_hz, format="FLAC", subtype="PCM_16")
+
+
+def needed(recipes: Recipes, made: Shards, name: str, folder: Path) -> Work:
+    """List what the floor does for a shard, from one that is made."""
+    chosen, length = [recipes.recipe(row) for row in made.rows(name)], round(made.seconds.copy().pop() * recipes.music.rate_hz)
+    clips = (made.clip(row, 0, length) for row in made.rows(name))
+    sides = np.array([side * np.float32(32768) for clip in clips for side in (clip.source, clip.target)], dtype=np.int16)
+    np.save(folder / f"{name}.npy", sides)
+    windows = dict.fromkeys(window for recipe in chosen for window in render.windows(recipe))
+    return Work(
+        [(recipes.music.part(track, instrument), *place) for track, instrument, *place in windows],
+        [(round(each.length_samples * each.target_stretch), each.target_stretch) for each in chosen if each.target_stretch != 1],
+        folder / f"{name}.npy",
+        recipes.music.rate_hz,
+    )
+
+
+def reading(recipes: Recipes, made: Shards, rounds: int) -> None:
+    """Print the processor time of a triplet read from shards, mixed on the fly, and decoded with soundfile alone."""
+    length, rows, taken = round(made.seconds.copy().pop() * recipes.music.rate_hz), range(0, sum(made.sizes), 5), {}
+
+    def decode(row: int) -> None:
+        for window in set(render.windows(recipes.recipe(row))):
+            path = recipes.music.part(window.track_id, window.instrument)
+            soundfile.read(path, window.length_samples, window.start_samples, dtype="int16")
+
+    works = {"shards": made.clip, "recipes": recipes.clip, "windows of recipes": lambda row, *_: decode(row)}
+    for _ in range(rounds):
+        for name, work in works.items():
+            begun = time.process_time()
+            for row in rows:
+                work(row, 0, length)
+            taken.setdefault(name, []).append((time.process_time() - begun) / len(rows))
+    print("; ".join(f"{name} {np.median(each) * 1e3:.1f} ms a triplet" for name, each in taken.items()))
 
 
 def main() -> None:
+    """Render a dataset once for the floor, then compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--triplets", type=int, default=500)
+    parser.add_argument("--triplets", type=int, default=1000)
+    parser.add_argument("--per-shard", type=int, default=250)
+    parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    table = tables.read(chosen.work / "triplets.parquet", Triplet)
-    order = np.random.default_rng(0).permutation(len(table))[: chosen.triplets]
-    recipes = [Triplet(**values) for values in table.take(order).to_pylist()]
-    music = library.read(chosen.work)
-    folder = Path(tempfile.mkdtemp())
-    try:
-        times = floor(recipes, music)
-        whole = one_shard(recipes, music, folder / "a.tar")
-        seconds = sum(recipe.length_samples for recipe in recipes) / music.rate_hz
-        parts = ", ".join(f"{what} {took:.2f} s" for what, took in times.items())
-        least = sum(times.values())
-        print(f"{len(recipes)} triplets of {seconds / len(recipes):.0f} s, {(folder / 'a.tar').stat().st_size / 1e6:.0f} MB")
-        print(f"floor {least:.2f} s ({parts}); rendered in {whole:.2f} s: {least / whole:.2f} of the floor's rate")
-        print(f"{seconds / whole:.0f} s of triplets per second and core")
-        for workers in (1, 2):
-            start = time.perf_counter()
-            out = folder / str(workers)
-            index = shard(chosen.work, out, per_shard=100, limit=chosen.triplets // 3, workers=workers)
-            took = time.perf_counter() - start
-            print(f"workers {workers}: {index['samples']} triplets in {took:.1f} s, hash {index['hash'][:16]}")
-    finally:
-        shutil.rmtree(folder)
+    recipes, run = Recipes(chosen.work, "train"), count()
+    make = partial(shard, chosen.work, per_shard=chosen.per_shard, limit=chosen.triplets, splits=["train"])
+    with tempfile.TemporaryDirectory() as scratch:
+        index = make(Path(scratch, "made"))
+        made = Shards(Path(scratch, "made"), "train")
+        works = [needed(recipes, made, name, Path(scratch)) for name in made.names]
+        windows, stretches = sum(len(work.windows) for work in works), sum(len(work.stretches) for work in works)
+        print(f"{index['samples']} triplets in {len(works)} shards, {index['bytes'] / 1e6:.0f} MB, ", end="")
+        print(f"{windows} windows, {stretches} stretches; hash {index['hash'][:16]}")
+        reading(recipes, made, chosen.rounds)
+
+        def stage(workers: int) -> None:
+            out = Path(scratch, str(next(run)))
+            if make(out, workers=workers)["hash"] != index["hash"]:
+                raise SystemExit(f"{workers} workers made other bytes")
+            shutil.rmtree(out)
+
+        compare(partial(spread, floor, works), stage, chosen.rounds)
 
 
 if __name__ == "__main__":
