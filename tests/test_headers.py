@@ -65,3 +65,10 @@ def test_chart_or_midi_outside_the_root_are_left_out(tmp_path: Path, tone: Calla
     track, stems, _ = read(root, stem, chords_path=tmp_path / "c.lab", artist="A", genre="Singer/Songwriter", key="Am")
     assert track is not None and track.chords_path is None and stems[0].midi_path is None
     assert (track.song_group, track.key) == ("song:a:song", "A:min") and track.genre
+
+
+def test_ids_of_stems_stay_distinct_whatever_they_are(tmp_path: Path, tone: Callable[..., Path]) -> None:
+    path = tone(tmp_path / "bass.wav", 0.1)
+    names = ["x", "x", "x-2", "x", "x-2", "y-2", "y", "y"]
+    _, stems, _ = read(tmp_path, *(FoundStem(name, path, "bass") for name in names))
+    assert len({row.stem_id for row in stems}) == len(names)

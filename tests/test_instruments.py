@@ -52,6 +52,7 @@ def test_any_text_gets_a_known_name_that_stays(label, layout, program, plugin):
     entry = INSTRUMENTS[match.instrument]
     assert (match.family, match.editable) == (entry.family, entry.editable)
     assert normalise(match.instrument).instrument == match.instrument
+    assert normalise(match.instrument, layout=layout).instrument == match.instrument
     if match.rule == "unmatched":
         assert (match.instrument, match.certain, match.is_stem) == ("other", False, True)
 

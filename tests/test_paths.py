@@ -17,9 +17,10 @@ def test_slugs_are_safe_and_bounded(text: str, longest: int) -> None:
     assert len(slug(text, longest)) <= longest
 
 
-@given(st.text())
-def test_slug_is_idempotent(text: str) -> None:
-    assert slug(slug(text)) == slug(text)
+@given(st.text(st.characters()), st.integers(10, 80))
+def test_slug_is_idempotent_for_any_text_that_a_disk_or_json_may_hold(text: str, longest: int) -> None:
+    assert slug(slug(text, longest), longest) == slug(text, longest)
+    assert slug(text, longest) == slug(slug(text, longest), 80)
 
 
 def test_long_names_stay_apart() -> None:
@@ -37,3 +38,10 @@ def test_links_may_not_leave_their_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="leaves its folder"):
         inside(tmp_path, "link/passwd")
     assert inside(tmp_path, "stems/S00.flac") == tmp_path / "stems/S00.flac"
+
+
+def test_loops_of_links_and_what_is_no_path_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in ("loop/x", "a\0b"):
+        with pytest.raises(DataError, match="leaves its folder"):
+            inside(tmp_path, path)
