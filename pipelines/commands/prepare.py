@@ -75,7 +75,7 @@ def command(
       instructme prepare work
       instructme prepare work --chords midi --workers 4
     """
-    from pipelines import losses
+    from pipelines.max_reject import check
     from pipelines.prepare import prepare
 
     done = prepare(
@@ -96,4 +96,4 @@ def command(
     for name, counts in (("rhythm from", done.rhythm), ("chords from", done.chords), ("rejected", done.rejects)):
         if counts:
             click.echo(f"{name}: " + ", ".join(f"{label} {count}" for label, count in sorted(counts.items())))
-    losses.check(work, max_reject, prepared=True)
+    check(work, max_reject, prepared=True)

@@ -56,14 +56,14 @@ def command(
       instructme scan my_stems -o work --layout folder --aliases my_names.csv
     """
     from dataset_tools.layouts import names as known_layouts
-    from pipelines import losses
+    from pipelines.max_reject import check
     from pipelines.scan import scan
 
     if layout not in ("auto", *known_layouts()):
         raise click.BadParameter(f"choose from auto, {', '.join(known_layouts())}", param_hint="--layout")
     rows = scan(roots, work, layout=layout, split=split, seed=seed, aliases=aliases, licences=licences, names=names)
     _report(rows, work)
-    losses.check(work, max_reject, prepared=False)
+    check(work, max_reject, prepared=False)
 
 
 def _report(rows: "Rows", work: Path) -> None:
