@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,11 @@ def connected(address: str) -> Iterator[Any]:
     with silence_logging_cmgr(logging.CRITICAL), client:
         try:
             _check_versions(client.get_versions(packages=list(PACKAGES)))
+            if not client.scheduler_info()["workers"]:
+                print(f"no worker has joined {address} yet: waiting for one", file=sys.stderr)
+                client.wait_for_workers(1)
+                # Dask drops a worker that can't import a unit's function, and goes on waiting in silence.
+                _check_versions(client.get_versions(packages=list(PACKAGES)))
             yield client
         except ModuleNotFoundError as error:
             raise DataError(

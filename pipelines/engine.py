@@ -5,7 +5,6 @@ import functools
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -135,8 +134,6 @@ def run(
     reached = cluster.connected(scheduler) if scheduler else _local(min(workers or cores(), len(units)))
     function = cluster.Checked.of(function, shared) if scheduler else function
     with reached as client, tqdm(total=len(units), desc=description, unit="", dynamic_ncols=True) as bar:
-        if not client.scheduler_info()["workers"]:
-            tqdm.write(f"no worker has joined {scheduler} yet: waiting for one", file=sys.stderr)
         futures = dict(zip(client.map(function, units, pure=False, batch_size=1000), units, strict=True))
         try:
             for future in as_completed(futures):

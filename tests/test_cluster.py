@@ -1,6 +1,5 @@
 """A cluster of separate processes: the same bytes with a worker killed, and one line for what makes it of no use."""
 
-import importlib.metadata
 import json
 import os
 import signal
@@ -27,7 +26,7 @@ QUICK = {"sample_rate_hz": 8000, "chords": "none", "rhythm": "midi", "clip_secon
 OPTIONS = ("--sample-rate", "8000", "--chords", "none", "--rhythm", "midi", "--clip-seconds", "1")
 PATIENCE_S = 60
 OTHER_PACKAGES = """
-import importlib.metadata as metadata
+import importlib.metadata as metadata, sys
 known = metadata.version
 def version(name):
     if name == {package!r}:
@@ -36,6 +35,12 @@ def version(name):
         return {found!r}
     return known(name)
 metadata.version = version
+class Lacking:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "pipelines":
+            raise ModuleNotFoundError("No module named 'pipelines'", name="pipelines")
+if {found!r} is None:
+    sys.meta_path.insert(0, Lacking())
 """
 """A sitecustomize.py by which a process finds another version of a package, or none."""
 
@@ -161,23 +166,26 @@ def test_a_scheduler_that_ends_in_mid_run_is_one_line(started: Cluster) -> None:
         list(done)
 
 
-def test_what_a_machine_must_have_is_told_at_once(started: Cluster, tmp_path: Path) -> None:
-    (shared := tmp_path / "shared").write_text("seen")
-    cases = {
-        "lacks instructme": ("instructme", None),
-        rf"has numpy 0\.1, here it is {importlib.metadata.version('numpy')}": ("numpy", "0.1"),
-    }
-    for message, (package, found) in cases.items():
-        (started.folder / "sitecustomize.py").write_text(OTHER_PACKAGES.format(package=package, found=found))
-        worker = started.worker()
-        with pytest.raises(DataError, match=f"worker tcp://.* {message}.*: install instructme with the same constraints.txt"):
-            list(engine.run(slow, [1], description="slow", scheduler=started.address, shared=[shared]))
-        kill(worker)
-    (started.folder / "sitecustomize.py").unlink()
-    worker = started.worker("--nthreads", 2)
-    with pytest.raises(DataError, match=r"has 2 threads: start workers with one \(dask worker"):
+@pytest.mark.parametrize("early", [True, False])
+def test_a_worker_without_our_code_is_told_of(started: Cluster, early: bool) -> None:
+    (started.folder / "sitecustomize.py").write_text(OTHER_PACKAGES.format(package="instructme", found=None))
+    started.worker()
+    if early:
+        until(lambda: "Registered to" in (started.folder / "log").read_text())
+    with pytest.raises(DataError, match=r"worker tcp://.* lacks instructme, here it is .*: install instructme with the same"):
+        list(engine.run(slow, [1], description="slow", scheduler=started.address))
+
+
+def test_a_worker_that_is_not_like_the_others_is_told_of(started: Cluster) -> None:
+    (started.folder / "sitecustomize.py").write_text(OTHER_PACKAGES.format(package="numpy", found="0.1"))
+    worker = started.worker()
+    with pytest.raises(DataError, match=r"worker tcp://.* has numpy 0\.1, here it is .*: install instructme with the same"):
         list(engine.run(slow, [1], description="slow", scheduler=started.address))
     kill(worker)
+    (started.folder / "sitecustomize.py").unlink()
+    started.worker("--nthreads", 2)
+    with pytest.raises(DataError, match=r"has 2 threads: start workers with one \(dask worker ADDRESS .* --nthreads 1\)"):
+        list(engine.run(slow, [1], description="slow", scheduler=started.address))
 
 
 def test_a_worker_that_does_not_see_the_disk_is_told_of(started: Cluster, tmp_path: Path) -> None:
