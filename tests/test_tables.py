@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manifests import describe, rows, tables
+from manifests import columns, describe, rows, tables
 from manifests.rows import DataError, Reject, Rule
 
 
@@ -59,7 +59,7 @@ def test_rows_survive_the_round_trip(tmp_path_factory: pytest.TempPathFactory, w
     assert tables.read_rows(path, Everything) == written
 
 
-def values(column: tables._Column) -> st.SearchStrategy[Any]:
+def values(column: columns.Column) -> st.SearchStrategy[Any]:
     """Draw what a column may hold, or the items of its lists."""
     kind, rule = column.field.type, column.value
     kind = kind.value_type if pa.types.is_list(kind) else kind
@@ -79,7 +79,7 @@ def row(draw: st.DrawFn, row_type: type) -> Any:
     """Draw a row that keeps to all rules of its type."""
     lengths = {name: draw(st.shared(st.integers(0, 4), key=names)) for names in getattr(row_type, "EQUAL", ()) for name in names}
     drawn: dict[str, Any] = {}
-    for column in tables._columns(row_type):
+    for column in columns.columns(row_type):
         own, name = values(column), column.field.name
         if pa.types.is_list(column.field.type):
             least = max(0, int(max(column.size.least, 0)))
@@ -118,7 +118,7 @@ def test_a_value_that_breaks_its_rule_is_refused(
     row_type: type, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     sound = data.draw(row(row_type))
-    ruled = [column for column in tables._columns(row_type) if column.value != Rule()]
+    ruled = [column for column in columns.columns(row_type) if column.value != Rule()]
     column = data.draw(st.sampled_from(ruled))
     broken: list[Any] = ["\0"] if column.value.pattern else []
     broken += [column.value.least - 1] if column.value.least > -math.inf else []
