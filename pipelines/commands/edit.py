@@ -21,7 +21,7 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 @click.option("--variations", default=1, show_default=True, type=click.IntRange(1), help="Write so many: OUT.variation1.wav ...")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of chance; variations count up.")
 @click.option("--steps", type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
-@click.option("--guidance", type=Finite(0), help="Scale of the instruction: w of eq. 4.  [default: the run's; 1 for a single step]")
+@click.option("--guidance", type=Finite(0), help="Scale of the instruction: w of eq. 4.  [default: the run's; 1 in one step]")
 @click.option("--source-guidance", type=Finite(0), help="Scale of the source.  [default: the run's]")
 @click.option("--chord-guidance", type=Finite(0), help="Scale of the source's chords.  [default: the run's]")
 @click.option("--prompt", help='Also steer towards a text such as "a happy music"; needs --embedding.')
