@@ -166,7 +166,7 @@ def test_a_scheduler_that_ends_in_mid_run_is_one_line(started: Cluster) -> None:
         list(done)
 
 
-@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("early", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_worker_without_our_code_is_told_of(started: Cluster, early: bool) -> None:
     (started.folder / "sitecustomize.py").write_text(OTHER_PACKAGES.format(package="instructme", found=None))
     started.worker()
@@ -176,6 +176,7 @@ def test_a_worker_without_our_code_is_told_of(started: Cluster, early: bool) -> 
         list(engine.run(slow, [1], description="slow", scheduler=started.address))
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_not_like_the_others_is_told_of(started: Cluster) -> None:
     (started.folder / "sitecustomize.py").write_text(OTHER_PACKAGES.format(package="numpy", found="0.1"))
     worker = started.worker()

@@ -54,6 +54,7 @@ def command(
     Example:
       instructme scan slakh2100_flac_redux musdb18hq -o work
       instructme scan my_stems -o work --layout folder --aliases my_names.csv
+      instructme scan s3://bucket/slakh2100_flac_redux -o work
     """
     from dataset_tools.layouts import names as known_layouts
     from pipelines.max_reject import check

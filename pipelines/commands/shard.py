@@ -51,6 +51,7 @@ def command(
     \b
     Example:
       instructme shard work -o work/shards --per-shard 500
+      instructme shard work -o s3://bucket/shards --scheduler tcp://host:8786
     """
     from pipelines.shard import shard, summary
 

@@ -27,6 +27,7 @@ def command(shards: Path, work: Path | None, sample: int | None, workers: int | 
     \b
     Example:
       instructme verify work/shards --work work --sample 1000
+      instructme verify s3://bucket/shards
     """
     from pipelines.verify import summary, verify
 
