@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests import urls
 from manifests.columns import faults
 from manifests.columns import schema as schema
 from manifests.files import atomic as atomic
@@ -111,7 +112,10 @@ def write(
 
 def _source(path: Path) -> Any:
     """Give pyarrow what it can read: a local path, or the bytes of a table in an object store."""
-    return path if isinstance(path, Path) else pa.BufferReader(path.read_bytes())
+    if not urls.is_remote(path):
+        return path
+    with urls.explained(path):
+        return pa.BufferReader(path.read_bytes())
 
 
 def provenance(path: Path) -> dict[str, Any]:

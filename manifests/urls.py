@@ -84,6 +84,11 @@ def failures() -> tuple[type[BaseException], ...]:
     return (OSError, *(getattr(sys.modules[module], name) for module, name in named if module in sys.modules))
 
 
+def advice(error: BaseException) -> str:
+    """Say in one line what a store refused, and what to look at."""
+    return f"{_line(error)}: {_ADVICE}"
+
+
 @contextmanager
 def explained(place: Path) -> Iterator[None]:
     """Turn what a store refuses into one line that names the place; does nothing for a local one.
@@ -97,7 +102,7 @@ def explained(place: Path) -> Iterator[None]:
         # What the local disk refuses names a file.
         if not is_remote(place) or getattr(error, "filename", None):
             raise
-        raise DataError(f"can't use {place}: {_line(error)}: {_ADVICE}") from None
+        raise DataError(f"can't use {place}: {advice(error)}") from None
 
 
 def look(place: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from manifests import urls
 from manifests.rows import DataError
 from model.config import ModelError
 from pipelines import commands, refusals, stopping
@@ -53,6 +54,8 @@ class _Verbs(click.Group):
             raise
         except OSError as error:
             raise click.ClickException(_one_line(refusals.explain(error))) from None
+        except urls.failures() as error:
+            raise click.ClickException(urls.advice(error)) from None
         except MemoryError:
             raise click.ClickException("out of memory: close other programs or use fewer --workers, then run again") from None
 

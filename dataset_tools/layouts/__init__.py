@@ -6,7 +6,8 @@ A layout is a module with three names, and nothing else has to be told about it:
     recognises(root: Path) -> bool                          cheap: names of files, at most a header or two
     tracks(root: Path) -> Iterator[FoundTrack | Rejected]   in a fixed order; reads metadata, never audio
 
-Paths are absolute and may come from metadata as they are: `scan` rejects those that leave the root.
+Paths are absolute and may come from metadata as they are: `scan` rejects those that leave the root. A root may also lie in an
+object store: look into it by pathlib's methods and the functions of this module alone, and join names as `folder / Path(name)`.
 """
 
 import contextlib
