@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -117,18 +116,19 @@ def _units(
 ) -> Iterator[Unit]:
     """Cut each split into shards, in the order of the table."""
     for split in splits:
-        order = np.flatnonzero(pc.equal(recipes["split"], split).to_numpy())[:limit]
-        count = per_shard if size_mb is None else _count(recipes, order, size_mb)
-        for number, first in enumerate(range(0, len(order), count)):
-            chosen = recipes.take(order[first : first + count])
+        rows = recipes.filter(pc.equal(recipes["split"], split)).slice(0, limit)
+        count = per_shard if size_mb is None else _count(rows, size_mb)
+        for number, first in enumerate(range(0, len(rows), count)):
+            # A slice: `take` would copy all columns of all recipes for each shard.
+            chosen = rows.slice(first, count)
             arguments = {"normalise": normalise, "first": first, "count": len(chosen)}
             yield Unit(f"{split}-{number:05d}", _pack(chosen), arguments)
 
 
-def _count(recipes: pa.Table, order: np.ndarray[Any, Any], size_mb: float) -> int:
-    if not len(order):
+def _count(rows: pa.Table, size_mb: float) -> int:
+    if not len(rows):
         return 1
-    bytes_each = 2 * 2 * FLAC_RATIO * pc.mean(recipes["length_samples"].take(order)).as_py()
+    bytes_each = 2 * 2 * FLAC_RATIO * pc.mean(rows["length_samples"]).as_py()
     return max(1, int(size_mb * 1e6 / bytes_each))
 
 
