@@ -88,12 +88,12 @@ def _tracks(recipe: str) -> set[str]:
 
 
 def _units(counts: Mapping[str, int], sample: int | None) -> list[Unit]:
-    owners = np.repeat(np.arange(len(counts)), list(counts.values()))
-    numbers = np.concatenate([np.arange(count) for count in counts.values()])
-    chosen = np.arange(len(owners))
-    if sample is not None and sample < len(owners):
-        chosen = np.sort(np.random.default_rng(0).choice(len(owners), sample, replace=False))
-    return [Unit(name, tuple(numbers[chosen[owners[chosen] == number]].tolist())) for number, name in enumerate(counts)]
+    starts = np.cumsum([0, *counts.values()])
+    chosen = np.arange(starts[-1])
+    if sample is not None and sample < len(chosen):
+        chosen = np.sort(np.random.default_rng(0).choice(len(chosen), sample, replace=False))
+    shares = np.split(chosen, np.searchsorted(chosen, starts[1:-1]))
+    return [Unit(name, tuple((share - start).tolist())) for name, share, start in zip(counts, shares, starts, strict=False)]
 
 
 def _index(shards: Path, names: list[str]) -> Iterator[str]:
