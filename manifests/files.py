@@ -1,7 +1,7 @@
 """Write files and folders that appear whole or not at all."""
 
-import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,8 +39,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _hidden(path: Path) -> Path:
-    """Name what is not finished yet; no two processes share it, as one that its run has lost may still be writing."""
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Name what is not finished yet; no two processes on any machine share it, as one that its run has lost may still write."""
+    return path.with_name(f".{path.name}.{secrets.randbits(48)}.tmp")
 
 
 @contextmanager

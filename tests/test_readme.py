@@ -47,7 +47,7 @@ def test_shards_are_read_in_five_lines(
 ) -> None:
     work = make_work(tmp_path / "work")
     shard(work, work / "shards", limit=4, splits=["train"], workers=1)
-    code, hugging_face = python("webdataset.WebDataset("), python("load_dataset")
+    code, hugging_face = python("io.BytesIO(sample"), python("load_dataset")
     assert sum(bool(line) for line in code.splitlines()) == 5
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()

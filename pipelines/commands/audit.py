@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines import options
+
 if TYPE_CHECKING:
     from pipelines.audit.report import Report
 
@@ -12,7 +14,7 @@ ORDER = 65
 
 
 @click.command("audit", short_help="Look into a dataset: what it holds, what leaks, what is wrong.")
-@click.argument("work", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("work", type=options.Local(exists=True, file_okay=False))
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="The page to write.  [default: WORK/audit.html]")
 @click.option(
     "--examples", default=2, show_default=True, type=click.IntRange(0), help="Random triplets of each task to listen to."
