@@ -98,6 +98,15 @@ def remix(number: int, track_id: str, start: int) -> Triplet:
     )
 
 
+def make_songs(root: Path, count: int = 10) -> Path:
+    """Write folders of songs of three stems, each song a little later than the last."""
+    for number in range(count):
+        for instrument in ("bass", "drums", "piano"):
+            samples = np.roll(make_part("set-a", instrument)[:48000], 100 * number)
+            audio.write_flac(root / f"song {number}" / f"{instrument}.flac", samples, RATE_HZ)
+    return root
+
+
 def make_work(work: Path) -> Path:
     """Write the tables and parts of a working folder."""
     parts, rhythms, tracks = [], [], []

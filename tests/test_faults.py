@@ -13,12 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
-from made_work import make_part
+from made_work import make_songs
 
-from dataset_tools import audio
 from manifests.tables import sha256
 from pipelines.corpus import FLUIDR3
 
@@ -29,12 +27,7 @@ PROGRAM = [sys.executable, "-c", "from pipelines.cli import main; main()"]
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("faults") / "music"
-    for number in range(10):
-        for instrument in ("bass", "drums", "piano"):
-            samples = np.roll(make_part("set-a", instrument)[:48000], 100 * number)
-            audio.write_flac(root / f"song {number}" / f"{instrument}.flac", samples, 8000)
-    return root
+    return make_songs(tmp_path_factory.mktemp("faults") / "music")
 
 
 @pytest.fixture(scope="module")

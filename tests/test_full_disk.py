@@ -9,13 +9,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 import toy_training
 from click.testing import CliRunner, Result
-from made_work import make_part
+from made_work import make_songs
 
-from dataset_tools import audio
 from manifests import files
 from manifests.tables import sha256
 from pipelines import engine, refusals
@@ -36,12 +34,7 @@ def in_this_process(function: Callable, units: Sequence, **_: object) -> Iterato
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("disk") / "music"
-    for number in range(10):
-        for instrument in ("bass", "drums", "piano"):
-            samples = np.roll(make_part("set-a", instrument)[:48000], 100 * number)
-            audio.write_flac(root / f"song {number}" / f"{instrument}.flac", samples, 8000)
-    return root
+    return make_songs(tmp_path_factory.mktemp("disk") / "music")
 
 
 @pytest.fixture(scope="module")
