@@ -1,6 +1,6 @@
 """Measure `shard`: its rate and its scaling beside the least that must be done, and reading shards beside mixing on the fly.
 
-    python tests/benchmarks/shard.py WORK [--triplets 1000] [--per-shard 250] [--rounds 3]
+    python tests/benchmarks/shard.py WORK [--triplets 3000] [--per-shard 500] [--rounds 3]
 
 The floor decodes each part window of a shard once with soundfile, stretches what is stretched, and encodes both sides of each
 triplet as FLAC: the same windows and the same sides in plain processes, and nothing else. The stage is all of `shard`, from the
@@ -48,7 +48,8 @@ def floor(work: Work) -> None:
 
 def needed(recipes: Recipes, made: Shards, name: str, folder: Path) -> Work:
     """List what the floor does for a shard, from one that is made."""
-    chosen, length = [recipes.recipe(row) for row in made.rows(name)], round(made.seconds.copy().pop() * recipes.music.rate_hz)
+    chosen = [recipes.recipe(row) for row in made.rows(name)]
+    length = chosen[0].length_samples
     clips = (made.clip(row, 0, length) for row in made.rows(name))
     sides = np.array([side * np.float32(32768) for clip in clips for side in (clip.source, clip.target)], dtype=np.int16)
     np.save(folder / f"{name}.npy", sides)
@@ -63,7 +64,9 @@ def needed(recipes: Recipes, made: Shards, name: str, folder: Path) -> Work:
 
 def reading(recipes: Recipes, made: Shards, rounds: int) -> None:
     """Print the processor time of a triplet read from shards, mixed on the fly, and decoded with soundfile alone."""
-    length, rows, taken = round(made.seconds.copy().pop() * recipes.music.rate_hz), range(0, sum(made.sizes), 5), {}
+    length, taken = round(max(made.seconds) * recipes.music.rate_hz), {}
+
+    rows = range(0, int(sum(made.sizes)), max(int(sum(made.sizes)) // 200, 1))
 
     def decode(row: int) -> None:
         for window in set(render.windows(recipes.recipe(row))):
@@ -84,8 +87,8 @@ def main() -> None:
     """Render a dataset once for the floor, then compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--triplets", type=int, default=1000)
-    parser.add_argument("--per-shard", type=int, default=250)
+    parser.add_argument("--triplets", type=int, default=3000)
+    parser.add_argument("--per-shard", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
     recipes, run = Recipes(chosen.work, "train"), count()
