@@ -8,7 +8,7 @@ import mir_eval
 import numpy as np
 import pretty_midi
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dataset_tools import audio, rhythm
@@ -114,7 +114,11 @@ def test_feel_is_confirmed(tmp_path, name, bpm):
 @settings(max_examples=25, deadline=None)
 @given(played_bpm=st.floats(50, 220), name=st.sampled_from(sorted(FEELS)), start_s=st.floats(0, 3))
 def test_free_playing_over_a_default_tempo_is_refused(tmp_path_factory, played_bpm, name, start_s):
-    """Music at a tempo unrelated to the file's 120 bpm, with a player's drift, never passes for its grid."""
+    """Music at a tempo unrelated to the file's 120 bpm, with a player's drift, never passes for its grid.
+
+    A tempo within 2 % of it, or of a simple ratio to it, is related: drift may bring that onto the grid for most of the time.
+    """
+    assume(all(abs(played_bpm / 120 / ratio - 1) > 0.02 for ratio in (1 / 2, 2 / 3, 3 / 4, 1, 4 / 3, 3 / 2)))
     drift = np.cumsum(np.random.default_rng(7).normal(0, 0.02, 64 * len(FEELS[name])))
     onsets = np.sort(feel(name, bpm=played_bpm) + start_s + drift - drift.min())
     path = write_midi(tmp_path_factory.mktemp("free") / "a.mid", onsets, 120.0)
