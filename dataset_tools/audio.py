@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import soundfile
 
 Samples = npt.NDArray[np.float32]
+Pcm = npt.NDArray[np.int16]
+"""Samples as part files hold them: 16 bit, `(T,)`."""
 FLOOR_DB = -120.0
 STEP = 1.0 / 32768.0
 """One 16-bit step."""

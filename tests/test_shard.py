@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from made_work import RATE_HZ, WINDOW, beats, make_part, make_work, recipes
 
+from dataset_tools import audio
 from dataset_tools.sharding import render, shards
 from manifests import tables
 from manifests.rows import DataError, Part, Sample, Triplet
@@ -86,10 +87,7 @@ def test_samples_read_by_offset_are_what_render_makes(made: Path) -> None:
     for index, row in rows(made):
         source, target, description = shards.read(index.with_suffix(".tar"), row)
         recipe = Triplet(**json.loads(row.recipe))
-        on_disk = {
-            window: np.rint(make_part(window.track_id, window.instrument) * 32768).astype(np.float32) / 32768
-            for window in render.windows(recipe)
-        }
+        on_disk = {window: audio.to_int16(make_part(window.track_id, window.instrument)) for window in render.windows(recipe)}
         again = render.render(
             recipe,
             lambda track, name, start, length, parts=on_disk: parts[render.Window(track, name, start, length)][

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from dataset_tools.audio import STEP, Samples
+from dataset_tools.audio import Pcm
 from dataset_tools.sharding.render import Window
 from manifests.rows import DataError
 
@@ -15,17 +14,12 @@ HELD_BYTES = 768 << 20
 """Most memory that kept windows may take."""
 
 
-def read(path: Path, start: int, length: int) -> Samples:
-    """Read `length` samples of a part file from `start`, `(length,)` float32.
+def read(path: Path, start: int, length: int) -> Pcm:
+    """Read `length` samples of a part file from `start`, `(length,)`: as float it takes a seventh longer.
 
     Raises:
         DataError: the file is missing or damaged, or ends before the window does.
     """
-    return _to_float(_decode(path, start, length))
-
-
-def _decode(path: Path, start: int, length: int) -> npt.NDArray[np.int16]:
-    """Decode the 16 bits that part files hold: as float it takes a seventh longer."""
     import soundfile
 
     try:
@@ -37,38 +31,34 @@ def _decode(path: Path, start: int, length: int) -> npt.NDArray[np.int16]:
     return np.asarray(samples)
 
 
-def _to_float(samples: npt.NDArray[np.int16]) -> Samples:
-    return samples.astype(np.float32) * np.float32(STEP)
-
-
 class Windows:
     """Read windows like `read`, decoding each one once.
 
-    `find(track_id, instrument)` finds a part file; `reads` lists all reads to come. A window is kept as int16 until
+    `find(track_id, instrument)` finds a part file; `reads` lists all reads to come. A window is kept until
     its last read, or read again where keeping it would take more than `held_bytes` together with the others.
     """
 
     def __init__(self, find: Callable[[str, str], Path], reads: Iterable[Window], held_bytes: int = HELD_BYTES) -> None:
         self._find = find
         self._left = Counter(reads)
-        self._held: dict[Window, npt.NDArray[np.int16]] = {}
+        self._held: dict[Window, Pcm] = {}
         self._room_bytes = held_bytes
         self.decoded = 0
 
-    def __call__(self, track_id: str, instrument: str, start: int, length: int) -> Samples:
-        """Read a window of the part of an instrument in a track: (length,) float32."""
+    def __call__(self, track_id: str, instrument: str, start: int, length: int) -> Pcm:
+        """Read a window of the part of an instrument in a track, `(length,)`; not to be changed."""
         window = Window(track_id, instrument, start, length)
         samples = self._take(window)
         self._left[window] -= 1
         if self._left[window] > 0 and samples.nbytes <= self._room_bytes:
             self._held[window] = samples
             self._room_bytes -= samples.nbytes
-        return _to_float(samples)
+        return samples
 
-    def _take(self, window: Window) -> npt.NDArray[np.int16]:
+    def _take(self, window: Window) -> Pcm:
         if window in self._held:
             samples = self._held.pop(window)
             self._room_bytes += samples.nbytes
             return samples
         self.decoded += 1
-        return _decode(self._find(window.track_id, window.instrument), window.start_samples, window.length_samples)
+        return read(self._find(window.track_id, window.instrument), window.start_samples, window.length_samples)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools.audio import Samples
+from dataset_tools.audio import Pcm
 from dataset_tools.sharding import library, render, windows
 from dataset_tools.tasks import remix
 from manifests import tables
@@ -32,7 +32,7 @@ def largest_error_ms(recipe: Triplet, beats_s: dict[str, np.ndarray], rate_hz: i
 def flagged(recipe: Triplet, music: library.Library) -> list[bool]:
     """Say for each of `MOVED_MS` whether the onsets of the target, moved by so much, are found off the beat."""
 
-    def read(track_id: str, instrument: str, start: int, length: int) -> Samples:
+    def read(track_id: str, instrument: str, start: int, length: int) -> Pcm:
         return windows.read(music.part(track_id, instrument), start, length)
 
     target = render.render(recipe, read, rate_hz=music.rate_hz).target
