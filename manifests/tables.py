@@ -3,7 +3,8 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,23 +119,35 @@ def _source(path: Path) -> Any:
         return pa.BufferReader(path.read_bytes())
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[pq.ParquetFile, dict[str, Any]]]:
+    """Open a table and read its provenance.
+
+    Raises:
+        DataError: the file is missing, not parquet, or not written by this tool.
+    """
+    with ExitStack() as held:
+        try:
+            file = held.enter_context(pq.ParquetFile(_source(path)))
+            stated = dict(json.loads((file.schema_arrow.metadata or {})[_KEY]))
+            kinds = {"schema": str, "schema_version": int, "arguments": dict, "parents": dict}
+            if unknown := [name for name, kind in kinds.items() if not isinstance(stated.get(name), kind)]:
+                raise ValueError(f"it doesn't state its {' and '.join(unknown)}")
+        except FileNotFoundError:
+            raise DataError(f"no such table: {path}: run 'instructme {_writer(path)}' first") from None
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"not a table of instructme: {path}: {_again(path)} ({_line(error)})") from None
+        yield file, stated
+
+
 def provenance(path: Path) -> dict[str, Any]:
     """Read the provenance of a table.
 
     Raises:
         DataError: the file is missing, not parquet, or not written by this tool.
     """
-    try:
-        metadata = pq.read_schema(_source(path)).metadata or {}
-        stated = dict(json.loads(metadata[_KEY]))
-        kinds = {"schema": str, "schema_version": int, "arguments": dict, "parents": dict}
-        if unknown := [name for name, kind in kinds.items() if not isinstance(stated.get(name), kind)]:
-            raise ValueError(f"it doesn't state its {' and '.join(unknown)}")
+    with _opened(path) as (_, stated):
         return stated
-    except FileNotFoundError:
-        raise DataError(f"no such table: {path}: run 'instructme {_writer(path)}' first") from None
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"not a table of instructme: {path}: {_again(path)} ({_line(error)})") from None
 
 
 def read(path: Path, row_type: type, columns: Sequence[str] | None = None) -> pa.Table:
@@ -143,17 +156,17 @@ def read(path: Path, row_type: type, columns: Sequence[str] | None = None) -> pa
     Raises:
         DataError: missing, damaged, of another type, of another schema version, or with values that no such row has.
     """
-    stated = provenance(path)
-    if (stated["schema"], stated["schema_version"]) != (row_type.__name__, SCHEMA_VERSION):
-        raise DataError(
-            f"{path} holds {stated['schema']} rows of schema version {stated['schema_version']}, "
-            f"not {row_type.__name__} of version {SCHEMA_VERSION}: {_again(path)}"
-        )
-    try:
-        table = pq.read_table(_source(path), columns=list(columns) if columns else None)
-        table.validate(full=True)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"damaged table: {path}: {_again(path)} ({_line(error)})") from None
+    with _opened(path) as (file, stated):
+        if (stated["schema"], stated["schema_version"]) != (row_type.__name__, SCHEMA_VERSION):
+            raise DataError(
+                f"{path} holds {stated['schema']} rows of schema version {stated['schema_version']}, "
+                f"not {row_type.__name__} of version {SCHEMA_VERSION}: {_again(path)}"
+            )
+        try:
+            table = file.read(list(columns) if columns else None)
+            table.validate(full=True)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"damaged table: {path}: {_again(path)} ({_line(error)})") from None
     wanted = schema(row_type)
     expected = [wanted.field(name) for name in (columns or wanted.names)]
     if not pa.schema(expected).equals(table.schema.remove_metadata(), check_metadata=False):

@@ -98,6 +98,8 @@ class UnetConfig:
     """Residual blocks of a level of the aggregation's encoder."""
     chords: bool = True
     """Chord matrix of the source in the cross-attention of the bottleneck."""
+    chords_on_way_up: bool = False
+    """In that of the blocks after it, too, each on its own clock."""
     text_in_bottleneck: bool = True
     gates: bool = False
     """Add the source and the noisy latent, times gates that the network makes, to the prediction: what is kept or removed is near

@@ -84,7 +84,7 @@ SMALL = Preset(
     clip_seconds=10.0,
     vae=_SPECTRAL_VAE,
     text=TextConfig(),
-    unet=UnetConfig(channels=(384, 576, 768), blocks=2, chunk_frames=128, source_blocks=2, gates=True),
+    unet=UnetConfig(channels=(384, 576, 768), blocks=2, chunk_frames=128, source_blocks=2, gates=True, chords_on_way_up=True),
     diffusion=_POSTERIOR_MEAN,
     embedding=EmbeddingConfig(),
     vae_training=TrainingConfig(
@@ -109,7 +109,7 @@ TINY = Preset(
     clip_seconds=10.0,
     vae=dataclasses.replace(_SPECTRAL_VAE, dilations=(1,), discriminators=(), reconstruction_weight=0.1),
     text=TextConfig(),
-    unet=UnetConfig(channels=(128, 128, 192), blocks=1, chunk_frames=64, source_blocks=1, gates=True),
+    unet=UnetConfig(channels=(128, 128, 192), blocks=1, chunk_frames=64, source_blocks=1, gates=True, chords_on_way_up=True),
     diffusion=_POSTERIOR_MEAN,
     embedding=EmbeddingConfig(width=64, hidden=128),
     vae_training=TrainingConfig(

@@ -37,8 +37,9 @@ class Block(nn.Module):
 class Unet(nn.Module):
     """Predict noise or velocity of a noisy latent.
 
-    Every level ends with a resampling by 2. Text enters the cross-attention of all blocks, chords that of the bottleneck, and
-    the source latent the self-attention of the way down, by multi-scale aggregation, or the input (`source: concatenation`).
+    Every level ends with a resampling by 2. Text enters the cross-attention of all blocks, chords that of the bottleneck
+    (`chords_on_way_up`: and after it), and the source latent the self-attention of the way down, by multi-scale aggregation,
+    or the input (`source: concatenation`).
     """
 
     def __init__(self, preset: Preset) -> None:
@@ -61,7 +62,7 @@ class Unet(nn.Module):
         self.null_text = nn.Parameter(torch.zeros(text))
         self.null_source = nn.Parameter(torch.zeros(source_channels, 1))
         self.source = SourceEncoder(source_channels, config.channels, config.source_blocks) if aggregates else None
-        self.chords = ChordEncoder(text, self.down_factor) if config.chords else None
+        self.chords = ChordEncoder(text) if config.chords else None
         self.enter = conv(latents(preset) + (0 if aggregates else source_channels), first)
 
         self.down, self.downsamples, width, skips = nn.ModuleList(), nn.ModuleList(), first, [first]
@@ -72,16 +73,15 @@ class Unet(nn.Module):
             skips += [out] * (config.blocks + 1)
             width = out
         skips.pop()  # the last down-sampling is the bottleneck itself
-        self.middle = block(
-            last, last, text_width=text if config.text_in_bottleneck else None, chord_width=text if config.chords else None
-        )
+        chords = text if config.chords else None
+        self.middle = block(last, last, text_width=text if config.text_in_bottleneck else None, chord_width=chords)
         self.middle_end = ResidualBlock(last, last, step_width)
         self.up, self.upsamples = nn.ModuleList(), nn.ModuleList()
         for out in reversed(config.channels):
             self.upsamples.append(Upsample(width))
             level = []
             for _ in range(config.blocks + 1):
-                level.append(block(width + skips.pop(), out))
+                level.append(block(width + skips.pop(), out, chord_width=chords if config.chords_on_way_up else None))
                 width = out
             self.up.append(nn.ModuleList(level))
         self.leave_norm = norm(first)
@@ -123,14 +123,15 @@ class Unet(nn.Module):
             skips.append(features)
             valid = -(-valid // 2)
         skips.pop()
-        features = self._run(self.middle, features, embedded, chords=self._chords(conditions, extra), valid_frames=valid, **words)
+        chords = self._chords(conditions, extra)
+        features = self._run(self.middle, features, embedded, chords=chords[-1], valid_frames=valid, **words)
         features = self.middle_end(features, embedded)
         for depth, (level, upsample) in enumerate(zip(self.up, self.upsamples, strict=True), start=1):
             features = upsample(features)
             valid = -(-frames // 2 ** (len(self.up) - depth))
             for block in level:  # type: ignore[attr-defined]
                 joined = torch.cat([features, skips.pop()], dim=1)
-                features = self._run(block, joined, embedded, valid_frames=valid, **words)
+                features = self._run(block, joined, embedded, chords=chords[-1 - depth], valid_frames=valid, **words)
         made: Tensor = self.leave(functional.silu(self.leave_norm(features)))
         return self._gated(made, source, noisy)[..., :frames]
 
@@ -156,12 +157,16 @@ class Unet(nn.Module):
     def _source(self, conditions: Conditions) -> Tensor:
         return denied(conditions.source, self.null_source, conditions.keep_source)
 
-    def _chords(self, conditions: Conditions, extra: int) -> Tensor | None:
+    def _chords(self, conditions: Conditions, extra: int) -> list[Tensor | None]:
+        """Embed the chords on the clock of each level that hears them, and of the bottleneck."""
+        heard: list[Tensor | None] = [None] * (len(self.down) + 1)
         if self.chords is None:
-            return None
+            return heard
         if conditions.chords is None:
             raise ModelError("this model hears chords, but got none: give the chord matrix of the source")
-        heard: Tensor = self.chords(_padded(denied(conditions.chords, self.chords.null, conditions.keep_chords), extra))
+        chords = _padded(denied(conditions.chords, self.chords.null, conditions.keep_chords), extra)
+        for level in range(0 if self.config.chords_on_way_up else len(self.down), len(self.down) + 1):
+            heard[level] = self.chords(chords, 2**level)
         return heard
 
 

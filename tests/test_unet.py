@@ -89,15 +89,15 @@ def test_paper_fits_24_gb_with_checkpointed_activations() -> None:
     assert kept_gib(config.override(presets.PAPER, ["unet.activation_checkpointing=false"])) > 10
 
 
+CONCATENATION, NO_CHORDS, ON_WAY_UP = "unet.source=concatenation", "unet.chords=false", "unet.chords_on_way_up=true"
+
+
 @pytest.mark.parametrize("frames", [1, 2, 3, 7, 8, 9, 31, 64, 101])
 def test_any_number_of_frames_goes_through(frames: int) -> None:
-    assert predict(model(), conditions(frames)).shape == (2, 8, frames)
+    assert predict(model(ON_WAY_UP), conditions(frames)).shape == (2, 8, frames)
 
 
-CONCATENATION, NO_CHORDS = "unet.source=concatenation", "unet.chords=false"
-
-
-@pytest.mark.parametrize("variant", [[], [CONCATENATION], [NO_CHORDS], [CONCATENATION, NO_CHORDS]])
+@pytest.mark.parametrize("variant", [[], [CONCATENATION], [NO_CHORDS], [CONCATENATION, NO_CHORDS], [NO_CHORDS, ON_WAY_UP]])
 def test_the_baseline_and_the_ablations_are_a_field_each(variant: list[str]) -> None:
     made, given = model(*variant), conditions(40)
     heard = {"source": True, "text": True, "chords": NO_CHORDS not in variant}
@@ -111,11 +111,26 @@ def test_the_baseline_and_the_ablations_are_a_field_each(variant: list[str]) -> 
     assert ("chords" in names) == heard["chords"]
 
 
-def test_chords_moved_by_half_the_clip_are_noticed() -> None:
-    made, given = model(), conditions(40)
+@pytest.mark.parametrize("place", ["bottleneck", "way up"])
+def test_chords_moved_by_half_the_clip_are_noticed(place: str) -> None:
+    made, given = model(ON_WAY_UP), conditions(40)
+    for name, parameter in made.named_parameters():
+        if "chord_attention.out" in name and name.startswith("middle") == (place == "way up"):
+            torch.nn.init.zeros_(parameter)
     assert given.chords is not None
     moved = dataclasses.replace(given, chords=given.chords.roll(20, dims=2))
     assert not torch.allclose(predict(made, given), predict(made, moved), atol=1e-5)
+
+
+def test_the_way_up_hears_each_chord_where_it_sounds() -> None:
+    """Another chord in the last eighth is noticed there; elsewhere only group norms, which span the clip, tell of it."""
+    made, given = model(ON_WAY_UP), conditions(256)
+    torch.nn.init.zeros_(made.middle.transformer.chord_attention.out.weight)
+    assert given.chords is not None
+    other = given.chords.clone()
+    other[..., 224:] = 1 - other[..., 224:]
+    change = (predict(made, given) - predict(made, dataclasses.replace(given, chords=other))).abs()
+    assert change[..., 224:].mean() > 10 * change[..., :128].mean()
 
 
 @pytest.mark.parametrize("name", ["text", "source", "chords"])

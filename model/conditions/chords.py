@@ -1,4 +1,4 @@
-"""The chord matrix as a condition of the bottleneck (paper: eq. 3)."""
+"""The chord matrix as a condition (paper: eq. 3)."""
 
 import torch
 import torch.nn.functional as functional
@@ -12,17 +12,16 @@ _DEVIATION = (_MEAN * (1 - _MEAN)) ** 0.5
 
 
 class ChordEncoder(nn.Module):
-    """Bring chord probabilities to the clock of the bottleneck, and embed each frame."""
+    """Bring chord probabilities to the clock of a level of the denoiser, and embed each frame."""
 
-    def __init__(self, width: int, downsampling: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.downsampling = downsampling
         self.layers = nn.Sequential(nn.Linear(CHORDS, width), nn.SiLU(), nn.Linear(width, width), nn.LayerNorm(width))
         self.null = nn.Parameter(torch.zeros(CHORDS, 1))
 
-    def forward(self, chords: Tensor) -> Tensor:
+    def forward(self, chords: Tensor, downsampling: int) -> Tensor:
         """Map (B, 100, F), F divisible by the down-sampling, to (B, F / down-sampling, D): each frame the mean of its span."""
-        pooled = functional.avg_pool1d(chords, self.downsampling).transpose(1, 2)
-        # Probabilities are sparse: as they are, nine tenths of an embedding are the same for any chord.
+        pooled = functional.avg_pool1d(chords, downsampling).transpose(1, 2)
+        # Probabilities are sparse: as they are, an embedding would hardly tell one chord from another.
         embedded: Tensor = self.layers((pooled - _MEAN) / _DEVIATION)
         return embedded
