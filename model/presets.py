@@ -1,6 +1,6 @@
 """The presets `tiny`, `small` and `paper`.
 
-`paper` is Tables 7 to 9 as printed. `small` is for real use on one GPU of 24 GB: 500 frames for 10 s make its 244 M
+`paper` is Tables 7 to 9 as printed. `small` is for real use on one GPU of 24 GB: 500 frames for 10 s make its 255 M
 parameters cheap to train, and 4,800 numbers a second keep over 13 dB of unseen songs, where the paper's 1,000 can't. `tiny`
 has the same parts in a size that two CPU cores train in minutes; its first level is no narrower than a latent.
 """
