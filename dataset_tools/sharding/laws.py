@@ -53,9 +53,11 @@ def off_the_beat(samples: Samples, beats: Ints, rate_hz: int) -> str | None:
 
 def _onsets(samples: Samples, rate_hz: int) -> Floats:
     """Measure onset strength in frames of 5 ms, smoothed over three; a step at t peaks at t."""
+    from scipy.fft import rfft  # four times as fast as numpy's on many short windows
+
     hop, size = rate_hz // 200, 512
     padded = np.pad(samples, (size // 2, size))
     windows = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop][: len(samples) // hop + 1]
-    spectrum = np.log1p(100 * np.abs(np.fft.rfft(windows * np.hanning(size).astype(np.float32))))
+    spectrum = np.log1p(100 * np.abs(rfft(windows * np.hanning(size).astype(np.float32))))
     rise = np.maximum(spectrum[2:] - spectrum[:-2], 0).sum(axis=1)
     return np.convolve(np.pad(rise, 1), np.ones(3) / 3, mode="same")
