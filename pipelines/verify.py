@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools.audio import STEP, Samples
+from dataset_tools.audio import Pcm, Samples
 from dataset_tools.sharding import checks, laws, library, samples, windows
 from dataset_tools.sharding.shards import NAME
 from manifests import tables, urls
@@ -196,8 +196,8 @@ def _parts(recipe: Triplet, row: Sample, source: Samples, target: Samples, music
 
 
 def _reader(music: library.Library, track_id: str, start: int, length: int) -> laws.ReadPart:
-    def part(instrument: str) -> Samples:
-        return windows.read(music.part(track_id, instrument), start, length) * np.float32(STEP)
+    def part(instrument: str) -> Pcm:
+        return windows.read(music.part(track_id, instrument), start, length)
 
     return part
 

@@ -26,9 +26,9 @@ def recipes(tmp_path_factory):
 
 
 def read_part(track_id, instrument, start, length):
-    """Make up part audio on the 16-bit grid, loud enough that a mix needs a gain below 1."""
+    """Make up part audio in 16 bit, loud enough that a mix needs a gain below 1."""
     rng = np.random.default_rng([len(track_id), *instrument.encode(), start])
-    return (rng.integers(-32000, 32000, length) / 32768).astype(np.float32)
+    return rng.integers(-32000, 32000, length).astype(np.int16)
 
 
 def clicks(beats, length=LENGTH, seed=0):
@@ -105,7 +105,7 @@ def test_remix_law_hears_a_shift_of_60_ms(bpm, recipes):
     def part(instrument):
         return read_part(recipe.source_track, instrument, recipe.source_start_samples, LENGTH)
 
-    source = np.sum([part(name) for name in recipe.source_instruments], axis=0, dtype=np.float32) * np.float32(0.1)
+    source = np.sum([part(name) for name in recipe.source_instruments], axis=0, dtype=np.float32) * np.float32(0.1 / 32768)
     source = np.rint(source * 32768).astype(np.float32) / 32768
 
     def broken(target):

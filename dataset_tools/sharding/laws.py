@@ -5,21 +5,21 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools.audio import STEP, Samples
+from dataset_tools.audio import STEP, Pcm, Samples
 from dataset_tools.pairing.combinations import Floats, Ints
 
-ReadPart = Callable[[str], Samples]
+ReadPart = Callable[[str], Pcm]
 """Instrument -> the source window of that part file, `(T,)`."""
 ROUNDING = STEP / 2 + 1e-6
 """Error of one side: half a 16-bit step, and what float32 sums lose."""
 
 
 def total(instruments: Iterable[str], part: ReadPart, gain: float, length: int) -> Floats:
-    """Sum parts in double precision and scale them, `(T,)`."""
-    mixed = np.zeros(length)
+    """Sum parts as integers and scale them in double precision, `(T,)`."""
+    mixed = np.zeros(length, dtype=np.int32)
     for instrument in instruments:
         mixed += part(instrument)
-    return mixed * gain
+    return mixed * np.float64(gain * STEP)
 
 
 def off(what: str, residual: npt.NDArray[np.floating], allowed: float) -> str | None:
