@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import duckdb
+import fsspec
 import made_songs
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from made_songs import Song, parts, recipe, row
 from synthetic import write_tables
 
-from manifests import tables
+from manifests import tables, urls
 from manifests.rows import DataError, Reject, Stem, Track
 from pipelines.audit import audit
 from pipelines.audit.report import Finding, Histogram, Matrix, Report, Table
@@ -207,6 +208,12 @@ def test_shards_are_compared_with_recipes(tmp_path):
     work = made_songs.write(
         tmp_path, made, recipes=[recipe(n, made[0], "remove", ["drums"], [], target_instruments=["piano"]) for n in range(5)]
     )
+    shard(work, tmp_path / "elsewhere", limit=2, workers=1)
+    fsspec.filesystem("memory").put(str(tmp_path / "elsewhere"), "/audited/", recursive=True)
+    for shards in (tmp_path / "elsewhere", urls.parse("memory://audited/elsewhere")):
+        found = findings(audit(work, shards=shards, audio=False), "tables")
+        assert [each.level for each in found] == ["fine", "note", "fine"], found
+        assert found[1].table.rows == (("train", "remove", 5, 2),)
     shard(work, work / "shards", limit=3, workers=1)
     (note,) = findings(audit(work, audio=False), "tables", "note")
     assert note.table.rows == (("train", "remove", 5, 3),)

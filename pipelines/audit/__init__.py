@@ -9,15 +9,16 @@ from pipelines.audit.found import Found
 from pipelines.audit.report import Report
 
 
-def audit(work: Path, *, audio: bool = True) -> Report:
+def audit(work: Path, *, shards: Path | None = None, audio: bool = True) -> Report:
     """Count and check everything that a working folder holds, at whatever stage it is.
 
-    `audio` also reads the MIDI files of stems and the first minute of every part.
+    `shards` is where `shard` wrote to, by default WORK/shards. `audio` also reads the MIDI files of stems and the first minute
+    of every part.
 
     Raises:
         DataError: no tables of `scan` there, or a table that can't be read.
     """
-    found = tables_of.read(work)
+    found = tables_of.read(work, shards)
     midi = notes.study(found) if audio else None
     sections = [
         contents.section(found),

@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests import tables
+from manifests import tables, urls
 from manifests.rows import SPLITS, TASKS, Clip, Part, Reject, Rhythm, Stem, Track, Triplet
 from pipelines.scan import read_datasets
 
@@ -36,6 +37,7 @@ class Found:
     """
 
     work: Path
+    shards: Path
     rate_hz: int
     tracks: pd.DataFrame
     stems: pd.DataFrame
@@ -58,17 +60,26 @@ class Found:
             return f"instructme prepare {self.work}"
         if self.recipes is None:
             return f"instructme pair {self.work}"
-        if not (self.work / "shards" / "index.json").exists():
+        if self.index() is None:
             return f"instructme shard {self.work}"
-        return f"instructme verify {self.work / 'shards'} --work {self.work}"
+        return f"instructme verify {self.shards} --work {self.work}"
+
+    def index(self) -> dict[str, Any] | None:
+        """Read index.json of the shards; None if there are none, or their run isn't finished."""
+        try:
+            return dict(json.loads((self.shards / "index.json").read_text("utf-8")))
+        except (OSError, ValueError):
+            return None
 
 
-def read(work: Path) -> Found:
+def read(work: Path, shards: Path | None = None) -> Found:
     """Read the tables that are there.
 
     Raises:
         DataError: no tables of `scan`, or a damaged table.
     """
+    shards = shards or work / "shards"
+    urls.look(shards)
     tracks = _frame(work, "tracks", Track)
     stems = _frame(work, "stems", Stem)
     tracks["hours"] = tracks["track_id"].map((stems["length_samples"] / stems["sample_rate_hz"]).groupby(stems["track_id"]).max())
@@ -82,6 +93,7 @@ def read(work: Path) -> Found:
     rejects = work / "rejects.parquet"
     return Found(
         work=work,
+        shards=shards,
         rate_hz=int(parts["sample_rate_hz"].max()) if len(parts) else 0,
         tracks=tracks,
         stems=stems,
@@ -176,11 +188,3 @@ def in_order(names: Iterable[str], order: Sequence[str] = SPLITS) -> tuple[str, 
     """Sort names as a list has them; those that it doesn't have come last, by name."""
     places = {name: place for place, name in enumerate(order)}
     return tuple(sorted(set(names), key=lambda name: (places.get(name, len(places)), str(name))))
-
-
-def read_shards(work: Path) -> dict[str, object] | None:
-    """Read index.json of the shards beside the tables; None if there are none, or their run isn't finished."""
-    try:
-        return dict(json.loads((work / "shards" / "index.json").read_text("utf-8")))
-    except (OSError, ValueError):
-        return None

@@ -10,7 +10,7 @@ from dataset_tools.sharding.shards import NAME
 from manifests import tables
 from manifests.rows import DataError
 from pipelines.audit import shapes
-from pipelines.audit.found import Found, read_shards
+from pipelines.audit.found import Found
 from pipelines.audit.report import Finding, Item, Level, Section
 
 _ORDER = ("tracks", "stems", "parts", "rhythm", "clips", "triplets", "rejects")
@@ -56,10 +56,10 @@ def _chain(work: Path, names: list[str]) -> Finding:
 
 
 def _shards(found: Found) -> list[Item]:
-    folder = found.work / "shards"
+    folder = found.shards
     if not folder.is_dir() or found.recipes is None:
         return []
-    index = read_shards(found.work)
+    index = found.index()
     if index is None:
         unfinished = sum(1 for path in folder.iterdir() if NAME.fullmatch(path.stem) and path.suffix == ".tar")
         if not unfinished:

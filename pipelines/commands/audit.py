@@ -15,6 +15,7 @@ ORDER = 65
 
 @click.command("audit", short_help="Look into a dataset: what it holds, what leaks, what is wrong.")
 @click.argument("work", type=options.Local(exists=True, file_okay=False))
+@click.option("--shards", type=options.Place(exists=True, file_okay=False), help="Where shard wrote to.  [default: WORK/shards]")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="The page to write.  [default: WORK/audit.html]")
 @click.option(
     "--examples", default=2, show_default=True, type=click.IntRange(0), help="Random triplets of each task to listen to."
@@ -22,7 +23,7 @@ ORDER = 65
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the examples.")
 @click.option("--audio/--no-audio", default=True, help="Compare songs by sound, and sound with MIDI.  [default: audio]")
 @click.option("--strict", is_flag=True, help="Exit with code 1 if anything is an error.")
-def command(work: Path, html: Path | None, examples: int, seed: int, audio: bool, strict: bool) -> None:
+def command(work: Path, shards: Path | None, html: Path | None, examples: int, seed: int, audio: bool, strict: bool) -> None:
     r"""Look into WORK, at any stage: contents, coverage, distributions, leakage, labels, names, rejects, tables.
 
     Prints the findings and writes one self-contained page with all numbers, and triplets to listen to.
@@ -36,7 +37,7 @@ def command(work: Path, html: Path | None, examples: int, seed: int, audio: bool
     from pipelines.audit.examples import examples as draw
     from pipelines.pages.audit import audit_page
 
-    report = audit(work, audio=audio)
+    report = audit(work, shards=shards, audio=audio)
     rows = []
     if examples and (work / "triplets.parquet").exists():
         try:
