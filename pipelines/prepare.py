@@ -1,12 +1,10 @@
 """Prepare tracks: merge stems into parts, find rhythm and harmony, cut clips. One unit of work per track."""
 
-import functools
 import hashlib
 import json
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -14,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from dataset_tools import clips, harmony, parts, rhythm
 from dataset_tools.audio import Samples
@@ -332,10 +329,7 @@ def _gather(work: Path, units: Sequence[Unit], settings: Settings, lost: list[Re
     parents = [work / "tracks.parquet", work / "stems.parquet"]
     joined = {}
     for name, row_type in TABLES.items():
-        files = [folder / f"{name}.parquet" for folder in folders]
-        with ThreadPoolExecutor(engine.cores()) as threads:
-            rows = threads.map(functools.partial(tables.read, row_type=row_type), files)
-            joined[name] = pa.concat_tables([tables.schema(row_type).empty_table(), *rows])
+        joined[name] = tables.read_all([folder / f"{name}.parquet" for folder in folders], row_type)
         if name != "rejects":
             tables.write(work / f"{name}.parquet", joined[name], row_type, arguments=asdict(settings), parents=parents)
     rejects = [*(Reject(**row) for row in joined["rejects"].to_pylist()), *lost]

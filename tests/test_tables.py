@@ -162,6 +162,20 @@ def test_atomic_leaves_nothing_behind_when_the_block_fails(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_many_tables_are_read_as_one_in_their_order(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.parquet" for number in (2, 0, 1)]
+    for path in paths:
+        tables.write(path, [Reject("scan", None, None, path.name, "broken", "x", 1)] * 2, Reject)
+    joined = tables.read_all(paths, Reject)
+    assert joined.equals(pa.concat_tables([tables.read(path, Reject) for path in paths]))
+    assert len(tables.read_all([], Reject)) == 0
+    content = bytearray(paths[1].read_bytes())
+    content[4:60] = bytes(56)
+    paths[1].write_bytes(content)
+    with pytest.raises(DataError, match=r"damaged table: .*0\.parquet"):
+        tables.read_all(paths, Reject)
+
+
 def test_unusable_tables_are_explained(tmp_path: Path) -> None:
     path = tmp_path / "rejects.parquet"
     with pytest.raises(DataError, match="no such table"):
