@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -50,9 +51,8 @@ def _end(asked: int, ended: threading.Event) -> NoReturn:
     number = os.read(asked, 1)[0]
     import psutil  # type: ignore[import-untyped]
 
-    patience = PATIENCE_S
-    while not ended.wait(0.05) and patience > 0:
-        patience -= 0.05
+    deadline_s = time.monotonic() + PATIENCE_S  # by the clock: on a busy machine listing the children takes longer than the wait
+    while not ended.wait(0.05) and time.monotonic() < deadline_s:
         _kill_children()
     psutil.wait_procs(_kill_children(), timeout=1)
     os._exit(128 + number)
