@@ -13,6 +13,7 @@ SMALLEST = config.override(
     presets.TINY,
     [
         "unet.gates=false",
+        "unet.chords_on_way_up=false",
         "unet.channels=[32,64]",
         "unet.head_channels=16",
         "unet.chunk_frames=8",
