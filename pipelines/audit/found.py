@@ -38,6 +38,7 @@ class Found:
 
     work: Path
     shards: Path
+    index: dict[str, Any] | None
     rate_hz: int
     tracks: pd.DataFrame
     stems: pd.DataFrame
@@ -60,16 +61,9 @@ class Found:
             return f"instructme prepare {self.work}"
         if self.recipes is None:
             return f"instructme pair {self.work}"
-        if self.index() is None:
+        if self.index is None:
             return f"instructme shard {self.work}"
         return f"instructme verify {self.shards} --work {self.work}"
-
-    def index(self) -> dict[str, Any] | None:
-        """Read index.json of the shards; None if there are none, or their run isn't finished."""
-        try:
-            return dict(json.loads((self.shards / "index.json").read_text("utf-8")))
-        except (OSError, ValueError):
-            return None
 
 
 def read(work: Path, shards: Path | None = None) -> Found:
@@ -94,6 +88,7 @@ def read(work: Path, shards: Path | None = None) -> Found:
     return Found(
         work=work,
         shards=shards,
+        index=_index(shards),
         rate_hz=int(parts["sample_rate_hz"].max()) if len(parts) else 0,
         tracks=tracks,
         stems=stems,
@@ -188,3 +183,11 @@ def in_order(names: Iterable[str], order: Sequence[str] = SPLITS) -> tuple[str, 
     """Sort names as a list has them; those that it doesn't have come last, by name."""
     places = {name: place for place, name in enumerate(order)}
     return tuple(sorted(set(names), key=lambda name: (places.get(name, len(places)), str(name))))
+
+
+def _index(shards: Path) -> dict[str, Any] | None:
+    """Read index.json of the shards; None if there are none, or their run isn't finished."""
+    try:
+        return dict(json.loads((shards / "index.json").read_text("utf-8")))
+    except (OSError, ValueError):
+        return None

@@ -59,7 +59,7 @@ def _shards(found: Found) -> list[Item]:
     folder = found.shards
     if not folder.is_dir() or found.recipes is None:
         return []
-    index = found.index()
+    index = found.index
     if index is None:
         unfinished = sum(1 for path in folder.iterdir() if NAME.fullmatch(path.stem) and path.suffix == ".tar")
         if not unfinished:
