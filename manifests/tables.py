@@ -129,15 +129,21 @@ def _opened(path: Path) -> Iterator[tuple[pq.ParquetFile, dict[str, Any]]]:
     with ExitStack() as held:
         try:
             file = held.enter_context(pq.ParquetFile(_source(path)))
-            stated = dict(json.loads((file.schema_arrow.metadata or {})[_KEY]))
-            kinds = {"schema": str, "schema_version": int, "arguments": dict, "parents": dict}
-            if unknown := [name for name, kind in kinds.items() if not isinstance(stated.get(name), kind)]:
-                raise ValueError(f"it doesn't state its {' and '.join(unknown)}")
+            stated = _stated(file.schema_arrow)
         except FileNotFoundError:
             raise DataError(f"no such table: {path}: run 'instructme {_writer(path)}' first") from None
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"not a table of instructme: {path}: {_again(path)} ({_line(error)})") from None
         yield file, stated
+
+
+def _stated(held: pa.Schema) -> dict[str, Any]:
+    """Read the provenance in a schema; ValueError, KeyError or TypeError where there is none."""
+    stated = dict(json.loads((held.metadata or {})[_KEY]))
+    kinds = {"schema": str, "schema_version": int, "arguments": dict, "parents": dict}
+    if unknown := [name for name, kind in kinds.items() if not isinstance(stated.get(name), kind)]:
+        raise ValueError(f"it doesn't state its {' and '.join(unknown)}")
+    return stated
 
 
 def provenance(path: Path) -> dict[str, Any]:
@@ -179,8 +185,6 @@ def read(path: Path, row_type: type, columns: Sequence[str] | None = None) -> pa
 def read_all(paths: Sequence[Path], row_type: type) -> pa.Table:
     """Read many small local tables of one type as one, in their order: three times as fast as `read` one by one.
 
-    Their values are checked, not who wrote them.
-
     Raises:
         DataError: see `read`.
     """
@@ -188,10 +192,14 @@ def read_all(paths: Sequence[Path], row_type: type) -> pa.Table:
 
     try:
         files = pyarrow.dataset.dataset([str(path) for path in paths], schema=schema(row_type), format="parquet")
+        held = [file.physical_schema for file in files.get_fragments()]
         table = files.to_table().replace_schema_metadata(None)
         table.validate(full=True)
-        sound = not any(faults(table, row_type))
-    except (pa.ArrowException, OSError):
+        kinds = {(stated["schema"], stated["schema_version"]) for stated in map(_stated, held)} <= {
+            (row_type.__name__, SCHEMA_VERSION)
+        }
+        sound = kinds and all(each.equals(schema(row_type)) for each in held) and not any(faults(table, row_type))
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
         sound = False
     return table if sound else pa.concat_tables([read(path, row_type) for path in paths])
 
