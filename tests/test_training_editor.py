@@ -128,6 +128,20 @@ def test_the_validation_loss_is_the_same_each_time(work: Path, vae_run: Path) ->
     assert len(first) == 5 and "add" in first
 
 
+def test_dropout_of_conditions_leaves_the_validation_loss_as_it_is(work: Path, vae_run: Path) -> None:
+    from accelerate import Accelerator
+
+    losses = []
+    for settings in ([], ["diffusion.text_dropout=1", "diffusion.source_dropout=1", "diffusion.chord_dropout=1"]):
+        made = trainer(config.override(PRESET, settings), work, vae_run)
+        torch.manual_seed(0)
+        with torch.no_grad():
+            for weights in made.modules["unet"].parameters():  # those that start at zero would hear nothing
+                weights.add_(0.05 * torch.randn_like(weights))
+            losses.append(made.validate(Accelerator(cpu=True)))
+    assert losses[0] == losses[1]
+
+
 def test_the_vae_decides_the_latent(work: Path, vae_run: Path, tmp_path: Path) -> None:
     other = dataclasses.replace(PRESET, vae=dataclasses.replace(PRESET.vae, latent_channels=8))
     assert editor.with_vae_of(other, vae_run).vae == PRESET.vae

@@ -87,6 +87,9 @@ class EditorTrainer:
         self.text = TextEncoder(preset.text.encoder, preset.text.width)
         self._made = PARTS if preset.diffusion.predict == "parts" else ("target",)
         self.diffusion = Diffusion(preset.diffusion)
+        # Every condition is heard in validation, so that runs with other dropouts are compared by one loss.
+        heard = dataclasses.replace(preset.diffusion, text_dropout=0.0, source_dropout=0.0, chord_dropout=0.0)
+        self._without_dropout = Diffusion(heard)
         torch.manual_seed(seed)
         self.modules: dict[str, nn.Module] = {"unet": Unet(preset)}
         self.optimizers: dict[str, Optimizer] = {"unet": optimizer(self.modules["unet"].parameters(), preset.editor_training)}
@@ -95,17 +98,17 @@ class EditorTrainer:
 
     def update(self, batch: Batch, step: int, accelerator: Any) -> dict[str, Tensor]:
         """Take a step on the diffusion loss."""
-        losses = self._losses(batch, self.seed, accelerator)
+        losses = self._losses(batch, self.diffusion, self.seed, accelerator)
         means = {name: values.mean() for name, values in losses.items()}
         descend(accelerator, means["loss"], self.modules["unet"], self.optimizers["unet"], self.preset.editor_training.clip_norm)
         return {name: value.detach() for name, value in means.items()}
 
     def validate(self, accelerator: Any) -> dict[str, float]:
-        """Compute the loss on the first triplets of the validation split, always with the same noise; of all, and by task."""
+        """Compute the loss on the first validation triplets, of all and by task: always the same noise, all conditions heard."""
         losses: list[Tensor] = []
         tasks: list[str] = []
         for batch in self._validation(accelerator):
-            losses.append(self._losses(batch, self.seed + 1, accelerator)["loss"].cpu())
+            losses.append(self._losses(batch, self._without_dropout, self.seed + 1, accelerator)["loss"].cpu())
             tasks += batch["task"]
         joined = torch.cat(losses)
         by_task = {task: joined[[each == task for each in tasks]] for task in TASKS}
@@ -135,11 +138,11 @@ class EditorTrainer:
             keep_examples(run, batch["source"], batch.get("chords"), batch["instruction"])
             save_weights(run, "vae", self.vae.state_dict())
 
-    def _losses(self, batch: Batch, seed: int, accelerator: Any) -> dict[str, Tensor]:
+    def _losses(self, batch: Batch, diffusion: Diffusion, seed: int, accelerator: Any) -> dict[str, Tensor]:
         device = accelerator.device
         source, clean = self._latents(batch, device)
         text, mask = self.text.encode(batch["instruction"])
-        draw = self.diffusion.draw(generators(seed, batch["number"]), clean.shape[1:])
+        draw = diffusion.draw(generators(seed, batch["number"]), clean.shape[1:])
         conditions = Conditions(
             text.to(device),
             mask.to(device),
@@ -150,7 +153,7 @@ class EditorTrainer:
             draw.keep_chords.to(device),
         )
         with accelerator.autocast():
-            return self.diffusion.losses(self.modules["unet"], clean, conditions, draw)
+            return diffusion.losses(self.modules["unet"], clean, conditions, draw)
 
     @torch.no_grad()
     def _latents(self, batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Compare samplers on a trained editor: how near their latents come to the truth, to each other, and in how many passes.
 
-python tests/benchmarks/samplers.py RUN SHARDS [--work WORK] [--split test] [--triplets 16] [--guidance 1 ...] [--device cpu]
+python tests/benchmarks/samplers.py RUN SHARDS [--work WORK] [--split validation] [--triplets 16] [--guidance 1 ...] [--device cpu]
 
 The same noise and conditions for all, on latents beside the shards ('instructme train latents'), of the tasks that are sampled in
 more than one step. "error" is the power of the difference to the true latents over that of those; "apart" that to the
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("shards", type=Path)
     parser.add_argument("--work", type=Path)
-    parser.add_argument("--split", default="test")
+    parser.add_argument("--split", default="validation")
     parser.add_argument("--triplets", type=int, default=16)
     parser.add_argument("--guidance", type=float, action="append")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
