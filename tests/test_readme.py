@@ -95,6 +95,13 @@ def test_every_option_that_is_named_exists() -> None:
     assert set(re.findall(r"`(--[a-z-]+)", README)) <= known
 
 
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"`(?:python )?(tests/benchmarks/[^`]+)`", README))))
+def test_every_benchmark_that_is_named_exists_with_its_options(command: str) -> None:
+    script, *arguments = command.split()
+    told = (ROOT / script).read_text()
+    assert all(f'"{argument}"' in told for argument in arguments if argument.startswith("--"))
+
+
 def options(command: click.Command) -> Iterator[str]:
     for parameter in command.params:
         yield from (*parameter.opts, *parameter.secondary_opts)

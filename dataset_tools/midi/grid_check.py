@@ -75,6 +75,8 @@ def downbeat_weight(tempo_map: TempoMap) -> float:
 
 def onset_envelope(mix: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     """Measure how fast the spectrum rises, 100 frames/s: log-magnitude flux summed over frequency."""
+    from scipy.fft import rfft  # twice as fast as numpy's on many short windows
+
     hop, size = rate_hz // ENVELOPE_HZ, 1 << (rate_hz // 25).bit_length() - 1
     padded = np.pad(mix, (size // 2, size // 2))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
@@ -82,7 +84,7 @@ def onset_envelope(mix: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     flux = np.zeros(len(frames), np.float32)
     before = None
     for start in range(0, len(frames), 1000):  # bounded memory
-        levels = np.log1p(1000 * np.abs(np.fft.rfft(frames[start : start + 1000] * window, axis=1)) / size)
+        levels = np.log1p(1000 * np.abs(rfft(frames[start : start + 1000] * window)) / size)
         joined = levels if before is None else np.concatenate([before, levels])
         rise = np.maximum(np.diff(joined, axis=0), 0).sum(axis=1)
         flux[start + len(levels) - len(rise) : start + len(levels)] = rise

@@ -1,6 +1,6 @@
 """Compare samplers on a trained editor: how near their latents come to the truth, to each other, and in how many passes.
 
-python tests/benchmarks/samplers.py RUN SHARDS [--work WORK] [--split validation] [--triplets 16] [--guidance 1 ...] [--device cpu]
+python tests/benchmarks/samplers.py RUN SHARDS [--work WORK] [--split validation] [--triplets 16] [--guidance 1 ...]
 
 The same noise and conditions for all, on latents beside the shards ('instructme train latents'), of the tasks that are sampled in
 more than one step. "error" is the power of the difference to the true latents over that of those; "apart" that to the
