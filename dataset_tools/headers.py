@@ -65,7 +65,7 @@ def read(
 def _stem(found: FoundStem, root: Path, layout: str, track_id: str, aliases: Mapping[str, str] | None) -> Stem | Rejected:
     path = relative(root, found.path)
     if path is None:
-        return Rejected(str(found.path), "unsafe_path", f"{found.path} leaves the folder of its dataset, or isn't UTF-8")
+        return Rejected(str(found.path), "unsafe_path", f"{found.path} lies outside the folder of its dataset, or isn't UTF-8")
     match = instruments.normalise(found.label, layout=layout, program=found.program, plugin=found.plugin, aliases=aliases)
     if not match.is_stem:
         return Rejected(path, "not_a_stem", f"a mixture or click track by its label: {found.label}")

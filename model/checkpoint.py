@@ -59,7 +59,10 @@ def save_weights(run: Path, name: str, state: Mapping[str, Tensor]) -> None:
     path = run / f"{name}.safetensors"
     hidden = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        hidden.touch()
+        mode = hidden.stat().st_mode  # safetensors would let nobody else read it
         save_file({key: value.detach().to("cpu", copy=False).contiguous() for key, value in state.items()}, hidden)
+        hidden.chmod(mode)
         hidden.replace(path)
     except SafetensorError as error:
         refused = re.search(r"os error (\d+)", str(error))

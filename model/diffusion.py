@@ -110,9 +110,10 @@ class Diffusion:
         return (signal * noisy - clean) / noise
 
     def losses(self, unet: Denoiser, clean: Tensor, conditions: Conditions, draw: Draw) -> dict[str, Tensor]:
-        """Compute the loss of each sample: `loss` (B,), and what it sums, `simple` (eq. 2, 3) and `bound`.
+        """Compute the loss of each sample, `loss` (B,) (eq. 2, 3); where the variance is learned, what it sums, too.
 
-        `bound` trains the learned variance alone (A. Nichol, P. Dhariwal: Improved Denoising Diffusion, eq. 15 and 16).
+        That is `simple`, and `bound`, by which the variance alone is trained (A. Nichol, P. Dhariwal: Improved Denoising
+        Diffusion, eq. 15 and 16).
         """
         steps, noise = draw.steps.to(clean.device), draw.noise.to(clean)
         noisy = self.noisy(clean, noise, steps)
@@ -120,7 +121,7 @@ class Diffusion:
         predicted = output[:, : clean.shape[1]]
         simple = (predicted - self.wanted(clean, noise, steps)).square().mean(dim=(1, 2))
         if not self.config.learned_variance:
-            return {"loss": simple, "simple": simple}
+            return {"loss": simple}
         bound = self._bound(clean, noisy, steps, predicted.detach(), output[:, clean.shape[1] :])
         return {"loss": simple + self.config.variance_weight * self.config.steps * bound, "simple": simple, "bound": bound}
 

@@ -17,6 +17,10 @@ _FLOOR = 1e-3
 """Smallest magnitude, relative to the clip's level, whose logarithm matters."""
 
 
+_LEAST_POWER = 0.25
+"""Power of a clip, of those scaled to 1, under which its errors are not scaled up further."""
+
+
 def reconstruction(decoded: Tensor, audio: Tensor, config: VaeConfig) -> Tensor:
     """Compare the decoded audio with the original as the preset says."""
     if config.reconstruction == "mse":
@@ -28,11 +32,15 @@ def reconstruction(decoded: Tensor, audio: Tensor, config: VaeConfig) -> Tensor:
 
 
 def spectral_distance(decoded: Tensor, audio: Tensor) -> Tensor:
-    """Average spectral convergence and L1 of log magnitudes over STFT sizes (arXiv 1910.11480, eq. 3 to 5)."""
+    """Average spectral convergence and L1 of log magnitudes over STFT sizes (arXiv 1910.11480, eq. 3 to 5).
+
+    Both are scaled so that the audio has a power of 1; what is left far under that is silence.
+    """
     total = audio.new_zeros(())
     for size in FFT_SAMPLES:
         ours, theirs = _magnitudes(decoded, size), _magnitudes(audio, size)
-        convergence = (ours - theirs).norm(dim=(1, 2)) / theirs.norm(dim=(1, 2)).clamp_min(_FLOOR)
+        power = theirs.square().mean(dim=(1, 2)).clamp_min(_LEAST_POWER)
+        convergence = (ours - theirs).norm(dim=(1, 2)) / (power * theirs[0].numel()).sqrt()
         logs = (ours + _FLOOR).log() - (theirs + _FLOOR).log()
         total = total + convergence.mean() + logs.abs().mean()
     return total / len(FFT_SAMPLES)

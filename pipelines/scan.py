@@ -87,7 +87,8 @@ def scan(
     _split(rows, split, seed)
     if not rows.tracks:
         reasons = Counter(reject.reason for reject in rows.rejects)
-        raise DataError(f"nothing usable in {', '.join(map(str, roots))}: {_told(reasons) or 'no tracks'}")
+        first = f"; first: {rows.rejects[0].detail}" if rows.rejects else ""
+        raise DataError(f"nothing usable in {', '.join(map(str, roots))}: {_told(reasons) or 'no tracks'}{first}")
     arguments = {
         "aliases": tables.sha256(aliases) if aliases else None,
         "datasets": {name: entry["layout"] for name, entry in sorted(known.items())},

@@ -54,7 +54,15 @@ def test_everything_is_counted(tmp_path):
     ]
     report = audit(made_songs.write(tmp_path / "work", made, recipes=recipes), audio=False)
     splits = cells(item(report, "By split"))
-    assert splits["train"] == {"split": "train", "hours": 0.01, "tracks": 2, "stems": 6, "parts": 6, "clips": 8, "triplets": 3}
+    assert splits["train"] == {
+        "split": "train",
+        "hours": 0.006667,
+        "tracks": 2,
+        "stems": 6,
+        "parts": 6,
+        "clips": 8,
+        "triplets": 3,
+    }
     assert (splits["validation"]["triplets"], splits["test"]["triplets"]) == (0, 1)
     assert cells(item(report, "By genre"))["unknown"]["tracks"] == 1
     assert cells(item(report, "By dataset"))["set"]["triplets"] == 3

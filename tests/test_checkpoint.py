@@ -38,6 +38,12 @@ def test_weights_come_back_bit_for_bit_and_leave_nothing_else(tmp_path: Path):
     assert [each.name for each in tmp_path.iterdir()] == ["weights.safetensors"]
 
 
+def test_weights_may_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    save_weights(tmp_path, WEIGHTS, {"a": torch.zeros(1)})
+    assert (tmp_path / "weights.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_weights_go_into_a_module_of_the_same_preset_only(tmp_path: Path):
     module, other = nn.Linear(3, 2), nn.Linear(3, 2)
     save_weights(tmp_path, WEIGHTS, module.state_dict())

@@ -40,6 +40,10 @@ def test_higher_is_higher_and_later_is_to_the_right() -> None:
     assert (np.diff(points[:, 0]) > 0).all() and (np.diff(points[:, 1]) > 0).all()
 
 
+def test_a_single_step_gets_an_axis_of_whole_steps() -> None:
+    assert "60.2" not in curve({"loss": [(60, 1.0)]})
+
+
 def test_what_is_not_finite_is_left_out() -> None:
     nan, inf = float("nan"), float("inf")
     assert len(line(curve({"loss": [(0, 1.0), (1, nan), (2, inf), (nan, 3.0), (4, 2.0)]}))) == 2

@@ -64,6 +64,14 @@ def test_silence_costs_nothing_and_breaks_no_gradient() -> None:
         assert losses.reconstruction(0.01 * AUDIO, torch.zeros_like(AUDIO), config) > 0
 
 
+def test_noise_in_silence_costs_no_more_than_the_same_noise_alone() -> None:
+    """A clip of silence among others doesn't decide the step."""
+    faint = 1e-4 * AUDIO / AUDIO.square().mean().sqrt()
+    assert losses.reconstruction(faint, torch.zeros_like(AUDIO), NO_DISTORTION) < losses.reconstruction(
+        torch.zeros_like(AUDIO), AUDIO, NO_DISTORTION
+    )
+
+
 @pytest.mark.parametrize("length", [1, 100, 257])
 def test_short_clips_are_compared(length: int) -> None:
     loss = losses.reconstruction(OTHER[..., :length], AUDIO[..., :length], SMALL.vae)

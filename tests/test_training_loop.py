@@ -1,6 +1,7 @@
 """The loop on a toy: exact resumption, averaged weights, clean stops, the same losses on two ranks."""
 
 import contextlib
+import dataclasses
 import json
 import math
 import os
@@ -17,6 +18,7 @@ import toy_training as toy
 from safetensors.torch import load_file
 from torch import nn
 
+from model import presets
 from model.checkpoint import load_weights, read_config
 from model.config import ModelError
 from pipelines.training import checkpoints
@@ -144,7 +146,9 @@ def test_a_killed_run_goes_on_bit_for_bit(whole: Path, tmp_path: Path, after: in
 @pytest.mark.parametrize(("option", "code"), [("--signal-after", 143), ("--sigint-after", 130)])
 def test_a_signal_saves_and_exits(whole: Path, tmp_path: Path, option: str, code: int):
     exit_code, errors = script(tmp_path, option, "7")
-    assert exit_code == code and "saved after step 8" in errors and "Traceback" not in errors
+    assert (
+        exit_code == code and "ending after this step" in errors and "saved after step 8" in errors and "Traceback" not in errors
+    )
     assert names(tmp_path) == ["step-00000005", "step-00000008"]
     toy.run(tmp_path)
     assert lines(tmp_path) == lines(whole)
@@ -292,6 +296,9 @@ def test_another_configuration_needs_another_folder(whole: Path):
     for data, seed, named in (({"hash": "1"}, 0, "data.hash=0, not 1"), ({"hash": "0"}, 5, "seed=0, not 5")):
         with pytest.raises(ModelError, match=named):
             toy.train(toy.Toy(preset), whole, preset=preset, batches=toy.batches(), data=data, seed=seed, device="cpu")
+    other = dataclasses.replace(presets.SMALL, editor_training=preset.editor_training)
+    with pytest.raises(ModelError, match=f"was trained with preset={preset.name}, not small"):
+        toy.train(toy.Toy(other), whole, preset=other, batches=toy.batches(), data={"hash": "0"}, seed=0, device="cpu")
     assert (whole / "config.json").read_bytes() == before
 
 

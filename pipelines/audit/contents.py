@@ -24,7 +24,7 @@ def section(found: Found) -> Section:
 def _splits(found: Found) -> Table:
     """Count everything by split."""
     counts = {
-        "hours": found.tracks.groupby("split")["hours"].sum().round(2),
+        "hours": found.tracks.groupby("split")["hours"].sum(),
         "tracks": found.tracks.groupby("split").size(),
         "stems": found.stems.groupby("split").size(),
         "parts": found.parts.groupby("split").size(),
@@ -47,7 +47,7 @@ def _by(found: Found, key: str) -> Table:
         sources = found.recipes.rows["source_track"].value_counts()
         frame["triplets"] = sources.groupby(of_track.reindex(sources.index.astype(str)).to_numpy()).sum()
     frame = frame.fillna(0).astype({name: int for name in frame if name != "hours"})
-    frame = frame.sort_values(["hours", "tracks"], ascending=False).round({"hours": 2})
+    frame = frame.sort_values(["hours", "tracks"], ascending=False)
     return shapes.table(f"By {key}", frame.reset_index(names=key), "Triplets count where their source is from.")
 
 
@@ -56,7 +56,7 @@ def _hours(tracks: pd.DataFrame, key: str) -> list[Item]:
     hours = tracks.groupby(tracks[key].astype(object).fillna("unknown"))["hours"].sum().sort_values(ascending=False)
     if len(hours) < 2:
         return []
-    return [Bars(f"Hours by {key}", "h", {str(name): round(float(value), 2) for name, value in hours.items()})]
+    return [Bars(f"Hours by {key}", "h", {str(name): float(value) for name, value in hours.items()})]
 
 
 def _instruments(found: Found) -> Table:
@@ -64,7 +64,7 @@ def _instruments(found: Found) -> Table:
     parts = found.parts.assign(playing_h=found.parts["active"] * found.parts["length_samples"] / found.rate_hz / 3600)
     grouped = parts.groupby("instrument")
     frame = grouped.agg(family=("family", "first"), editable=("editable", "any"), tracks=("track_id", "nunique"))
-    frame["hours playing"] = grouped["playing_h"].sum().round(2)
+    frame["hours playing"] = grouped["playing_h"].sum()
     usable = found.sounding[found.sounding["usable"]]
     frame["clips to edit it in"] = usable["instrument"].value_counts()
     for split in SPLITS:
@@ -79,7 +79,7 @@ def _instruments(found: Found) -> Table:
 def _families(found: Found) -> Bars:
     hours = found.parts["active"] * found.parts["length_samples"] / found.rate_hz / 3600
     by_family = hours.groupby(found.parts["family"]).sum().sort_values(ascending=False)
-    return Bars("Hours playing by family", "h", {str(name): round(float(value), 2) for name, value in by_family.items()})
+    return Bars("Hours playing by family", "h", {str(name): float(value) for name, value in by_family.items()})
 
 
 def _tasks(recipes: Recipes, rate_hz: int) -> Table:
@@ -88,7 +88,7 @@ def _tasks(recipes: Recipes, rate_hz: int) -> Table:
     frame = pd.DataFrame({"triplets": grouped.size(), "hours per side": grouped["length_samples"].sum() / (rate_hz or 1) / 3600})
     for split in SPLITS:
         frame[split] = (recipes.rows["split"] == split).groupby(recipes.rows["task"], observed=True).sum()
-    return shapes.table("Triplets by task", frame.round({"hours per side": 2}).reset_index(names="task"))
+    return shapes.table("Triplets by task", frame.reset_index(names="task"))
 
 
 def _licences(recipes: Recipes, tracks: pd.DataFrame) -> Matrix:

@@ -91,7 +91,10 @@ def _findings(recipes: Recipes, expected: pd.DataFrame) -> list[Finding]:
     could, cannot = empty[empty["clips"] > 0], empty[empty["clips"] == 0]
     if len(could):
         level: Level = "warning" if (could["split"] == "train").any() else "note"
-        detail = "There are clips to edit them in, but no recipe names them: draw more recipes, or even them out with --balance."
+        detail = (
+            "There are clips to edit them in, but no recipe names them: draw more recipes, or even them out with --balance. "
+            "Where pair has drawn all there are, other songs must bring them."
+        )
         findings.append(_empty(level, "that could be filled", detail, could))
     if len(cannot):
         detail = (

@@ -20,7 +20,7 @@ def section(found: Found) -> Section:
         frame = frame.sort_values("things", ascending=False).reset_index()
         items.append(shapes.table("By reason", frame, "The item and the line of the first one; all are in rejects.parquet."))
         things = frame.groupby("reason", sort=False)["things"].sum()
-        items.append(Bars("Things left out", "", {str(reason): float(count) for reason, count in things.items()}))
+        items.append(Bars("Things left out", "things", {str(reason): float(count) for reason, count in things.items()}))
         by_dataset = rejects.assign(dataset=rejects["dataset"].fillna("unknown"))
         items.append(
             shapes.matrix("Things left out by dataset", by_dataset["reason"], by_dataset["dataset"], weights=rejects["count"])

@@ -96,7 +96,9 @@ def _axes(points: Array, log_y: bool | None, top: float) -> tuple[Axis, Axis]:
     else:
         room = 0.05 * (high - low) or 0.5 * abs(high) or 1.0
         low, high = (0.0 if 0 <= low <= 2 * room else low - room), high + room
-    x = Axis(float(left), float(right if right > left else left + 1), _LEFT, _RIGHT)
+    if left == right:
+        left, right = min(left, 0.0), max(right, 1.0)
+    x = Axis(float(left), float(right), _LEFT, _RIGHT)
     return x, Axis(float(low), float(high), top + _HEIGHT, top, log_y)
 
 

@@ -34,10 +34,11 @@ def check_same(run: Path, kind: str, preset: Preset, values: Mapping[str, Any]) 
     then = {"kind": config["kind"], "preset": to_dict(_fixed(other, kind)), **{each: config.get(each) for each in values}}
     now = {"kind": kind, "preset": to_dict(_fixed(preset, kind)), **values}
     before, after = dict(_leaves(json.loads(json.dumps(then)))), dict(_leaves(json.loads(json.dumps(now))))
-    for name in sorted(before.keys() | after.keys()):
+    for name in sorted(before.keys() | after.keys(), key=lambda name: (name != "kind", name != "preset.name", name)):
         if before.get(name) != after.get(name):
+            what = "preset" if name == "preset.name" else name.removeprefix("preset.")
             raise ModelError(
-                f"{run} was trained with {name.removeprefix('preset.')}={before.get(name)}, not {after.get(name)}: "
+                f"{run} was trained with {what}={before.get(name)}, not {after.get(name)}: "
                 "choose another folder (-o), or the settings it began with"
             )
 

@@ -1,5 +1,6 @@
 """SIGTERM (schedulers) and SIGINT (Ctrl-C) ask a training run to save and end."""
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -28,6 +29,8 @@ class Stop:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.asked, self.exit_code = True, 128 + number
         self._restore()
+        # Not print(): the signal may have come while the bar is being printed.
+        os.write(2, b"\nsaving and ending after this step; once more ends at once\n")
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
