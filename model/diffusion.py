@@ -140,4 +140,4 @@ class Diffusion:
 
 def _at(values: Tensor, steps: Tensor, like: Tensor) -> Tensor:
     """Look up a value for each sample, shaped to multiply its latent."""
-    return values.to(like.device)[steps].to(like.dtype).view(-1, 1, 1)
+    return values.to(like.dtype).to(like.device, non_blocking=True)[steps].view(-1, 1, 1)

@@ -79,3 +79,15 @@ def test_chords_sound_where_they_stand() -> None:
     change = (layer(features, chords=chords) - layer(features, chords=other)).abs().sum(1)[0]
     assert change[:16].max() == 0 and change[28:].max() == 0
     assert int(change.argmax()) in (20, 21, 22)
+
+
+def test_chords_nearby_count_more() -> None:
+    """Where every chord suits a frame as well as any other, only their distance tells them apart."""
+    layer = transformer(8, chord_width=16)
+    assert layer.chord_attention is not None
+    torch.nn.init.zeros_(layer.chord_attention.to_query.weight)
+    features, chords = torch.randn(1, 64, 8, dtype=torch.float64), torch.randn(1, 8, 16, dtype=torch.float64)
+    other = chords.clone()
+    other[:, 0] += 4
+    change = (layer(features, chords=chords) - layer(features, chords=other)).abs().mean(1)[0]
+    assert change[0] > 1.3 * change[7]

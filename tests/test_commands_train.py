@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
+import soundfile
 import torch
 from click.testing import CliRunner, Result
 from made_work import RATE_HZ, make_work
@@ -21,6 +23,7 @@ from model.presets import TINY
 from model.vae import Vae
 from pipelines.cli import main
 from pipelines.commands import train
+from pipelines.shard import shard
 from pipelines.training import checkpoints
 
 SMALL = (
@@ -183,3 +186,32 @@ def test_every_kind_shares_the_same_options():
     assert isinstance(train.command, click.Group)
     for kind in ("vae", "editor", "embedding"):
         assert shared <= {each.name for each in train.command.commands[kind].params}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_the_whole_chain_runs_on_a_gpu(precision: str, work: Path, tmp_path: Path) -> None:
+    """On latents, too, where the VAE has nothing to do until there is something to be heard."""
+    chain(work, tmp_path, "--precision", precision)
+
+
+def chain(work: Path, folder: Path, *options: str) -> None:
+    shards, vae, editor = folder / "shards", folder / "vae", folder / "editor"
+    shard(work, shards, limit=16, splits=["train", "validation"], workers=1)
+    small = ["--batch-size", 4, "--workers", 0, "--steps", 2, *PRESET, *options]
+    song = folder / "song.wav"
+    soundfile.write(song, 0.1 * np.random.default_rng(0).standard_normal(3 * RATE_HZ), RATE_HZ)
+    for arguments in (
+        ["train", "vae", shards, "-o", vae, *small],
+        ["train", "latents", vae, shards, "--work", work],
+        ["train", "editor", shards, "--vae", vae, "--work", work, "-o", editor, *small],
+        ["check", editor, "--seeds", 1],
+        ["edit", editor, song, "remove drums", "add piano", "-o", folder / "edit.wav"],
+    ):
+        result = CliRunner().invoke(main, list(map(str, arguments)))
+        assert result.exit_code == 0 or arguments[0] == "check", result.output
+    assert (editor / "edits.html").exists() and np.isfinite(soundfile.read(folder / "edit.wav")[0]).all()
+
+
+def test_the_whole_chain_runs_on_the_cpu(work: Path, tmp_path: Path) -> None:
+    chain(work, tmp_path, "--device", "cpu")

@@ -99,6 +99,16 @@ def test_the_bound_is_the_divergence_of_the_two_posteriors() -> None:
     assert torch.allclose(losses["loss"], losses["simple"] + losses["bound"] * PRINTED.variance_weight * 1000)
 
 
+def test_the_bound_trains_the_variance_alone() -> None:
+    clean, noise, steps = batch()
+    output = torch.randn(len(clean), 2 * clean.shape[1], clean.shape[2], requires_grad=True)
+    diffusion = Diffusion(dataclasses.replace(PRINTED, learned_variance=True))
+    diffusion.losses(fixed(output), clean, conditions(), draw(steps, noise))["bound"].sum().backward()
+    assert output.grad is not None
+    of_mean, of_variance = output.grad.chunk(2, dim=1)
+    assert not of_mean.any() and of_variance.any()
+
+
 def conditions() -> Conditions:
     return Conditions(torch.zeros(4, 1, 1), torch.ones(4, 1, dtype=torch.bool), torch.zeros(SHAPE))
 

@@ -32,11 +32,18 @@ class Words:
         ("add piano", Settings(steps=1), 1, 1.0),
         ("add piano", Settings(), PRESET.diffusion.sampling_steps, 2.5),
         ("add piano", Settings(text_guidance=0.5), PRESET.diffusion.sampling_steps, 0.5),
+        ("remove drums", Settings(prompt="a happy music"), PRESET.diffusion.sampling_steps, 2.5),
     ],
 )
 def test_single_steps_are_not_guided_by_default(
     instruction: str, settings: Settings, steps: int, text: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    seen = asked(instruction, settings, monkeypatch)
+    assert (seen["steps"], seen["scales"].text) == (steps, text)
+
+
+def asked(instruction: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Give what the sampler is asked for."""
     seen: dict[str, Any] = {}
 
     def sample(*arguments: Any, **options: Any) -> Tensor:
@@ -45,6 +52,21 @@ def test_single_steps_are_not_guided_by_default(
 
     monkeypatch.setattr(guidance, "sample", sample)
     noise, source = torch.zeros(1, latents(PRESET), 8), torch.zeros(1, PRESET.vae.latent_channels, 8)
-    denoise = Denoiser(PRESET, Unet(PRESET), Words())  # type: ignore[arg-type]
-    denoise(Chunk(parse(instruction, None), settings, source, None, noise, lambda latent: latent, lambda share: None))
-    assert (seen["steps"], seen["scales"].text) == (steps, text)
+    denoise = Denoiser(PRESET, Unet(PRESET), Words(), lambda sound, prompt: sound.sum(dim=1))  # type: ignore[arg-type]
+    denoise(Chunk(parse(instruction, None), settings, source, None, noise, lambda latent: latent[:, 0], lambda share: None))
+    return seen
+
+
+def test_scales_of_source_and_chords_are_those_asked_for_or_the_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = PRESET.diffusion
+    scales = asked("add piano", Settings(), monkeypatch)["scales"]
+    assert (scales.source, scales.chords) == (config.source_guidance, config.chord_guidance)
+    scales = asked("add piano", Settings(source_guidance=1.5, chord_guidance=0.0), monkeypatch)["scales"]
+    assert (scales.source, scales.chords) == (1.5, 0.0)
+
+
+def test_a_prompt_brings_a_classifier_that_hears_the_edit(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked("add piano", Settings(), monkeypatch)["classifier"] is None
+    classifier = asked("add piano", Settings(prompt="a happy music"), monkeypatch)["classifier"]
+    assert (classifier.scale, classifier.every) == (PRESET.diffusion.classifier_guidance, PRESET.diffusion.classifier_every)
+    assert classifier.distance(torch.ones(1, 2, 8)).tolist() == [8.0]

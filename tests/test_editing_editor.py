@@ -47,6 +47,16 @@ def test_preserving_changes_nothing_where_nothing_is_edited(how, task):
     np.testing.assert_allclose(stand_in().edit(audio, 44100, task, preserve=how, say=quiet), audio, atol=2e-4)
 
 
+def test_parts_add_up_to_the_source_unless_somebody_asks_for_something_else():
+    def half(chunk):
+        return 0.5 * chunk.source.roll(1, 1)
+
+    edit = stand_in(removed=half, added=half).edit
+    usual, consistent, plain = (edit(music(3), RATE, "extract drums", preserve=how) for how in (None, "consistent", "off"))
+    np.testing.assert_array_equal(usual, consistent)
+    assert np.abs(usual - plain).max() > 1e-3
+
+
 def test_what_is_added_stands_in_the_centre_and_the_source_stays_whole():
     audio = np.stack([tone(440, rate=44100), tone(9000, rate=44100)], axis=1)
     edited = stand_in(added=0.5).edit(audio, 44100, "add piano")

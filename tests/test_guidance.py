@@ -125,3 +125,22 @@ def test_every_preset_can_be_sampled() -> None:
         config = dataclasses.replace(preset.diffusion, learned_variance=False, scale_input=False)
         assert made(config, frames=8, steps=3).isfinite().all()
         assert not preset.diffusion.single_step_tasks or made(config, frames=8, steps=1).isfinite().all()
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpm++"])
+def test_sampling_begins_at_the_last_step(sampler: str) -> None:
+    """Elsewhere a schedule that ends in pure noise would be told that there is a signal."""
+    steps: list[int] = []
+
+    def spy(noisy: torch.Tensor, step: torch.Tensor, given: Conditions) -> torch.Tensor:
+        steps.append(int(step[0]))
+        return Gaussian(TERMINAL)(noisy, step, given)
+
+    made(TERMINAL, spy, frames=8, sampler=sampler, steps=5)
+    assert steps[0] == TERMINAL.steps - 1 and steps == sorted(steps, reverse=True) and len(steps) == 5
+
+
+def test_the_classifier_moves_by_its_scale_and_fades_with_the_noise() -> None:
+    clean = torch.randn(2, 1, 50)
+    moved = Classifier(lambda latent: 3 * latent.sum(dim=(1, 2)), scale=2.0).moved(clean, 0.25)
+    torch.testing.assert_close(moved, clean - 0.5)

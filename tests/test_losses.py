@@ -115,3 +115,9 @@ def test_si_sdr_of_known_errors() -> None:
     error = (OTHER - along) / (OTHER - along).norm(dim=-1, keepdim=True) * AUDIO.norm(dim=-1, keepdim=True)
     assert torch.allclose(losses.si_sdr_db(AUDIO + 0.1 * error, AUDIO), torch.full((3,), 20.0), atol=1e-3)
     assert losses.si_sdr_db(AUDIO, torch.zeros_like(AUDIO)).isnan().all()
+
+
+def test_features_of_real_audio_are_not_taught() -> None:
+    real, decoded = (torch.randn(2, 3, 5, requires_grad=True) for _ in range(2))
+    losses.feature_distance([(real, [real])], [(decoded, [decoded])]).backward()
+    assert real.grad is None and decoded.grad is not None

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -126,6 +127,24 @@ def test_the_validation_loss_is_the_same_each_time(work: Path, vae_run: Path) ->
         first, second = (made.validate(Accelerator(cpu=True)) for _ in range(2))
     assert first == second
     assert len(first) == 5 and "add" in first
+
+
+def test_what_a_preview_needs_lies_where_the_unet_does(
+    work: Path, vae_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Latents need no VAE until something is to be heard."""
+    where = []
+
+    class Stub:
+        def __init__(self, preset: Preset, vae: Vae, denoise: Any, *, data: Any, device: torch.device) -> None:
+            where.append((next(vae.parameters()).device, device))
+
+    made, device = trainer(PRESET, work, vae_run), torch.device("meta")
+    write_config(tmp_path, "editor", PRESET, {"data": {}})
+    monkeypatch.setattr("pipelines.editing.editor.Editor", Stub)
+    monkeypatch.setattr(made, "_examples", lambda accelerator: [])
+    made.preview(tmp_path, 1, SimpleNamespace(device=device, is_main_process=False))
+    assert where == [(device, device)]
 
 
 def test_dropout_of_conditions_leaves_the_validation_loss_as_it_is(work: Path, vae_run: Path) -> None:

@@ -113,7 +113,7 @@ def test_losses_depend_on_the_seed_alone(work: Path) -> None:
     ]
     assert torch.equal(drawn[0], torch.cat([audio for audio, _ in parts]))
     assert torch.equal(drawn[1], torch.cat([noise for _, noise in parts]))
-    assert drawn[1].shape == (4, 16, 50)
+    assert drawn[1].shape == (4, 16, 50) and 0.9 < drawn[1].std() < 1.1
     sides = [bool((drawn[0][n] == batch["source"][n]).all()) for n in range(4)]
     other = [bool((drawn[0][n] == batch["target"][n]).all()) for n in range(4)]
     assert all(one or two for one, two in zip(sides, other, strict=True))
@@ -131,6 +131,19 @@ def test_the_vaes_step_leaves_no_gradient_in_the_discriminators(work: Path) -> N
     after = list(trainer.modules["discriminators"].parameters())
     assert all(each.requires_grad and each.grad is None for each in after)
     assert any(not torch.equal(one, two) for one, two in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("weight", ["kl_weight", "reconstruction_weight", "adversarial_weight", "feature_weight"])
+def test_every_loss_counts_by_its_weight(weight: str, work: Path) -> None:
+    from accelerate import Accelerator
+
+    triplets, moved = Triplets(work, "train", PRESET, segment_seconds=0.5), []
+    batch = next(iter(batches(triplets, batch_size=2)))
+    for value in (0.0, 5.0):
+        trainer = VaeTrainer(config.override(PRESET, [f"vae.{weight}={value}"]), triplets, triplets)
+        trainer.update(batch, 2, Accelerator(cpu=True))
+        moved.append([each.detach().clone() for each in trainer.modules["vae"].parameters()])
+    assert any(not torch.equal(one, two) for one, two in zip(*moved, strict=True))
 
 
 def test_without_discriminators_there_are_none(work: Path) -> None:

@@ -1,12 +1,14 @@
 """The denoiser: sizes of the paper, any length, and each condition heard."""
 
 import dataclasses
+import math
 from typing import Any
 
 import pytest
 import torch
 
 from model import config, presets, unet
+from model.attention import ChunkTransformer
 from model.conditions import Conditions, stack
 
 SMALLEST = config.override(
@@ -188,3 +190,34 @@ def test_a_width_that_heads_do_not_divide_is_refused() -> None:
 def test_missing_chords_are_refused() -> None:
     with pytest.raises(config.ModelError, match="chord matrix"):
         predict(model(), dataclasses.replace(conditions(8), chords=None))
+
+
+def test_the_diffusion_step_is_heard() -> None:
+    made, given = model(), conditions(24)
+    noisy = torch.randn(2, 8, 24)
+    with torch.no_grad():
+        early, late = (made(noisy, torch.full((2,), step), given) for step in (10, 900))
+    assert not torch.allclose(early, late, atol=1e-5)
+
+
+def test_words_that_only_fill_up_are_not_read() -> None:
+    made, given = model(), conditions(24)
+    other = given.text.clone()
+    other[:, 3:] = 9
+    assert torch.equal(predict(made, given), predict(made, dataclasses.replace(given, text=other)))
+
+
+@pytest.mark.parametrize("frames", [1, 5, 13, 16])
+def test_padding_is_hidden_at_every_level(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+    forward = ChunkTransformer.forward
+
+    def spy(self: ChunkTransformer, features: torch.Tensor, **options: Any) -> torch.Tensor:
+        seen.append((features.shape[-1], options["valid_frames"]))
+        return forward(self, features, **options)
+
+    monkeypatch.setattr(ChunkTransformer, "forward", spy)
+    predict(model(), conditions(frames))
+    padded = frames + -frames % 4
+    assert {level for level, _ in seen} == {padded, padded // 2, padded // 4}
+    assert all(valid == math.ceil(frames * level / padded) for level, valid in seen)

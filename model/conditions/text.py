@@ -70,7 +70,7 @@ class TextEncoder:
     def _tokens(self, text: str) -> Tensor:
         if text not in self._cache:
             if len(self._cache) >= _CACHED:
-                self._cache.clear()
+                del self._cache[next(iter(self._cache))]
             inputs = self._tokeniser([text], truncation=True, max_length=self._longest, return_tensors="pt")
             device = self._model.device
             states = self._model(input_ids=inputs["input_ids"].to(device), attention_mask=inputs["attention_mask"].to(device))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from manifests.rows import DataError
 from model import guidance
@@ -13,7 +13,6 @@ from model.conditions import Conditions
 from model.conditions.text import TextEncoder
 from model.config import Preset
 from model.diffusion import Diffusion
-from model.unet import Unet
 from pipelines.editing.instructions import Instruction
 from pipelines.editing.parts import Preserve
 
@@ -62,8 +61,9 @@ Listen = Callable[[Tensor, str], Tensor]
 class Denoiser:
     """A trained U-Net with its text encoder, and the distance that prompts need."""
 
-    def __init__(self, preset: Preset, unet: Unet, text: TextEncoder, distance: Listen | None = None) -> None:
+    def __init__(self, preset: Preset, unet: nn.Module, text: TextEncoder, distance: Listen | None = None) -> None:
         self._diffusion = Diffusion(preset.diffusion)
+        self._bf16 = preset.editor_training.precision == "bf16"
         self._unet, self._text, self._distance = unet, text, distance
 
     def __call__(self, chunk: Chunk) -> Tensor:
@@ -80,7 +80,7 @@ class Denoiser:
         text, mask = self._text.encode([chunk.instruction.text])
         device = chunk.source.device
         return guidance.sample(
-            self._unet,
+            self._predict,
             self._diffusion,
             Conditions(text.to(device), mask.to(device), chunk.source, chunk.chords),
             chunk.noise,
@@ -93,6 +93,12 @@ class Denoiser:
             classifier=self._classifier(chunk),
             progress=lambda: chunk.progress(1 / steps),
         )
+
+    def _predict(self, noisy: Tensor, step: Tensor, conditions: Conditions) -> Tensor:
+        """Predict as in training: on a GPU in bf16, where the run was trained so."""
+        with torch.autocast(noisy.device.type, torch.bfloat16, enabled=self._bf16 and noisy.is_cuda):
+            predicted: Tensor = self._unet(noisy, step, conditions)
+        return predicted
 
     def _classifier(self, chunk: Chunk) -> guidance.Classifier | None:
         prompt, distance, config = chunk.settings.prompt, self._distance, self._diffusion.config

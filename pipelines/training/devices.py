@@ -69,3 +69,6 @@ def _check_launch(accelerator: Any) -> None:
         raise ModelError(f"{started} processes were started, but there are no GPUs for them: add --device cpu, or start one")
     if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true" and accelerator.distributed_type != "FSDP":
         raise ModelError("accelerate is configured for FSDP, which needs several GPUs: choose another configuration, or none")
+    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    if plugin is not None and plugin.fsdp_version != 2:
+        raise ModelError(f"FSDP {plugin.fsdp_version} flattens weights, so that none can be read alone: set FSDP_VERSION=2")

@@ -119,9 +119,9 @@ class EditorTrainer:
         from pipelines.editing.denoiser import Denoiser
         from pipelines.editing.editor import Editor
 
-        unet, rate_hz, rows = accelerator.unwrap_model(self.modules["unet"]), self.preset.sample_rate_hz, []
-        denoiser, (_, config) = Denoiser(self.preset, unet, self.text), read_config(run, "editor")
-        editor = Editor(self.preset, self.vae, denoiser, data=config["data"], device=accelerator.device)
+        device, rate_hz, rows = accelerator.device, self.preset.sample_rate_hz, []
+        denoiser, (_, config) = Denoiser(self.preset, self.modules["unet"], self.text), read_config(run, "editor")
+        editor = Editor(self.preset, self.vae.to(device), denoiser, data=config["data"], device=device)
         for row in self._examples(accelerator):
             clip, audio = self.validation.waveforms(row)
             edit = editor.edit(audio["source"], rate_hz, clip.instruction, seed=self.seed, say=lambda _: None)
@@ -141,7 +141,7 @@ class EditorTrainer:
     def _losses(self, batch: Batch, diffusion: Diffusion, seed: int, accelerator: Any) -> dict[str, Tensor]:
         device = accelerator.device
         source, clean = self._latents(batch, device)
-        text, mask = self.text.encode(batch["instruction"])
+        text, mask = self.text.to(device).encode(batch["instruction"])
         draw = diffusion.draw(generators(seed, batch["number"]), clean.shape[1:])
         conditions = Conditions(
             text.to(device),

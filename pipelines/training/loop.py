@@ -162,6 +162,8 @@ class _Run:
                 if stopped or best or self._due(self.training.checkpoint_every):
                     self._save(loss)
                     self.best_loss = min(self.best_loss, loss) if loss is not None else self.best_loss
+                if loss is not None:
+                    self._preview()
                 if stopped:
                     self._say(f"stopped and saved after step {self.step}: the same command goes on from here")
                     raise SystemExit(stop.exit_code)
@@ -200,7 +202,7 @@ class _Run:
         return {name: torch.stack([part[name].detach().float() for part in parts]).mean() for name in parts[0]}
 
     def _validate(self) -> float:
-        """Validate and show the averaged weights; returns their loss."""
+        """Validate the averaged weights; returns their loss."""
         with self._finished():
             values = self.trainer.validate(self.accelerator)
             row = torch.tensor(list(values.values()), dtype=torch.float32, device=self.accelerator.device)
@@ -208,8 +210,12 @@ class _Run:
             values = {f"validation_{name}": mean for name, mean in zip(values, means, strict=True)}
             self._check_finite(values)
             self._log(values)
-            self.trainer.preview(self.run, self.step, self.accelerator)
         return values["validation_loss"]
+
+    def _preview(self) -> None:
+        """Show what the averaged weights do; after they were saved, which is worth more."""
+        with self._finished():
+            self.trainer.preview(self.run, self.step, self.accelerator)
 
     def _save(self, validation_loss: float | None) -> None:
         """Write weights.safetensors and a checkpoint."""

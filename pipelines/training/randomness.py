@@ -9,7 +9,8 @@ from torch import Tensor
 
 def generators(seed: int, numbers: Sequence[int] | Tensor) -> list[torch.Generator]:
     """Make a CPU generator for each global sample number (b,): a pure function of both arguments."""
-    seeds = [np.random.SeedSequence([seed, int(number)]).generate_state(1, np.uint64)[0] for number in numbers]
+    numbers = numbers.tolist() if isinstance(numbers, Tensor) else numbers
+    seeds = [np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] for number in numbers]
     return [torch.Generator().manual_seed(int(each)) for each in seeds]
 
 
