@@ -44,6 +44,10 @@ def _told() -> Iterator[None]:
         raise click.ClickException(_one_line(refusals.explain(error))) from None
     except urls.failures() as error:
         raise click.ClickException(urls.advice(error)) from None
+    except RuntimeError as error:
+        if (told := refusals.memory(error)) is None:
+            raise
+        raise click.ClickException(told) from None
     except MemoryError:
         raise click.ClickException("out of memory: close other programs or use fewer --workers, then run again") from None
 

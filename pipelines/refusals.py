@@ -21,3 +21,13 @@ def explain(error: OSError) -> str:
     where = f": {error.filename!r}" if error.filename else ""
     advice = _ADVICE.get(error.errno, "check path, rights and free space")
     return f"{os.strerror(error.errno)}{where}: {advice}; then the same command goes on"
+
+
+def memory(error: RuntimeError) -> str | None:
+    """Tell where torch ran out of memory, or a process that loads for it was killed, and what to do; None if it is neither."""
+    told = str(error)
+    if "DataLoader worker" in told:
+        return "a process that reads was killed, for want of memory most likely: take fewer --workers; the same command goes on"
+    if "out of memory" in told or "can't allocate memory" in told:
+        return "out of memory: take a smaller --batch-size, or more parts of it (--set editor_training.accumulation=4)"
+    return None

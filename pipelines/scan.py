@@ -168,6 +168,9 @@ def _choose(
         taken = recognise(root, layout)
         if taken == _FALLBACK and not urls.is_remote(root) and work.resolve().is_relative_to(root.resolve()):
             raise DataError(f"{work} lies inside {root}: choose a working folder outside, so that parts aren't taken for stems")
+        beside = [*(other.root for other in chosen), *(Path(entry["root"]) for entry in known.values() if "table" not in entry)]
+        if not urls.is_remote(root) and (other := next((each for each in beside if _nested(root, each)), None)):
+            raise DataError(f"{root} and {other} lie in one another: give one of them, so that no song counts twice")
         old = next((name for name, entry in known.items() if _is_of(root, entry)), None)
         wanted = slug(name or old or (root.stem if root.is_file() else root.name), 30)
         used = {*known, *(other.name for other in chosen)} - {old}
@@ -178,6 +181,13 @@ def _choose(
             del known[old]
         chosen.append(Dataset(free, root, taken))
     return chosen
+
+
+def _nested(one: Path, other: Path) -> bool:
+    """Tell whether one of two folders is in the other."""
+    if urls.is_remote(other) or not (one.is_dir() and other.is_dir()) or one.resolve() == other.resolve():
+        return False
+    return one.resolve().is_relative_to(other.resolve()) or other.resolve().is_relative_to(one.resolve())
 
 
 def _is_of(root: Path, entry: Mapping[str, str]) -> bool:

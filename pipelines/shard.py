@@ -116,8 +116,9 @@ def _units(
 ) -> Iterator[Unit]:
     """Cut each split into shards, in the order of the table."""
     for split in splits:
-        rows = recipes.filter(pc.equal(recipes["split"], split)).slice(0, limit)
-        count = per_shard if size_mb is None else _count(rows, size_mb)
+        rows = recipes.filter(pc.equal(recipes["split"], split))
+        rows = rows if limit is None else rows.slice(0, min(limit, len(rows)))
+        count = min(per_shard, max(1, len(rows))) if size_mb is None else _count(rows, size_mb)
         for number, first in enumerate(range(0, len(rows), count)):
             # A slice: `take` would copy all columns of all recipes for each shard.
             chosen = rows.slice(first, count)
@@ -129,7 +130,7 @@ def _count(rows: pa.Table, size_mb: float) -> int:
     if not len(rows):
         return 1
     bytes_each = 2 * 2 * FLAC_RATIO * pc.mean(rows["length_samples"]).as_py()
-    return max(1, int(size_mb * 1e6 / bytes_each))
+    return max(1, int(min(size_mb * 1e6 / bytes_each, len(rows))))
 
 
 def _pack(rows: pa.Table) -> bytes:

@@ -66,6 +66,26 @@ def test_bad_input_is_one_line_and_exit_code_1(monkeypatch: pytest.MonkeyPatch) 
     assert (result.exit_code, result.output) == (1, "Error: no such table: a.parquet: run scan first\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        ("DataLoader worker (pid 7) is killed by signal: Killed. ", "fewer --workers"),
+        ("CUDA out of memory. Tried to allocate 2.00 GiB.", "smaller --batch-size"),
+        ("[enforce fail at alloc_cpu.cpp:1] . DefaultCPUAllocator: can't allocate memory: you tried", "smaller --batch-size"),
+    ],
+)
+def test_want_of_memory_is_one_line_and_a_bug_is_not(words: str, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def failing() -> None:
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(type(main), "get_command", lambda *_: failing)
+    result = CliRunner().invoke(main, ["anything"])
+    assert result.exit_code == 1 and advice in result.output and result.output.count("\n") == 1
+    words = "mat1 and mat2 shapes cannot be multiplied"
+    assert isinstance(CliRunner().invoke(main, ["anything"]).exception, RuntimeError)
+
+
 @pytest.mark.parametrize("arguments", [["sing"], ["shard"], ["shard", ".", "--per-shard", "0"], ["verify", "/no/such/folder"]])
 def test_usage_errors_exit_2(arguments: list[str]) -> None:
     result = CliRunner().invoke(main, arguments)

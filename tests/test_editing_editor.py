@@ -193,6 +193,7 @@ def test_a_result_over_full_scale_is_turned_down_as_a_whole():
         (np.zeros((5, 0), np.float32), "float samples"),
         (np.zeros((2, 5, 2), np.float32), "float samples"),
         (np.ones(100, np.int16), "float samples"),
+        (np.ones((2, 4000), np.float32), r"give samples as \(T, channels\)"),
     ],
 )
 def test_arrays_that_are_no_audio_are_refused(audio, complaint):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests.rows import DataError
-from pipelines.editing.files import BLOCK, Kind, Scratch, check_format, decode, encode
+from pipelines.editing.files import BLOCK, Kind, Scratch, check_format, check_writable, decode, encode
 
 
 @given(st.lists(st.integers(0, 50), max_size=8), st.integers(1, 3), st.integers(0, 200), st.integers(0, 200))
@@ -40,7 +40,15 @@ def test_lossless_formats_come_back_as_they_were(tmp_path, suffix, subtype):
 
 @pytest.mark.parametrize(
     ("name", "subtype", "written"),
-    [("a.ogg", "PCM_16", "VORBIS"), ("a.flac", "FLOAT", "PCM_24"), ("a.WAV", "VORBIS", "PCM_16"), ("a.oga", "DOUBLE", "VORBIS")],
+    [
+        ("a.ogg", "PCM_16", "VORBIS"),
+        ("a.oga", "DOUBLE", "VORBIS"),
+        ("a.flac", "FLOAT", "PCM_24"),
+        ("a.WAV", "VORBIS", "PCM_16"),
+        ("a.wav", "MPEG_LAYER_III", "PCM_16"),
+        ("a.mp3", "MPEG_LAYER_III", "MPEG_LAYER_III"),
+        ("a.aif", "IMA_ADPCM", "PCM_16"),
+    ],
 )
 def test_other_formats_take_the_nearest_sample_format(tmp_path, name, subtype, written):
     encode(tmp_path / name, [np.zeros((100, 1), np.float32)], Kind(22050, subtype), 100, 1)
@@ -82,7 +90,7 @@ def test_folders_nan_and_files_without_samples_are_told(tmp_path):
         decode(tmp_path / "none.wav")
 
 
-@pytest.mark.parametrize("name", ["a.xyz", "a", "folder.wav"])
+@pytest.mark.parametrize("name", ["a.xyz", "a", "a.raw", "folder.wav"])
 def test_names_that_can_not_be_written_are_told(tmp_path, name):
     (tmp_path / "folder.wav").mkdir()
     with pytest.raises(DataError, match=r"ends with \.wav"):
@@ -93,6 +101,9 @@ def test_what_a_format_can_not_hold_is_told_and_leaves_no_file(tmp_path):
     with pytest.raises(DataError, match="12 channels"):
         encode(tmp_path / "a.flac", [np.zeros((100, 12), np.float32)], Kind(44100, "PCM_16"), 100, 12)
     assert not list(tmp_path.iterdir())
+    with pytest.raises(DataError, match="192000 Hz"):
+        check_writable(tmp_path / "a.mp3", Kind(192000, "PCM_16"), 2)
+    check_writable(tmp_path / "a.flac", Kind(192000, "PCM_16"), 2)
 
 
 @pytest.mark.parametrize("missing_bytes", [1, 100, 5000])

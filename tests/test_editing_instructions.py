@@ -115,6 +115,9 @@ def test_what_people_write(text, read, task, named, added, genre):
         ("replace drums with qqq", "replace", 'no instrument is known as "qqq"'),
         ("remix to Jaz genre", "remix", "nearest are Jazz"),
         ("add drums and bass", "add", "one instrument at a time"),
+        ("remove drums add piano", "remove", 'no instrument is known as "drums add piano"'),
+        ("remove no drums", "remove", 'no instrument is known as "no drums"'),
+        ("extract everything without drums", "extract", "no instrument"),
         ("add " + "x" * 400, "add", "no instrument"),
     ],
 )

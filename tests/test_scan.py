@@ -156,6 +156,8 @@ def test_input_that_can_not_be_used_is_one_line(slakh_root: Path, folder_root: P
     (tmp_path / "songs.csv").write_text("track_id,path,instrument\na,/elsewhere/a.wav,bass\n")
     with pytest.raises(DataError, match=r"first: /elsewhere/a.wav lies outside the folder of its dataset"):
         scan([tmp_path / "songs.csv"], tmp_path / "work")
+    with pytest.raises(DataError, match="lie in one another"):
+        scan([folder_root, next(each for each in folder_root.iterdir() if each.is_dir())], tmp_path / "work", layout="folder")
     with pytest.raises(DataError, match="sum to 1"):
         scan([folder_root], tmp_path / "work", split=(0.5, 0.5, 0.5))
     with pytest.raises(DataError, match="shares"):

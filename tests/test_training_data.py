@@ -26,12 +26,22 @@ def test_shards_and_recipes_are_described_alike(tmp_path: Path) -> None:
     work = make_work(tmp_path / "work")
     shard(work, work / "shards", workers=1)
     recipes, shards = describe(work), describe(work / "shards")
-    for name in ("split", "tasks", "instruments", "templates"):
+    for name in ("split", "tasks", "instruments", "genres"):
         assert recipes[name] == shards[name]
+    assert recipes.get("templates") == shards.get("templates")
     assert recipes["hash"] != shards["hash"]
     assert recipes["rms_db"] == pytest.approx(shards["rms_db"], abs=1.5)
     low, high = shards["rms_range_db"]
     assert low <= shards["rms_db"] <= high
+
+
+def test_what_other_splits_hold_was_not_trained(tmp_path: Path) -> None:
+    work = make_work(tmp_path / "work")
+    path = work / "triplets.parquet"
+    rows = [dataclasses.replace(row, split="test") if row.task == "replace" else row for row in tables.read_rows(path, Triplet)]
+    parents = [work / name for name in ("clips.parquet", "parts.parquet", "rhythm.parquet", "tracks.parquet")]
+    tables.write(path, rows, Triplet, seed=0, parents=parents)
+    assert "replace" not in describe(work)["tasks"] and "add" in describe(work)["tasks"]
 
 
 def test_the_papers_words_need_no_templates(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from made_work import make_work
 
+from manifests.tables import sha256
 from model import config, presets
 from model.checkpoint import load_weights, save_weights, write_config
 from model.config import ModelError, Preset
@@ -65,7 +66,7 @@ def trainer(preset: Preset, work: Path, vae_run: Path, seed: int = 0) -> editor.
     return editor.EditorTrainer(preset, vae_run, editor.open_triplets(work, "validation", preset, vae_run), seed)
 
 
-def run_of(preset: Preset, work: Path, vae_run: Path, run: Path, data: Any = None) -> editor.EditorTrainer:
+def run_of(preset: Preset, work: Path, vae_run: Path, run: Path, data: Any = None, about: Any = None) -> editor.EditorTrainer:
     triplets = editor.open_triplets(work, "train", preset, vae_run)
     made = trainer(preset, work, vae_run)
     size = preset.editor_training.batch_size
@@ -73,7 +74,7 @@ def run_of(preset: Preset, work: Path, vae_run: Path, run: Path, data: Any = Non
     def shares(step: int, rank: int, ranks: int) -> Any:
         return data if data is not None else batches(triplets, step, rank, ranks, batch_size=size)
 
-    train(made, run, preset=preset, batches=shares, data=describe(work), device="cpu")
+    train(made, run, preset=preset, batches=shares, data={**describe(work), **(about or {})}, device="cpu")
     return made
 
 
@@ -129,6 +130,16 @@ def test_the_validation_loss_is_the_same_each_time(work: Path, vae_run: Path) ->
     assert len(first) == 5 and "add" in first
 
 
+def test_an_editor_with_another_vae_is_refused(work: Path, vae_run: Path, tmp_path: Path) -> None:
+    preset = config.override(PRESET, ["editor_training.steps=1", "editor_training.validation_triplets=2"])
+    weights = sha256(vae_run / "weights.safetensors")
+    run_of(preset, work, vae_run, tmp_path, about={"vae": weights})
+    Editor.load(tmp_path)
+    save_weights(tmp_path, "vae", Vae(PRESET.vae).state_dict())
+    with pytest.raises(ModelError, match="isn't the VAE that this run was trained with"):
+        Editor.load(tmp_path)
+
+
 def test_what_a_preview_needs_lies_where_the_unet_does(
     work: Path, vae_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +154,8 @@ def test_what_a_preview_needs_lies_where_the_unet_does(
     write_config(tmp_path, "editor", PRESET, {"data": {}})
     monkeypatch.setattr("pipelines.editing.editor.Editor", Stub)
     monkeypatch.setattr(made, "_examples", lambda accelerator: [])
-    made.preview(tmp_path, 1, SimpleNamespace(device=device, is_main_process=False))
+    unwrap = lambda module, **options: module  # noqa: E731
+    made.preview(tmp_path, 1, SimpleNamespace(device=device, is_main_process=False, unwrap_model=unwrap))
     assert where == [(device, device)]
 
 

@@ -19,6 +19,7 @@ import toy_training as toy
 from safetensors.torch import load_file
 from torch import nn
 
+from manifests.rows import DataError
 from model import presets
 from model.checkpoint import load_weights, read_config
 from model.config import ModelError
@@ -221,6 +222,18 @@ def test_the_learning_rate_is_that_of_the_schedule(tmp_path: Path, monkeypatch: 
     toy.run(tmp_path / "one", steps=1)
     still, one = load_weights(tmp_path / "still"), load_weights(tmp_path / "one")
     assert all(torch.equal(still[name], one[name]) for name in one)
+
+
+def test_what_can_not_be_shown_ends_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def preview(self: object, run: Path, step: int, accelerator: Any) -> None:
+        assert checkpoints.found(run)[-1].name == f"step-{step:08d}"  # worth more than to be shown
+        raise DataError("no sound")
+
+    monkeypatch.setattr(toy.Toy, "preview", preview)
+    toy.run(tmp_path, steps=2, validate_every=2)
+    assert "nothing to show after step 2: no sound" in capsys.readouterr().err and load_weights(tmp_path)
 
 
 def test_the_first_version_of_fsdp_is_refused():

@@ -16,7 +16,7 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("instructions", metavar="INSTRUCTION...", nargs=-1, required=True)
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write: .wav, .flac or .ogg.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write: .wav, .flac, .ogg, .mp3 ...")
 @click.option("--keep-rounds", is_flag=True, help="Also write the result of each instruction: OUT.round1.wav and so on.")
 @click.option("--variations", default=1, show_default=True, type=click.IntRange(1), help="Write so many: OUT.variation1.wav ...")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of chance; variations count up.")
@@ -54,8 +54,9 @@ def command(
     Instructions add, remove, extract or replace an instrument, or remix with instruments or to a genre. What isn't understood, or
     was not trained on, is told with the nearest known words.
 
-    IN is any file that libsndfile reads, of any length, rate and number of channels. The result has its length, rate, channels
-    and level; if it would clip, all of it is turned down, and that is told. Silence stays silent.
+    IN is any file that libsndfile reads, of any length, rate and number of channels. The result has its length, rate and channels,
+    and is brought back by the gain that the model hears it with; if it would clip, all of it is turned down, and that is told.
+    (A decoder of .ogg and .mp3 may still go over full scale: .wav and .flac don't.) Silence stays silent.
 
     The mean of the channels is edited, up to half of the run's sample rate. Their differences, and what lies higher, stay for
     add, go for remix, and else follow the edit: they are turned down where and when it turns down the same frequencies.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dataset_tools.audio import FLOOR_DB, Samples, db, peak, rms_db
 from manifests.rows import DataError
+from manifests.tables import sha256
 from model import embedding as joint_embedding
 from model.checkpoint import CONFIG, read_config, restore
 from model.conditions.text import TextEncoder
@@ -30,6 +31,7 @@ RMS_DB = -22.0
 """Level at which the model hears music where the run doesn't say what it was trained on: median of the built-in corpus."""
 SILENCE_DB = -80.0
 """Below this RMS nothing is edited."""
+MOST_CHANNELS = 64
 Say = Callable[[str], object]
 Progress = Callable[[float], object]
 
@@ -77,7 +79,7 @@ class Editor:
         data = _described(Path(run), config.get("data") or {})
         check_device(device)
         vae, unet = Vae(preset.vae), Unet(preset)
-        restore(vae, Path(run), "vae")
+        _restore_vae(vae, Path(run), data)
         restore(unet, Path(run))
         for network in (vae, unet):
             network.eval().requires_grad_(False).to(device)
@@ -123,6 +125,8 @@ class Editor:
         whole = np.asarray(audio)
         if whole.ndim not in (1, 2) or not whole.size or not np.issubdtype(whole.dtype, np.floating):
             raise DataError(f"can't edit an array of {whole.dtype} {whole.shape}: give float samples (T,) or (T, channels)")
+        if whole.ndim == 2 and whole.shape[1] > MOST_CHANNELS:
+            raise DataError(f"can't edit {whole.shape[1]} channels: give samples as (T, channels), or a single channel (T,)")
         shaped = whole.astype(np.float32, copy=False).reshape(len(whole), -1)
         settings = Settings(seed, steps, text_guidance, source_guidance, chord_guidance, prompt, preserve)
         edited = np.concatenate(list(self.blocks(shaped, rate_hz, instruction, settings, progress=progress, say=say)))
@@ -225,9 +229,21 @@ class Editor:
         return torch.from_numpy(on_clock(matrix, frames, rate_hz))[None].to(self._device)
 
 
+def _restore_vae(vae: Vae, run: Path, data: Mapping[str, Any]) -> None:
+    """Load RUN/vae.safetensors, which must be the VAE that the run was trained with.
+
+    Raises:
+        ModelError: missing, damaged, or another one.
+    """
+    restore(vae, run, "vae")
+    path = run / "vae.safetensors"
+    if data.get("vae") not in (None, sha256(path)):
+        raise ModelError(f"{path} isn't the VAE that this run was trained with: copy the run folder again")
+
+
 def _described(run: Path, data: Any) -> Mapping[str, Any]:
     """Check what a run says it was trained on."""
-    kinds = {"tasks": list, "instruments": list, "templates": dict, "rms_db": float | int, "rms_range_db": list}
+    kinds = {"tasks": list, "instruments": list, "genres": list, "templates": dict, "rms_db": float | int, "rms_range_db": list}
     if not isinstance(data, dict) or not all(isinstance(data[name], kind) for name, kind in kinds.items() if name in data):
         raise ModelError(f"{run / CONFIG} is damaged where it describes the data: copy the run folder again")
     return data

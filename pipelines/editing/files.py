@@ -2,7 +2,8 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from io import FileIO
+from contextlib import contextmanager
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -16,7 +17,8 @@ from manifests.tables import atomic
 
 BLOCK = 1 << 18
 """Samples of each channel that are read, resampled or written at once."""
-_FORMATS = {"aif": "AIFF", "oga": "OGG"}
+_SUFFIXES = {"aif": "AIFF", "oga": "OGG"}
+_FORMATS = ("WAV", "FLAC", "OGG", "MP3", "AIFF", "CAF", "AU", "W64", "RF64")
 _HIGHEST = 1e12
 """More than any integer format holds unscaled; much higher, and squares overflow."""
 _LARGEST_WAV_BYTES = 4_000_000_000
@@ -128,31 +130,50 @@ def encode(path: Path, blocks: Iterable[Samples], kind: Kind, frames: int, chann
         form = "RF64"
     with atomic(path) as temporary, FileIO(temporary, "w") as raw:
         disk = _Disk(raw)
-        try:
-            with soundfile.SoundFile(disk, "w", kind.rate_hz, channels, subtype, format=form) as file:
-                for block in blocks:
-                    file.write(block)
-                    disk.check()
-        except soundfile.LibsndfileError as error:
-            raise DataError(f"can't write {path} with {channels} channels at {kind.rate_hz} Hz ({error}): write a .wav") from None
+        with _told(path, kind, channels), soundfile.SoundFile(disk, "w", kind.rate_hz, channels, subtype, format=form) as file:
+            for block in blocks:
+                file.write(block)
+                disk.check()
         disk.check()
+
+
+def check_writable(path: Path, kind: Kind, channels: int) -> None:
+    """Check that a format holds audio of this rate and so many channels, before it is made.
+
+    Raises:
+        DataError: it doesn't.
+    """
+    form = check_format(path)
+    with _told(path, kind, channels):
+        soundfile.SoundFile(BytesIO(), "w", kind.rate_hz, channels, _subtype(form, kind.subtype), format=form).close()
+
+
+@contextmanager
+def _told(path: Path, kind: Kind, channels: int) -> Iterator[None]:
+    try:
+        yield
+    except soundfile.LibsndfileError as error:
+        what = f"{channels} channels at {kind.rate_hz} Hz ({error.error_string.rstrip('.')})"
+        raise DataError(f"can't write {path} with {what}: write a .wav") from None
 
 
 def check_format(path: Path) -> str:
     """Name libsndfile's format of a file that shall be written.
 
     Raises:
-        DataError: none has this suffix, or the path is a folder.
+        DataError: none that describes itself has this suffix, or the path is a folder.
     """
     suffix = path.suffix.lower().removeprefix(".")
-    form = _FORMATS.get(suffix, suffix.upper())
-    if form not in soundfile.available_formats() or path.is_dir():
+    form = _SUFFIXES.get(suffix, suffix.upper())
+    if form not in _FORMATS or path.is_dir():
         raise DataError(f"can't write {path}: give a file name that ends with .wav, .flac or .ogg")
     return form
 
 
 def _subtype(form: str, wanted: str) -> str:
-    if soundfile.check_format(form, wanted):
+    """Keep a sample format; a codec's only where it is the format's own: libsndfile's WAVs can't hold the MP3 they promise."""
+    plain = wanted.startswith("PCM") or wanted in ("FLOAT", "DOUBLE", "ULAW", "ALAW")
+    if (plain or form in ("OGG", "MP3")) and soundfile.check_format(form, wanted):
         return wanted
     deep = wanted in ("FLOAT", "DOUBLE", "PCM_32") and soundfile.check_format(form, "PCM_24")
     return "PCM_24" if deep else str(soundfile.default_subtype(form))

@@ -53,6 +53,10 @@ _THIS = re.compile(rf"\b(?:the|this|my)\s+{_MUSIC}\b(?=\s+\w)", re.IGNORECASE)
 _ARTICLE = re.compile(r"^(?:(?:the|a|an|some|any|all|more|this|that|my|your)\s+)+", re.IGNORECASE)
 _STYLE = re.compile(r"^(?:the\s+)?style\s+of\s+|\s+(?:genre|style|music|song|version|remix)$", re.IGNORECASE)
 _JOINED = re.compile(r"\s*(?:[,;&+/]|\band\b|\bplus\b)\s*", re.IGNORECASE)
+_MORE = re.compile(
+    r"\b(?:add|insert|remove|delete|extract|isolate|replace|remix|keep|then|but|not?|without|except)\b", re.IGNORECASE
+)
+"""Words that no instrument's name has: they ask for something else, too, or for the contrary."""
 _EXACT, _CERTAIN, _GUESSED, _UNKNOWN = range(4)
 
 
@@ -140,7 +144,7 @@ def _instrument(text: str) -> _Name:
     if label.casefold() in INSTRUMENTS:
         return _Name(label, label.casefold(), _EXACT)
     match = instruments.normalise(label)
-    if not match.editable:
+    if not match.editable or _MORE.search(label):
         return _Name(label, None, _UNKNOWN)
     return _Name(label, match.instrument, _CERTAIN if match.certain else _GUESSED)
 

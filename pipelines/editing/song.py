@@ -13,7 +13,7 @@ from manifests.rows import DataError
 from pipelines.editing import instructions, report
 from pipelines.editing.denoiser import Settings
 from pipelines.editing.editor import Editor, Progress, Say, safe_gain
-from pipelines.editing.files import BLOCK, Kind, Scratch, check_format, decode, encode
+from pipelines.editing.files import BLOCK, Kind, Scratch, check_format, check_writable, decode, encode
 
 
 def edit(
@@ -57,6 +57,8 @@ def edit(
     _check(written, page, [source, *([lead] if lead else [])])
     out.parent.mkdir(parents=True, exist_ok=True)
     music, kind = decode(source, out.parent)
+    for path in written:
+        check_writable(path, kind, music.channels)
     over = decode(lead, out.parent, kind.rate_hz)[0] if lead else None
     editor, say = load(), _once(say)
     results: list[list[Scratch]] = []

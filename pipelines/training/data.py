@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataset_tools.audio import rms_db
 from dataset_tools.triplets import default_templates
@@ -27,9 +28,9 @@ def describe(data: Path, split: str = "train") -> dict[str, Any]:
     """Describe a split of shards, or of the recipes of a working folder.
 
     Returns:
-        `hash` of the data set, `split`, the `tasks` it holds, the `instruments` that instructions name, sorted, and the levels of
-        its sources: `rms_db`, the median, and `rms_range_db`, between which nine of ten lie. Levels of recipes are those of the
-        first few. Where instructions have other words than the paper's, also their `templates` by task.
+        `hash` of the data set, `split`, the `tasks` it holds, the `instruments` and `genres` that instructions name, sorted, and
+        the levels of its sources: `rms_db`, the median, and `rms_range_db`, between which nine of ten lie. Levels of recipes are
+        those of the first few. Where instructions have other words than the paper's, also their `templates` by task.
 
     Raises:
         DataError: a table is missing or damaged.
@@ -44,7 +45,8 @@ def describe(data: Path, split: str = "train") -> dict[str, Any]:
         levels_db = rows["source_rms_db"]
     else:
         path = data / "triplets.parquet"
-        recipes = tables.read(path, Triplet, ["task", "instruction", "named", "added", "genre"]).to_pylist()
+        table = tables.read(path, Triplet, ["split", "task", "instruction", "named", "added", "genre"])
+        recipes = table.filter(pc.equal(table["split"], split)).to_pylist()
         digest = tables.sha256(path)
         opened = Recipes(data, split)
         rows_heard = range(min(LISTENED_TO, int(opened.sizes.sum())))
@@ -55,6 +57,7 @@ def describe(data: Path, split: str = "train") -> dict[str, Any]:
         "split": split,
         "tasks": [task for task in TASKS if any(recipe["task"] == task for recipe in recipes)],
         "instruments": sorted({name for recipe in recipes for name in (*recipe["named"], *recipe["added"])}),
+        "genres": sorted({recipe["genre"] for recipe in recipes} - {None}),
         "rms_db": median,
         "rms_range_db": [low, high],
         **_templates(recipes),

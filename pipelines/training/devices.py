@@ -37,7 +37,7 @@ def accelerated(training: TrainingConfig, run: Path, device: str, tracker: str |
     from accelerate.tracking import get_available_trackers
 
     known = [str(getattr(each, "value", each)) for each in get_available_trackers()]
-    if tracker and tracker not in known:
+    if tracker is not None and tracker not in known:
         raise ModelError(f"tracker {tracker!r} can't be used: install its package; installed here: {', '.join(known) or 'none'}")
     accelerator = Accelerator(
         cpu=device == "cpu",

@@ -120,7 +120,9 @@ class EditorTrainer:
         from pipelines.editing.editor import Editor
 
         device, rate_hz, rows = accelerator.device, self.preset.sample_rate_hz, []
-        denoiser, (_, config) = Denoiser(self.preset, self.modules["unet"], self.text), read_config(run, "editor")
+        # Compiled for the shapes of training, it would be compiled again for each edit.
+        unet = accelerator.unwrap_model(self.modules["unet"], keep_torch_compile=False)
+        denoiser, (_, config) = Denoiser(self.preset, unet, self.text), read_config(run, "editor")
         editor = Editor(self.preset, self.vae.to(device), denoiser, data=config["data"], device=device)
         for row in self._examples(accelerator):
             clip, audio = self.validation.waveforms(row)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
+from manifests.rows import DataError
 from model.checkpoint import WEIGHTS, save_weights, write_config
 from model.config import ModelError, Preset, TrainingConfig
 from pipelines.training import checkpoints, folder
@@ -215,7 +216,10 @@ class _Run:
     def _preview(self) -> None:
         """Show what the averaged weights do; after they were saved, which is worth more."""
         with self._finished():
-            self.trainer.preview(self.run, self.step, self.accelerator)
+            try:
+                self.trainer.preview(self.run, self.step, self.accelerator)
+            except (DataError, ModelError) as error:
+                self._say(f"nothing to show after step {self.step}: {error}")
 
     def _save(self, validation_loss: float | None) -> None:
         """Write weights.safetensors and a checkpoint."""
