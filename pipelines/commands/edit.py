@@ -54,9 +54,9 @@ def command(
     Instructions add, remove, extract or replace an instrument, or remix with instruments or to a genre. What isn't understood, or
     was not trained on, is told with the nearest known words.
 
-    IN is any file that libsndfile reads, of any length, rate and number of channels. The result has its length, rate and channels,
-    and is brought back by the gain that the model hears it with; if it would clip, all of it is turned down, and that is told.
-    (A decoder of .ogg and .mp3 may still go over full scale: .wav and .flac don't.) Silence stays silent.
+    IN is any file that libsndfile reads, of any length, rate and number of channels. The result has its length, rate and
+    channels; the gain by which the model hears it is undone. If it would clip, all of it is turned down, and that is told
+    (decoders of .ogg and .mp3 may still go over full scale). Silence stays silent.
 
     The mean of the channels is edited, up to half of the run's sample rate. Their differences, and what lies higher, stay for
     add, go for remix, and else follow the edit: they are turned down where and when it turns down the same frequencies.
