@@ -102,6 +102,16 @@ def test_the_command_prints_ratios_and_fails_where_a_condition_is_not_heard(tmp_
     assert deaf.exit_code == 1 and "NOT HEARD" in deaf.stdout and "text" in deaf.stderr
 
 
+def test_over_many_steps_chance_is_that_of_edits(tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    one, several = check(run, seeds=1), check(run, seeds=1, steps=4)
+    for effect in (*one, *several):
+        assert effect.share > 0 and effect.change > 0
+    assert max(effect.ratio for effect in several) < min(effect.ratio for effect in one)
+    with pytest.raises(ModelError, match="more than the 1000"):
+        check(run, seeds=1, steps=1001)
+
+
 def test_a_run_without_examples_is_told_in_one_line(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     (run / "examples.json").unlink()

@@ -21,14 +21,15 @@ from pipelines.training.devices import check_device
 EXAMPLES = "examples"
 """Name of the file of a run folder that holds latents and chords of a few validation triplets."""
 _SEEDS = 8
-_DDIM_STEPS = 50
+_STEPS = 50
 
 
 class Effect(NamedTuple):
-    """What changing a condition does: RMS change of the output, and that over the RMS change that other noise makes."""
+    """What changing a condition does: RMS change of the output, that over its RMS, and over the change that other noise makes."""
 
     condition: str
     change: float
+    share: float
     ratio: float
 
 
@@ -39,18 +40,24 @@ def keep_examples(run: Path, source: Tensor, chords: Tensor | None, instructions
     (run / f"{EXAMPLES}.json").write_text(json.dumps(instructions, indent=1) + "\n", encoding="utf-8")
 
 
-def check(run: Path, device: str = "cpu", seeds: int = _SEEDS, progress: Callable[[], object] = lambda: None) -> list[Effect]:
+def check(
+    run: Path,
+    device: str = "cpu",
+    seeds: int = _SEEDS,
+    steps: int | None = None,
+    progress: Callable[[], object] = lambda: None,
+) -> list[Effect]:
     """Measure the effect of each condition of an editor run on its examples; see `effects`.
 
     Raises:
-        ModelError: no editor run, damaged, or without examples; or no such device.
+        ModelError: no editor run, damaged, or without examples; no such device, or more steps than the schedule has.
     """
     preset, _ = read_config(run, "editor")
     check_device(device)
     unet = Unet(preset)
     restore(unet, run)
     unet.eval().requires_grad_(False).to(device)
-    return effects(unet, Diffusion(preset.diffusion), _examples(run, preset, device), latents(preset), seeds, progress)
+    return effects(unet, Diffusion(preset.diffusion), _examples(run, preset, device), latents(preset), seeds, steps, progress)
 
 
 @torch.no_grad()
@@ -60,30 +67,32 @@ def effects(
     given: Conditions,
     channels: int,
     seeds: int = _SEEDS,
+    steps: int | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> list[Effect]:
     """Measure what each condition does to latents of `channels`, averaged over a batch of at least two examples.
 
-    An output is the mean of the latents from `seeds` noises: one step from pure noise where the schedule ends without signal,
-    else DDIM. Each condition in turn is taken from another example; chords are also moved by half the clip. The effect of
+    An output is the mean of the latents from `seeds` noises, in `steps` of the preset's sampler. None takes one step from pure
+    noise where the schedule ends without signal (noise says nothing there, so that chance is small), else 50. Each condition in turn is taken from another example; chords are also moved by half the clip. The effect of
     chance is the same with other noises. A ratio above 1 means that the condition is heard over chance.
     """
     config = diffusion.config
-    steps = 1 if config.zero_terminal_snr and config.prediction == "v" else _DDIM_STEPS
+    steps = steps or (1 if config.zero_terminal_snr and config.prediction == "v" else _STEPS)
     shape = (len(given.source), channels, given.source.shape[-1])
 
     def output(conditions: Conditions, first_seed: int = 0) -> Tensor:
         made = []
         for seed in range(first_seed, first_seed + seeds):
             noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(given.source.device)
-            made.append(sample(unet, diffusion, conditions, noise, scales=Scales(1.0), sampler="ddim", steps=steps))
+            made.append(sample(unet, diffusion, conditions, noise, scales=Scales(1.0), steps=steps))
             progress()
         return torch.stack(made).mean(dim=0)
 
     before = output(given)
     chance = _rms(output(given, seeds) - before)
     changes = {name: _rms(output(swapped) - before) for name, swapped in _swapped(given).items()}
-    return [Effect(name, change, change / max(chance, 1e-12)) for name, change in changes.items()]
+    size = max(_rms(before), 1e-12)
+    return [Effect(name, change, change / size, change / max(chance, 1e-12)) for name, change in changes.items()]
 
 
 def _examples(run: Path, preset: Preset, device: str) -> Conditions:
