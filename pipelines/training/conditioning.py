@@ -73,8 +73,9 @@ def effects(
     """Measure what each condition does to latents of `channels`, averaged over a batch of at least two examples.
 
     An output is the mean of the latents from `seeds` noises, in `steps` of the preset's sampler. None takes one step from pure
-    noise where the schedule ends without signal (noise says nothing there, so that chance is small), else 50. Each condition in turn is taken from another example; chords are also moved by half the clip. The effect of
-    chance is the same with other noises. A ratio above 1 means that the condition is heard over chance.
+    noise where the schedule ends without signal (noise says nothing there, so that chance is small), else 50. Each condition
+    in turn is taken from another example; chords are also moved by half the clip. The effect of chance is the same with other
+    noises. A ratio above 1 means that the condition is heard over chance.
     """
     config = diffusion.config
     steps = steps or (1 if config.zero_terminal_snr and config.prediction == "v" else _STEPS)
