@@ -269,8 +269,10 @@ def test_bf16_trains_near_float32(whole: Path, tmp_path: Path):
 def test_more_steps_may_be_asked_for_and_a_finished_run_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     toy.run(tmp_path, steps=10, decay="constant")
     before = (tmp_path / "weights.safetensors").stat().st_mtime_ns
-    toy.run(tmp_path, steps=10, decay="constant")
-    assert (tmp_path / "weights.safetensors").stat().st_mtime_ns == before and "10 steps already" in capsys.readouterr().err
+    for steps in (10, 5):
+        toy.run(tmp_path, steps=steps, decay="constant")
+        assert (tmp_path / "weights.safetensors").stat().st_mtime_ns == before and "10 steps already" in capsys.readouterr().err
+        assert read_config(tmp_path)[0].editor_training.steps == 10
     toy.run(tmp_path, steps=20, decay="constant")
     assert len(losses(tmp_path)) == 20
     toy.run(tmp_path / "at once", steps=20, decay="constant")

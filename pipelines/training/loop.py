@@ -123,7 +123,9 @@ def train(
     folder.check_same(run, trainer.kind, preset, values)
     with accelerated(training, run, device, tracker, compiled) as accelerator:
         accelerator.wait_for_everyone()
-        if accelerator.is_main_process:
+        done = checkpoints.found(run)
+        finished = bool(done) and checkpoints.state(done[-1])["step"] >= training.steps
+        if accelerator.is_main_process and not finished:  # whose config.json says how many steps it was trained for
             write_config(run, trainer.kind, preset, values)
         _Run(trainer, run, training, accelerator, seed).train(batches)
 
