@@ -195,10 +195,9 @@ def read_all(paths: Sequence[Path], row_type: type) -> pa.Table:
         held = [file.physical_schema for file in files.get_fragments()]
         table = files.to_table().replace_schema_metadata(None)
         table.validate(full=True)
-        kinds = {(stated["schema"], stated["schema_version"]) for stated in map(_stated, held)} <= {
-            (row_type.__name__, SCHEMA_VERSION)
-        }
-        sound = kinds and all(each.equals(schema(row_type)) for each in held) and not any(faults(table, row_type))
+        stated = {(each["schema"], each["schema_version"]) for each in map(_stated, held)}
+        same = stated <= {(row_type.__name__, SCHEMA_VERSION)} and all(each.equals(schema(row_type)) for each in held)
+        sound = same and not any(faults(table, row_type))
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
         sound = False
     return table if sound else pa.concat_tables([read(path, row_type) for path in paths])

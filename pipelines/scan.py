@@ -185,9 +185,10 @@ def _choose(
 
 def _nested(one: Path, other: Path) -> bool:
     """Tell whether one of two folders is in the other."""
-    if urls.is_remote(other) or not (one.is_dir() and other.is_dir()) or one.resolve() == other.resolve():
+    if urls.is_remote(other) or not (one.is_dir() and other.is_dir()):
         return False
-    return one.resolve().is_relative_to(other.resolve()) or other.resolve().is_relative_to(one.resolve())
+    first, second = one.resolve(), other.resolve()
+    return first in second.parents or second in first.parents
 
 
 def _is_of(root: Path, entry: Mapping[str, str]) -> bool:

@@ -116,12 +116,11 @@ def _units(
 ) -> Iterator[Unit]:
     """Cut each split into shards, in the order of the table."""
     for split in splits:
-        rows = recipes.filter(pc.equal(recipes["split"], split))
-        rows = rows if limit is None else rows.slice(0, min(limit, len(rows)))
-        count = min(per_shard, max(1, len(rows))) if size_mb is None else _count(rows, size_mb)
+        rows = recipes.filter(pc.equal(recipes["split"], split))[:limit]
+        count = per_shard if size_mb is None else _count(rows, size_mb)
         for number, first in enumerate(range(0, len(rows), count)):
             # A slice: `take` would copy all columns of all recipes for each shard.
-            chosen = rows.slice(first, count)
+            chosen = rows[first : first + count]
             arguments = {"normalise": normalise, "first": first, "count": len(chosen)}
             yield Unit(f"{split}-{number:05d}", _pack(chosen), arguments)
 

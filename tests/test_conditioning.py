@@ -89,7 +89,7 @@ def test_a_condition_that_is_ignored_changes_nothing(deaf: str, unheard: set[str
     assert {effect.condition.split()[0] for effect in effects if effect.change == 0} == unheard
 
 
-def test_a_model_without_chords_and_without_a_terminal_schedule_is_checked_with_ddim(tmp_path: Path) -> None:
+def test_a_model_without_chords_and_without_a_terminal_schedule_is_checked_in_many_steps(tmp_path: Path) -> None:
     settings = ["unet.chords=false", "diffusion.zero_terminal_snr=false", "diffusion.prediction=epsilon"]
     preset = config.override(PRESET, [*settings, "diffusion.learned_variance=true", "diffusion.predict=target"])
     assert [effect.condition for effect in check(write_run(tmp_path, preset), seeds=1)] == ["source", "text"]

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ from manifests.rows import DataError
 from model import presets
 from model.checkpoint import load_weights, read_config
 from model.config import ModelError
-from pipelines.training import checkpoints, devices
+from pipelines.training import checkpoints
 from pipelines.training.ema import Average
 from pipelines.training.signals import Stop
 
@@ -209,13 +208,6 @@ def test_processes_that_do_not_work_together_are_refused(tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
-def test_sharding_that_is_configured_but_not_in_force_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(ModelError, match="FSDP, which needs several GPUs"):
-        toy.run(tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
 def test_the_learning_rate_is_that_of_the_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("pipelines.training.loop.schedule", lambda training, step: 0.0)
     toy.run(tmp_path / "still", steps=2)
@@ -234,13 +226,6 @@ def test_what_can_not_be_shown_ends_no_training(
     monkeypatch.setattr(toy.Toy, "preview", preview)
     toy.run(tmp_path, steps=2, validate_every=2)
     assert "nothing to show after step 2: no sound" in capsys.readouterr().err and load_weights(tmp_path)
-
-
-def test_the_first_version_of_fsdp_is_refused():
-    with pytest.raises(ModelError, match="FSDP_VERSION=2"):
-        devices._check_launch(
-            SimpleNamespace(num_processes=1, state=SimpleNamespace(fsdp_plugin=SimpleNamespace(fsdp_version=1)))
-        )
 
 
 @pytest.mark.slow
@@ -396,16 +381,6 @@ def test_more_steps_may_bring_a_module_that_the_checkpoint_does_not_hold(tmp_pat
             options = {"batches": toy.batches(), "data": {"hash": "0"}, "device": "cpu"}
             toy.train(Late(preset), tmp_path / folder, preset=preset, **options)
     assert_same_run(tmp_path / "whole", tmp_path / "broken")
-
-
-def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path):
-    with pytest.raises(ModelError, match="batch_size 4 can't be cut into 1 processes x accumulation 3"):
-        toy.run(tmp_path, accumulation=3)
-
-
-def test_an_unknown_tracker_is_refused(tmp_path: Path):
-    with pytest.raises(ModelError, match="tracker 'abacus' can't be used"):
-        toy.run(tmp_path, tracker="abacus")
 
 
 def test_checkpoints_hold_tensors_and_json_only(whole: Path):

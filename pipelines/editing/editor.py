@@ -32,6 +32,7 @@ RMS_DB = -22.0
 SILENCE_DB = -80.0
 """Below this RMS nothing is edited."""
 MOST_CHANNELS = 64
+"""More are samples: an array the wrong way round."""
 Say = Callable[[str], object]
 Progress = Callable[[float], object]
 
