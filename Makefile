@@ -6,6 +6,8 @@ TORCH ?= $(shell grep '^torch==' constraints.txt)
 DEMO ?= out/demo
 SYSTEM_PACKAGES = mma fluidsynth fluid-soundfont-gm
 SOUNDFONT = /usr/share/sounds/sf2/FluidR3_GM.sf2
+# mypy can't follow package-dir: it reads the package through links.
+TYPED = $(VENV)/typed
 INSTRUCTME = $(VENV)/bin/instructme
 
 .DEFAULT_GOAL := help
@@ -35,7 +37,9 @@ test-all: setup system ## run every test, the slow ones too
 lint: setup ## check format, lint and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy
+	@mkdir -p $(TYPED)/instructme && ln -sfn $(CURDIR)/manifests $(CURDIR)/dataset_tools $(CURDIR)/model $(CURDIR)/pipelines \
+		$(CURDIR)/pipelines/api/__init__.py $(CURDIR)/pipelines/api/py.typed $(TYPED)/instructme/
+	MYPYPATH=$(TYPED) $(VENV)/bin/mypy
 
 setup: $(VENV)/.installed ## create the virtual environment and install the locked packages
 

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools.audio import FLOOR_DB, Samples
-from manifests.rows import ACTIVITY_RATE_HZ
+from instructme.dataset_tools.audio import FLOOR_DB, Samples
+from instructme.manifests.rows import ACTIVITY_RATE_HZ
 
 Levels = npt.NDArray[np.float64]
 Frames = npt.NDArray[np.bool_]

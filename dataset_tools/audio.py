@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from manifests.files import atomic
-from manifests.rows import DataError
+from instructme.manifests.files import atomic
+from instructme.manifests.rows import DataError
 
 if TYPE_CHECKING:
     import soundfile

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from manifests.rows import DataError
+from instructme.manifests.rows import DataError
 
 Codes = npt.NDArray[np.int8]
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")

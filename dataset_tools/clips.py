@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataset_tools import audio
-from dataset_tools.audio import Samples
-from manifests.rows import ACTIVITY_RATE_HZ, Clip, Part, Rhythm
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.audio import Samples
+from instructme.manifests.rows import ACTIVITY_RATE_HZ, Clip, Part, Rhythm
 
 MIN_ACTIVE = 0.3
 """Share of a window in which an edited part must be active."""

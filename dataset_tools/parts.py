@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools import activity, audio
-from dataset_tools.audio import Samples
-from manifests.paths import inside, slug
-from manifests.rows import DataError, Part, Reject, Stem, Track
+from instructme.dataset_tools import activity, audio
+from instructme.dataset_tools.audio import Samples
+from instructme.manifests.paths import inside, slug
+from instructme.manifests.rows import DataError, Part, Reject, Stem, Track
 
 LENGTH_TOLERANCE_S = 5.0
 """Stems that end earlier or later than the others by up to this are padded: many a DAW trims the silence at the end."""

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools.audio import Samples, resample
-from dataset_tools.midi import grid_check, tempo_map
-from dataset_tools.recognisers import beats, turns, weights
-from manifests.rows import DataError
+from instructme.dataset_tools.audio import Samples, resample
+from instructme.dataset_tools.midi import grid_check, tempo_map
+from instructme.dataset_tools.recognisers import beats, turns, weights
+from instructme.manifests.rows import DataError
 
 Integers = npt.NDArray[np.int64]
 LEAST_SHARE = 0.8
@@ -36,7 +36,7 @@ class Grid:
     """Beats of a track in samples, with their positions in the bar (1 is the downbeat, 0 unknown).
 
     `trusted` means good enough to align windows of two tracks on their downbeats: beats confirmed, downbeats known, and
-    a tempo between 40 and 250 bpm. The other fields are those of `manifests.rows.Rhythm`.
+    a tempo between 40 and 250 bpm. The other fields are those of `instructme.manifests.rows.Rhythm`.
     """
 
     source: str

@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataset_tools import tasks
-from dataset_tools.pairing import chains, instructions, recipes
-from dataset_tools.pairing.combinations import Ints
-from dataset_tools.pairing.edits import Options
-from dataset_tools.pairing.instructions import Templates
-from dataset_tools.pairing.pool import Pool
-from dataset_tools.pairing.recipes import Recipes
-from manifests.rows import SPLITS, Triplet
-from manifests.tables import schema
+from instructme.dataset_tools import tasks
+from instructme.dataset_tools.pairing import chains, instructions, recipes
+from instructme.dataset_tools.pairing.combinations import Ints
+from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.pairing.instructions import Templates
+from instructme.dataset_tools.pairing.pool import Pool
+from instructme.dataset_tools.pairing.recipes import Recipes
+from instructme.manifests.rows import SPLITS, Triplet
+from instructme.manifests.tables import schema
 
 _CHUNK = 1 << 18
 """Rows that are turned into strings at a time."""
@@ -48,7 +48,7 @@ class Filled(NamedTuple):
 def task_modules() -> dict[str, ModuleType]:
     """Load the files of dataset_tools/tasks by name."""
     names = sorted(name for _, name, _ in pkgutil.iter_modules(tasks.__path__))
-    return {name: importlib.import_module(f"dataset_tools.tasks.{name}") for name in names}
+    return {name: importlib.import_module(f"instructme.dataset_tools.tasks.{name}") for name in names}
 
 
 def default_templates() -> Templates:

@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from manifests import spelling
-from manifests.rows import DataError
+from instructme.manifests import spelling
+from instructme.manifests.rows import DataError
 
 DATA = Path(__file__).with_name("data")
 _LONGEST_LABEL = 255

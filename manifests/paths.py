@@ -5,7 +5,7 @@ import re
 import unicodedata
 from pathlib import Path
 
-from manifests.rows import DataError
+from instructme.manifests.rows import DataError
 
 
 def slug(text: str, longest: int = 60) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from manifests.rows import SPLITS, Track
+from instructme.manifests.rows import SPLITS, Track
 
 _NOBODY = ("", "unknown", "unknownartist", "various", "variousartists", "va", "none", "na")
 

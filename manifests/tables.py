@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests import urls
-from manifests.columns import faults
-from manifests.columns import schema as schema
-from manifests.files import atomic as atomic
-from manifests.rows import DataError, Reject
+from instructme.manifests import urls
+from instructme.manifests.columns import faults
+from instructme.manifests.columns import schema as schema
+from instructme.manifests.files import atomic as atomic
+from instructme.manifests.rows import DataError, Reject
 
 SCHEMA_VERSION = 1
 _KEY = b"instructme"

@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, cast
 
-from manifests.paths import inside
-from manifests.rows import DataError
+from instructme.manifests.paths import inside
+from instructme.manifests.rows import DataError
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _SECRET = re.compile(r"[^:/]+://([^/:@]*:.*@|[^?]*\?.*(sig|token|secret|password|key|credential)[^=]*=)", re.IGNORECASE)

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from model import blocks, chunks
+from instructme.model import blocks, chunks
 
 
 class Attention(nn.Module):

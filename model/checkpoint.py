@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from model.config import ModelError, Preset, from_dict, to_dict
+from instructme.model.config import ModelError, Preset, from_dict, to_dict
 
 KINDS = ("vae", "editor", "embedding")
 CONFIG = "config.json"

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from model import pretrained
-from model.resample import resample
+from instructme.model import pretrained
+from instructme.model.resample import resample
 
 
 class Clap(nn.Module):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.conditions import Conditions
-from model.config import DiffusionConfig, ModelError
+from instructme.model.conditions import Conditions
+from instructme.model.config import DiffusionConfig, ModelError
 
 Denoiser = Callable[[Tensor, Tensor, Conditions], Tensor]
 """Noisy latent (B, C, F), steps (B,), conditions -> prediction, as `Unet` gives it."""

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from model.checkpoint import read_config, restore
-from model.conditions.text import TextEncoder
-from model.config import EmbeddingConfig, TextConfig
-from model.musicnn import POOLED, MusiCnn
+from instructme.model.checkpoint import read_config, restore
+from instructme.model.conditions.text import TextEncoder
+from instructme.model.config import EmbeddingConfig, TextConfig
+from instructme.model.musicnn import POOLED, MusiCnn
 
 _LARGEST_SCALE = 100.0
 
@@ -40,7 +40,7 @@ def load(folder: Path) -> Joint:
     Raises:
         ModelError: none of the three, or weights missing, damaged or of another kind.
     """
-    from model import clap, mulan
+    from instructme.model import clap, mulan
 
     try:
         found = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.conditions import Conditions, stack
-from model.config import DiffusionConfig, ModelError
-from model.diffusion import Denoiser, Diffusion
+from instructme.model.conditions import Conditions, stack
+from instructme.model.config import DiffusionConfig, ModelError
+from instructme.model.diffusion import Denoiser, Diffusion
 
 Distance = Callable[[Tensor], Tensor]
 """Latents (B, C, F) -> distance (B,) of what they sound like from what is asked for (eq. 5); differentiable."""

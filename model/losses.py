@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.config import VaeConfig
-from model.discriminator import Judgement
-from model.vae import Posterior
+from instructme.model.config import VaeConfig
+from instructme.model.discriminator import Judgement
+from instructme.model.vae import Posterior
 
 FFT_SAMPLES = (2048, 512, 128)
 QUIETEST = 1e-3

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from model.config import ModelError
-from model.resample import resample
+from instructme.model.config import ModelError
+from instructme.model.resample import resample
 
 
 class Mulan(nn.Module):

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from model import tensor_bundle
-from model.config import ModelError
-from model.resample import resample
+from instructme.model import tensor_bundle
+from instructme.model.config import ModelError
+from instructme.model.resample import resample
 
 RATE_HZ = 16000
 WINDOW_SAMPLES, HOP_SAMPLES, MELS = 512, 256, 96

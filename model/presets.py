@@ -7,15 +7,7 @@ has the same parts in a size that two CPU cores train in minutes; its first leve
 
 import dataclasses
 
-from model.config import (
-    DiffusionConfig,
-    EmbeddingConfig,
-    Preset,
-    TextConfig,
-    TrainingConfig,
-    UnetConfig,
-    VaeConfig,
-)
+from instructme.model.config import DiffusionConfig, EmbeddingConfig, Preset, TextConfig, TrainingConfig, UnetConfig, VaeConfig
 
 # 96 channels at 50 Hz are 4,800 values/s. The linear path alone, a low pass at 2.4 kHz, keeps 13 dB SI-SDR of unseen songs
 # before any training (64 channels: 10 dB). 1,200 steps of small, 8 x 1 s each, on one core: 13.6 dB, and the spectrum above

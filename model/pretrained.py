@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from model.config import ModelError
+from instructme.model.config import ModelError
 
 
 def load(what: str, folder: Path, model_class: Any, *other_classes: Any) -> list[Any]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.config import ModelError
+from instructme.model.config import ModelError
 
 EMPHASIS_START = 8
 """Coefficient from which on the latent lifts a coefficient k by sqrt(1 + k / EMPHASIS_START)."""

@@ -7,12 +7,12 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from model.attention import ChunkTransformer
-from model.blocks import ResidualBlock, StepEmbedding, Upsample, conv, norm, silent
-from model.conditions import Conditions, denied
-from model.conditions.chords import ChordEncoder
-from model.conditions.source import SourceEncoder
-from model.config import ModelError, Preset
+from instructme.model.attention import ChunkTransformer
+from instructme.model.blocks import ResidualBlock, StepEmbedding, Upsample, conv, norm, silent
+from instructme.model.conditions import Conditions, denied
+from instructme.model.conditions.chords import ChordEncoder
+from instructme.model.conditions.source import SourceEncoder
+from instructme.model.config import ModelError, Preset
 
 
 def latents(preset: Preset) -> int:

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.config import ModelError, Preset, VaeConfig
-from model.discriminator import KINDS, Discriminators
-from model.residual import SLOPE, Down, MultiReceptive, Up
-from model.spectrum import Spectrum, lapped_transform
+from instructme.model.config import ModelError, Preset, VaeConfig
+from instructme.model.discriminator import KINDS, Discriminators
+from instructme.model.residual import SLOPE, Down, MultiReceptive, Up
+from instructme.model.spectrum import Spectrum, lapped_transform
 
 
 class Posterior(NamedTuple):

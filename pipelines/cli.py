@@ -4,18 +4,23 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import click
 
-from manifests import urls
-from manifests.rows import DataError
-from model.config import ModelError
-from pipelines import commands, refusals, stopping
+from instructme.manifests import urls
+from instructme.manifests.rows import DataError
+from instructme.model.config import ModelError
+from instructme.pipelines import commands
+from instructme.pipelines.commands import errors, signals
 
 
-def _names() -> list[str]:
-    return [name for _, name, _ in pkgutil.iter_modules(commands.__path__)]
+def _verbs() -> dict[str, ModuleType]:
+    """Load the modules of pipelines/commands that hold a verb; they import nothing heavy."""
+    names = (name for _, name, _ in pkgutil.iter_modules(commands.__path__))
+    modules = {name: importlib.import_module(f"{commands.__name__}.{name}") for name in names}
+    return {name: module for name, module in modules.items() if hasattr(module, "command")}
 
 
 def _verbatim(command: click.Command) -> click.Command:
@@ -41,11 +46,11 @@ def _told() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise click.ClickException(_one_line(refusals.explain(error))) from None
+        raise click.ClickException(_one_line(errors.explain(error))) from None
     except urls.failures() as error:
         raise click.ClickException(urls.advice(error)) from None
     except RuntimeError as error:
-        if (told := refusals.memory(error)) is None:
+        if (told := errors.memory(error)) is None:
             raise
         raise click.ClickException(told) from None
     except MemoryError:
@@ -57,15 +62,13 @@ class _Verbs(click.Group):
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Name the verbs, sorted by the `ORDER` of their modules."""
-        orders = {name: importlib.import_module(f"pipelines.commands.{name}").ORDER for name in _names()}
-        return sorted(orders, key=orders.__getitem__)
+        verbs = _verbs()
+        return sorted(verbs, key=lambda name: int(verbs[name].ORDER))
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Load one verb; None if there is no such file."""
-        if name not in _names():
-            return None
-        command: click.Command = importlib.import_module(f"pipelines.commands.{name}").command
-        return _verbatim(command)
+        module = _verbs().get(name)
+        return _verbatim(module.command) if module else None
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the command line; `--help` already writes."""
@@ -79,7 +82,7 @@ class _Verbs(click.Group):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run as a program, which Ctrl-C and SIGTERM end."""
-        with stopping.stoppable():
+        with signals.stoppable():
             return super().__call__(*args, **kwargs)
 
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import torch
 
-from model.config import override
-from model.presets import TINY
-from pipelines.editing.editor import Editor
+from instructme.model.config import override
+from instructme.model.presets import TINY
+from instructme.pipelines.editing.editor import Editor
 
 RATE = 8000
 HOP = 80

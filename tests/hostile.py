@@ -10,9 +10,9 @@ import yaml
 from click.testing import CliRunner, Result
 from conftest import write_tone
 
-from manifests import tables
-from manifests.rows import Clip, Part, Reject, Rhythm
-from pipelines.cli import main
+from instructme.manifests import tables
+from instructme.manifests.rows import Clip, Part, Reject, Rhythm
+from instructme.pipelines.cli import main
 
 RATE_HZ = 8000
 PREPARE = ("--sample-rate", str(RATE_HZ), "--clip-seconds", "1", "--rhythm", "midi")

@@ -4,10 +4,10 @@ from itertools import product
 
 import numpy as np
 
-from manifests.instruments import INSTRUMENTS
-from manifests.rows import SPLITS, TASKS
-from pipelines.audit.report import Bars, Finding, Histogram, Matrix, Report, Section, Table
-from pipelines.pages import PageClip, Row
+from instructme.dataset_tools.audit.report import Bars, Finding, Histogram, Matrix, Report, Section, Table
+from instructme.manifests.instruments import INSTRUMENTS
+from instructme.manifests.rows import SPLITS, TASKS
+from instructme.pipelines.pages import PageClip, Row
 
 GENRES = ("Pop", "Rock", "Jazz", "Classical", "Electronic", "Folk", "Funk", "Blues", "Country", "Latin", "Metal", "Soul", "R&B")
 SHARES = (0.72, 0.13, 0.15)

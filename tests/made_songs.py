@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pretty_midi
 
-from dataset_tools import activity, audio
-from dataset_tools.audio import Samples
-from manifests import tables
-from manifests.instruments import INSTRUMENTS
-from manifests.rows import Clip, Part, Reject, Rhythm, Stem, Track, Triplet
+from instructme.dataset_tools import activity, audio
+from instructme.dataset_tools.audio import Samples
+from instructme.manifests import tables
+from instructme.manifests.instruments import INSTRUMENTS
+from instructme.manifests.rows import Clip, Part, Reject, Rhythm, Stem, Track, Triplet
 
 RATE_HZ = 8000
 SECONDS = 12

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools import audio
-from manifests import tables
-from manifests.rows import Clip, Part, Rhythm, Track, Triplet
+from instructme.dataset_tools import audio
+from instructme.manifests import tables
+from instructme.manifests.rows import Clip, Part, Rhythm, Track, Triplet
 
 RATE_HZ = 8000
 WINDOW = 2 * RATE_HZ

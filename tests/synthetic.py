@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from manifests.rows import Clip, Part, Rhythm, Track
-from manifests.tables import schema, to_table, write
+from instructme.manifests.rows import Clip, Part, Rhythm, Track
+from instructme.manifests.tables import schema, to_table, write
 
 RATE_HZ = 24000
 HOP = RATE_HZ // 10

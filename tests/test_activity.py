@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dataset_tools import activity, audio
-from manifests.rows import ACTIVITY_RATE_HZ
+from instructme.dataset_tools import activity, audio
+from instructme.manifests.rows import ACTIVITY_RATE_HZ
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 11025, 24000, 44100])

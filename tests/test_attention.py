@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from model.attention import Attention, ChunkTransformer
+from instructme.model.attention import Attention, ChunkTransformer
 
 
 def transformer(chunk_frames: int | None = 8, **conditions: object) -> ChunkTransformer:

@@ -9,8 +9,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_tools import audio
-from manifests.rows import DataError
+from instructme.dataset_tools import audio
+from instructme.manifests.rows import DataError
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])

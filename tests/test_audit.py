@@ -13,13 +13,13 @@ from click.testing import CliRunner
 from made_songs import Song, parts, recipe, row
 from synthetic import write_tables
 
-from manifests import tables, urls
-from manifests.rows import DataError, Reject, Stem, Track
-from pipelines.audit import audit
-from pipelines.audit.report import Finding, Histogram, Matrix, Report, Table
-from pipelines.cli import main
-from pipelines.pair import pair
-from pipelines.shard import shard
+from instructme.dataset_tools.audit import audit
+from instructme.dataset_tools.audit.report import Finding, Histogram, Matrix, Report, Table
+from instructme.manifests import tables, urls
+from instructme.manifests.rows import DataError, Reject, Stem, Track
+from instructme.pipelines.cli import main
+from instructme.pipelines.stages.pair import pair
+from instructme.pipelines.stages.shard import shard
 
 
 def songs() -> list[Song]:

@@ -7,8 +7,8 @@ import pytest
 from made_songs import SECONDS, Song, notes, parts, play, write_midi
 from test_audit import findings, item
 
-from pipelines.audit import audit, midi
-from pipelines.audit.report import Finding
+from instructme.dataset_tools.audit import audit, midi_files
+from instructme.dataset_tools.audit.report import Finding
 
 
 def found(work, title: str, *, audio: bool = False) -> Finding:
@@ -102,7 +102,7 @@ def test_frames_of_notes_are_those_of_pretty_midi(tmp_path):
     for on, off in times:
         expected[int((last if on - last <= 0.5 else on) * 10) : int(np.ceil(off * 10 - 1e-6))] = True
         last = max(last, off)
-    found_frames = midi.frames(midi.read(tmp_path / "x.mid").times_s, 200)
+    found_frames = midi_files.frames(midi_files.read(tmp_path / "x.mid").times_s, 200)
     assert (found_frames != expected).sum() <= 2  # a note that ends on the edge of a frame
 
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_songs import RATE_HZ, Song, late, notes, parts, play, write_midi
 
-from dataset_tools.audio import Samples
-from manifests import tables
-from manifests.rows import Triplet
-from pipelines.audit import audit, fingerprint
-from pipelines.audit.report import Finding
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.audit import audit, fingerprint
+from instructme.dataset_tools.audit.report import Finding
+from instructme.manifests import tables
+from instructme.manifests.rows import Triplet
 
 
 def leaks(work, title: str, *, audio: bool = True) -> Finding:

@@ -10,9 +10,9 @@ import soundfile
 from conftest import write_tone
 from hostile import RATE_HZ, build, good_song, made, part, serial
 
-from manifests import tables
-from manifests.rows import Stem
-from pipelines import engine
+from instructme.manifests import tables
+from instructme.manifests.rows import Stem
+from instructme.pipelines.processes import engine
 
 
 @pytest.fixture(autouse=True)

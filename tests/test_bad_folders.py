@@ -12,9 +12,9 @@ import yaml
 from conftest import write_tone
 from hostile import RATE_HZ, band, build, error_of, good_song, invoke, made, serial, write_midi
 
-from manifests import tables
-from manifests.rows import Part, Rhythm, Stem, Track
-from pipelines import engine
+from instructme.manifests import tables
+from instructme.manifests.rows import Part, Rhythm, Stem, Track
+from instructme.pipelines.processes import engine
 
 PLAIN = "Track00001"
 GOOD = "data-track00001"

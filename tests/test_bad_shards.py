@@ -18,15 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_work import RATE_HZ, WINDOW, make_work
 
-from dataset_tools.sharding import samples, shards
-from manifests import tables
-from manifests.rows import DataError, Sample
-from model.presets import TINY
-from pipelines import engine
-from pipelines.reading import rendered
-from pipelines.shard import index_of, shard
-from pipelines.stream import Triplets, load
-from pipelines.verify import verify
+from instructme.dataset_tools.sharding import samples, tar_file
+from instructme.dataset_tools.sharding.index import index_of
+from instructme.manifests import tables
+from instructme.manifests.rows import DataError, Sample
+from instructme.model.presets import TINY
+from instructme.pipelines.data import shard_reader
+from instructme.pipelines.data.stream import Triplets, load
+from instructme.pipelines.processes import engine
+from instructme.pipelines.stages.shard import shard
+from instructme.pipelines.stages.verify import verify
 
 SHARD = "train-00000"
 PRESET = dataclasses.replace(TINY, sample_rate_hz=RATE_HZ, clip_seconds=WINDOW / RATE_HZ)
@@ -45,7 +46,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Copy the shards, to be damaged."""
     monkeypatch.setattr(engine, "run", serial)
-    rendered._open.cache_clear()
+    shard_reader._open.cache_clear()
     return Path(shutil.copytree(whole, tmp_path / "shards"))
 
 
@@ -93,14 +94,14 @@ def with_members(folder: Path, *added: tuple[str, bytes, bytes], first: bool = F
     forged = []
     for name, kind, content in added:
         member = tarfile.TarInfo(name)
-        member.type, member.mode, member.linkname = kind, shards.MODE, "/etc/passwd"
+        member.type, member.mode, member.linkname = kind, tar_file.MODE, "/etc/passwd"
         member.size = len(content) if kind == tarfile.REGTYPE else 0
         forged.append((member, content))
     with tarfile.open(tar, "w") as file:
         for member, content in [*forged, *own] if first else [*own, *forged]:
             file.addfile(member, io.BytesIO(content))
     rows, provenance = tables.read_rows(index, Sample), tables.provenance(index)
-    located = samples.locate(rows, shards.places(tar))
+    located = samples.locate(rows, tar_file.places(tar))
     tables.write(index, located, Sample, arguments=provenance["arguments"], parents=provenance["parents"])
     seal(folder)
 
@@ -121,14 +122,14 @@ def test_a_pickle_is_named_and_never_loaded(name: str, first: bool, folder: Path
     trace.unlink()
     whole = [item["key"] for item in heard(folder)]
     with_members(folder, (name, tarfile.REGTYPE, trap), first=first)
-    rendered._open.cache_clear()
+    shard_reader._open.cache_clear()
     told = invoke("verify", folder)
     assert told.exit_code == 1 and f"unsafe member {name!r}" in told.stdout
     assert [item["key"] for item in heard(folder)] == whole
     if name == "x.pickle":
         plain_loop(folder)
     for row in tables.read_rows(folder / f"{SHARD}.parquet", Sample):
-        shards.read(folder / f"{SHARD}.tar", row)
+        tar_file.read(folder / f"{SHARD}.tar", row)
     assert not trace.exists()
 
 
@@ -181,7 +182,7 @@ def test_a_shard_cut_short_is_named_wherever_it_is_read(share: float, sealed: bo
         assert plain_loop(folder)[-1] == "failed" or len(plain_loop(folder)) < 5
         with pytest.raises(DataError):
             for row in rows:
-                shards.read(tar, row)
+                tar_file.read(tar, row)
 
 
 def test_an_index_whose_recipe_is_none_is_one_line(folder: Path) -> None:
@@ -193,8 +194,8 @@ def test_an_index_whose_recipe_is_none_is_one_line(folder: Path) -> None:
         seal(folder)
         assert "can't be read" in "\n".join(verify(folder))
         with pytest.raises(DataError, match=r"recipe of .*train-00000.*: run 'instructme shard' again"):
-            rendered._open.cache_clear()
-            rendered.Shards(folder, "train").recipe(0)
+            shard_reader._open.cache_clear()
+            shard_reader.Shards(folder, "train").recipe(0)
 
 
 def damaged(data: bytes, seed: int) -> bytes:
@@ -226,7 +227,7 @@ def test_any_damage_is_named_and_ends_in_one_line(
     path.write_bytes(damaged(before, seed))
     if sealed and suffix in ("tar", "parquet"):
         seal(folder)
-    rendered._open.cache_clear()
+    shard_reader._open.cache_clear()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(engine, "run", serial)
         told = invoke("verify", folder)
@@ -252,14 +253,14 @@ def test_random_samples_survive_the_round_trip(
     tmp_path_factory: pytest.TempPathFactory, held: dict[str, tuple[bytes, bytes, bytes]]
 ) -> None:
     path = tmp_path_factory.mktemp("round") / "a.tar"
-    content = [(key, dict(zip(shards.MEMBERS, each, strict=True))) for key, each in held.items()]
-    shards.write_tar(path, content)
-    places = shards.places(path)
-    assert list(places) == [f"{key}.{member}" for key in held for member in shards.MEMBERS]
+    content = [(key, dict(zip(tar_file.MEMBERS, each, strict=True))) for key, each in held.items()]
+    tar_file.write_tar(path, content)
+    places = tar_file.places(path)
+    assert list(places) == [f"{key}.{member}" for key in held for member in tar_file.MEMBERS]
     for key, fields in content:
         for member, data in fields.items():
-            assert shards.MEMBER.fullmatch(f"{key}.{member}")
-            assert shards.read_bytes(path, *places[f"{key}.{member}"]) == data
+            assert tar_file.MEMBER.fullmatch(f"{key}.{member}")
+            assert tar_file.read_bytes(path, *places[f"{key}.{member}"]) == data
     with tarfile.open(path) as file:
         read = {member.name: file.extractfile(member).read() for member in file.getmembers()}  # type: ignore[union-attr]
     assert read == {f"{key}.{member}": data for key, fields in content for member, data in fields.items()}

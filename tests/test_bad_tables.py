@@ -14,9 +14,9 @@ from hostile import PREPARE, error_of, good_song, invoke, serial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manifests import tables
-from manifests.rows import Clip, Part, Reject, Rhythm, Stem, Track, Triplet
-from pipelines import engine
+from instructme.manifests import tables
+from instructme.manifests.rows import Clip, Part, Reject, Rhythm, Stem, Track, Triplet
+from instructme.pipelines.processes import engine
 
 NAN, INFINITY = float("nan"), float("inf")
 ROWS = {"tracks": Track, "stems": Stem, "parts": Part, "rhythm": Rhythm, "clips": Clip, "triplets": Triplet, "rejects": Reject}

@@ -14,9 +14,9 @@ from hostile import PREPARE, RATE_HZ, error_of, good_song, invoke, serial
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from manifests import tables
-from manifests.rows import Part, Reject, Stem, Track
-from pipelines import engine
+from instructme.manifests import tables
+from instructme.manifests.rows import Part, Reject, Stem, Track
+from instructme.pipelines.processes import engine
 
 
 def sound_bytes(suffix: str, seconds: float = 0.2) -> bytes:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataset_tools import audio, rhythm
-from dataset_tools.recognisers import beats, weights
+from instructme.dataset_tools import audio, rhythm
+from instructme.dataset_tools.recognisers import beats, weights
 
 RATE_HZ = 24000
 needs_weights = pytest.mark.skipif(not weights.available("beatnet"), reason="run 'instructme models fetch beatnet'")

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 from made_work import make_part
 
-from dataset_tools import audio
-from pipelines.cli import main
+from instructme.dataset_tools import audio
+from instructme.pipelines.cli import main
 
 OPTIONS = "--sample-rate 8000 --clip-seconds 2 --rhythm none --chords none --total 30 --eval-count 5 --per-shard 10 --workers 1"
 

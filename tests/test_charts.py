@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_tools.corpus import charts, grooves, lead, songs
-from manifests.rows import DataError
+from instructme.dataset_tools.corpus import charts, grooves, lead, songs
+from instructme.manifests.rows import DataError
 
 CHARTS = {chart.name: chart for chart in charts.load()}
 GROOVES = grooves.load()

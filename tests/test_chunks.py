@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import chunks
+from instructme.model import chunks
 
 
 @given(frames=st.integers(1, 400), half=st.integers(1, 60), batch=st.integers(1, 3))

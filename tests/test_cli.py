@@ -10,8 +10,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from manifests.rows import DataError
-from pipelines.cli import main
+from instructme.manifests.rows import DataError
+from instructme.pipelines.cli import main
 
 VERBS = main.list_commands(click.Context(main))
 HELP_SECONDS = 0.5
@@ -27,7 +27,7 @@ def test_help_gives_an_example_on_lines_of_its_own(verb: str) -> None:
 
 @pytest.mark.parametrize("verb", ["", *VERBS])
 def test_help_is_instant(verb: str) -> None:
-    command = [sys.executable, "-c", "from pipelines.cli import main; main()", *verb.split(), "--help"]
+    command = [sys.executable, "-c", "from instructme.pipelines.cli import main; main()", *verb.split(), "--help"]
 
     def seconds() -> float:
         start = time.perf_counter()

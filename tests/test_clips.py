@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dataset_tools import activity, audio, clips
-from manifests.rows import Clip, Part, Rhythm
+from instructme.dataset_tools import activity, audio, clips
+from instructme.manifests.rows import Clip, Part, Rhythm
 
 RATE_HZ = 1000
 WINDOW = 10 * RATE_HZ

@@ -16,11 +16,11 @@ import soundfile
 from made_work import make_work
 from trees import band, slakh_track
 
-from manifests.rows import DataError
-from pipelines import cluster, engine
-from pipelines.prepare import prepare
-from pipelines.scan import scan
-from pipelines.shard import shard
+from instructme.manifests.rows import DataError
+from instructme.pipelines.processes import cluster, engine
+from instructme.pipelines.stages.prepare import prepare
+from instructme.pipelines.stages.scan import scan
+from instructme.pipelines.stages.shard import shard
 
 QUICK = {"sample_rate_hz": 8000, "chords": "none", "rhythm": "midi", "clip_seconds": 1.0}
 OPTIONS = ("--sample-rate", "8000", "--chords", "none", "--rhythm", "midi", "--clip-seconds", "1")
@@ -104,7 +104,7 @@ def in_this_process(function: Callable, units: Sequence, **_: object) -> Iterato
 
 
 def run(*arguments: object, at: Cluster, log: Path) -> subprocess.Popen:
-    script = "from pipelines.cli import main; main()"
+    script = "from instructme.pipelines.cli import main; main()"
     command = [sys.executable, "-c", script, *map(str, arguments), "--scheduler", at.address]
     return subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT)
 

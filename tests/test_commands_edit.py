@@ -9,13 +9,13 @@ import soundfile
 from click.testing import CliRunner
 from editing_stand_in import RATE, music, stand_in, tone
 
-from model.checkpoint import save_weights, write_config
-from model.config import override
-from model.presets import TINY
-from model.unet import Unet
-from model.vae import Vae
-from pipelines.cli import main
-from pipelines.editing.editor import Editor
+from instructme.model.checkpoint import save_weights, write_config
+from instructme.model.config import override
+from instructme.model.presets import TINY
+from instructme.model.unet import Unet
+from instructme.model.vae import Vae
+from instructme.pipelines.cli import main
+from instructme.pipelines.editing.editor import Editor
 
 PRESET = override(
     TINY,
@@ -242,8 +242,8 @@ import numpy as np, soundfile
 sys.path.insert(0, {tests!r})
 from click.testing import CliRunner
 from editing_stand_in import stand_in
-from pipelines.cli import main
-from pipelines.editing.editor import Editor
+from instructme.pipelines.cli import main
+from instructme.pipelines.editing.editor import Editor
 editor = stand_in(removed=0.5)
 Editor.load = lambda *_, **__: editor
 CliRunner().invoke(main, ["edit", "run", {warm!r}, "remove bass", "-o", {out!r}])

@@ -5,9 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from model.config import Preset, from_dict, override
-from model.presets import PRESETS
-from pipelines.cli import main
+from instructme.model.config import Preset, from_dict, override
+from instructme.model.presets import PRESETS
+from instructme.pipelines.cli import main
 
 
 def test_all_are_listed():

@@ -17,14 +17,14 @@ import torch
 from click.testing import CliRunner, Result
 from made_work import RATE_HZ, make_work
 
-from model.checkpoint import load_weights, read_config, save_weights, write_config
-from model.config import override
-from model.presets import TINY
-from model.vae import Vae
-from pipelines.cli import main
-from pipelines.commands import train
-from pipelines.shard import shard
-from pipelines.training import checkpoints
+from instructme.model.checkpoint import load_weights, read_config, save_weights, write_config
+from instructme.model.config import override
+from instructme.model.presets import TINY
+from instructme.model.vae import Vae
+from instructme.pipelines.cli import main
+from instructme.pipelines.commands import train
+from instructme.pipelines.stages.shard import shard
+from instructme.pipelines.training import checkpoints
 
 SMALL = (
     f"sample_rate_hz={RATE_HZ}",
@@ -114,7 +114,16 @@ def test_another_configuration_needs_another_folder(run: Path, work: Path, vae_r
 @pytest.mark.slow
 def test_loading_processes_and_a_kill_change_nothing(work: Path, vae_run: Path, tmp_path: Path):
     """Killed with -9 while two processes load, gone on with none; checkpoints are taken in mid-epoch."""
-    command = [sys.executable, "-c", "from pipelines.cli import main; main()", "train", "editor", work, "--vae", vae_run]
+    command = [
+        sys.executable,
+        "-c",
+        "from instructme.pipelines.cli import main; main()",
+        "train",
+        "editor",
+        work,
+        "--vae",
+        vae_run,
+    ]
     command += ["-o", tmp_path / "run", "--steps", "4000", *PRESET, *SHORT, "--workers", "2"]
     process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, start_new_session=True)
     deadline = time.monotonic() + 120

@@ -7,15 +7,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from model import config, presets
-from model.checkpoint import save_weights, write_config
-from model.conditions import Conditions
-from model.config import ModelError, Preset
-from model.diffusion import Diffusion
-from model.guidance import Scales, sample
-from model.unet import Unet
-from pipelines.commands.check import command
-from pipelines.training.conditioning import check, effects, keep_examples
+from instructme.model import config, presets
+from instructme.model.checkpoint import save_weights, write_config
+from instructme.model.conditions import Conditions
+from instructme.model.config import ModelError, Preset
+from instructme.model.diffusion import Diffusion
+from instructme.model.guidance import Scales, sample
+from instructme.model.unet import Unet
+from instructme.pipelines.commands.check import command
+from instructme.pipelines.training.conditioning import check, effects, keep_examples
 
 PRESET = config.override(
     presets.TINY, ["unet.channels=[32,64]", "unet.head_channels=16", "unet.chunk_frames=16", "vae.latent_channels=4"]

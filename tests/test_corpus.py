@@ -19,11 +19,11 @@ import soundfile
 import yaml
 from click.testing import CliRunner
 
-from dataset_tools.corpus import arrange, charts, grooves, midi, real, songs
-from manifests import genres
-from manifests.rows import SPLITS, DataError
-from pipelines import cli
-from pipelines import corpus as pipeline
+from instructme.dataset_tools.corpus import arrange, charts, grooves, midi_score, real, songs
+from instructme.manifests import genres
+from instructme.manifests.rows import SPLITS, DataError
+from instructme.pipelines import cli
+from instructme.pipelines.stages import corpus as pipeline
 
 CHARTS = {chart.name: chart for chart in charts.load()}
 GROOVES = grooves.load()
@@ -76,7 +76,7 @@ def test_every_groove_plays_in_time(groove: grooves.Groove):
     fresh = [program for program in groove.leads if program in programs]
     assert fresh, "no lead was added"
     # A groove of another meter, or with a count-in, would put its bass and drums off the first beats of the bars.
-    low = [midi.DRUMS, *midi.BASSES, 58, 26, 24]
+    low = [midi_score.DRUMS, *midi_score.BASSES, 58, 26, 24]
     onsets = np.array([tick for p in low for tick, m in score.stems.get(p, []) if m.type == "note_on" and m.velocity])
     near = np.abs(downbeats[:, None] - onsets).min(axis=1) <= 0.08 * score.ticks_per_beat
     assert near.mean() >= 0.75
@@ -218,7 +218,7 @@ def test_genres_of_a_chart_share_grid_and_melody(small: Path):
 def test_same_bytes_for_any_workers_and_after_a_kill(small: Path, tmp_path: Path):
     once = contents(small)
     script = (
-        "import sys; from pathlib import Path; from pipelines import corpus as c\n"
+        "import sys; from pathlib import Path; from instructme.pipelines.stages import corpus as c\n"
         f"c.TIERS['mini'] = (('quick_change', 'north_wind'), {SECONDS})\n"
         f"if __name__ == '__main__': c.corpus(Path(sys.argv[1]), hours={4 * SECONDS / 3600}, workers=1)\n"
     )
@@ -321,8 +321,8 @@ def test_real_songs_are_split_by_program_and_broken_ones_counted(tmp_path: Path)
 
 
 def test_cut_ends_the_notes_that_sound(tmp_path: Path):
-    score = midi.cut(midi.split(midi.read(write_song(tmp_path / "a.mid"))), 6.5)
-    midi.write(tmp_path / "b.mid", score, sorted(score.stems))
+    score = midi_score.cut(midi_score.split(midi_score.read(write_song(tmp_path / "a.mid"))), 6.5)
+    midi_score.write(tmp_path / "b.mid", score, sorted(score.stems))
     for part in pretty_midi.PrettyMIDI(str(tmp_path / "b.mid")).instruments:
         assert max(note.end for note in part.notes) <= 6.5
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.pages import curve
-from pipelines.pages.curves import Axis, log_ticks, number, ticks
+from instructme.pipelines.pages import curve
+from instructme.pipelines.pages.line_plots import Axis, log_ticks, number, ticks
 
 finite = st.floats(-1e9, 1e9)
 

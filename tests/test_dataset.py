@@ -11,9 +11,9 @@ import webdataset
 from made_work import RATE_HZ, make_work
 from torch.utils.data import DataLoader
 
-from manifests.rows import DataError
-from pipelines.dataset import TripletDataset
-from pipelines.shard import shard
+from instructme.manifests.rows import DataError
+from instructme.pipelines.data.dataset import TripletDataset
+from instructme.pipelines.stages.shard import shard
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from model.conditions import Conditions
-from model.config import DiffusionConfig, ModelError
-from model.diffusion import Diffusion, Draw, betas
+from instructme.model.conditions import Conditions
+from instructme.model.config import DiffusionConfig, ModelError
+from instructme.model.diffusion import Diffusion, Draw, betas
 
 PRINTED = DiffusionConfig()
 TERMINAL = DiffusionConfig(prediction="v", zero_terminal_snr=True, learned_variance=False, terminal_share=0.25)

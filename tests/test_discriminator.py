@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from model.discriminator import FFT_SAMPLES, PERIODS, Band, Discriminators, Period
-from model.presets import PAPER, SMALL
+from instructme.model.discriminator import FFT_SAMPLES, PERIODS, Band, Discriminators, Period
+from instructme.model.presets import PAPER, SMALL
 
 
 def noise(length: int, seed: int = 0) -> torch.Tensor:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.editing.chunks import join, spans
+from instructme.pipelines.editing.crossfade import join, spans
 
 
 @given(st.floats(0.0001, 8000), st.floats(0.5, 60))

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from model import config, guidance
-from model.presets import TINY
-from model.unet import Unet, latents
-from pipelines.editing.denoiser import Chunk, Denoiser, Settings
-from pipelines.editing.instructions import parse
+from instructme.model import config, guidance
+from instructme.model.presets import TINY
+from instructme.model.unet import Unet, latents
+from instructme.pipelines.editing.denoiser import Chunk, Denoiser, Settings
+from instructme.pipelines.editing.sentences import parse
 
 PRESET = config.override(TINY, ["unet.channels=[64]", "unet.chords=false", "diffusion.text_guidance=2.5"])
 

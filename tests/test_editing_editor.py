@@ -9,11 +9,11 @@ from editing_stand_in import HOP, PRESET, RATE, Frames, music, stand_in, tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manifests.rows import DataError
-from model.config import ModelError, override
-from pipelines.editing import editor as editor_module
-from pipelines.editing.denoiser import noise
-from pipelines.editing.editor import Editor
+from instructme.manifests.rows import DataError
+from instructme.model.config import ModelError, override
+from instructme.pipelines.editing import editor as editor_module
+from instructme.pipelines.editing.denoiser import noise
+from instructme.pipelines.editing.editor import Editor
 
 
 def under_db(sound, wanted):

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import write_tables
 
-from dataset_tools.pairing import pool as pools
-from dataset_tools.pairing.edits import Options
-from dataset_tools.triplets import Order, default_templates, draw
-from manifests.genres import GENRES
-from manifests.instruments import INSTRUMENTS
-from manifests.rows import TASKS, DataError
-from pipelines.editing.instructions import LONGEST, PHRASES, parse, untrained
+from instructme.dataset_tools.pairing import pool as pools
+from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.triplets import Order, default_templates, draw
+from instructme.manifests.genres import GENRES
+from instructme.manifests.instruments import INSTRUMENTS
+from instructme.manifests.rows import TASKS, DataError
+from instructme.pipelines.editing.sentences import LONGEST, PHRASES, parse, untrained
 
 EDITABLE = [name for name, instrument in INSTRUMENTS.items() if instrument.editable]
 OWN = {

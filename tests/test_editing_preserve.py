@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.editing.parts import from_parts, from_target
-from pipelines.editing.preserve import beyond, consistent, follow, preserve, ratio, wiener
+from instructme.model.masks import beyond, consistent, follow, preserve, ratio, wiener
+from instructme.pipelines.editing.changes import from_parts, from_target
 
 RATE = 24000
 TIME = torch.arange(RATE)[None] / RATE

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model import checkpoint, embedding
-from model.config import ModelError, TextConfig
-from model.embedding import Embedding, contrastive_loss, distance
-from model.presets import TINY
+from instructme.model import checkpoint, embedding
+from instructme.model.config import ModelError, TextConfig
+from instructme.model.embedding import Embedding, contrastive_loss, distance
+from instructme.model.presets import TINY
 
 
 @pytest.fixture(scope="module")
@@ -185,10 +185,10 @@ class FakeMulan(torch.nn.Module):
 
 def test_mulan_is_loaded_where_its_package_is(tmp_path, monkeypatch):
     (tmp_path / "config.json").write_text(json.dumps({"mulan": {}, "audio_model": {}, "text_model": {}}))
-    monkeypatch.setattr("model.mulan.find_spec", lambda name: None)
+    monkeypatch.setattr("instructme.model.mulan.find_spec", lambda name: None)
     with pytest.raises(ModelError, match="pip install muq"):
         embedding.load(tmp_path)
-    monkeypatch.setattr("model.mulan.find_spec", lambda name: object())
+    monkeypatch.setattr("instructme.model.mulan.find_spec", lambda name: object())
     monkeypatch.setitem(sys.modules, "muq", types.SimpleNamespace(MuQMuLan=FakeMulan))
     with pytest.raises(ModelError, match=r"no model\.safetensors"):
         embedding.load(tmp_path)

@@ -10,9 +10,9 @@ import pytest
 from benchmarks import activity
 from click.testing import CliRunner
 
-from manifests import tables
-from manifests.rows import SPLITS, TASKS, Part, Rhythm, Track, Triplet
-from pipelines.cli import main
+from instructme.manifests import tables
+from instructme.manifests.rows import SPLITS, TASKS, Part, Rhythm, Track, Triplet
+from instructme.pipelines.cli import main
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("mma") and shutil.which("fluidsynth")), reason="the programs of the built-in corpus are missing"

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from distributed import LocalCluster, wait
 
-from manifests.rows import DataError
-from pipelines import cluster, engine
+from instructme.manifests.rows import DataError
+from instructme.pipelines.processes import cluster, engine
 
 SLEEPER = """
 import time
-from pipelines import engine
+from instructme.pipelines import engine
 
 def sleep(seconds):
     print("begun", flush=True)

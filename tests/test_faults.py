@@ -17,12 +17,12 @@ import psutil
 import pytest
 from made_work import make_songs
 
-from manifests.tables import sha256
-from pipelines.corpus import FLUIDR3
+from instructme.manifests.tables import sha256
+from instructme.pipelines.stages.corpus import FLUIDR3
 
 OPTIONS = "--sample-rate 8000 --clip-seconds 2 --rhythm none --chords none --total 30 --eval-count 5 --per-shard 4 --workers 2"
 PATIENCE_S = 60.0
-PROGRAM = [sys.executable, "-c", "from pipelines.cli import main; main()"]
+PROGRAM = [sys.executable, "-c", "from instructme.pipelines.cli import main; main()"]
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from trees import build_folder, found, rejected, sound
 
-from pipelines.scan import scan
+from instructme.pipelines.stages.scan import scan
 
 
 def test_folder_takes_no_mixture_for_a_stem(root: Path) -> None:

@@ -14,10 +14,11 @@ import toy_training
 from click.testing import CliRunner, Result
 from made_work import make_songs
 
-from manifests import files
-from manifests.tables import sha256
-from pipelines import engine, refusals
-from pipelines.cli import main
+from instructme.manifests import files
+from instructme.manifests.tables import sha256
+from instructme.pipelines.cli import main
+from instructme.pipelines.commands import errors
+from instructme.pipelines.processes import engine
 
 PREPARE = ["--sample-rate", "8000", "--clip-seconds", "2", "--rhythm", "none", "--chords", "none"]
 OPTIONS = [*PREPARE, "--total", "30", "--eval-count", "5", "--per-shard", "10"]
@@ -130,7 +131,7 @@ def test_a_disk_that_can_only_be_read_is_told(
 @pytest.mark.parametrize("asked", ["scan", "help"])
 def test_an_output_that_is_full_is_told(asked: str, music: Path, tmp_path: Path) -> None:
     """Results go to standard output, which may be a file on a full disk."""
-    program = [sys.executable, "-c", "from pipelines.cli import main; main()"]
+    program = [sys.executable, "-c", "from instructme.pipelines.cli import main; main()"]
     words = ["--help"] if asked == "help" else ["scan", music, "-o", tmp_path / "work"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*program, *words], stdout=full, stderr=subprocess.PIPE, text=True)
@@ -162,9 +163,9 @@ def test_sweeping_leaves_what_is_not_ours(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EXDEV])
 def test_every_refusal_says_what_where_and_what_to_do(number: int) -> None:
-    line = refusals.explain(OSError(number, "some words", "/a\nb"))
+    line = errors.explain(OSError(number, "some words", "/a\nb"))
     assert line.startswith(os.strerror(number)) and "'/a\\nb'" in line and "the same command goes on" in line
-    assert "\n" not in refusals.explain(OSError("two\nlines"))
+    assert "\n" not in errors.explain(OSError("two\nlines"))
 
 
 def hoard(size: int) -> int:

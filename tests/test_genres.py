@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests import genres
-from manifests.genres import GENRES, normalise
+from instructme.manifests import genres
+from instructme.manifests.genres import GENRES, normalise
 
 DATA = Path(genres.__file__).with_name("data") / "genres.csv"
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from model import presets
-from model.conditions import Conditions
-from model.config import DiffusionConfig, ModelError
-from model.diffusion import Diffusion
-from model.guidance import Classifier, Scales, sample
+from instructme.model import presets
+from instructme.model.conditions import Conditions
+from instructme.model.config import DiffusionConfig, ModelError
+from instructme.model.diffusion import Diffusion
+from instructme.model.guidance import Classifier, Scales, sample
 
 PRINTED = DiffusionConfig(learned_variance=False)
 TERMINAL = dataclasses.replace(PRINTED, prediction="v", zero_terminal_snr=True)

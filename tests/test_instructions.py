@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dataset_tools.pairing import instructions
-from dataset_tools.triplets import default_templates
-from manifests.rows import DataError
+from instructme.dataset_tools.pairing import instructions
+from instructme.dataset_tools.triplets import default_templates
+from instructme.manifests.rows import DataError
 
 COLUMNS = {
     "instrument": pa.array(["flute", "viola", None]),

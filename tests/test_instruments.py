@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests import instruments
-from manifests.instruments import INSTRUMENTS, load_aliases, normalise
-from manifests.rows import DataError
+from instructme.manifests import instruments
+from instructme.manifests.instruments import INSTRUMENTS, load_aliases, normalise
+from instructme.manifests.rows import DataError
 
 LAYOUTS = ("", "slakh", "musdb", "moisesdb", "medleydb", "folder", "table")
 STUDIO_NAMES = Path(__file__).with_name("studio_names.csv")
@@ -236,7 +236,7 @@ def test_musdb_stems():
 
 def test_the_same_name_in_every_process():
     code = (
-        "import csv; from manifests.instruments import normalise\n"
+        "import csv; from instructme.manifests.instruments import normalise\n"
         f"print([normalise(row['label']) for row in csv.DictReader(open({str(STUDIO_NAMES)!r}, encoding='utf-8'))])"
     )
     outputs = {

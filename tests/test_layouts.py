@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trees import BUILD, band, found, rejected, slakh_track
 
-from dataset_tools import layouts
-from manifests.rows import SPLITS
-from pipelines.scan import load, recognise, scan
+from instructme.dataset_tools import layouts
+from instructme.manifests.rows import SPLITS
+from instructme.pipelines.stages.scan import load, recognise, scan
 
 
 def test_every_layout_has_a_tree_to_be_tested_on() -> None:

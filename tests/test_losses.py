@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import losses
-from model.config import VaeConfig
-from model.presets import PAPER, SMALL
-from model.vae import Posterior
+from instructme.model import losses
+from instructme.model.config import VaeConfig
+from instructme.model.presets import PAPER, SMALL
+from instructme.model.vae import Posterior
 
 
 def noise(seed: int, *shape: int) -> torch.Tensor:

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from synthetic import RATE_HZ, write_tables
 
-from dataset_tools import chord_labels
-from dataset_tools.pairing import matching
-from dataset_tools.pairing import pool as pools
-from dataset_tools.pairing.edits import Options
-from dataset_tools.triplets import Order, default_templates, draw
-from manifests import tables
-from manifests.instruments import INSTRUMENTS
-from manifests.rows import Rhythm, Track
+from instructme.dataset_tools import chord_labels
+from instructme.dataset_tools.pairing import matching
+from instructme.dataset_tools.pairing import pool as pools
+from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.triplets import Order, default_templates, draw
+from instructme.manifests import tables
+from instructme.manifests.instruments import INSTRUMENTS
+from instructme.manifests.rows import Rhythm, Track
 
 LENGTH = 10 * RATE_HZ
 
@@ -170,7 +170,7 @@ def test_reasons_count_every_window_without_a_match(pool):
 
 def edited(work, pool, **fields):
     """Load the pool again with fields of every rhythm replaced."""
-    from dataset_tools.pairing import grids
+    from instructme.dataset_tools.pairing import grids
 
     rows = [replace(row, **fields) for row in tables.read_rows(work / "rhythm.parquet", Rhythm)]
     return replace(pool, grids=grids.of_rhythm(tables.to_table(rows, Rhythm), pool.tracks))

@@ -7,10 +7,10 @@ from click.testing import CliRunner, Result
 from conftest import write_tone
 from trees import slakh_stem, slakh_track
 
-from manifests import tables
-from manifests.rows import DataError, Reject
-from pipelines import max_reject
-from pipelines.cli import main
+from instructme.manifests import tables
+from instructme.manifests.rows import DataError, Reject
+from instructme.pipelines.cli import main
+from instructme.pipelines.stages import reject_share
 
 QUICK = ["--sample-rate", "8000", "--clip-seconds", "1", "--rhythm", "none", "--chords", "none", "--workers", "1"]
 
@@ -96,9 +96,9 @@ def test_tracks_on_which_workers_died_must_be_done_without_knowingly(music: Path
     row = Reject("prepare", "music", "music-song-3", "song 3", "worker_died", "workers died on it", 1)
     tables.write_rejects(work / "rejects.parquet", "prepare", [row])
     with pytest.raises(DataError, match=r"workers died on 1 tracks, such as music-song-3, .*--workers.*--max-reject 1"):
-        max_reject.check(work, None, prepared=True)
-    max_reject.check(work, None, prepared=False)
-    max_reject.check(work, 1.0, prepared=True)
+        reject_share.check(work, None, prepared=True)
+    reject_share.check(work, None, prepared=False)
+    reject_share.check(work, 1.0, prepared=True)
 
 
 @pytest.mark.parametrize("share", ["-0.1", "1.1", "nan", "some"])

@@ -5,8 +5,8 @@ from pathlib import Path
 import yaml
 from trees import build_medleydb, found, rejected, sound
 
-from dataset_tools.layouts import medleydb
-from pipelines.scan import scan
+from instructme.dataset_tools.layouts import medleydb
+from instructme.pipelines.stages.scan import scan
 
 
 def test_medleydb_prefers_stems_and_falls_back_to_raw(root: Path) -> None:

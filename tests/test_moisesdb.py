@@ -9,7 +9,7 @@ from trees import (
     sound,
 )
 
-from pipelines.scan import scan
+from instructme.pipelines.stages.scan import scan
 
 
 def test_moisesdb_reads_repeated_stems_bleed_and_underscores(root: Path) -> None:

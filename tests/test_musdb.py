@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from trees import build_musdb, found, rejected
 
-from dataset_tools.layouts import musdb
-from manifests.rows import DataError
-from manifests.splits import song_key
+from instructme.dataset_tools.layouts import musdb
+from instructme.manifests.rows import DataError
+from instructme.manifests.splits import song_key
 
 
 def test_musdb_splits_and_errata(root: Path) -> None:

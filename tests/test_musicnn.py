@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from musicnn_golden import FRAMES, GOLDEN, signal
 
-from dataset_tools.recognisers import weights
-from model import musicnn, tensor_bundle
-from model.config import ModelError
-from model.resample import resample
+from instructme.dataset_tools.recognisers import weights
+from instructme.model import musicnn, tensor_bundle
+from instructme.model.config import ModelError
+from instructme.model.resample import resample
 
 
 @pytest.fixture(scope="module")

@@ -16,18 +16,18 @@ from click.testing import CliRunner, Result
 from made_work import RATE_HZ, WINDOW, make_work
 from trees import BUILD, build_slakh, sound
 
-from dataset_tools import layouts
-from manifests import tables, urls
-from manifests.rows import DataError, Sample
-from model.presets import TINY
-from pipelines import engine
-from pipelines.cli import main
-from pipelines.prepare import prepare
-from pipelines.scan import scan
-from pipelines.shard import shard
-from pipelines.stream import Triplets, load
-from pipelines.training.data import describe
-from pipelines.verify import verify
+from instructme.dataset_tools import layouts
+from instructme.manifests import tables, urls
+from instructme.manifests.rows import DataError, Sample
+from instructme.model.presets import TINY
+from instructme.pipelines.cli import main
+from instructme.pipelines.data.stream import Triplets, load
+from instructme.pipelines.processes import engine
+from instructme.pipelines.stages.prepare import prepare
+from instructme.pipelines.stages.scan import scan
+from instructme.pipelines.stages.shard import shard
+from instructme.pipelines.stages.verify import verify
+from instructme.pipelines.training.data_card import describe
 
 KEY_ID, SECRET = "AKIASENTINEL", "the-sentinel-secret"
 SCANNED = ("tracks.parquet", "stems.parquet", "rejects.parquet")

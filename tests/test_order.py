@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.rows import DataError
-from pipelines.order import Numbering, order, picks
+from instructme.manifests.rows import DataError
+from instructme.pipelines.data.order import Numbering, order, picks
 
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=12)
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipelines.pages import PageClip, Row, comparison_page, pictures, sound, training_page, triplet_page
-from pipelines.pages.views import change_view, row_view
+from instructme.pipelines.pages import PageClip, Row, comparison_page, pictures, sound, training_page, triplet_page
+from instructme.pipelines.pages.views import change_view, row_view
 
 RATE = 8000
 HOSTILE = """</title></script><script>alert(1)</script><img src=x onerror=alert(1)>"' onclick="alert(1) {{ 7*7 }} &amp;"""

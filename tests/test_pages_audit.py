@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from made_report import made_examples, made_report
 from test_pages import HOSTILE, Parsed
 
-from pipelines.audit.report import Bars, Finding, Histogram, Matrix, Report, Section, Table
-from pipelines.pages import PageClip, Row, tables
-from pipelines.pages.audit import audit_page
-from pipelines.pages.heatmaps import heat_map_view, transposed
-from pipelines.pages.histograms import histogram_svg
+from instructme.dataset_tools.audit.report import Bars, Finding, Histogram, Matrix, Report, Section, Table
+from instructme.pipelines.pages import PageClip, Row, table_views
+from instructme.pipelines.pages.audit import audit_page
+from instructme.pipelines.pages.heatmaps import heat_map_view, transposed
+from instructme.pipelines.pages.histograms import histogram_svg
 
 
 def page_of(path: Path, *items: object, examples=()) -> Parsed:
@@ -115,19 +115,19 @@ def test_an_empty_report_is_a_page(tmp_path: Path) -> None:
     ],
 )
 def test_numbers_of_a_column_are_written_alike(column: list, texts: list[str]) -> None:
-    assert [cell.text for cell in tables.written(column)] == texts
+    assert [cell.text for cell in table_views.written(column)] == texts
 
 
 @given(st.lists(st.one_of(st.integers(), st.floats(allow_nan=False)), min_size=1))
 def test_what_sorts_a_cell_is_the_number_it_was_given(values: list) -> None:
-    cells = tables.written(values)
+    cells = table_views.written(values)
     assert [float(cell.value or cell.text) for cell in cells] == [float(value) for value in values]
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=2), st.integers(0, 9))
 def test_more_is_darker_and_none_is_clear(counts: list[int], least: int) -> None:
     most = max([*counts, 1])
-    shades = [tables.shade(count, most) for count in sorted([*counts, 0])]
+    shades = [table_views.shade(count, most) for count in sorted([*counts, 0])]
     assert shades == sorted(shades) and shades[0] == 0 and max(shades) in (0, 100)
     assert all(shade >= 10 for shade, count in zip(shades, sorted([*counts, 0]), strict=True) if count)
 
@@ -135,10 +135,10 @@ def test_more_is_darker_and_none_is_clear(counts: list[int], least: int) -> None
 def test_empty_cells_are_named_where_asked() -> None:
     values = ((3, 0), (0, 0), (1, 2))
     given = Matrix("m", ("flute", "tuba", "drums"), ("add", "remix"), values, name_empty=True)
-    view = tables.heat_view(given)
+    view = table_views.heat_view(given)
     assert view.empty == (("flute", "remix"), ("tuba", "all")) and view.empty_count == 3
     assert [cell.style for cell in view.rows[0][1:]] == ["number", "number empty"]
-    plain = tables.heat_view(Matrix("m", given.rows, given.columns, values))
+    plain = table_views.heat_view(Matrix("m", given.rows, given.columns, values))
     assert (plain.empty, plain.empty_count, plain.rows[0][2].style) == ((), 0, "number zero")
     assert transposed(given).values == ((3, 0, 1), (0, 0, 2)) and transposed(transposed(given)) == given
 
@@ -156,7 +156,7 @@ def test_a_large_heat_map_shows_the_names_with_most_and_then_all() -> None:
 
 
 def test_bars_and_bins_are_as_long_as_their_numbers() -> None:
-    view = tables.bars_view(Bars("b", "dB", {"a": 6.0, "b": 3.0, "c": -2.0, "d": 0.0}))
+    view = table_views.bars_view(Bars("b", "dB", {"a": 6.0, "b": 3.0, "c": -2.0, "d": 0.0}))
     assert view.scale is not None and view.scale.zero == pytest.approx(25)
     assert [row[2].share - view.scale.zero for row in view.rows] == pytest.approx([75, 37.5, -25, 0])
     assert {text: at for at, text in view.scale.ticks}["4"] == pytest.approx(75)

@@ -4,10 +4,10 @@ import pytest
 from click.testing import CliRunner
 from synthetic import write_tables
 
-from manifests import tables
-from manifests.rows import DataError, Reject, Triplet
-from pipelines.cli import main
-from pipelines.pair import pair, share
+from instructme.manifests import tables
+from instructme.manifests.rows import DataError, Reject, Triplet
+from instructme.pipelines.cli import main
+from instructme.pipelines.stages.pair import pair, share
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pyloudnorm
 import pytest
 import soundfile
 
-from dataset_tools import activity, audio, parts
-from manifests.rows import Part, Reject, Stem, Track
+from instructme.dataset_tools import activity, audio, parts
+from instructme.manifests.rows import Part, Reject, Stem, Track
 
 RATE_HZ = 24000
 TRACK = Track("set-song", "set", "folder", "song", "song", None, None, "cc0", "train", False, "song", "song", True, *[None] * 4)

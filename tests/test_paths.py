@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.paths import inside, slug
-from manifests.rows import DataError
+from instructme.manifests.paths import inside, slug
+from instructme.manifests.rows import DataError
 
 
 @given(st.text(), st.integers(10, 80))

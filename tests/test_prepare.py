@@ -14,11 +14,11 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from manifests import tables
-from manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
-from pipelines import engine
-from pipelines.cli import main
-from pipelines.prepare import prepare
+from instructme.manifests import tables
+from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
+from instructme.pipelines.cli import main
+from instructme.pipelines.processes import engine
+from instructme.pipelines.stages.prepare import prepare
 
 QUICK = {"sample_rate_hz": 8000, "rhythm": "midi", "chords": "midi"}
 BEAT_S = 0.5

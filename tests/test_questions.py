@@ -8,9 +8,9 @@ import made_songs
 import pytest
 from synthetic import write_tables
 
-from manifests import describe, rows, tables
-from manifests.rows import Reject, Stem, Track
-from pipelines.pair import pair
+from instructme.manifests import describe, rows, tables
+from instructme.manifests.rows import Reject, Stem, Track
+from instructme.pipelines.stages.pair import pair
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 SECTION = README.partition("## Questions you can ask\n")[2].partition("\n## ")[0]

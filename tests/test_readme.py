@@ -12,12 +12,12 @@ import pytest
 import soundfile
 from made_work import make_work
 
-from model import checkpoint, config
-from model.presets import TINY
-from model.unet import Unet
-from model.vae import Vae
-from pipelines.cli import main
-from pipelines.shard import shard
+from instructme.model import checkpoint, config
+from instructme.model.presets import TINY
+from instructme.model.unet import Unet
+from instructme.model.vae import Vae
+from instructme.pipelines.cli import main
+from instructme.pipelines.stages.shard import shard
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_work import LENGTH, RATE_HZ, WINDOW, make_part, recipe
 
-from dataset_tools import audio
-from dataset_tools.audio import STEP
-from dataset_tools.sharding import render, windows
-from manifests.rows import DataError
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.audio import STEP
+from instructme.dataset_tools.sharding import render, windows
+from instructme.manifests.rows import DataError
 
 EDIT = recipe("add", 0, "set-a", 0, ["bass", "drums"], ["bass", "drums", "piano"])
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dataset_tools import audio, rhythm
-from dataset_tools.midi import grid_check, tempo_map
-from manifests.rows import DataError
+from instructme.dataset_tools import audio, rhythm
+from instructme.dataset_tools.midi import grid_check, tempo_map
+from instructme.manifests.rows import DataError
 
 RATE_HZ = 24000
 OFF_GRID = {  # songs recorded without a click, as phase histograms of their notes show
@@ -233,7 +233,7 @@ def test_onset_envelope_peaks_at_the_onset():
 def test_midi_needs_neither_librosa_nor_torch(tmp_path):
     path = write_midi(tmp_path / "a.mid", feel("straight"))
     code = (
-        "import sys, numpy as np; from pathlib import Path; from dataset_tools import rhythm;"
+        "import sys, numpy as np; from pathlib import Path; from instructme.dataset_tools import rhythm;"
         f"grid = rhythm.from_midi([Path({str(path)!r})], np.zeros(48000, np.float32), {RATE_HZ});"
         "assert not {'librosa', 'torch', 'numba', 'scipy.signal'} & set(sys.modules), sys.modules.keys()"
     )

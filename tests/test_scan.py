@@ -9,10 +9,11 @@ from click.testing import CliRunner
 from conftest import write_tone
 from trees import band, build_folder, build_moisesdb, build_musdb, build_slakh, build_table, slakh_track
 
-from manifests import tables
-from manifests.rows import DataError, Reject, Stem, Track
-from pipelines.cli import main
-from pipelines.scan import read_datasets, scan
+from instructme.manifests import tables
+from instructme.manifests.datasets import read_datasets
+from instructme.manifests.rows import DataError, Reject, Stem, Track
+from instructme.pipelines.cli import main
+from instructme.pipelines.stages.scan import scan
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset_tools.sharding import shards
-from manifests.rows import DataError
+from instructme.dataset_tools.sharding import tar_file
+from instructme.manifests.rows import DataError
 
 RATE_HZ = 8000
 
@@ -20,34 +20,35 @@ RATE_HZ = 8000
 def fields(seed: int) -> dict[str, bytes]:
     random = np.random.default_rng(seed)
     sides = {
-        f"{side}.flac": shards.encode(random.uniform(-0.8, 0.8, 800).astype(np.float32), RATE_HZ) for side in ("source", "target")
+        f"{side}.flac": tar_file.encode(random.uniform(-0.8, 0.8, 800).astype(np.float32), RATE_HZ)
+        for side in ("source", "target")
     }
-    return {**sides, "json": shards.to_json({"task": "add", "instruction": f"add señor {seed}"})}
+    return {**sides, "json": tar_file.to_json({"task": "add", "instruction": f"add señor {seed}"})}
 
 
 @pytest.fixture
 def tar(tmp_path: Path) -> Path:
     path = tmp_path / "train-00000.tar"
-    shards.write_tar(path, [(f"add-{number}", fields(number)) for number in range(5)])
+    tar_file.write_tar(path, [(f"add-{number}", fields(number)) for number in range(5)])
     return path
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3000))
 def test_flac_holds_every_16_bit_sample_exactly(seed: int, length: int) -> None:
     samples = (np.random.default_rng(seed).integers(-32768, 32768, length) / 32768).astype(np.float32)
-    decoded, rate_hz = shards.decode(shards.encode(samples, 24000))
+    decoded, rate_hz = tar_file.decode(tar_file.encode(samples, 24000))
     assert rate_hz == 24000 and np.array_equal(decoded, samples)
 
 
 def test_says_what_does_not_decode() -> None:
     with pytest.raises(DataError, match="can't decode audio"):
-        shards.decode(b"fLaC, but no more")
+        tar_file.decode(b"fLaC, but no more")
 
 
 def test_the_same_samples_make_the_same_bytes_with_fixed_headers(tar: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.tar"
-    shards.write_tar(again, iter([(f"add-{number}", fields(number)) for number in range(5)]))
-    assert again.read_bytes() == tar.read_bytes()
+    tar_file.write_tar(again, iter([(f"add-{number}", fields(number)) for number in range(5)]))
+    assert again.read_bytes() == tar_file.read_bytes()
     with tarfile.open(tar) as file:
         members = file.getmembers()
     assert [member.name for member in members[:4]] == [
@@ -57,38 +58,38 @@ def test_the_same_samples_make_the_same_bytes_with_fixed_headers(tar: Path, tmp_
         "add-1.source.flac",
     ]
     for member in members:
-        assert shards.MEMBER.fullmatch(member.name) and member.isreg()
-        assert all(getattr(member, name) == value for name, value in shards.HEADER.items())
+        assert tar_file.MEMBER.fullmatch(member.name) and member.isreg()
+        assert all(getattr(member, name) == value for name, value in tar_file.HEADER.items())
 
 
 def test_the_bytes_are_those_of_webdataset_tarwriter(tar: Path, tmp_path: Path) -> None:
     from webdataset import TarWriter
 
-    fixed = {"user": "", "group": "", "mode": shards.MODE, "mtime": 0}
+    fixed = {"user": "", "group": "", "mode": tar_file.MODE, "mtime": 0}
     with (tmp_path / "other.tar").open("wb") as file, TarWriter(file, encoder=False, **fixed) as writer:
         for number in range(5):
-            for name in shards.MEMBERS:
+            for name in tar_file.MEMBERS:
                 writer.write({"__key__": f"add-{number}", name: fields(number)[name]})
-    assert (tmp_path / "other.tar").read_bytes() == tar.read_bytes()
+    assert (tmp_path / "other.tar").read_bytes() == tar_file.read_bytes()
 
 
 def test_keys_of_99_characters_fit(tmp_path: Path) -> None:
-    shards.write_tar(tmp_path / "a.tar", [("k" * 99, fields(0))])
-    places = shards.places(tmp_path / "a.tar")
-    assert shards.read_bytes(tmp_path / "a.tar", *places["k" * 99 + ".json"]) == fields(0)["json"]
+    tar_file.write_tar(tmp_path / "a.tar", [("k" * 99, fields(0))])
+    places = tar_file.places(tmp_path / "a.tar")
+    assert tar_file.read_bytes(tmp_path / "a.tar", *places["k" * 99 + ".json"]) == fields(0)["json"]
 
 
 def test_reads_members_by_place_without_the_tar_header(tar: Path) -> None:
     for number in range(5):
         for name, data in fields(number).items():
-            assert shards.read_bytes(tar, *shards.places(tar)[f"add-{number}.{name}"]) == data
+            assert tar_file.read_bytes(tar, *tar_file.places(tar)[f"add-{number}.{name}"]) == data
 
 
 @pytest.mark.parametrize(
     "name", ["../a.json", "a/b.json", "A.json", "a.pickle", "a.b.json", ".json", "a.flac", "a.json.gz", "k" * 100 + ".json"]
 )
 def test_unsafe_names_are_no_members(name: str) -> None:
-    assert not shards.MEMBER.fullmatch(name)
+    assert not tar_file.MEMBER.fullmatch(name)
 
 
 def test_plain_webdataset_reads_them(tar: Path) -> None:
@@ -102,7 +103,7 @@ def test_plain_webdataset_reads_them(tar: Path) -> None:
     assert set(samples[0]) - {"__url__", "__local_path__"} == {"__key__", "source.flac", "target.flac", "json"}
     assert samples[3]["json"] == {"task": "add", "instruction": "add señor 3"}
     source, rate_hz = samples[3]["source.flac"]
-    assert rate_hz == RATE_HZ and np.array_equal(source, shards.decode(fields(3)["source.flac"])[0])
+    assert rate_hz == RATE_HZ and np.array_equal(source, tar_file.decode(fields(3)["source.flac"])[0])
 
 
 def test_hugging_face_datasets_reads_them(tar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ from trees import (
     sound,
 )
 
-from dataset_tools.layouts import slakh
-from pipelines.scan import scan
+from instructme.dataset_tools.layouts import slakh
+from instructme.pipelines.stages.scan import scan
 
 
 def test_slakh_trusts_files_not_flags(root: Path) -> None:

@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from manifests import spelling
-from manifests.instruments import DATA
-from manifests.spelling import best_name
+from instructme.manifests import spelling
+from instructme.manifests.instruments import DATA
+from instructme.manifests.spelling import best_name
 
 
 def table(name: str) -> list[dict[str, str]]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.rows import SPLITS, Track
-from manifests.splits import artist_key, assign, song_key
+from instructme.manifests.rows import SPLITS, Track
+from instructme.manifests.splits import artist_key, assign, song_key
 
 FRACTIONS = (0.8, 0.1, 0.1)
 

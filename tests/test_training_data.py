@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from made_work import make_work
 
-from manifests import tables
-from manifests.rows import Triplet
-from pipelines.shard import shard
-from pipelines.training.data import describe
+from instructme.manifests import tables
+from instructme.manifests.rows import Triplet
+from instructme.pipelines.stages.shard import shard
+from instructme.pipelines.training.data_card import describe
 
 
 def written(work: Path, texts: dict[str, str]) -> Path:

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import toy_training as toy
 
-from model.config import ModelError
-from pipelines.training import devices
+from instructme.model.config import ModelError
+from instructme.pipelines.training import devices
 
 
 def test_sharding_that_is_configured_but_not_in_force_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -11,17 +11,17 @@ import pytest
 import torch
 from made_work import make_work
 
-from manifests.tables import sha256
-from model import config, presets
-from model.checkpoint import load_weights, save_weights, write_config
-from model.config import ModelError, Preset
-from model.vae import Vae
-from pipelines.editing.editor import Editor
-from pipelines.stream import batches
-from pipelines.training import editor
-from pipelines.training.conditioning import check
-from pipelines.training.data import describe
-from pipelines.training.loop import train
+from instructme.manifests.tables import sha256
+from instructme.model import config, presets
+from instructme.model.checkpoint import load_weights, save_weights, write_config
+from instructme.model.config import ModelError, Preset
+from instructme.model.vae import Vae
+from instructme.pipelines.data.stream import batches
+from instructme.pipelines.editing.editor import Editor
+from instructme.pipelines.training import editor
+from instructme.pipelines.training.conditioning import check
+from instructme.pipelines.training.data_card import describe
+from instructme.pipelines.training.loop import train
 
 PRESET = config.override(
     presets.TINY,
@@ -152,7 +152,7 @@ def test_what_a_preview_needs_lies_where_the_unet_does(
 
     made, device = trainer(PRESET, work, vae_run), torch.device("meta")
     write_config(tmp_path, "editor", PRESET, {"data": {}})
-    monkeypatch.setattr("pipelines.editing.editor.Editor", Stub)
+    monkeypatch.setattr("instructme.pipelines.editing.editor.Editor", Stub)
     monkeypatch.setattr(made, "_examples", lambda accelerator: [])
     unwrap = lambda module, **options: module  # noqa: E731
     made.preview(tmp_path, 1, SimpleNamespace(device=device, is_main_process=False, unwrap_model=unwrap))

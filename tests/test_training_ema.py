@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipelines.training.ema import Average
+from instructme.pipelines.training.ema import Average
 
 
 def test_the_average_swaps_in_and_out_bit_for_bit():

@@ -10,12 +10,12 @@ import pytest
 import torch
 from made_work import make_work
 
-from manifests.rows import DataError
-from model import config, musicnn, presets
-from model.embedding import load
-from pipelines.stream import batches
-from pipelines.training.embedding import EmbeddingTrainer, Mixes
-from pipelines.training.loop import train
+from instructme.manifests.rows import DataError
+from instructme.model import config, musicnn, presets
+from instructme.model.embedding import load
+from instructme.pipelines.data.stream import batches
+from instructme.pipelines.training.embedding import EmbeddingTrainer, Mixes
+from instructme.pipelines.training.loop import train
 
 PRESET = config.override(
     presets.TINY,
@@ -43,8 +43,8 @@ def fetched() -> Iterator[None]:
         return musicnn.MusiCnn()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.training.embedding.weights.read", lambda *_: [])
-        patch.setattr("pipelines.training.embedding.musicnn.MusiCnn.from_wheel", made)
+        patch.setattr("instructme.pipelines.training.embedding.weights.read", lambda *_: [])
+        patch.setattr("instructme.pipelines.training.embedding.musicnn.MusiCnn.from_wheel", made)
         yield
 
 

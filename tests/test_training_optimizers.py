@@ -5,7 +5,7 @@ import torch
 import toy_training as toy
 from torch import nn
 
-from pipelines.training.optimizers import optimizer, schedule
+from instructme.pipelines.training.optimizers import optimizer, schedule
 
 
 def test_the_learning_rate_warms_up_and_decays():

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.training.randomness import generators, normal, uniform
+from instructme.pipelines.training.randomness import generators, normal, uniform
 
 
 @given(st.integers(0, 2**40), st.lists(st.integers(0, 2**50), min_size=1, max_size=5, unique=True))

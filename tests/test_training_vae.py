@@ -9,14 +9,14 @@ import pytest
 import torch
 from made_work import make_work
 
-from model import config, presets
-from model.checkpoint import load_weights
-from model.config import Preset
-from model.vae import Vae
-from pipelines.stream import Triplets, batches
-from pipelines.training import vae as training_vae
-from pipelines.training.loop import train
-from pipelines.training.vae import VaeTrainer
+from instructme.model import config, presets
+from instructme.model.checkpoint import load_weights
+from instructme.model.config import Preset
+from instructme.model.vae import Vae
+from instructme.pipelines.data.stream import Triplets, batches
+from instructme.pipelines.training import vae as training_vae
+from instructme.pipelines.training.loop import train
+from instructme.pipelines.training.vae import VaeTrainer
 
 PRESET = config.override(
     presets.TINY,

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import write_tables
 
-from dataset_tools.pairing import combinations as subsets
-from dataset_tools.pairing import pool as pools
-from dataset_tools.pairing.edits import Options
-from dataset_tools.triplets import Order, default_templates, draw
-from manifests import tables
-from manifests.rows import Clip, DataError, Track, Triplet
+from instructme.dataset_tools.pairing import combinations as subsets
+from instructme.dataset_tools.pairing import pool as pools
+from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.triplets import Order, default_templates, draw
+from instructme.manifests import tables
+from instructme.manifests.rows import Clip, DataError, Track, Triplet
 
 ATOMIC = ("add", "extract", "remove", "replace")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dataset_tools.recognisers import turns
+from instructme.dataset_tools.recognisers import turns
 
 PROCESS = """
 import sys, time
-from dataset_tools.recognisers.turns import first_use
+from instructme.dataset_tools.recognisers.turns import first_use
 
 for what in ("one", "one", "two"):
     with first_use(what):

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from model import config, presets, unet
-from model.attention import ChunkTransformer
-from model.conditions import Conditions, stack
+from instructme.model import config, presets, unet
+from instructme.model.attention import ChunkTransformer
+from instructme.model.conditions import Conditions, stack
 
 SMALLEST = config.override(
     presets.TINY,

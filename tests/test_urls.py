@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 from trees import build_slakh
 
-from manifests import urls
-from pipelines.cli import main
+from instructme.manifests import urls
+from instructme.pipelines.cli import main
 
 KEY_ID, SECRET = "AKIASENTINEL", "the-sentinel-secret"
 

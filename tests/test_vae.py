@@ -10,11 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.config import ModelError, VaeConfig
-from model.presets import PAPER, PRESETS, SMALL
-from model.residual import Down, Up
-from model.spectrum import EMPHASIS_START, Spectrum, lapped_transform
-from model.vae import Posterior, Vae, parameter_counts
+from instructme.model.config import ModelError, VaeConfig
+from instructme.model.presets import PAPER, PRESETS, SMALL
+from instructme.model.residual import Down, Up
+from instructme.model.spectrum import EMPHASIS_START, Spectrum, lapped_transform
+from instructme.model.vae import Posterior, Vae, parameter_counts
 
 WAVEFORM = VaeConfig(strides=(4, 3, 2), encoder_channels=(4, 4, 4), decoder_channels=(8, 4, 4), kernels=(3, 5), latent_channels=3)
 HOP = 16

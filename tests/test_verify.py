@@ -13,13 +13,15 @@ import pytest
 from click.testing import CliRunner
 from made_work import RATE_HZ, WINDOW, make_part, make_work
 
-from dataset_tools import audio
-from dataset_tools.sharding import samples, shards
-from manifests import tables
-from manifests.rows import TASKS, DataError, Part, Rhythm, Sample, Track, Triplet
-from pipelines import engine, verify
-from pipelines.cli import main
-from pipelines.shard import PARENTS, index_of, shard
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.sharding import samples, tar_file
+from instructme.dataset_tools.sharding.index import index_of
+from instructme.manifests import tables
+from instructme.manifests.rows import TASKS, DataError, Part, Rhythm, Sample, Track, Triplet
+from instructme.pipelines.cli import main
+from instructme.pipelines.processes import engine
+from instructme.pipelines.stages import verify
+from instructme.pipelines.stages.shard import PARENTS, shard
 
 Fields = dict[str, bytes]
 SHARD = "train-00000"
@@ -56,13 +58,13 @@ def forge(
     tar, index = folder / f"{name}.tar", folder / f"{name}.parquet"
     provenance, rows, content = tables.provenance(index), tables.read_rows(index, Sample), {}
     for row in rows:
-        content[row.triplet_id] = {member: shards.read_bytes(tar, *shards.place(row, member)) for member in shards.MEMBERS}
+        content[row.triplet_id] = {member: tar_file.read_bytes(tar, *tar_file.place(row, member)) for member in tar_file.MEMBERS}
     number = next(number for number, row in enumerate(rows) if row.task in tasks)
     forged = rows[number].triplet_id
     changed = change(rows[number], content[forged])
     rows[number] = levelled(changed or rows[number], content[forged])
-    shards.write_tar(tar, [(row.triplet_id, fields) for row, fields in zip(rows, content.values(), strict=True)])
-    located = samples.locate(rows, shards.places(tar))
+    tar_file.write_tar(tar, [(row.triplet_id, fields) for row, fields in zip(rows, content.values(), strict=True)])
+    located = samples.locate(rows, tar_file.places(tar))
     tables.write(index, located, Sample, arguments=provenance["arguments"], parents=provenance["parents"])
     seal(folder)
     return forged
@@ -71,7 +73,7 @@ def forge(
 def levelled(row: Sample, fields: Fields) -> Sample:
     levels = {}
     for side in ("source", "target"):
-        decoded, _ = shards.decode(fields[f"{side}.flac"])
+        decoded, _ = tar_file.decode(fields[f"{side}.flac"])
         levels |= {f"{side}_rms_db": audio.rms_db(decoded), f"{side}_peak_db": audio.peak_db(decoded)}
     return dataclasses.replace(row, **levels)
 
@@ -91,7 +93,7 @@ def seal(folder: Path) -> None:
 
 
 def edit(fields: Fields, side: str, change: Callable[[np.ndarray], np.ndarray], rate_hz: int = RATE_HZ) -> None:
-    fields[f"{side}.flac"] = shards.encode(change(shards.decode(fields[f"{side}.flac"])[0]), rate_hz)
+    fields[f"{side}.flac"] = tar_file.encode(change(tar_file.decode(fields[f"{side}.flac"])[0]), rate_hz)
 
 
 def retold(row: Sample, old: str, new: str) -> Sample:
@@ -99,7 +101,7 @@ def retold(row: Sample, old: str, new: str) -> Sample:
 
 
 def edit_json(fields: Fields, **values: object) -> None:
-    fields["json"] = shards.to_json({**json.loads(fields["json"]), **values})
+    fields["json"] = tar_file.to_json({**json.loads(fields["json"]), **values})
 
 
 def test_sound_shards_pass(whole: Path) -> None:
@@ -152,7 +154,7 @@ def test_a_truncated_tar(work: Path) -> None:
 def test_an_unsafe_member(work: Path, name: str, kind: bytes) -> None:
     with tarfile.open(work / "shards" / f"{SHARD}.tar", "a") as tar:
         header = tarfile.TarInfo(name)
-        header.type, header.mode, header.linkname, header.size = kind, shards.MODE, "/etc/passwd", 2 * (kind == tarfile.REGTYPE)
+        header.type, header.mode, header.linkname, header.size = kind, tar_file.MODE, "/etc/passwd", 2 * (kind == tarfile.REGTYPE)
         tar.addfile(header, io.BytesIO(b"{}"))
     seal(work / "shards")
     found = problems(work)
@@ -338,7 +340,7 @@ def test_lists_at_most_ten_problems_of_a_shard(work: Path) -> None:
 
 def test_sides_levelled_on_their_own_are_checked_against_their_own_gains(work: Path) -> None:
     shutil.rmtree(work / "shards")
-    from pipelines import shard as stage
+    from instructme.pipelines.stages import shard as stage
 
     stage.shard(work, work / "shards", per_shard=20, normalise="side")
     assert problems(work) == ""

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dataset_tools.recognisers import weights
-from manifests.rows import DataError
-from pipelines.cli import main
+from instructme.dataset_tools.recognisers import weights
+from instructme.manifests.rows import DataError
+from instructme.pipelines.cli import main
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
-from model.config import Preset
-from model.presets import TINY
-from pipelines.training.loop import Batch, descend, train
-from pipelines.training.optimizers import optimizer
-from pipelines.training.randomness import generators, normal
+from instructme.model.config import Preset
+from instructme.model.presets import TINY
+from instructme.pipelines.training.loop import Batch, descend, train
+from instructme.pipelines.training.optimizers import optimizer
+from instructme.pipelines.training.randomness import generators, normal
 
 SAMPLES = 24
 

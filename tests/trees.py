@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 from conftest import write_tone
 
-from dataset_tools.layouts import FoundTrack, Rejected
-from pipelines.scan import load
+from instructme.dataset_tools.layouts import FoundTrack, Rejected
+from instructme.pipelines.stages.scan import load
 
 
 def sound(path: Path, seconds: float = 0.1, rate_hz: int = 44100) -> Path:

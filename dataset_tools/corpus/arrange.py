@@ -9,10 +9,10 @@ from pathlib import Path
 import mido
 import numpy as np
 
-from dataset_tools.corpus import lead, midi
-from dataset_tools.corpus.charts import QUALITIES, Chart, Chord
-from dataset_tools.corpus.songs import Song
-from manifests.rows import DataError
+from instructme.dataset_tools.corpus import lead, midi_score
+from instructme.dataset_tools.corpus.charts import QUALITIES, Chart, Chord
+from instructme.dataset_tools.corpus.songs import Song
+from instructme.manifests.rows import DataError
 
 _DOWN_AN_OCTAVE = (26, 27, 28, 57, 66)
 """Programs that sound better an octave below the written melody: jazz and clean guitars, trombone, tenor sax."""
@@ -22,7 +22,7 @@ _LEAD_LUFS, _DRUMS_LUFS, _BASS_LUFS, _OTHER_LUFS = -20.0, -20.0, -22.0, -25.0
 _SPREAD_DB = 1.5
 
 
-def score(song: Song) -> tuple[midi.Score, dict[int, float]]:
+def score(song: Song) -> tuple[midi_score.Score, dict[int, float]]:
     """Write a song: one stem per General MIDI program, in a constant tempo from the first beat at time 0.
 
     Returns:
@@ -31,7 +31,7 @@ def score(song: Song) -> tuple[midi.Score, dict[int, float]]:
     Raises:
         DataError: MMA refuses the groove or a chord.
     """
-    accompaniment = midi.split(_mma(song))
+    accompaniment = midi_score.split(_mma(song))
     meter = mido.MetaMessage("time_signature", numerator=song.chart.beats_per_bar, denominator=4)
     conductor = [(0, meter), (0, mido.MetaMessage("set_tempo", tempo=song.microseconds_per_beat))]
     stems = dict(accompaniment.stems)
@@ -39,13 +39,13 @@ def score(song: Song) -> tuple[midi.Score, dict[int, float]]:
     stems[program] = _lead(song, program, accompaniment)
     rng = np.random.default_rng(song.seed)
     levels = {other: _level_lufs(other, program) + float(rng.normal(0, _SPREAD_DB)) for other in sorted(stems)}
-    return midi.Score(accompaniment.ticks_per_beat, conductor, dict(sorted(stems.items())), program), levels
+    return midi_score.Score(accompaniment.ticks_per_beat, conductor, dict(sorted(stems.items())), program), levels
 
 
 def _level_lufs(program: int, lead_program: int) -> float:
-    if program in (lead_program, midi.DRUMS):
+    if program in (lead_program, midi_score.DRUMS):
         return _LEAD_LUFS if program == lead_program else _DRUMS_LUFS
-    return _BASS_LUFS if program in midi.BASSES else _OTHER_LUFS
+    return _BASS_LUFS if program in midi_score.BASSES else _OTHER_LUFS
 
 
 def _mma(song: Song) -> mido.MidiFile:
@@ -66,21 +66,21 @@ def _mma(song: Song) -> mido.MidiFile:
         if done.returncode or not target.exists():
             message = " ".join(done.stdout.split("Error:")[-1].split())
             raise DataError(f"MMA can't play groove {song.groove.name} for {song.chart.name}: {message}: check its libraries")
-        return midi.read(target)
+        return midi_score.read(target)
 
 
 def _symbol(chart: Chart, chord: Chord) -> str:
     return chart.spell(chord.root) + QUALITIES[chord.quality].mma
 
 
-def _lead(song: Song, program: int, accompaniment: midi.Score) -> list[midi.Event]:
+def _lead(song: Song, program: int, accompaniment: midi_score.Score) -> list[midi_score.Event]:
     rng = np.random.default_rng([zlib.crc32(song.chart.name.encode()), song.take, song.seed[0]])
     notes = lead.melody(song.chart, song.bars, rng)
     notes = lead.swung(notes) if song.groove.swings else notes
     taken = {message.channel for events in accompaniment.stems.values() for _, message in events}
-    channel = next(channel for channel in range(16) if channel not in taken and channel != midi.DRUM_CHANNEL)
+    channel = next(channel for channel in range(16) if channel not in taken and channel != midi_score.DRUM_CHANNEL)
     octave = -12 if program in _DOWN_AN_OCTAVE else 0
-    events: list[midi.Event] = [(0, mido.Message("program_change", channel=channel, program=program))]
+    events: list[midi_score.Event] = [(0, mido.Message("program_change", channel=channel, program=program))]
     for note in notes:
         start = round(note.onset * accompaniment.ticks_per_beat)
         # A breath before the next note keeps repeated notes apart.

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from manifests.rows import DataError
+from instructme.manifests.rows import DataError
 
 FOLDER = Path(__file__).parent / "charts"
 STYLES = ("pop", "blues", "jazz", "modal")

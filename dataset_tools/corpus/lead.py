@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataset_tools.corpus.charts import Chart, Chord
+from instructme.dataset_tools.corpus.charts import Chart, Chord
 
 # Bars as (onset, duration) in beats. A phrase of four bars is motif, motif, motif, close; it ends in a rest.
 _MOTIFS = {

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from dataset_tools.corpus import midi
-from manifests.rows import DataError
+from instructme.dataset_tools.corpus import midi_score
+from instructme.manifests.rows import DataError
 
 LONGEST_S = 180.0
 """Songs are cut here."""
@@ -68,20 +68,20 @@ def until(found: Sequence[GmSong], total_s: float | None) -> list[GmSong]:
     return taken
 
 
-def load(song: GmSong) -> tuple[midi.Score, float]:
+def load(song: GmSong) -> tuple[midi_score.Score, float]:
     """Read a song and its length in seconds, cut at LONGEST_S.
 
     Raises:
         DataError: unreadable, without notes, or too short.
     """
-    score = midi.split(midi.read(song.path))
+    score = midi_score.split(midi_score.read(song.path))
     ticks = [tick for events in score.stems.values() for tick, message in events if message.type in ("note_on", "note_off")]
     if not ticks:
         raise DataError("no notes")
-    end_s = max(midi.seconds(score, ticks))
+    end_s = max(midi_score.seconds(score, ticks))
     if end_s < SHORTEST_S:
         raise DataError("too short")
-    return midi.cut(score, LONGEST_S), min(end_s, LONGEST_S)
+    return midi_score.cut(score, LONGEST_S), min(end_s, LONGEST_S)
 
 
 def soundfont() -> Path | None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dataset_tools.corpus import charts, grooves
-from dataset_tools.corpus.charts import Chart
-from dataset_tools.corpus.grooves import Groove
+from instructme.dataset_tools.corpus import charts, grooves
+from instructme.dataset_tools.corpus.charts import Chart
+from instructme.dataset_tools.corpus.grooves import Groove
 
 GENRES_PER_CHART = 3
 VALIDATION = ("long_way_home", "quick_change", "spinning_coin")

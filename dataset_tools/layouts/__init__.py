@@ -24,9 +24,9 @@ from typing import Any
 
 import yaml
 
-from manifests import urls
-from manifests.paths import inside
-from manifests.rows import DataError
+from instructme.manifests import urls
+from instructme.manifests.paths import inside
+from instructme.manifests.rows import DataError
 
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -54,7 +54,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class FoundStem:
-    """One audio file with its label; the fields are those of `manifests.rows.Stem` before any header is read."""
+    """One audio file with its label; the fields are those of `instructme.manifests.rows.Stem` before any header is read."""
 
     stem_id: str
     path: Path
@@ -70,7 +70,7 @@ class FoundStem:
 
 @dataclass(frozen=True, slots=True)
 class FoundTrack:
-    """One song; the fields are those of `manifests.rows.Track`, as shipped.
+    """One song; the fields are those of `instructme.manifests.rows.Track`, as shipped.
 
     `split` is the dataset's own or None. `song_group` is None where the song has no identity beyond its folder;
     `leak_group` is None where song or artist say it all.
@@ -232,6 +232,6 @@ def names() -> tuple[str, ...]:
 @functools.cache
 def known_faults(dataset: str) -> dict[tuple[str, str], tuple[str, str]]:
     """Read manifests/data/known_bad.csv for a dataset: (track, stem) -> (`bad` or `bleed`, what is wrong)."""
-    table = importlib.resources.files("manifests") / "data" / "known_bad.csv"
+    table = importlib.resources.files("instructme.manifests") / "data" / "known_bad.csv"
     rows: Iterator[dict[str, str]] = csv.DictReader(table.read_text("utf-8").splitlines())
     return {(row["track"], row["stem"]): (row["effect"], row["fault"]) for row in rows if row["dataset"] == dataset}

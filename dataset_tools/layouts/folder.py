@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset_tools.layouts import SPLIT_NAMES, FoundStem, FoundTrack, Rejected, audio, files, folders, unread_audio
-from manifests.instruments import INSTRUMENTS, normalise
-from manifests.paths import slug
+from instructme.dataset_tools.layouts import SPLIT_NAMES, FoundStem, FoundTrack, Rejected, audio, files, folders, unread_audio
+from instructme.manifests.instruments import INSTRUMENTS, normalise
+from instructme.manifests.paths import slug
 
 EXPECTS = "song folders of stems such as Song/bass.wav, or files such as song.bass.wav"
 _DEPTH = 4

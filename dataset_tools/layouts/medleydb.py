@@ -11,8 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dataset_tools.layouts import FoundStem, FoundTrack, Rejected, folders, is_file, is_folder, mapping, read_mapping, text, yes
-from manifests.rows import DataError
+from instructme.dataset_tools.layouts import (
+    FoundStem,
+    FoundTrack,
+    Rejected,
+    folders,
+    is_file,
+    is_folder,
+    mapping,
+    read_mapping,
+    text,
+    yes,
+)
+from instructme.manifests.rows import DataError
 
 EXPECTS = "<Artist_Title>/<Artist_Title>_STEMS/ and <Artist_Title>_METADATA.yaml"
 _LICENCE = "CC-BY-NC-SA-4.0"

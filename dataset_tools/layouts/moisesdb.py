@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dataset_tools.layouts import FoundStem, FoundTrack, Rejected, folders, is_file, mapping, read_mapping, text, yes
-from manifests.rows import DataError
+from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, folders, is_file, mapping, read_mapping, text, yes
+from instructme.manifests.rows import DataError
 
 EXPECTS = "<track>/data.json, in the root or in a provider folder such as moisesdb_v0.1/"
 _LICENCE = "CC-BY-NC-SA-4.0"

@@ -13,9 +13,9 @@ import importlib.resources
 from collections.abc import Iterator
 from pathlib import Path
 
-from dataset_tools.layouts import FoundStem, FoundTrack, Rejected, audio, files, folders, known_faults
-from manifests.rows import DataError
-from manifests.splits import song_key
+from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, audio, files, folders, known_faults
+from instructme.manifests.rows import DataError
+from instructme.manifests.splits import song_key
 
 EXPECTS = "train/ or test/ with folders <Artist - Title> of drums, bass, other, vocals and mixture"
 _STEMS = ("drums", "bass", "other", "vocals")
@@ -85,6 +85,6 @@ def _compressed(root: Path) -> Path | None:
 @functools.cache
 def _listed() -> dict[str, dict[str, str]]:
     """Read the list of songs: genre, licence, and whether it is for validation, by artist and title."""
-    table = importlib.resources.files("manifests") / "data" / "musdb.csv"
+    table = importlib.resources.files("instructme.manifests") / "data" / "musdb.csv"
     rows = csv.DictReader(table.read_text("utf-8").splitlines())
     return {song_key(*row["track"].split(" - ", 1)) or row["track"]: row for row in rows}

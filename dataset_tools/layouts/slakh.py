@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dataset_tools.layouts import (
+from instructme.dataset_tools.layouts import (
     SPLIT_NAMES,
     FoundStem,
     FoundTrack,
@@ -35,7 +35,7 @@ from dataset_tools.layouts import (
     text,
     yes,
 )
-from manifests.rows import DataError
+from instructme.manifests.rows import DataError
 
 EXPECTS = "TrackNNNNN/metadata.yaml and TrackNNNNN/stems/, flat or in train/, validation/, test/"
 _TRACK = re.compile(r"Track(\d{5})")
@@ -85,7 +85,7 @@ def _flat_splits(numbers: tuple[int, ...]) -> dict[int, str]:
 @functools.cache
 def _official() -> dict[int, tuple[str, str]]:
     """Read what redux (`omitted` or nothing) and split2 (new split or nothing) change, by track number."""
-    table = importlib.resources.files("manifests") / "data" / "slakh_splits.csv"
+    table = importlib.resources.files("instructme.manifests") / "data" / "slakh_splits.csv"
     rows = csv.DictReader(table.read_text("utf-8").splitlines())
     return {int(row["track"]): (row["redux"], row["split2"]) for row in rows}
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dataset_tools.layouts import SPLIT_NAMES, FoundStem, FoundTrack, Rejected, files, positive, text, yes
-from manifests.rows import DataError
+from instructme.dataset_tools.layouts import SPLIT_NAMES, FoundStem, FoundTrack, Rejected, files, positive, text, yes
+from instructme.manifests.rows import DataError
 
 EXPECTS = "a CSV or parquet file with the columns track_id, path, instrument"
 _NEEDED = ("track_id", "path", "instrument")

@@ -8,8 +8,8 @@ onsets of the audio fall together. Thresholds are set on 150 General MIDI songs 
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools.audio import Samples
-from dataset_tools.midi.tempo_map import TempoMap
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.midi.tempo_map import TempoMap
 
 STRETCH_BEATS = 32
 """Notes are asked anew in every stretch of so many beats."""

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools.chord_labels import NAMES, SHORTHANDS, merge
-from dataset_tools.midi import tempo_map
-from manifests.rows import DataError
+from instructme.dataset_tools.chord_labels import NAMES, SHORTHANDS, merge
+from instructme.dataset_tools.midi import tempo_map
+from instructme.manifests.rows import DataError
 
 Floats = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.int64]

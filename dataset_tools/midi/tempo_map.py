@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from manifests.rows import DataError
+from instructme.manifests.rows import DataError
 
 Floats = npt.NDArray[np.float64]
 LOW_PITCH = 48

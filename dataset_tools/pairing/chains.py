@@ -5,10 +5,10 @@ from types import ModuleType
 
 import numpy as np
 
-from dataset_tools.pairing.combinations import Floats, Ints, pick, popcount
-from dataset_tools.pairing.edits import BED_SIZES, Options, rarity
-from dataset_tools.pairing.pool import Pool
-from dataset_tools.pairing.recipes import RECIPE, Recipes, of_sides
+from instructme.dataset_tools.pairing.combinations import Floats, Ints, pick, popcount
+from instructme.dataset_tools.pairing.edits import BED_SIZES, Options, rarity
+from instructme.dataset_tools.pairing.pool import Pool
+from instructme.dataset_tools.pairing.recipes import RECIPE, Recipes, of_sides
 
 STEPS = ("add", "remove", "replace")
 """Tasks that leave a mix which the next round can edit; `extract` leaves one part, `remix` another track."""

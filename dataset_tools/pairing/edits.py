@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dataset_tools.pairing import combinations
-from dataset_tools.pairing.combinations import Floats, Ints, bits, subsets
-from dataset_tools.pairing.pool import Pool
-from dataset_tools.pairing.recipes import Drawn, Sides, of_sides
+from instructme.dataset_tools.pairing import combinations
+from instructme.dataset_tools.pairing.combinations import Floats, Ints, bits, subsets
+from instructme.dataset_tools.pairing.pool import Pool
+from instructme.dataset_tools.pairing.recipes import Drawn, Sides, of_sides
 
 BED_SIZES = np.arange(1, 5)
 """The paper's i in [1, 2, 3, 4] source tracks (appendix, Triplet Data Generation)."""

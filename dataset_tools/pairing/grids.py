@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dataset_tools.chord_labels import codes
-from dataset_tools.pairing.combinations import Floats, Ints
+from instructme.dataset_tools.chord_labels import codes
+from instructme.dataset_tools.pairing.combinations import Floats, Ints
 
 UNKNOWN = -1
 """Chord code of a track whose chords nobody knows; it agrees with nothing."""

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataset_tools.pairing.combinations import Ints
-from manifests.rows import DataError
+from instructme.dataset_tools.pairing.combinations import Ints
+from instructme.manifests.rows import DataError
 
 Templates = Mapping[str, Sequence[str]]
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools.pairing.combinations import Floats, Ints
-from dataset_tools.pairing.edits import Options
-from dataset_tools.pairing.grids import UNKNOWN, Grids
-from dataset_tools.pairing.pool import Pool
+from instructme.dataset_tools.pairing.combinations import Floats, Ints
+from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.pairing.grids import UNKNOWN, Grids
+from instructme.dataset_tools.pairing.pool import Pool
 
 FEWEST_BEATS = 4
 MOST_ERROR_MS = 25.0

@@ -8,10 +8,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataset_tools.pairing import curves, grids
-from dataset_tools.pairing.combinations import MOST_PARTS, Ints
-from manifests import tables
-from manifests.rows import Clip, DataError, Part, Reject, Rhythm, Track
+from instructme.dataset_tools.pairing import activity_curves, grids
+from instructme.dataset_tools.pairing.combinations import MOST_PARTS, Ints
+from instructme.manifests import tables
+from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Track
 
 WINDOW = np.dtype([(name, "i8") for name in ("track", "start", "length", "sounds", "bed", "usable")])
 """A window of a track and masks of its parts: those that make any sound, may lie in a bed, may be edited."""
@@ -38,7 +38,7 @@ class Pool:
     """Samples."""
     rate_hz: int
     windows: Windows
-    curves: curves.Curves
+    curves: activity_curves.Curves
     grids: grids.Grids
     rejects: list[Reject]
 
@@ -110,7 +110,7 @@ def load(work: Path) -> Pool:
         lengths=lengths,
         rate_hz=rates[0] if rates else 0,
         windows=windows[fits[windows["track"]]],
-        curves=curves.of_parts(parts, first, float(rule["min_active"]), float(rule["max_under_mix_db"])),
+        curves=activity_curves.of_parts(parts, first, float(rule["min_active"]), float(rule["max_under_mix_db"])),
         grids=grids.of_rhythm(tables.read(work / "rhythm.parquet", Rhythm), tracks["track_id"].to_pylist()),
         rejects=_unfit(tracks, windows, fits),
     )

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dataset_tools.pairing.combinations import Ints
-from dataset_tools.pairing.pool import Pool, Windows
-from manifests.rows import Triplet
-from manifests.tables import schema
+from instructme.dataset_tools.pairing.combinations import Ints
+from instructme.dataset_tools.pairing.pool import Pool, Windows
+from instructme.manifests.rows import Triplet
+from instructme.manifests.tables import schema
 
 RECIPE = np.dtype(
     [

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools.audio import Samples
-from dataset_tools.recognisers import weights
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.recognisers import weights
 
 Floats = npt.NDArray[np.float32]
 RATE_HZ = 22050

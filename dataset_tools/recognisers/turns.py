@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from filelock import FileLock
 
-from dataset_tools.recognisers.weights import cache
+from instructme.dataset_tools.recognisers.weights import cache
 
 _had: set[str] = set()
 

@@ -11,8 +11,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from manifests.rows import DataError
-from manifests.tables import atomic, sha256
+from instructme.manifests.rows import DataError
+from instructme.manifests.tables import atomic, sha256
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataset_tools import audio
-from dataset_tools.audio import STEP, Samples
-from dataset_tools.sharding import shards
-from dataset_tools.sharding.render import CEILING
-from manifests import tables
-from manifests.rows import DataError, Sample, Triplet
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.audio import STEP, Samples
+from instructme.dataset_tools.sharding import tar_file
+from instructme.dataset_tools.sharding.render import CEILING
+from instructme.manifests import tables
+from instructme.manifests.rows import DataError, Sample, Triplet
 
 TOLERANCE_DB = 0.001
 """How far levels in the index may be from those measured again."""
@@ -45,21 +45,21 @@ def members(tar: Path, rows: Sequence[Sample]) -> Iterator[str]:
         yield f"{tar.name}: truncated or not a tar: {error}"
         return
     for member in found:
-        if not shards.MEMBER.fullmatch(member.name) or not member.isreg():
-            yield f"{tar.name}: unsafe member {member.name!r}: only files <key>.({'|'.join(shards.MEMBERS)}) belong here"
-        elif any(getattr(member, field) != value for field, value in shards.HEADER.items()):
+        if not tar_file.MEMBER.fullmatch(member.name) or not member.isreg():
+            yield f"{tar.name}: unsafe member {member.name!r}: only files <key>.({'|'.join(tar_file.MEMBERS)}) belong here"
+        elif any(getattr(member, field) != value for field, value in tar_file.HEADER.items()):
             yield f"{tar.name}: member {member.name} has a header with a time, an owner or a mode of its own"
     names = [member.name for member in found]
-    wanted = [f"{row.triplet_id}.{name}" for row in rows for name in shards.MEMBERS]
+    wanted = [f"{row.triplet_id}.{name}" for row in rows for name in tar_file.MEMBERS]
     if names != wanted:
         missing, extra = sorted(set(wanted) - set(names)), sorted(set(names) - set(wanted))
         what = [f"{len(group)} {kind}, first {group[0]!r}" for kind, group in (("missing", missing), ("extra", extra)) if group]
         yield f"{tar.name}: members differ from the index: {'; '.join(what) or 'order or repetition'}"
     places = {member.name: (member.offset_data, member.size) for member in found}
     for row in rows:
-        for name in shards.MEMBERS:
+        for name in tar_file.MEMBERS:
             member_name = f"{row.triplet_id}.{name}"
-            if member_name in places and places[member_name] != shards.place(row, name):
+            if member_name in places and places[member_name] != tar_file.place(row, name):
                 yield f"{tar.name}: {member_name} lies elsewhere than the index says"
 
 
@@ -72,7 +72,7 @@ def sides(tar: Path, row: Sample, normalise: str) -> tuple[list[str], tuple[Samp
     decoded, problems = [], []
     for side in ("source", "target"):
         try:
-            samples, rate_hz = shards.decode(shards.read_bytes(tar, *shards.place(row, f"{side}.flac")))
+            samples, rate_hz = tar_file.decode(tar_file.read_bytes(tar, *tar_file.place(row, f"{side}.flac")))
         except DataError as error:
             return [f"{side}: {error}"], None
         if samples.shape != (row.length_samples,) or rate_hz != row.sample_rate_hz:
@@ -111,7 +111,7 @@ def description(tar: Path, row: Sample) -> tuple[list[str], dict[str, Any], Trip
         What is wrong, the JSON, and the recipe if both can be read.
     """
     try:
-        found = dict(json.loads(shards.read_bytes(tar, *shards.place(row, "json"))))
+        found = dict(json.loads(tar_file.read_bytes(tar, *tar_file.place(row, "json"))))
         recipe = tables.from_json(row.recipe, Triplet)
     except (ValueError, TypeError):
         return ["JSON of the sample or of its recipe can't be read"], {}, None

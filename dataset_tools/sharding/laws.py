@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools.audio import STEP, Pcm, Samples
-from dataset_tools.pairing.combinations import Floats, Ints
+from instructme.dataset_tools.audio import STEP, Pcm, Samples
+from instructme.dataset_tools.pairing.combinations import Floats, Ints
 
 ReadPart = Callable[[str], Pcm]
 """Instrument -> the source window of that part file, `(T,)`."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from manifests import tables
-from manifests.paths import inside
-from manifests.rows import DataError, Part, Rhythm, Track
+from instructme.manifests import tables
+from instructme.manifests.paths import inside
+from instructme.manifests.rows import DataError, Part, Rhythm, Track, Triplet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,3 +81,15 @@ def read(work: Path) -> Library:
 def cached(work: Path, state: tuple[str, ...]) -> Library:
     """Read the library once per process and `state` of its tables, such as their hashes."""
     return read(work)
+
+
+def recipes(work: Path) -> pa.Table:
+    """Read the recipes of a working folder, checking that they belong to its tables and can be rendered.
+
+    Raises:
+        DataError: they don't, or the table is missing or damaged.
+    """
+    table = tables.read(work / "triplets.parquet", Triplet)
+    if problems := tables.broken_chain(work / "triplets.parquet"):
+        raise DataError(f"{work / 'triplets.parquet'} can't be rendered: {problems[0]}: run pair again")
+    return table

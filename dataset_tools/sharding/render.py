@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataset_tools.audio import STEP, Pcm, Samples, peak
-from manifests.rows import DataError, Triplet
+from instructme.dataset_tools.audio import STEP, Pcm, Samples, peak
+from instructme.manifests.rows import DataError, Triplet
 
+NORMALISATIONS = ("joint", "side")
+"""One gain for both sides, or each side brought to the ceiling on its own."""
 CEILING = 10 ** (-1 / 20)
 """Highest sample peak of a scaled side: -1 dBFS."""
 

@@ -6,19 +6,19 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dataset_tools import audio
-from dataset_tools.sharding import shards
-from dataset_tools.sharding.library import Library
-from dataset_tools.sharding.render import Rendered
-from manifests.rows import Rhythm, Sample, Triplet
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.sharding import tar_file
+from instructme.dataset_tools.sharding.library import Library
+from instructme.dataset_tools.sharding.render import Rendered
+from instructme.manifests.rows import Rhythm, Sample, Triplet
 
 
 def fields(recipe: Triplet, sides: Rendered, library: Library) -> dict[str, bytes]:
     """Encode the fields of a sample by the names of `shards.MEMBERS`."""
     return {
-        "source.flac": shards.encode(sides.source, library.rate_hz),
-        "target.flac": shards.encode(sides.target, library.rate_hz),
-        "json": shards.to_json(describe(recipe, sides.gain, sides.target_gain, library)),
+        "source.flac": tar_file.encode(sides.source, library.rate_hz),
+        "target.flac": tar_file.encode(sides.target, library.rate_hz),
+        "json": tar_file.to_json(describe(recipe, sides.gain, sides.target_gain, library)),
     }
 
 
@@ -108,7 +108,7 @@ def locate(rows: Iterable[Sample], places: Mapping[str, tuple[int, int]]) -> lis
     located = []
     for sample in rows:
         place: dict[str, Any] = {}
-        for name in shards.MEMBERS:
+        for name in tar_file.MEMBERS:
             stem = name.split(".")[0]
             place[f"{stem}_offset_bytes"], place[f"{stem}_size_bytes"] = places[f"{sample.triplet_id}.{name}"]
         located.append(dataclasses.replace(sample, **place))

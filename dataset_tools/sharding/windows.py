@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools.audio import Pcm
-from dataset_tools.sharding.render import Window
-from manifests.rows import DataError
+from instructme.dataset_tools.audio import Pcm
+from instructme.dataset_tools.sharding.render import Window
+from instructme.manifests.rows import DataError
 
 HELD_BYTES = 768 << 20
 """Most memory that kept windows may take."""

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from dataset_tools.audio import Samples
-from dataset_tools.pairing import edits
-from dataset_tools.pairing.combinations import Ints
-from dataset_tools.pairing.edits import Options
-from dataset_tools.pairing.pool import Pool
-from dataset_tools.pairing.recipes import Drawn, Sides
-from dataset_tools.sharding.laws import ROUNDING, ReadPart, off, total
-from manifests.rows import Triplet
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.pairing import edits
+from instructme.dataset_tools.pairing.combinations import Ints
+from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.pairing.pool import Pool
+from instructme.dataset_tools.pairing.recipes import Drawn, Sides
+from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, total
+from instructme.manifests.rows import Triplet
 
 SHARE = 3
 TEMPLATES = ("add {instrument}", "Add {instrument}")

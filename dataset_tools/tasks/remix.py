@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dataset_tools.audio import Samples
-from dataset_tools.pairing import combinations, matching
-from dataset_tools.pairing.combinations import Floats, Ints, bits, popcount, subsets
-from dataset_tools.pairing.edits import Options, rarity
-from dataset_tools.pairing.matching import Matches
-from dataset_tools.pairing.pool import Pool
-from dataset_tools.pairing.recipes import Drawn, Recipes, blank
-from dataset_tools.sharding.laws import ROUNDING, ReadPart, off, off_the_beat, total
-from manifests.rows import Triplet
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.pairing import combinations, matching
+from instructme.dataset_tools.pairing.combinations import Floats, Ints, bits, popcount, subsets
+from instructme.dataset_tools.pairing.edits import Options, rarity
+from instructme.dataset_tools.pairing.matching import Matches
+from instructme.dataset_tools.pairing.pool import Pool
+from instructme.dataset_tools.pairing.recipes import Drawn, Recipes, blank
+from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, off_the_beat, total
+from instructme.manifests.rows import Triplet
 
 SHARE = 10
 TEMPLATES = (

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from model.blocks import ResidualBlock, conv
+from instructme.model.blocks import ResidualBlock, conv
 
 
 class SourceEncoder(nn.Module):

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from model import pretrained
-from model.config import ModelError
+from instructme.model import pretrained
+from instructme.model.config import ModelError
 
 LONGEST = 512
 """Tokens that are read of a text, fewer where the encoder knows fewer positions."""

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipelines import options
+from instructme.pipelines.commands import options
 
 if TYPE_CHECKING:
-    from pipelines.audit.report import Report
+    from instructme.dataset_tools.audit.report import Report
 
 ORDER = 65
 
@@ -32,10 +32,10 @@ def command(work: Path, shards: Path | None, html: Path | None, examples: int, s
     Example:
       instructme audit work --html work/audit.html
     """
-    from manifests.rows import DataError
-    from pipelines.audit import audit
-    from pipelines.audit.examples import examples as draw
-    from pipelines.pages.audit import audit_page
+    from instructme.dataset_tools.audit import audit
+    from instructme.manifests.rows import DataError
+    from instructme.pipelines.pages.audit import audit_page
+    from instructme.pipelines.pages.examples import examples as draw
 
     report = audit(work, shards=shards, audio=audio)
     rows = []
@@ -54,7 +54,7 @@ def command(work: Path, shards: Path | None, html: Path | None, examples: int, s
 
 def _summary(report: "Report") -> int:
     """Print facts and findings, the worst first; count the errors."""
-    from pipelines.audit.report import Finding
+    from instructme.dataset_tools.audit.report import Finding
 
     for name, value in report.facts.items():
         click.echo(f"{name}: {value}")

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from pipelines.commands import pair, prepare, scan, shard
-from pipelines.options import Local, Place
+from instructme.pipelines.commands import pair, prepare, scan, shard
+from instructme.pipelines.commands.options import Local, Place
 
 ORDER = 70
 PASSED = {

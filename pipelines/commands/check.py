@@ -28,7 +28,7 @@ def command(run: Path, seeds: int, steps: int | None, device: str) -> None:
     """
     from tqdm import tqdm
 
-    from pipelines.training import conditioning
+    from instructme.pipelines.training import conditioning
 
     with tqdm(desc="check", unit="output") as bar:
         effects = conditioning.check(run, device, seeds, steps, bar.update)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipelines import options
+from instructme.pipelines.commands import options
 
 ORDER = 10
 
@@ -48,7 +48,7 @@ def command(
     """
     if midi and tier != "real":
         raise click.UsageError("--midi needs --tier real")
-    from pipelines.corpus import corpus
+    from instructme.pipelines.stages.corpus import corpus
 
     summary = corpus(folder, tier=tier, hours=hours, soundfonts=soundfonts, midi=midi, seed=seed, workers=workers)
     kept = f", {summary.kept} of them kept from before" if summary.kept else ""

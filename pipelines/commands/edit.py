@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pipelines.options import Finite
+from instructme.pipelines.commands.options import Finite
 
 ORDER = 100
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{elapsed}<{remaining}]"
@@ -77,9 +77,9 @@ def command(
     import torch
     from tqdm import tqdm
 
-    from pipelines.editing.denoiser import Settings
-    from pipelines.editing.editor import Editor
-    from pipelines.editing.song import edit
+    from instructme.pipelines.editing.denoiser import Settings
+    from instructme.pipelines.editing.editor import Editor
+    from instructme.pipelines.editing.song import edit
 
     written = edit(
         lambda: Editor.load(run, device or ("cuda" if torch.cuda.is_available() else "cpu"), embedding=embedding),

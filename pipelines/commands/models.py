@@ -27,7 +27,7 @@ def fetch(names: tuple[str, ...]) -> None:
     Example:
       instructme models fetch beatnet
     """
-    from dataset_tools.recognisers import weights
+    from instructme.dataset_tools.recognisers import weights
 
     for name in names or sorted(weights.WEIGHTS):
         click.echo(f"{name}: {weights.fetch(name)}")
@@ -41,7 +41,7 @@ def list_() -> None:
     Example:
       instructme models list
     """
-    from dataset_tools.recognisers import weights
+    from instructme.dataset_tools.recognisers import weights
 
     for name, each in sorted(weights.WEIGHTS.items()):
         state = "fetched" if weights.available(name) else "not fetched"

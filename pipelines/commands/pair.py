@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.options import Finite, Local
+from instructme.pipelines.commands.options import Finite, Local
 
 ORDER = 40
 
@@ -68,8 +68,8 @@ def command(
     """
     if counts and total:
         raise click.UsageError("give --count or --total, not both")
-    from dataset_tools.pairing.edits import Options
-    from pipelines.pair import pair
+    from instructme.dataset_tools.pairing.edits import Options
+    from instructme.pipelines.stages.pair import pair
 
     summary = pair(
         work,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipelines import options
+from instructme.pipelines.commands import options
 
 ORDER = 30
 
@@ -75,8 +75,8 @@ def command(
       instructme prepare work
       instructme prepare work --chords midi --workers 4
     """
-    from pipelines.max_reject import check
-    from pipelines.prepare import prepare
+    from instructme.pipelines.stages.prepare import prepare
+    from instructme.pipelines.stages.reject_share import check
 
     done = prepare(
         work,

@@ -2,7 +2,7 @@
 
 import click
 
-from model.presets import PRESETS
+from instructme.model.presets import PRESETS
 
 ORDER = 80
 
@@ -23,7 +23,7 @@ def command(name: str | None, settings: tuple[str, ...]) -> None:
     """
     import json
 
-    from model import config, unet, vae
+    from instructme.model import config, unet, vae
 
     if name is None and settings:
         raise click.UsageError("--set needs the NAME of a preset.")

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipelines import options
+from instructme.pipelines.commands import options
 
 if TYPE_CHECKING:
-    from pipelines.scan import Rows
+    from instructme.pipelines.stages.scan import Rows
 
 ORDER = 20
 
@@ -56,9 +56,9 @@ def command(
       instructme scan my_stems -o work --layout folder --aliases my_names.csv
       instructme scan s3://bucket/slakh2100_flac_redux -o work
     """
-    from dataset_tools.layouts import names as known_layouts
-    from pipelines.max_reject import check
-    from pipelines.scan import scan
+    from instructme.dataset_tools.layouts import names as known_layouts
+    from instructme.pipelines.stages.reject_share import check
+    from instructme.pipelines.stages.scan import scan
 
     if layout not in ("auto", *known_layouts()):
         raise click.BadParameter(f"choose from auto, {', '.join(known_layouts())}", param_hint="--layout")

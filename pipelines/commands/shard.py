@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from manifests.rows import SPLITS
-from pipelines import options
+from instructme.manifests.rows import SPLITS
+from instructme.pipelines.commands import options
 
 ORDER = 50
 
@@ -53,7 +53,7 @@ def command(
       instructme shard work -o work/shards --per-shard 500
       instructme shard work -o s3://bucket/shards --scheduler tcp://host:8786
     """
-    from pipelines.shard import shard, summary
+    from instructme.pipelines.stages.shard import shard, summary
 
     chosen = [name.strip() for name in splits.split(",")]
     if unknown := sorted(set(chosen) - set(SPLITS)):

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from manifests.rows import SPLITS
-from model.presets import PRESETS
-from pipelines.options import Local, Place
+from instructme.manifests.rows import SPLITS
+from instructme.model.presets import PRESETS
+from instructme.pipelines.commands.options import Local, Place
 
 ORDER = 90
 _FOLDER = Local(file_okay=False)
@@ -69,7 +69,7 @@ def vae(data: Path, **shared: Any) -> None:
     Example:
       instructme train vae work/shards -o runs/vae --preset tiny
     """
-    from pipelines.training import start
+    from instructme.pipelines.training import start
 
     start.vae(data, start.Choices(**shared))
 
@@ -94,7 +94,7 @@ def latents(vae_run: Path, data: Path, splits: str, **options: Any) -> None:
     Example:
       instructme train latents runs/vae work/shards --work work
     """
-    from pipelines.training.latents import latents as encode
+    from instructme.pipelines.training.latents import latents as encode
 
     chosen = [name.strip() for name in splits.split(",")]
     if unknown := sorted(set(chosen) - set(SPLITS)):
@@ -118,7 +118,7 @@ def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, *
     Example:
       instructme train editor work/shards --vae runs/vae --work work -o runs/editor --preset tiny
     """
-    from pipelines.training import start
+    from instructme.pipelines.training import start
 
     start.editor(data, vae_run, work, latents, start.Choices(**shared))
 
@@ -137,6 +137,6 @@ def embedding(data: Path, captions: Path | None, **shared: Any) -> None:
     Example:
       instructme train embedding work/shards -o runs/embedding --preset tiny
     """
-    from pipelines.training import start
+    from instructme.pipelines.training import start
 
     start.embedding(data, captions, start.Choices(**shared))

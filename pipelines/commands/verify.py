@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipelines import options
+from instructme.pipelines.commands import options
 
 ORDER = 60
 
@@ -29,7 +29,7 @@ def command(shards: Path, work: Path | None, sample: int | None, workers: int | 
       instructme verify work/shards --work work --sample 1000
       instructme verify s3://bucket/shards
     """
-    from pipelines.verify import summary, verify
+    from instructme.pipelines.stages.verify import summary, verify
 
     problems = verify(shards, work=work, sample=sample, workers=workers, scheduler=scheduler)
     if problems:

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from dataset_tools.audio import Samples, resample
-from pipelines.editing.preserve import follow
+from instructme.dataset_tools.audio import Samples, resample
+from instructme.model.masks import follow
 
 
 def hear(audio: Samples, rate_hz: int, model_hz: int) -> Samples:

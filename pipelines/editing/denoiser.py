@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from manifests.rows import DataError
-from model import guidance
-from model.conditions import Conditions
-from model.conditions.text import TextEncoder
-from model.config import Preset
-from model.diffusion import Diffusion
-from pipelines.editing.instructions import Instruction
-from pipelines.editing.parts import Preserve
+from instructme.manifests.rows import DataError
+from instructme.model import guidance
+from instructme.model.conditions import Conditions
+from instructme.model.conditions.text import TextEncoder
+from instructme.model.config import Preset
+from instructme.model.diffusion import Diffusion
+from instructme.pipelines.editing.changes import Preserve
+from instructme.pipelines.editing.sentences import Instruction
 
 _BLOCK_FRAMES = 64
 

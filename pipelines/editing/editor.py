@@ -9,23 +9,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dataset_tools.audio import FLOOR_DB, Samples, db, peak, rms_db
-from manifests.rows import DataError
-from manifests.tables import sha256
-from model import embedding as joint_embedding
-from model.checkpoint import CONFIG, read_config, restore
-from model.conditions.text import TextEncoder
-from model.config import ModelError, Preset
-from model.unet import Unet, latents
-from model.vae import Vae
-from pipelines.chords import chord_matrix, on_clock
-from pipelines.editing import instructions
-from pipelines.editing.channels import hear, spread
-from pipelines.editing.chunks import join, spans
-from pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, Settings, noise
-from pipelines.editing.instructions import Instruction
-from pipelines.editing.parts import Made, Preserve, from_parts, from_target
-from pipelines.training.devices import check_device
+from instructme.dataset_tools.audio import FLOOR_DB, Samples, db, peak, rms_db
+from instructme.manifests.rows import DataError
+from instructme.manifests.tables import sha256
+from instructme.model import embedding as joint_embedding
+from instructme.model.checkpoint import CONFIG, read_config, restore
+from instructme.model.conditions.text import TextEncoder
+from instructme.model.config import ModelError, Preset
+from instructme.model.unet import Unet, latents
+from instructme.model.vae import Vae
+from instructme.pipelines.data.chord_frames import chord_matrix, on_clock
+from instructme.pipelines.editing import sentences
+from instructme.pipelines.editing.changes import Made, Preserve, from_parts, from_target
+from instructme.pipelines.editing.channels import hear, spread
+from instructme.pipelines.editing.crossfade import join, spans
+from instructme.pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, Settings, noise
+from instructme.pipelines.editing.sentences import Instruction
+from instructme.pipelines.training.devices import check_device
 
 RMS_DB = -22.0
 """Level at which the model hears music where the run doesn't say what it was trained on: median of the built-in corpus."""
@@ -139,8 +139,8 @@ class Editor:
         Raises:
             DataError: empty or too long.
         """
-        told = instructions.parse(instruction, self.data.get("templates"))
-        for line in (*told.warnings, *instructions.untrained(told, self.data)):
+        told = sentences.parse(instruction, self.data.get("templates"))
+        for line in (*told.warnings, *sentences.untrained(told, self.data)):
             say(line)
         return told
 

@@ -11,9 +11,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from dataset_tools.audio import Samples, peak
-from manifests.rows import DataError
-from manifests.tables import atomic
+from instructme.dataset_tools.audio import Samples, peak
+from instructme.manifests.rows import DataError
+from instructme.manifests.tables import atomic
 
 BLOCK = 1 << 18
 """Samples of each channel that are read, resampled or written at once."""

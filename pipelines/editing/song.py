@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from dataset_tools.audio import Samples, peak
-from manifests.rows import DataError
-from pipelines.editing import instructions, report
-from pipelines.editing.denoiser import Settings
-from pipelines.editing.editor import Editor, Progress, Say, safe_gain
-from pipelines.editing.files import BLOCK, Kind, Scratch, check_format, check_writable, decode, encode
+from instructme.dataset_tools.audio import Samples, peak
+from instructme.manifests.rows import DataError
+from instructme.pipelines.editing import edit_page, sentences
+from instructme.pipelines.editing.denoiser import Settings
+from instructme.pipelines.editing.editor import Editor, Progress, Say, safe_gain
+from instructme.pipelines.editing.files import BLOCK, Kind, Scratch, check_format, check_writable, decode, encode
 
 
 def edit(
@@ -51,7 +51,7 @@ def edit(
         DataError: an instruction or file that can't be used, or an output that is also an input.
     """
     for text in texts:
-        instructions.parse(text)
+        sentences.parse(text)
     names = [_names(out, number + 1 if variations > 1 else None, len(texts)) for number in range(variations)]
     written = [path for rounds in names for path in (rounds if keep_rounds else rounds[-1:])]
     _check(written, page, [source, *([lead] if lead else [])])
@@ -75,7 +75,7 @@ def edit(
                     _save(path, result, kind, say, over if path == paths[-1] else None)
                 results[-1] += [result] if page else []
     if page:
-        report.write(page, source.name, music, results, kind.rate_hz, texts)
+        edit_page.write(page, source.name, music, results, kind.rate_hz, texts)
         written.append(page)
     return written
 

@@ -11,11 +11,11 @@ from types import MappingProxyType
 
 from markupsafe import Markup
 
-from dataset_tools.audio import Samples
-from pipelines.pages import sound
-from pipelines.pages.curves import Points, curve
-from pipelines.pages.render import write_page
-from pipelines.pages.views import Chords, PageClip, Row, change_view, row_view
+from instructme.dataset_tools.audio import Samples
+from instructme.pipelines.pages import sound
+from instructme.pipelines.pages.html import write_page
+from instructme.pipelines.pages.line_plots import Points, curve
+from instructme.pipelines.pages.views import Chords, PageClip, Row, change_view, row_view
 
 __all__ = ["PageClip", "Row", "comparison_page", "curve", "training_page", "triplet_page"]
 _NONE: Mapping[str, str] = MappingProxyType({})

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from pipelines.audit.report import Bars, Finding, Histogram, Item, Report, Section, Table
-from pipelines.pages import sound
-from pipelines.pages.heatmaps import WIDEST_TABLE, heat_map_view, transposed
-from pipelines.pages.histograms import histogram_svg
-from pipelines.pages.render import render, write_page
-from pipelines.pages.tables import bars_view, heat_view, table_view
-from pipelines.pages.views import Row, row_view
+from instructme.dataset_tools.audit.report import Bars, Finding, Histogram, Item, Report, Section, Table
+from instructme.pipelines.pages import sound
+from instructme.pipelines.pages.heatmaps import WIDEST_TABLE, heat_map_view, transposed
+from instructme.pipelines.pages.histograms import histogram_svg
+from instructme.pipelines.pages.html import render, write_page
+from instructme.pipelines.pages.table_views import bars_view, heat_view, table_view
+from instructme.pipelines.pages.views import Row, row_view
 
 LEVELS = {"error": "Error", "warning": "Warning", "note": "Note", "fine": "Fine"}
 """Levels of findings from worst to best, and the word that stands beside their colour."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.audit.report import Matrix
-from pipelines.pages.pictures import png
-from pipelines.pages.tables import empty_cells, shade
+from instructme.dataset_tools.audit.report import Matrix
+from instructme.pipelines.pages.pictures import png
+from instructme.pipelines.pages.table_views import empty_cells, shade
 
 WIDEST_TABLE = 18
 """Columns that fit on a page as numbers."""

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
-from pipelines.audit.report import Histogram
-from pipelines.pages.curves import number, ticks
-from pipelines.pages.render import render
+from instructme.dataset_tools.audit.report import Histogram
+from instructme.pipelines.pages.html import render
+from instructme.pipelines.pages.line_plots import number, ticks
 
 _ONE_PX, _OF_SEVERAL_PX, _NAME_PX = 150, 52, 24
 """Heights of the only strip, of each of several, and of the line with its name."""

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dataset_tools.audio import Samples, resample
-from dataset_tools.chord_labels import NAMES
-from dataset_tools.recognisers import turns
+from instructme.dataset_tools.audio import Samples, resample
+from instructme.dataset_tools.chord_labels import NAMES
+from instructme.dataset_tools.recognisers import turns
 
 Matrix = npt.NDArray[np.float32]
 """(rows, columns), lowest row first; NaN is transparent."""

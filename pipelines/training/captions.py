@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from manifests.instruments import INSTRUMENTS
-from manifests.rows import DataError
+from instructme.manifests.instruments import INSTRUMENTS
+from instructme.manifests.rows import DataError
 
 TRUE, FALSE, UNKNOWN = 1, 0, -1
 _ALL = ("a mix of {}", "{} playing together", "only {}")

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint import state_dict as sharded
 from torch.optim import Optimizer
 
-from manifests.files import atomic_folder
-from model.checkpoint import load_weights, save_weights
-from model.config import ModelError
-from pipelines.training.ema import Average
+from instructme.manifests.files import atomic_folder
+from instructme.model.checkpoint import load_weights, save_weights
+from instructme.model.config import ModelError
+from instructme.pipelines.training.ema import Average
 
 AVERAGE = "average"
 _WHOLE = sharded.StateDictOptions(full_state_dict=True, cpu_offload=True)

@@ -9,14 +9,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from model.checkpoint import load_weights, read_config, restore, save_weights
-from model.conditions import Conditions
-from model.conditions.text import TextEncoder
-from model.config import ModelError, Preset
-from model.diffusion import Denoiser, Diffusion
-from model.guidance import Scales, sample
-from model.unet import Unet, latents
-from pipelines.training.devices import check_device
+from instructme.model.checkpoint import load_weights, read_config, restore, save_weights
+from instructme.model.conditions import Conditions
+from instructme.model.conditions.text import TextEncoder
+from instructme.model.config import ModelError, Preset
+from instructme.model.diffusion import Denoiser, Diffusion
+from instructme.model.guidance import Scales, sample
+from instructme.model.unet import Unet, latents
+from instructme.pipelines.training.devices import check_device
 
 EXAMPLES = "examples"
 """Name of the file of a run folder that holds latents and chords of a few validation triplets."""

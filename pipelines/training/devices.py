@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from model.config import ModelError, TrainingConfig
+from instructme.model.config import ModelError, TrainingConfig
 
 
 def check_device(device: str | torch.device) -> None:

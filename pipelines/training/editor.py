@@ -9,24 +9,24 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from manifests.rows import TASKS
-from manifests.tables import sha256
-from model.checkpoint import WEIGHTS, load_weights, read_config, restore, save_weights
-from model.conditions import Conditions
-from model.conditions.text import TextEncoder
-from model.config import DiffusionConfig, ModelError, Preset
-from model.diffusion import Diffusion
-from model.unet import Unet
-from model.vae import Vae
-from pipelines.pages import PageClip, Row, training_page
-from pipelines.reading.latents import PARTS
-from pipelines.stream import Triplets, load
-from pipelines.training import checkpoints
-from pipelines.training.conditioning import keep_examples
-from pipelines.training.curves import curves
-from pipelines.training.loop import Batch, descend
-from pipelines.training.optimizers import optimizer
-from pipelines.training.randomness import generators
+from instructme.manifests.rows import TASKS
+from instructme.manifests.tables import sha256
+from instructme.model.checkpoint import WEIGHTS, load_weights, read_config, restore, save_weights
+from instructme.model.conditions import Conditions
+from instructme.model.conditions.text import TextEncoder
+from instructme.model.config import DiffusionConfig, ModelError, Preset
+from instructme.model.diffusion import Diffusion
+from instructme.model.unet import Unet
+from instructme.model.vae import Vae
+from instructme.pipelines.data.latent_reader import PARTS
+from instructme.pipelines.data.stream import Triplets, load
+from instructme.pipelines.pages import PageClip, Row, training_page
+from instructme.pipelines.training import checkpoints
+from instructme.pipelines.training.conditioning import keep_examples
+from instructme.pipelines.training.loop import Batch, descend
+from instructme.pipelines.training.loss_curves import curves
+from instructme.pipelines.training.optimizers import optimizer
+from instructme.pipelines.training.randomness import generators
 
 VALIDATION_BATCH = 8
 
@@ -116,8 +116,8 @@ class EditorTrainer:
 
     def preview(self, run: Path, step: int, accelerator: Any) -> None:
         """Write RUN/edits.html: training curves, and an edit of each task beside its source and target."""
-        from pipelines.editing.denoiser import Denoiser
-        from pipelines.editing.editor import Editor
+        from instructme.pipelines.editing.denoiser import Denoiser
+        from instructme.pipelines.editing.editor import Editor
 
         device, rate_hz, rows = accelerator.device, self.preset.sample_rate_hz, []
         # Compiled for the shapes of training, it would be compiled again for each edit.

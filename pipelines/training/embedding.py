@@ -15,17 +15,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dataset_tools.recognisers import weights
-from model import musicnn
-from model.config import Preset
-from model.embedding import Embedding
-from pipelines.pages import PageClip, Row, training_page
-from pipelines.stream import Item, Triplets, load
-from pipelines.training import captions
-from pipelines.training.captions import Caption, Mix
-from pipelines.training.curves import curves
-from pipelines.training.loop import Batch, descend
-from pipelines.training.optimizers import optimizer
+from instructme.dataset_tools.recognisers import weights
+from instructme.model import musicnn
+from instructme.model.config import Preset
+from instructme.model.embedding import Embedding
+from instructme.pipelines.data.stream import Item, Triplets, load
+from instructme.pipelines.pages import PageClip, Row, training_page
+from instructme.pipelines.training import captions
+from instructme.pipelines.training.captions import Caption, Mix
+from instructme.pipelines.training.loop import Batch, descend
+from instructme.pipelines.training.loss_curves import curves
+from instructme.pipelines.training.optimizers import optimizer
 
 CACHED = 50_000
 """Triplets whose sound is remembered as the trunk heard it: 6 kB each, so that later epochs hear nothing again."""

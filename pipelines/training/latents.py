@@ -15,18 +15,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from dataset_tools.sharding import shards
-from manifests import tables, urls
-from manifests.rows import DataError
-from model.checkpoint import WEIGHTS, read_config, restore
-from model.config import ModelError, Preset, override
-from model.vae import Vae
-from pipelines import engine
-from pipelines.chords import chord_matrix
-from pipelines.reading.latents import CHORDS, PARTS, SIDES, misfit
-from pipelines.reading.rendered import Shards
-from pipelines.stream import Triplets, load
-from pipelines.training.devices import check_device
+from instructme.dataset_tools.sharding import tar_file
+from instructme.manifests import tables, urls
+from instructme.manifests.rows import DataError
+from instructme.model.checkpoint import WEIGHTS, read_config, restore
+from instructme.model.config import ModelError, Preset, override
+from instructme.model.vae import Vae
+from instructme.pipelines.data.chord_frames import chord_matrix
+from instructme.pipelines.data.latent_reader import CHORDS, PARTS, SIDES, misfit
+from instructme.pipelines.data.shard_reader import Shards
+from instructme.pipelines.data.stream import Triplets, load
+from instructme.pipelines.processes import engine
+from instructme.pipelines.training.devices import check_device
 
 SPLITS = ("train", "validation")
 """Splits that training reads."""
@@ -200,7 +200,7 @@ def _write(folder: Path, name: str, samples: Iterable[tuple[str, dict[str, bytes
     for left in folder.glob(f".latents-{name}.*.tmp"):  # by a killed run
         left.unlink()
     with tables.atomic(tar) as temporary:
-        shards.write_tar(temporary, samples, [f"{member}.npy" for member in stated["members"]])
+        tar_file.write_tar(temporary, samples, [f"{member}.npy" for member in stated["members"]])
     count, layout = _layout(tar, stated["members"])
     files = {tar.name: {"bytes": tar.stat().st_size, "sha256": tables.sha256(tar)}}
     with tables.atomic(marker) as temporary:
@@ -210,7 +210,7 @@ def _write(folder: Path, name: str, samples: Iterable[tuple[str, dict[str, bytes
 
 def _layout(tar: Path, members: Sequence[str]) -> tuple[int, dict[str, Any]]:
     """Count samples and find how members lie in each, which must be the same in all: offset and size of each, and the stride."""
-    found = list(shards.places(tar).values())
+    found = list(tar_file.places(tar).values())
     samples = [found[first : first + len(members)] for first in range(0, len(found), len(members))]
     first, stride = samples[0], (samples[1][0][0] - samples[0][0][0] if len(samples) > 1 else tar.stat().st_size)
     for number, sample in enumerate(samples):

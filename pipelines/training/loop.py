@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from manifests.rows import DataError
-from model.checkpoint import WEIGHTS, save_weights, write_config
-from model.config import ModelError, Preset, TrainingConfig
-from pipelines.training import checkpoints, folder
-from pipelines.training.devices import accelerated
-from pipelines.training.ema import Average
-from pipelines.training.optimizers import schedule
-from pipelines.training.signals import Stop
+from instructme.manifests.rows import DataError
+from instructme.model.checkpoint import WEIGHTS, save_weights, write_config
+from instructme.model.config import ModelError, Preset, TrainingConfig
+from instructme.pipelines.training import checkpoints, run_folder
+from instructme.pipelines.training.devices import accelerated
+from instructme.pipelines.training.ema import Average
+from instructme.pipelines.training.optimizers import schedule
+from instructme.pipelines.training.signals import Stop
 
 Batch = Mapping[str, Any]
 """A rank's share of one global batch: tensors (b, ...) and lists of b. `number` (b,) int64 are the global sample numbers."""
@@ -120,7 +120,7 @@ def train(
     """
     training: TrainingConfig = getattr(preset, f"{trainer.kind}_training")
     values = {"data": dict(data), "seed": seed}
-    folder.check_same(run, trainer.kind, preset, values)
+    run_folder.check_same(run, trainer.kind, preset, values)
     with accelerated(training, run, device, tracker, compiled) as accelerator:
         accelerator.wait_for_everyone()
         done = checkpoints.found(run)
@@ -145,7 +145,7 @@ class _Run:
             self.step = checkpoints.load(done[-1], trainer.modules, trainer.optimizers, (trainer.averaged, self.average))
         best = checkpoints.best(run)
         self.best_loss = checkpoints.state(best)["validation_loss"] if best else math.inf
-        self.metrics = folder.Metrics(run, self.step) if accelerator.is_main_process else None
+        self.metrics = run_folder.Metrics(run, self.step) if accelerator.is_main_process else None
 
     def train(self, batches: Batches) -> None:
         """Take the steps that are left."""

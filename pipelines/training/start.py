@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from manifests.tables import sha256
-from model.checkpoint import WEIGHTS
-from model.config import Preset, override
-from model.presets import PRESETS
-from pipelines import engine
-from pipelines.stream import Triplets, batches
-from pipelines.training import loop
-from pipelines.training.data import describe
+from instructme.manifests.tables import sha256
+from instructme.model.checkpoint import WEIGHTS
+from instructme.model.config import Preset, override
+from instructme.model.presets import PRESETS
+from instructme.pipelines.data.stream import Triplets, batches
+from instructme.pipelines.processes import engine
+from instructme.pipelines.training import loop
+from instructme.pipelines.training.data_card import describe
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def vae(data: Path, choices: Choices) -> None:
     Raises:
         DataError, ModelError: see `Triplets` and `loop.train`.
     """
-    from pipelines.training.vae import VaeTrainer
+    from instructme.pipelines.training.vae import VaeTrainer
 
     preset = choices.read_preset("vae")
     seconds = preset.vae_training.segment_seconds
@@ -67,7 +67,7 @@ def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, c
     Raises:
         DataError, ModelError: see `open_triplets` and `loop.train`.
     """
-    from pipelines.training.editor import EditorTrainer, open_triplets, with_vae_of
+    from instructme.pipelines.training.editor import EditorTrainer, open_triplets, with_vae_of
 
     preset = with_vae_of(choices.read_preset("editor"), vae_run)
     triplets, validation = (
@@ -84,7 +84,7 @@ def embedding(data: Path, captions: Path | None, choices: Choices) -> None:
     Raises:
         DataError, ModelError: see `EmbeddingTrainer` and `loop.train`.
     """
-    from pipelines.training.embedding import EmbeddingTrainer, Mixes
+    from instructme.pipelines.training.embedding import EmbeddingTrainer, Mixes
 
     preset = choices.read_preset("embedding")
     triplets, validation = (Mixes(data, split, preset, seed=choices.seed) for split in ("train", "validation"))

@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from model import losses
-from model.config import Preset
-from model.discriminator import Discriminators
-from model.vae import Vae
-from pipelines.pages import PageClip, Row, training_page
-from pipelines.stream import Triplets, load
-from pipelines.training.curves import curves
-from pipelines.training.loop import Batch, descend
-from pipelines.training.optimizers import optimizer
-from pipelines.training.randomness import generators, normal, uniform
+from instructme.model import losses
+from instructme.model.config import Preset
+from instructme.model.discriminator import Discriminators
+from instructme.model.vae import Vae
+from instructme.pipelines.data.stream import Triplets, load
+from instructme.pipelines.pages import PageClip, Row, training_page
+from instructme.pipelines.training.loop import Batch, descend
+from instructme.pipelines.training.loss_curves import curves
+from instructme.pipelines.training.optimizers import optimizer
+from instructme.pipelines.training.randomness import generators, normal, uniform
 
 VALIDATION_BATCH = 8
 PREVIEWS = 4

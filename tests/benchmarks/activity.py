@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pretty_midi
 
-from manifests import tables
-from manifests.rows import ACTIVITY_RATE_HZ, Part, Stem, Track
+from instructme.manifests import tables
+from instructme.manifests.rows import ACTIVITY_RATE_HZ, Part, Stem, Track
 
 Frames = npt.NDArray[np.bool_]
 

@@ -14,7 +14,7 @@ import time
 
 import torch
 
-from model.attention import ChunkTransformer
+from instructme.model.attention import ChunkTransformer
 
 SECONDS = (10, 30, 60, 300)
 

@@ -18,8 +18,8 @@ def tables(total: int = 2_000_000, tracks: int = 1700, clips: int = 25) -> None:
     """Make the tables in child processes, then audit them in another one."""
     from synthetic import write_tables
 
-    from manifests.rows import Reject, Stem
-    from manifests.tables import write
+    from instructme.manifests.rows import Reject, Stem
+    from instructme.manifests.tables import write
 
     command = Path(sys.executable).with_name("instructme")
     with tempfile.TemporaryDirectory() as folder:
@@ -30,7 +30,7 @@ def tables(total: int = 2_000_000, tracks: int = 1700, clips: int = 25) -> None:
         subprocess.run([command, "pair", folder, "--total", str(total)], check=True, stdout=subprocess.DEVNULL)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         begin = time.perf_counter()
-        code = f"from pathlib import Path; from pipelines.audit import audit; audit(Path({folder!r}), audio=False)"
+        code = f"from pathlib import Path; from instructme.dataset_tools.audit import audit; audit(Path({folder!r}), audio=False)"
         measured = f"{code}; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         result = subprocess.run([sys.executable, "-c", measured], check=True, capture_output=True, text=True)
         seconds, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -41,10 +41,10 @@ def tables(total: int = 2_000_000, tracks: int = 1700, clips: int = 25) -> None:
 
 def sound(work: Path) -> None:
     """Time reading the first minute of every part, and fingerprinting them; then the search for equal songs."""
-    from dataset_tools import audio
-    from pipelines.audit import fingerprint, found, leakage
+    from instructme.dataset_tools import audio
+    from instructme.dataset_tools.audit import fingerprint, inputs, leakage
 
-    tables_of = found.read(work)
+    tables_of = inputs.read(work)
     songs = [rows for _, rows in tables_of.parts.groupby("track_id")]
     begin = time.process_time()
     for rows in songs:

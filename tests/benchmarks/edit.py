@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipelines.editing import editor as module
-from pipelines.editing.editor import Editor
+from instructme.pipelines.editing import editor as module
+from instructme.pipelines.editing.editor import Editor
 
 STEPS = (1, 25, 200)
 RUNS = 2

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from model.checkpoint import read_config, restore
-from model.losses import si_sdr_db
-from model.vae import Vae
-from pipelines.editing.editor import Editor
-from pipelines.reading.rendered import Clip
-from pipelines.stream import Triplets
+from instructme.model.checkpoint import read_config, restore
+from instructme.model.losses import si_sdr_db
+from instructme.model.vae import Vae
+from instructme.pipelines.data.shard_reader import Clip
+from instructme.pipelines.data.stream import Triplets
+from instructme.pipelines.editing.editor import Editor
 
 TASKS = ("remove", "extract")
 

@@ -17,12 +17,12 @@ import torch
 from scipy.stats import rankdata
 from tqdm import tqdm
 
-from model.config import Preset, from_dict
-from model.embedding import Embedding, Joint, load
-from model.presets import SMALL
-from pipelines.training import captions
-from pipelines.training.captions import TRUE, Mix
-from pipelines.training.embedding import Mixes
+from instructme.model.config import Preset, from_dict
+from instructme.model.embedding import Embedding, Joint, load
+from instructme.model.presets import SMALL
+from instructme.pipelines.training import captions
+from instructme.pipelines.training.captions import TRUE, Mix
+from instructme.pipelines.training.embedding import Mixes
 
 FEWEST = 5
 """Clips with and without an instrument for its area to count."""

@@ -14,8 +14,8 @@ import mir_eval
 import numpy as np
 import yaml
 
-from dataset_tools import audio, harmony, rhythm
-from dataset_tools.chord_labels import NAMES, parse
+from instructme.dataset_tools import audio, harmony, rhythm
+from instructme.dataset_tools.chord_labels import NAMES, parse
 
 RATE_HZ = 24000
 METRICS = ("majmin", "thirds", "sevenths")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from manifests import instruments
+from instructme.manifests import instruments
 
 NAMES = Path(__file__).parents[1] / "studio_names.csv"
 

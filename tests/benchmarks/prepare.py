@@ -26,10 +26,10 @@ import soundfile
 import soxr
 from scaling import compare, spread
 
-from manifests import tables
-from manifests.rows import Stem, Track
-from pipelines import engine
-from pipelines.prepare import Settings, Unit, prepare, prepare_track
+from instructme.manifests import tables
+from instructme.manifests.rows import Stem, Track
+from instructme.pipelines.processes import engine
+from instructme.pipelines.stages.prepare import Settings, Unit, prepare, prepare_track
 
 RATE_HZ = 24000
 Stems = list[tuple[Path, str]]

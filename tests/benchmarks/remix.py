@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools.audio import Pcm
-from dataset_tools.sharding import library, render, windows
-from dataset_tools.tasks import remix
-from manifests import tables
-from manifests.rows import Track, Triplet
+from instructme.dataset_tools.audio import Pcm
+from instructme.dataset_tools.sharding import library, render, windows
+from instructme.dataset_tools.tasks import remix
+from instructme.manifests import tables
+from instructme.manifests.rows import Track, Triplet
 
 MOVED_MS = (0, 20, 30, 40, 50, 60)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import mir_eval
 import numpy as np
 
-from dataset_tools import audio, rhythm
-from dataset_tools.recognisers import weights
+from instructme.dataset_tools import audio, rhythm
+from instructme.dataset_tools.recognisers import weights
 
 RATE_HZ = 24000
 AVAILABLE = weights.available

@@ -16,14 +16,14 @@ import torch
 from torch.utils.data import default_collate
 from tqdm import tqdm
 
-from model.checkpoint import read_config, restore
-from model.conditions import Conditions
-from model.conditions.text import TextEncoder
-from model.diffusion import Diffusion
-from model.guidance import Scales, sample
-from model.unet import Unet
-from pipelines.reading.latents import PARTS
-from pipelines.stream import Item, Triplets
+from instructme.model.checkpoint import read_config, restore
+from instructme.model.conditions import Conditions
+from instructme.model.conditions.text import TextEncoder
+from instructme.model.diffusion import Diffusion
+from instructme.model.guidance import Scales, sample
+from instructme.model.unet import Unet
+from instructme.pipelines.data.latent_reader import PARTS
+from instructme.pipelines.data.stream import Item, Triplets
 
 SAMPLERS = (("ddim", 200), ("ddim", 50), ("dpm++", 25), ("dpm++", 10))
 

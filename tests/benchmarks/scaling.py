@@ -14,7 +14,7 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Any, NamedTuple
 
-from pipelines import engine
+from instructme.pipelines.processes import engine
 
 
 class Spent(NamedTuple):

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 import yaml
 
-from pipelines.scan import scan
+from instructme.pipelines.stages.scan import scan
 
 TRACKS, STEMS = 2100, 10
 

@@ -21,10 +21,10 @@ import numpy as np
 import soundfile
 from scaling import compare, spread
 
-from dataset_tools.sharding import render
-from pipelines.reading.recipes import Recipes
-from pipelines.reading.rendered import Shards
-from pipelines.shard import shard
+from instructme.dataset_tools.sharding import render
+from instructme.pipelines.data.recipe_reader import Recipes
+from instructme.pipelines.data.shard_reader import Shards
+from instructme.pipelines.stages.shard import shard
 
 
 class Work(NamedTuple):

@@ -19,15 +19,15 @@ import torch
 import webdataset
 from torch.utils.data import default_collate
 
-from dataset_tools.sharding import shards
-from manifests import tables
-from model import checkpoint
-from model.presets import TINY
-from pipelines.stream import Triplets, batches
+from instructme.dataset_tools.sharding import tar_file
+from instructme.manifests import tables
+from instructme.model import checkpoint
+from instructme.model.presets import TINY
+from instructme.pipelines.data.stream import Triplets, batches
 
 
 def decode(sample: dict[str, Any]) -> dict[str, Any]:
-    sides = {side: torch.from_numpy(shards.decode(sample[f"{side}.flac"])[0])[None] for side in ("source", "target")}
+    sides = {side: torch.from_numpy(tar_file.decode(sample[f"{side}.flac"])[0])[None] for side in ("source", "target")}
     return {"key": sample["__key__"], "json": sample["json"].decode(), **sides}
 
 

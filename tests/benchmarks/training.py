@@ -13,10 +13,10 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from model import presets, unet
-from model.conditions import Conditions
-from model.config import Preset, override
-from model.diffusion import Diffusion
+from instructme.model import presets, unet
+from instructme.model.conditions import Conditions
+from instructme.model.config import Preset, override
+from instructme.model.diffusion import Diffusion
 
 WORDS = 8
 

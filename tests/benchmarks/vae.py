@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.checkpoint import load_weights, read_config
-from model.config import Preset
-from model.losses import si_sdr_db
-from model.vae import Vae
-from pipelines.stream import Triplets
+from instructme.model.checkpoint import load_weights, read_config
+from instructme.model.config import Preset
+from instructme.model.losses import si_sdr_db
+from instructme.model.vae import Vae
+from instructme.pipelines.data.stream import Triplets
 
 
 def low_pass(audio: Tensor, share: float) -> Tensor:

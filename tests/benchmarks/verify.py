@@ -10,12 +10,12 @@ from pathlib import Path
 
 import soundfile
 
-from dataset_tools.sharding import library, render, shards
-from manifests import tables
-from manifests.rows import Sample
-from pipelines.reading.rendered import Shards
-from pipelines.shard import PARENTS
-from pipelines.verify import Unit, _check
+from instructme.dataset_tools.sharding import library, render, tar_file
+from instructme.manifests import tables
+from instructme.manifests.rows import Sample
+from instructme.pipelines.data.shard_reader import Shards
+from instructme.pipelines.stages.shard import PARENTS
+from instructme.pipelines.stages.verify import Unit, _check
 
 
 def floor(made: Shards, name: str, music: library.Library) -> None:
@@ -24,7 +24,7 @@ def floor(made: Shards, name: str, music: library.Library) -> None:
         tables.sha256(made.folder / f"{name}.{suffix}")
     windows = set()
     for number, row in zip(made.rows(name), tables.read_rows(made.folder / f"{name}.parquet", Sample), strict=True):
-        shards.read(made.folder / f"{name}.tar", row)
+        tar_file.read(made.folder / f"{name}.tar", row)
         recipe = made.recipe(number)
         windows |= {window for window in render.windows(recipe) if window.track_id == recipe.source_track}
     for track, instrument, start, length in windows:

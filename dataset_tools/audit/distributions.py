@@ -1,0 +1,140 @@
+"""How it is distributed: lengths, loudness, activity, tempo, metre, key, and what recipes draw."""
+
+import numpy as np
+import pandas as pd
+
+from instructme.dataset_tools.audit import shapes
+from instructme.dataset_tools.audit.inputs import Found, Recipes
+from instructme.dataset_tools.audit.report import Finding, Item, Level, Section
+from instructme.manifests.rows import SPLITS, TASKS
+
+
+def section(found: Found) -> Section:
+    """Draw histograms by split."""
+    minutes = found.tracks["hours"] * 60
+    edges = np.linspace(0, max(6.0, float(np.ceil(minutes.quantile(0.99)))) if len(minutes) else 6.0, 31)
+    items: list[Item] = [shapes.histogram("Length of songs", "min", minutes, found.tracks["split"], edges.tolist())]
+    if found.prepared:
+        items += [*_levels(found), *_music(found)]
+    if found.recipes is not None:
+        items += _recipes(found.recipes)
+    blurb = "Each by split: what a test split holds should lie within what the train split holds."
+    return Section("distributions", "How it is distributed", blurb, tuple(items))
+
+
+def _levels(found: Found) -> list[Item]:
+    parts, clips = found.parts, found.clips
+    decibels = np.arange(-60, 1, 2).tolist()
+    items: list[Item] = [
+        shapes.histogram("Loudness of parts", "LUFS", parts["lufs"], parts["split"], decibels),
+        shapes.histogram("Level of the mix of a clip", "dBFS RMS", clips["mix_rms_db"], clips["split"], decibels),
+        shapes.histogram(
+            "Share of a song in which a part plays", "%", parts["active"] * 100, parts["split"], list(range(0, 101, 5))
+        ),
+        shapes.histogram(
+            "Parts that can be edited in a clip", "parts", clips["usable"], clips["split"], [n - 0.5 for n in range(17)]
+        ),
+    ]
+    if len(parts):
+        items += [_loudness_table(parts), *_bandwidth(found)]
+    scaled = parts[parts["gain"] < 1].drop_duplicates("track_id")
+    if len(scaled):
+        detail = f"Their parts would have clipped; the lowest gain is {20 * np.log10(scaled['gain'].min()):.1f} dB."
+        items.append(Finding("note", f"Turned down: {shapes.counted(len(scaled), 'song')}", detail))
+    return items
+
+
+def _loudness_table(parts: pd.DataFrame) -> Item:
+    grouped = parts.groupby("instrument")
+    quantiles = {"5 %": 0.05, "median LUFS": 0.5, "95 %": 0.95}
+    frame = pd.DataFrame({name: grouped["lufs"].quantile(share).round(1) for name, share in quantiles.items()})
+    frame.insert(0, "parts", grouped.size())
+    frame["plays, % of the song"] = (grouped["active"].median() * 100).round()
+    return shapes.table("Loudness by instrument", frame.sort_values("parts", ascending=False).reset_index(names="instrument"))
+
+
+def _bandwidth(found: Found) -> list[Item]:
+    """Find parts that were recorded or compressed at a lower rate than they are stored."""
+    dull = found.parts[found.parts["bandwidth_hz"] < found.rate_hz // 2]
+    if not len(dull):
+        return []
+    rows = dull.groupby(["dataset", "bandwidth_hz"]).size().reset_index()
+    detail = f"Nothing sounds above the bandwidth of their files, half of {found.rate_hz:,} Hz is what the others have."
+    return [
+        shapes.finding(
+            "note",
+            f"{shapes.counted(len(dull), 'part')} of less bandwidth than the others",
+            detail,
+            ("dataset", "bandwidth, Hz", "parts"),
+            rows.to_numpy(),
+        )
+    ]
+
+
+def _music(found: Found) -> list[Item]:
+    rhythm = found.rhythm
+    items: list[Item] = [
+        shapes.histogram("Tempo of songs", "bpm", rhythm["tempo_bpm"], rhythm["split"], list(range(40, 241, 5))),
+        shapes.matrix("Metre", rhythm["split"], rhythm["meter"].fillna("unknown"), row_names=_splits(rhythm)),
+    ]
+    if rhythm["key"].notna().any():
+        stated = rhythm[rhythm["key"].notna()]
+        keys = sorted(set(stated["key"]), key=lambda key: (key.partition(":")[2], key))
+        items.append(shapes.matrix("Key of songs", stated["key"], stated["split"], row_names=keys, column_names=_splits(rhythm)))
+    trust = rhythm["source"] + rhythm["trusted"].map({True: ", trusted", False: ", not trusted"})
+    items.append(shapes.matrix("Beats: from what, and whether remix trusts them", trust, rhythm["split"]))
+    items.append(shapes.matrix("Chords: from what", rhythm["chord_source"], rhythm["split"]))
+    lost = rhythm[~rhythm["trusted"].astype(bool)]
+    if len(lost):
+        why = lost["reason"].fillna("unknown").value_counts()
+        level: Level = "warning" if len(lost) > len(rhythm) / 2 else "note"
+        detail = "They are in no remix; the other tasks don't need beats."
+        items.append(
+            shapes.finding(
+                level, f"{len(lost):,} of {len(rhythm):,} songs without trusted beats", detail, ("why", "songs"), why.items()
+            )
+        )
+    return items
+
+
+def _splits(frame: pd.DataFrame) -> list[str]:
+    return [split for split in SPLITS if (frame["split"] == split).any()]
+
+
+def _recipes(recipes: Recipes) -> list[Item]:
+    rows = recipes.rows
+    remixes = rows[rows["task"] == "remix"]
+    items: list[Item] = [
+        shapes.matrix(
+            "Parts of the source by task",
+            rows["source_parts"],
+            rows["task"],
+            row_names=[str(number) for number in sorted(rows["source_parts"].unique())],
+            column_names=TASKS,
+        )
+    ]
+    if len(remixes):
+        stretch = (remixes["target_stretch"] - 1) * 100
+        agreement = remixes["chord_agreement"] * 100
+        items += [
+            shapes.histogram(
+                "Remix: how far targets are stretched", "%", stretch, remixes["split"], np.arange(-25.5, 26, 1.0).tolist()
+            ),
+            shapes.histogram(
+                "Remix: share of the time with the same chord", "%", agreement, remixes["split"], list(range(0, 101, 5))
+            ),
+        ]
+    items.append(_reuse(recipes))
+    return items
+
+
+def _reuse(recipes: Recipes) -> Item:
+    """Tell how often the same source window comes again: that many epochs the model sees of it in one."""
+    window = ["split", "source_track", "source_start_samples", "length_samples"]
+    windows = recipes.rows.groupby(window, observed=True).size()
+    grouped = windows.groupby(level="split", observed=True)
+    table = pd.DataFrame(
+        {"triplets": grouped.sum(), "windows": grouped.size(), "median of a window": grouped.median(), "most": grouped.max()}
+    )
+    note = f"{recipes.distinct_instructions:,} different instructions in {len(recipes.rows):,} triplets."
+    return shapes.table("How often a source window is used", table.reset_index(names="split"), note)

@@ -1,0 +1,149 @@
+"""Whether labels tell the truth: program against plugin, notes against sound, known faults, bleed, stems under two names."""
+
+import pandas as pd
+
+from instructme.dataset_tools.audit import shapes
+from instructme.dataset_tools.audit.inputs import Found
+from instructme.dataset_tools.audit.midi_files import DRUMS, MidiStudy
+from instructme.dataset_tools.audit.report import Finding, Item, Level, Section
+from instructme.manifests import instruments
+
+_AGREE = 0.5
+"""Less of the notes that sounds, or of the sound that has notes, and a part isn't what its MIDI says."""
+_SHORTEST_S = 2.0
+"""Parts of less notes and sound are left alone."""
+
+
+def section(found: Found, midi: MidiStudy | None) -> Section:
+    """Compare every label with whatever else is known of its stem."""
+    items: list[Item] = [*_programs(found.stems), *_known_bad(found), *_bleed(found), *_flags(found.stems)]
+    if len(found.parts):
+        items.append(_twice(found))
+    if midi is None:
+        items.append(Finding("note", "Notes weren't compared with sound", "--no-audio leaves files of stems alone."))
+    else:
+        items += [*_stated(found, midi), *_contradicted(midi)]
+    blurb = "An instruction names an instrument; here everything that contradicts a name is listed."
+    return Section("labels", "Whether labels are true", blurb, tuple(items))
+
+
+def _programs(stems: pd.DataFrame) -> list[Item]:
+    """Compare the instrument of the General MIDI program with that of the sampler patch."""
+    known = stems[stems["program"].notna() & stems["plugin"].notna()]
+    combos = known.groupby(["program", "label", "plugin", "instrument"]).agg(
+        stems=("stem_id", "size"), tracks=("track_id", "nunique")
+    )
+    combos = combos.reset_index().sort_values("stems", ascending=False)
+    if not len(combos):
+        return []
+    by_program = [instruments.normalise("", program=int(program)) for program in combos["program"]]
+    by_plugin = [instruments.normalise("", plugin=plugin) for plugin in combos["plugin"]]
+    told = [match.rule == "plugin" for match in by_plugin]
+    combos["by program"] = [match.instrument for match in by_program]
+    combos["by plugin"] = [match.instrument if knows else None for match, knows in zip(by_plugin, told, strict=True)]
+    apart = [knows and one.family != other.family for knows, one, other in zip(told, by_program, by_plugin, strict=True)]
+    wrong = combos[apart].rename(columns={"instrument": "taken"}).drop(columns="program")
+    silent = combos[[not knows for knows in told]]["stems"].sum()
+    checked = int(combos["stems"].sum() - silent)
+    said = f"{checked:,} stems have a program and a plugin that names an instrument; of {silent:,} the plugin says nothing."
+    if not len(wrong):
+        return [Finding("fine" if checked else "note", "No program contradicts its plugin", said)]
+    count = int(wrong["stems"].sum())
+    title = f"{shapes.counted(count, 'stem')} whose plugin is of another family than their program"
+    detail = f"{said} The plugin made the sound, so its name is taken; the label is the program's."
+    return [shapes.finding("warning", title, detail, tuple(wrong.columns), wrong.itertuples(index=False))]
+
+
+def _known_bad(found: Found) -> list[Item]:
+    bad = found.stems[found.stems["known_bad"].notna()]
+    if not len(bad):
+        detail = "manifests/data/known_bad.csv lists those of Slakh and MUSDB18."
+        return [Finding("fine", "No stem that is known to be wrong", detail)]
+    rows = bad[["track_id", "stem_id", "label", "known_bad", "split"]].itertuples(index=False)
+    columns, detail = (
+        ("track", "stem", "label", "why", "split"),
+        "They make no part: what they should play is missing from their songs.",
+    )
+    return [shapes.finding("note", f"{shapes.counted(len(bad), 'stem')} known to be wrong", detail, columns, rows)]
+
+
+def _bleed(found: Found) -> list[Item]:
+    """Count what is said of microphones that hear other instruments: an edit of such a part doesn't remove all of it."""
+    stems = found.stems.merge(found.tracks[["track_id", "bleed"]].rename(columns={"bleed": "of song"}), on="track_id")
+    flagged = stems["bleed"].eq(True) | stems["of song"].eq(True)
+    unknown = stems["bleed"].isna() & stems["of song"].isna()
+    if not flagged.any():
+        detail = f"{(~unknown).sum():,} are said to be clean; of {unknown.sum():,} nothing is said."
+        return [Finding("note" if unknown.any() else "fine", "No stem is said to bleed", detail)]
+    rows = stems[flagged].groupby(["dataset", "split", "instrument"]).size().sort_values(ascending=False).reset_index()
+    title = f"Bleed in {flagged.sum():,} of {len(stems):,} stems"
+    detail = "Other instruments are heard in them: removing one leaves a trace of it. Leave such songs out of test."
+    level: Level = "warning" if (stems[flagged]["split"] != "train").any() else "note"
+    return [shapes.finding(level, title, detail, ("dataset", "split", "instrument", "stems"), rows.itertuples(index=False))]
+
+
+def _flags(stems: pd.DataFrame) -> list[Item]:
+    wrong = stems[stems["flagged_rendered"].eq(False)]
+    if not len(wrong):
+        return []
+    detail = "Their metadata says so, yet the files are there: the files are believed."
+    return [Finding("note", f"{shapes.counted(len(wrong), 'stem')} said not to exist", detail)]
+
+
+def _twice(found: Found) -> Finding:
+    """Find parts of one song that hold the very same sound under two names."""
+    heard = found.parts[found.parts["first_active"] >= 0]
+    keys = ["track_id", "length_samples", "rms_db", "peak_db"]
+    twice = heard[heard.duplicated(keys, keep=False)].sort_values([*keys, "instrument"])
+    if not len(twice):
+        return Finding("fine", "No sound is there under two names", f"{len(heard):,} parts compared by length, level and peak.")
+    names = twice.groupby(keys)["instrument"].agg(", ".join).reset_index()
+    detail = "One of the names is wrong, or a stem was copied: edits of one leave the other."
+    rows = zip(names["track_id"], names["instrument"], strict=True)
+    return shapes.finding(
+        "error", f"{shapes.counted(len(names), 'sound')} under two names in one song", detail, ("track", "instruments"), rows
+    )
+
+
+def _stated(found: Found, midi: MidiStudy) -> list[Item]:
+    """Compare the program that a MIDI file states with that of the metadata."""
+    stems = found.stems[found.stems["program"].notna()]
+    rows = []
+    for track, stem, program, label in zip(*(stems[name] for name in ("track_id", "stem_id", "program", "label")), strict=True):
+        notes = midi.notes.get((track, stem))
+        if notes is None or notes.program is None or notes.program == program:
+            continue
+        played, named = (instruments.normalise("", program=int(value)) for value in (notes.program, program))
+        if played.family != named.family and DRUMS not in (notes.program, program):
+            rows.append((track, stem, label, named.instrument, played.instrument))
+    if not rows:
+        return []
+    title = f"{shapes.counted(len(rows), 'stem')} whose MIDI file states another instrument than the metadata"
+    detail = "One of them is wrong; the metadata is believed."
+    return [shapes.finding("warning", title, detail, ("track", "stem", "label", "by metadata", "by MIDI file"), rows)]
+
+
+def _contradicted(midi: MidiStudy) -> list[Item]:
+    """Find parts that sound when their notes are silent, or the other way round."""
+    parts = midi.agreement
+    if not len(parts):
+        detail = "No dataset has MIDI for each stem, or its folder isn't there."
+        return [Finding("note", "No part could be compared with notes", detail)]
+    unread = f" {midi.unreadable:,} MIDI files can't be read." if midi.unreadable else ""
+    percent = parts.assign(sounding=100 * parts["sounding"], explained=100 * parts["explained"])
+    grouped = percent.groupby("instrument")
+    columns = {"parts": grouped.size()}
+    for what, name in (("sounding", "notes that sound, %"), ("explained", "sound with notes, %")):
+        columns |= {f"{name}: median": grouped[what].median(), "lowest" if what == "sounding" else "lowest ": grouped[what].min()}
+    scores = pd.DataFrame(columns).round(1).sort_values("lowest").reset_index(names="instrument")
+    note = "In frames of 0.1 s; a note explains sound until 2 s after its end."
+    table = shapes.table("Notes against sound by instrument", scores, note)
+    least = percent[["sounding", "explained"]].min(axis=1)
+    wrong = percent[(least < 100 * _AGREE) & (parts[["notes_s", "sound_s"]].max(axis=1) >= _SHORTEST_S)].round(1)
+    wrong = wrong.loc[least[wrong.index].sort_values().index]
+    if not len(wrong):
+        return [Finding("fine", "Every part sounds when its notes say so", f"{len(parts):,} parts compared.{unread}"), table]
+    names = ("track", "instrument", "notes, s", "sound, s", "notes that sound, %", "sound with notes, %")
+    title = f"Notes and sound disagree in {len(wrong):,} of {len(parts):,} parts"
+    detail = f"The MIDI of another part, a rendering that failed, or notes that decay before they end: listen.{unread}"
+    return [shapes.finding("warning", title, detail, names, wrong.itertuples(index=False)), table]

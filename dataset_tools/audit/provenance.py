@@ -1,0 +1,119 @@
+"""Whether the tables belong together: their chain of hashes, and the shards beside them against the recipes."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from instructme.dataset_tools.audit import shapes
+from instructme.dataset_tools.audit.inputs import Found
+from instructme.dataset_tools.audit.report import Finding, Item, Level, Section
+from instructme.dataset_tools.sharding.tar_file import NAME
+from instructme.manifests import tables
+from instructme.manifests.rows import DataError
+
+_ORDER = ("tracks", "stems", "parts", "rhythm", "clips", "triplets", "rejects")
+
+
+def section(found: Found) -> Section:
+    """Check every table against its parents, and the shards against the recipes."""
+    names = [name for name in _ORDER if (found.work / f"{name}.parquet").exists()]
+    rows = [_row(found.work / f"{name}.parquet") for name in names]
+    items: list[Item] = [_chain(found.work, names), *_shards(found)]
+    items.append(
+        shapes.table("Tables", pd.DataFrame(rows, columns=["table", "rows", "MB", "written by", "version", "seed"], dtype=object))
+    )
+    return Section(
+        "tables", "Whether the tables belong together", "Each table states the SHA-256 of those it was made from.", tuple(items)
+    )
+
+
+def _row(path: Path) -> tuple[str, int, float, str, str, int | None]:
+    stated = tables.provenance(path)
+    size_mb = round(path.stat().st_size / 1e6, 2)
+    return (
+        path.name,
+        pq.read_metadata(path).num_rows,
+        size_mb,
+        tables.WRITERS.get(path.stem, "all"),
+        stated["tool_version"],
+        stated["seed"],
+    )
+
+
+def _chain(work: Path, names: list[str]) -> Finding:
+    problems = [line for name in names for line in tables.broken_chain(work / f"{name}.parquet")]
+    if not problems:
+        return Finding("fine", "The chain of tables is whole", f"{len(names)} tables.")
+    return shapes.finding(
+        "error",
+        f"{shapes.counted(len(problems), 'break')} in the chain of tables",
+        "Run the stages again from the first that is named.",
+        ("problem",),
+        ((problem,) for problem in problems),
+    )
+
+
+def _shards(found: Found) -> list[Item]:
+    folder = found.shards
+    if not folder.is_dir() or found.recipes is None:
+        return []
+    index = found.index
+    if index is None:
+        unfinished = sum(1 for path in folder.iterdir() if NAME.fullmatch(path.stem) and path.suffix == ".tar")
+        if not unfinished:
+            return []
+        return [
+            Finding(
+                "warning",
+                f"{shapes.counted(unfinished, 'shard')} of a run that isn't finished",
+                f"Run instructme shard {found.work} again.",
+            )
+        ]
+    return [_counts(found, index), _parents(found, folder)]
+
+
+def _counts(found: Found, index: dict[str, Any]) -> Finding:
+    """Compare the triplets of the shards with the recipes, by split and task."""
+    assert found.recipes is not None
+    wanted = found.recipes.rows.groupby(["split", "task"], observed=True).size()
+    rendered = pd.Series({(split, task): n for split, tasks in index["counts"].items() for task, n in tasks.items()}, dtype=int)
+    both = pd.DataFrame({"recipes": wanted, "in shards": rendered}).fillna(0).astype(int)
+    apart = both[both["recipes"] != both["in shards"]]
+    size = f"{shapes.counted(len(index['shards']), 'shard')}, {index['bytes'] / 1e9:,.2f} GB"
+    said = f"{index['samples']:,} triplets in {size}, hash {index['hash'][:16]}."
+    if not len(apart):
+        return Finding("fine", "Every recipe is in the shards", said)
+    rows = [(split, task, *row) for (split, task), row in zip(apart.index, apart.itertuples(index=False), strict=True)]
+    more = (apart["in shards"] > apart["recipes"]).any()
+    level: Level = "error" if more else "note"
+    why = "They are of other recipes: run shard again." if more else "Rendered with --limit or --splits, or not yet all."
+    return shapes.finding(
+        level, "Shards don't hold every recipe", f"{said} {why}", ("split", "task", "recipes", "in shards"), rows
+    )
+
+
+def _parents(found: Found, folder: Path) -> Finding:
+    """Compare the hashes that each shard states with the tables as they are."""
+    now: dict[str, str] = {}
+    stale: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.parquet")):
+        try:
+            parents = tables.provenance(path)["parents"]
+        except DataError as error:
+            stale.setdefault(str(error), []).append(path.stem)
+            continue
+        for name, digest in parents.items():
+            table = found.work / name
+            now.setdefault(name, tables.sha256(table) if table.exists() else "")
+            if now[name] != digest:
+                stale.setdefault(f"{name} is missing or has changed since", []).append(path.stem)
+    if not stale:
+        return Finding(
+            "fine", "The shards were made from these tables", "Every parent's hash agrees. `verify` checks their audio."
+        )
+    rows = ((what, len(names), names[0]) for what, names in stale.items())
+    return shapes.finding(
+        "error", "Shards that were made from other tables", "Run shard again.", ("what", "shards", "first"), rows
+    )

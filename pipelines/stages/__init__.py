@@ -1,0 +1,1 @@
+"""Turn one manifest into the next: a file for each stage."""

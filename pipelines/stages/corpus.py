@@ -1,0 +1,187 @@
+"""Render the built-in corpus: plan the songs, render those that aren't there yet, sum up."""
+
+import dataclasses
+import json
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from instructme.dataset_tools.corpus import arrange, real, songs, synthesis
+from instructme.manifests.rows import DataError
+from instructme.manifests.tables import sha256, tool_version
+from instructme.pipelines.processes import engine
+
+TIERS: dict[str, tuple[Sequence[str] | None, float]] = {"mini": (songs.MINI, 24.0), "standard": (None, 60.0)}
+"""Charts and least length of a song in seconds; None is all charts."""
+FLUIDR3 = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
+RECIPE = "recipe.json"
+"""The marker of a finished track: all that decides its bytes."""
+# Neither MMA's manual nor its FAQ says what licence the music it writes has. Its patterns are GPL-2 or later and go into the
+# music, so no more is granted than that. The charts are ours (Apache-2.0), FluidR3 is MIT.
+LICENCE = "GPL-2.0-or-later"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One song to be rendered: where to, with what, and the recipe that its marker will hold."""
+
+    folder: Path
+    song: songs.Song | real.GmSong
+    soundfont: Path
+    recipe: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a corpus holds: counts of tracks (of them kept from a former run) and stems, length, genres, what was left out."""
+
+    tracks: int
+    kept: int
+    replaced: int
+    stems: int
+    minutes: float
+    genres: Counter[str]
+    rejects: Counter[str]
+
+
+def corpus(
+    root: Path,
+    *,
+    tier: str = "mini",
+    hours: float | None = None,
+    soundfonts: Sequence[Path] = (),
+    midi: Path | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+) -> Summary:
+    """Render a corpus in Slakh2100's layout; songs that are finished are kept.
+
+    The same arguments give the same bytes for any number of workers, also after a run that was stopped.
+
+    Raises:
+        DataError: a program or soundfont is missing, or the folder holds other tracks.
+    """
+    _check_programs(("fluidsynth",) if tier == "real" else ("mma", "fluidsynth"))
+    fonts = [_checked(path) for path in soundfonts] or [_default_soundfont(tier)]
+    units = _units(root, tier, hours, fonts, midi, seed)
+    ours = {unit.folder for unit in units}
+    for path in sorted(root.glob("*/Track*")):
+        # A track without a marker is not of our making; nothing is ever written over it.
+        if path not in ours or not _recipe(path):
+            raise DataError(f"{root} holds other tracks, such as {path.name}: choose an empty folder, or the same arguments")
+    todo = [unit for unit in units if _recipe(unit.folder) != unit.recipe]
+    replaced = sum(unit.folder.exists() for unit in todo)
+    rejects: Counter[str] = Counter()
+    for _, reason in engine.run(make, todo, description="corpus", workers=workers):
+        if reason:
+            rejects[reason] += 1
+    return _summary([unit for unit in units if _recipe(unit.folder)], len(units) - len(todo), replaced, rejects)
+
+
+def _check_programs(programs: Sequence[str]) -> None:
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        raise DataError(f"the corpus needs {' and '.join(missing)}: apt-get install mma fluidsynth fluid-soundfont-gm")
+
+
+def _default_soundfont(tier: str) -> Path:
+    if tier != "real":
+        if FLUIDR3.exists():
+            return FLUIDR3
+        raise DataError(f"no soundfont at {FLUIDR3}: apt-get install fluid-soundfont-gm, or give --soundfont FILE")
+    if path := real.soundfont():
+        return path
+    raise DataError("pretty_midi brings no soundfont here: give one with --soundfont FILE")
+
+
+def _checked(path: Path) -> Path:
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        raise DataError(f"can't read soundfont {path}: {error.strerror}") from None
+    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+        raise DataError(f"not a soundfont: {path}: give a .sf2 or .sf3 file")
+    return path
+
+
+def _units(root: Path, tier: str, hours: float | None, fonts: Sequence[Path], midi: Path | None, seed: int) -> list[Unit]:
+    total_s = hours * 3600 if hours else None
+    stated = [{"tool_version": tool_version(), "soundfont": f"{path.name} {sha256(path)}"} for path in fonts]
+    units = []
+    if tier == "real":
+        for turn, piece in enumerate(real.until(real.find(midi), total_s)):
+            recipe = {"midi": f"{piece.path.name} {sha256(piece.path)}", "licence": piece.licence, **stated[turn % len(fonts)]}
+            units.append(Unit(root / piece.split / piece.name, piece, fonts[turn % len(fonts)], recipe))
+        return units
+    for song in songs.plan(*TIERS[tier], total_s, seed):
+        turn = song.take % len(fonts)
+        # Through JSON once, so that it equals what is read back.
+        recipe = json.loads(json.dumps({**dataclasses.asdict(song), **stated[turn]}))
+        units.append(Unit(root / song.split / song.name, song, fonts[turn], recipe))
+    return units
+
+
+def _recipe(folder: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads((folder / RECIPE).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+def make(unit: Unit) -> str | None:
+    """Render one song into its folder, which appears when it is finished.
+
+    Returns:
+        Why it was left out, None if it wasn't.
+    """
+    temporary = unit.folder.with_name(f".{unit.folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        if isinstance(unit.song, songs.Song):
+            _write_song(temporary, unit.song, unit.soundfont)
+        else:
+            score, end_s = real.load(unit.song)
+            title = {"licence": unit.song.licence, "chart": unit.song.path.stem, "source": unit.song.path.name}
+            synthesis.write_track(temporary, score, unit.soundfont, end_s, title)
+    except DataError as error:
+        if isinstance(unit.song, songs.Song):
+            raise
+        shutil.rmtree(temporary, ignore_errors=True)
+        return str(error).split(":")[0]
+    (temporary / RECIPE).write_text(json.dumps(unit.recipe, sort_keys=True, indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(unit.folder, ignore_errors=True)
+    temporary.rename(unit.folder)
+    return None
+
+
+def _write_song(folder: Path, song: songs.Song, soundfont: Path) -> None:
+    score, levels_lufs = arrange.score(song)
+    about = {
+        "genre": song.groove.genre,
+        "chart": song.chart.name,
+        "licence": LICENCE,
+        "tempo_bpm": song.chart.tempo_bpm,
+        "key": song.chart.key,
+        "source": f"mma {song.groove.name}",
+    }
+    synthesis.write_track(folder, score, soundfont, song.music_s, about, levels_lufs)
+    beat_s = song.microseconds_per_beat / 1e6
+    per_bar = song.chart.beats_per_bar
+    beats = [f"{beat * beat_s:.6f}\t{beat % per_bar + 1}\n" for beat in range(song.bars * per_bar)]
+    (folder / "beats.txt").write_text("".join(beats), encoding="ascii")
+    chords = [f"{start * beat_s:.6f}\t{end * beat_s:.6f}\t{label}\n" for start, end, label in song.chart.segments(song.bars)]
+    chords.append(f"{song.music_s:.6f}\t{song.music_s + synthesis.TAIL_S:.6f}\tN\n")
+    (folder / "chords.lab").write_text("".join(chords), encoding="ascii")
+
+
+def _summary(units: Sequence[Unit], kept: int, replaced: int, rejects: Counter[str]) -> Summary:
+    import soundfile
+
+    stems = sum(len(list((unit.folder / "stems").iterdir())) for unit in units)
+    seconds = sum(soundfile.info(unit.folder / "mix.flac").duration for unit in units)
+    genres = Counter(unit.song.groove.genre for unit in units if isinstance(unit.song, songs.Song))
+    return Summary(len(units), kept, replaced, stems, seconds / 60, genres, rejects)

@@ -1,0 +1,165 @@
+"""Draw the recipes of a working folder: `clips.parquet` and its siblings -> `triplets.parquet`."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from instructme.dataset_tools import triplets
+from instructme.dataset_tools.pairing import instructions
+from instructme.dataset_tools.pairing import pool as pools
+from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.pairing.pool import Pool
+from instructme.dataset_tools.sharding import tar_file
+from instructme.dataset_tools.triplets import Filled, Order
+from instructme.manifests import tables
+from instructme.manifests.rows import SPLITS, DataError, Reject, Triplet
+from instructme.pipelines.processes.engine import cores
+
+TOTAL_PER_CLIP = 20
+"""Training recipes per clip, if neither counts nor a total are asked for."""
+PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "clips.parquet")
+RENDERED_PER_CORE = 400.0
+"""Seconds of triplets, both sides, that one core renders and writes in a second."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run made, or would make with `plan`: recipes by split and task, shortfalls, why windows were left out."""
+
+    counts: dict[str, dict[str, int]]
+    shortfalls: list[str]
+    rejects: dict[str, int]
+    hours: float
+    gigabytes: float
+    render_hours: float
+    """On all cores of this machine."""
+
+
+def pair(
+    work: Path,
+    *,
+    counts: Mapping[str, int] | None = None,
+    total: int | None = None,
+    eval_count: int = 800,
+    rounds: int = 1,
+    seconds: Sequence[int] = (),
+    options: Options | None = None,
+    templates: Path | None = None,
+    seed: int = 0,
+    plan: bool = False,
+) -> Summary:
+    """Draw recipes and write `triplets.parquet`.
+
+    Args:
+        work: folder with the tables of `scan` and `prepare`.
+        counts: training recipes per task; those not named get none.
+        total: training recipes in all, shared as in the paper (remix, add, replace, extract, remove as 10:3:3:2:2);
+            without `counts` too, 20 per training clip.
+        eval_count: recipes of each task for validation, and for test; also of each longer window, and of chains.
+        rounds: above 1, also draws chains of that many edits for test.
+        seconds: also draws test recipes with windows of these lengths.
+        options: how instruments are balanced, and how close a remix must match.
+        templates: the user's instruction templates.
+        seed: of everything random.
+        plan: only say what would be made.
+
+    Raises:
+        DataError: missing or mismatched tables, unknown tasks, unusable templates, or no recipe at all.
+    """
+    options = options or Options()
+    known = list(triplets.task_modules())
+    if unknown := sorted(set(counts or {}) - set(known)):
+        raise DataError(f"unknown task {unknown[0]!r}: choose from {', '.join(known)}")
+    defaults = triplets.default_templates()
+    texts = instructions.read(templates, defaults) if templates else defaults
+    pool = pools.load(work)
+    if not len(pool.windows):
+        raise DataError(f"no clips in {work}: nothing to pair; {work / 'rejects.parquet'} says why")
+    train = dict(counts) if counts else share(total or TOTAL_PER_CLIP * len(pool.of("train").windows))
+    orders = _orders(train, dict.fromkeys(known, eval_count), rounds, seconds, pool.rate_hz)
+    table, filled = triplets.draw(pool, orders, options=options, templates=texts, seed=seed)
+    rejects = [*pool.rejects, *_rejects(pool, filled)]
+    if not table.num_rows:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in _reasons(rejects).items()) or "no clips"
+        raise DataError(f"no recipe can be drawn from {work} ({reasons}): scan and prepare more or other tracks")
+    if not plan:
+        arguments: dict[str, Any] = {"train": train, "eval_count": eval_count, "rounds": rounds, "seconds": list(seconds)}
+        arguments |= {**asdict(options), "templates": {task: list(lines) for task, lines in texts.items()}}
+        parents = [work / name for name in PARENTS]
+        tables.write(work / "triplets.parquet", table, Triplet, arguments=arguments, seed=seed, parents=parents)
+        tables.write_rejects(work / "rejects.parquet", "pair", rejects)
+    return _summary(table, filled, rejects, pool.rate_hz)
+
+
+def share(total: int) -> dict[str, int]:
+    """Share a total among the tasks in the paper's proportions; what doesn't divide goes to the largest shares first."""
+    shares = {task: int(module.SHARE) for task, module in triplets.task_modules().items()}
+    parts = {task: total * part // sum(shares.values()) for task, part in shares.items()}
+    for task in sorted(shares, key=lambda name: -shares[name])[: total - sum(parts.values())]:
+        parts[task] += 1
+    return parts
+
+
+def _orders(
+    train: Mapping[str, int], evaluated: Mapping[str, int], rounds: int, seconds: Sequence[int], rate_hz: int
+) -> list[Order]:
+    orders = [Order("train", train), Order("validation", evaluated), Order("test", evaluated)]
+    if rounds > 1:
+        orders.append(Order("test", {"chains": next(iter(evaluated.values()))}, rounds=rounds))
+    return [*orders, *(Order("test", evaluated, length * rate_hz) for length in dict.fromkeys(seconds))]
+
+
+def _rejects(pool: Pool, filled: Sequence[Filled]) -> list[Reject]:
+    """Count the clips that a task can't use, by track and reason."""
+    rows = []
+    for got in (got for got in filled if not got.order.length):
+        for (task, reason), tracks in got.unused.items():
+            for track, count in zip(*np.unique(tracks, return_counts=True), strict=True):
+                detail = f"{count} clips give no {task}"
+                rows.append(Reject("pair", pool.datasets[track], pool.tracks[track], task, reason, detail, int(count)))
+    return rows
+
+
+def _summary(table: pa.Table, filled: Sequence[Filled], rejects: Sequence[Reject], rate_hz: int) -> Summary:
+    counts: dict[str, dict[str, int]] = {}
+    grouped = table.group_by(["split", "task"]).aggregate([([], "count_all")]).to_pylist()
+    for row in sorted(grouped, key=lambda group: (SPLITS.index(group["split"]), group["task"])):
+        counts.setdefault(row["split"], {})[row["task"]] = row["count_all"]
+    audio_seconds = pc.sum(table["length_samples"]).as_py() / rate_hz
+    return Summary(
+        counts=counts,
+        shortfalls=[line for got in filled for line in _shortfalls(got, rate_hz)],
+        rejects=_reasons(rejects),
+        hours=audio_seconds / 3600,
+        gigabytes=audio_seconds * 2 * rate_hz * 2 * tar_file.FLAC_RATIO / 1e9,
+        render_hours=audio_seconds / RENDERED_PER_CORE / cores() / 3600,
+    )
+
+
+def _shortfalls(got: Filled, rate_hz: int) -> list[str]:
+    """Say for each task of an order where fewer recipes exist than were asked for."""
+    name = f"{got.order.split} of {got.order.length // rate_hz} s" if got.order.length else got.order.split
+    wanted = sum(got.order.counts.values())
+    if wanted and not any(got.drawn.values()):
+        return [f"{name}: {wanted} asked for, none exist"]
+    lines = []
+    for task, count in got.order.counts.items():
+        if got.drawn.get(task, 0) < count:
+            found = got.existing.get(task, got.drawn.get(task, 0))
+            exist = f"{'at least ' * (task in got.inexact)}{found} exist, all are drawn" if found else "none exist"
+            lines.append(f"{name}: {task}: {count} asked for, {exist}")
+    return lines
+
+
+def _reasons(rejects: Sequence[Reject]) -> dict[str, int]:
+    """Sum the counts of rejects by task and reason."""
+    reasons: Counter[str] = Counter()
+    for reject in rejects:
+        reasons[f"{reject.item}: {reject.reason}"] += reject.count
+    return dict(sorted(reasons.items()))

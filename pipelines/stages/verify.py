@@ -1,0 +1,234 @@
+"""Verify shards: files, tables, audio, splits, and with the working folder also the laws of the tasks."""
+
+import dataclasses
+import functools
+import importlib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from instructme.dataset_tools.audio import Pcm, Samples
+from instructme.dataset_tools.sharding import checks, laws, library, samples, windows
+from instructme.dataset_tools.sharding.index import index_of
+from instructme.dataset_tools.sharding.tar_file import NAME
+from instructme.manifests import tables, urls
+from instructme.manifests.rows import DataError, Sample, Triplet
+from instructme.pipelines.processes import engine
+from instructme.pipelines.stages.shard import PARENTS
+
+MOST_LINES = 10
+"""Problems of one shard that are listed one by one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """One shard to check, and the numbers of the samples whose audio is checked."""
+
+    name: str
+    chosen: tuple[int, ...]
+
+
+def verify(
+    shards: Path,
+    *,
+    work: Path | None = None,
+    sample: int | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> list[str]:
+    """List what is wrong with the shards of a folder, one line each; empty if all is well.
+
+    Always checked: the list of shards, markers, SHA-256, tables and their provenance, tar members and their places,
+    ids and tracks across shards and splits. Audio, JSON and, with `work`, the law of each task against the part files:
+    for all samples, or for `sample` of them drawn over the whole dataset.
+
+    Raises:
+        DataError: the folder holds no shards, or `work` no tables.
+    """
+    urls.look(shards)
+    names = sorted({path.stem for path in shards.iterdir() if NAME.fullmatch(path.stem)} if shards.is_dir() else ())
+    if not names:
+        raise DataError(f"no shards in {shards}: give the folder that shard wrote, such as WORK/shards")
+    hashes = {name: tables.sha256(work / name) for name in PARENTS if (work / name).exists()} if work else {}
+    small = ["index.json", *(f"{name}.{suffix}" for name in names for suffix in ("json", "parquet"))]
+    with urls.copied(shards, small) as here:
+        listed = {name: _listed(here, name) for name in names}
+        wrong = list(_index(here, names))
+    units = _units({name: len(rows) for name, rows in listed.items()}, sample)
+    check = functools.partial(_check, shards.resolve(), work.resolve() if work else None, hashes)
+    shared = [folder.resolve() / name for folder, name in ((shards, "index.json"), (work, "parts.parquet")) if folder]
+    local = [path for path in shared if not urls.is_remote(path)]
+    found = dict(engine.run(check, units, description="verify", workers=workers, scheduler=scheduler, shared=local))
+    return [
+        *wrong,
+        *(_tables(work) if work else ()),
+        *(line for unit in units for line in found[unit]),
+        *_across(listed, library.read(work) if work else None),
+    ]
+
+
+def _listed(shards: Path, name: str) -> list[tuple[str, set[str]]]:
+    """List id and tracks of each sample of a shard; none where the index can't be read, which `_check` explains."""
+    try:
+        rows = tables.read(shards / f"{name}.parquet", Sample, ["triplet_id", "recipe"])
+    except DataError:
+        return []
+    return [(row["triplet_id"], _tracks(row["recipe"])) for batch in rows.to_batches() for row in batch.to_pylist()]
+
+
+def _tracks(recipe: str) -> set[str]:
+    """Name the tracks of a recipe in JSON; none if it can't be read."""
+    try:
+        values = json.loads(recipe)
+        return {sys.intern(values[side]) for side in ("source_track", "target_track")}
+    except (ValueError, KeyError, TypeError):
+        return set()
+
+
+def _units(counts: Mapping[str, int], sample: int | None) -> list[Unit]:
+    starts = np.cumsum([0, *counts.values()])
+    chosen = np.arange(starts[-1])
+    if sample is not None and sample < len(chosen):
+        chosen = np.sort(np.random.default_rng(0).choice(len(chosen), sample, replace=False))
+    shares = np.split(chosen, np.searchsorted(chosen, starts[1:-1]))
+    return [Unit(name, tuple((share - start).tolist())) for name, share, start in zip(counts, shares, starts, strict=False)]
+
+
+def _index(shards: Path, names: list[str]) -> Iterator[str]:
+    """Compare index.json with the markers."""
+    try:
+        index = json.loads((shards / "index.json").read_text())
+        markers = {name: json.loads((shards / f"{name}.json").read_text()) for name in names}
+        if json.loads(json.dumps(index_of(markers))) != index:
+            yield "index.json: differs from the markers of the shards: run shard again"
+    except FileNotFoundError as error:
+        yield f"{Path(error.filename).name}: missing, the run of shard wasn't finished: run shard again"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        yield "index.json or a marker can't be read: run shard again"
+
+
+def _tables(work: Path) -> Iterator[str]:
+    """Check the parent chain of every table of the working folder."""
+    for path in sorted(work.glob("*.parquet")):
+        try:
+            yield from tables.broken_chain(path)
+        except DataError as error:
+            yield str(error)
+
+
+def _check(shards: Path, work: Path | None, hashes: Mapping[str, str], unit: Unit) -> list[str]:
+    """Check one shard; at most MOST_LINES problems, and how many more there are."""
+    files = [f"{unit.name}.{suffix}" for suffix in ("json", "parquet", "tar")]
+    with urls.copied(shards, files, engine.scratch()) as here:
+        problems = [line.replace(str(here), str(shards)) for line in _problems(here, work, hashes, unit)]
+    more = len(problems) - MOST_LINES
+    return problems if more <= 0 else [*problems[:MOST_LINES], f"{unit.name}: and {more:,} more problems"]
+
+
+def _problems(shards: Path, work: Path | None, hashes: Mapping[str, str], unit: Unit) -> Iterator[str]:
+    yield from checks.files(shards, unit.name)
+    index, tar = shards / f"{unit.name}.parquet", shards / f"{unit.name}.tar"
+    try:
+        rows = tables.read_rows(index, Sample)
+        provenance = tables.provenance(index)
+    except DataError as error:
+        yield str(error)
+        return
+    for name in PARENTS:
+        if work and provenance["parents"].get(name) != hashes.get(name):
+            yield f"{index.name}: {name} in {work} is missing or has changed since: run shard again"
+    misplaced = list(checks.members(tar, rows))
+    yield from misplaced
+    if not misplaced:
+        music = library.cached(work, tuple(hashes.values())) if work else None
+        for number in unit.chosen:
+            row = rows[number]
+            for problem in _sample(tar, row, provenance["arguments"].get("normalise", "joint"), music):
+                yield f"{unit.name}: {row.triplet_id}: {problem}"
+
+
+def _sample(tar: Path, row: Sample, normalise: str, music: library.Library | None) -> Iterator[str]:
+    """Check one sample: its audio, its JSON, and with the library its law."""
+    wrong, decoded = checks.sides(tar, row, normalise)
+    yield from wrong
+    wrong, description, recipe = checks.description(tar, row)
+    yield from wrong
+    if not music or not decoded or not recipe:
+        return
+    try:
+        if description != samples.describe(recipe, row.gain, row.target_gain, music):
+            yield "JSON: differs from what the tables say of this recipe"
+        broken = _law(recipe, row, *decoded, music) if normalise == "joint" else _parts(recipe, row, *decoded, music)
+    except DataError as error:
+        broken = str(error)
+    if broken:
+        yield f"law of {recipe.task} broken: {broken}"
+
+
+def _law(recipe: Triplet, row: Sample, source: Samples, target: Samples, music: library.Library) -> str | None:
+    """Apply the law of the task to the written audio and the part files, read without `render`."""
+    task = importlib.import_module(f"instructme.dataset_tools.tasks.{recipe.task}")
+    beats = np.array(music.rhythm(recipe.source_track).beats_samples, dtype=np.int64) - recipe.source_start_samples
+    broken: str | None = task.law(
+        recipe,
+        source,
+        target,
+        row.gain,
+        _reader(music, recipe.source_track, recipe.source_start_samples, recipe.length_samples),
+        source_beats_samples=beats[(beats >= 0) & (beats < recipe.length_samples)],
+        rate_hz=row.sample_rate_hz,
+    )
+    return broken
+
+
+def _parts(recipe: Triplet, row: Sample, source: Samples, target: Samples, music: library.Library) -> str | None:
+    """Compare each side with its parts and its own gain; a stretched target can't be compared."""
+    read = _reader(music, recipe.source_track, recipe.source_start_samples, recipe.length_samples)
+    mixed = laws.total(recipe.source_instruments, read, row.gain, len(source))
+    broken = laws.off("source", source - mixed, laws.ROUNDING)
+    if broken or recipe.target_stretch != 1.0:
+        return broken
+    read = _reader(music, recipe.target_track, recipe.target_start_samples, recipe.length_samples)
+    mixed = laws.total(recipe.target_instruments, read, row.target_gain, len(target))
+    return laws.off("target", target - mixed, laws.ROUNDING)
+
+
+def _reader(music: library.Library, track_id: str, start: int, length: int) -> laws.ReadPart:
+    def part(instrument: str) -> Pcm:
+        return windows.read(music.part(track_id, instrument), start, length)
+
+    return part
+
+
+def _across(listed: Mapping[str, list[tuple[str, set[str]]]], music: library.Library | None) -> Iterator[str]:
+    """Find ids that occur twice, and tracks or leak groups that occur in two splits."""
+    seen: dict[str, str] = {}
+    homes: dict[str, dict[str, str]] = {}
+    for shard, rows in listed.items():
+        for triplet, tracks in rows:
+            if triplet in seen:
+                yield f"{shard}: {triplet} is also in {seen[triplet]}"
+            if not tracks:
+                yield f"{shard}: {triplet}: its recipe can't be read"
+            seen[triplet] = shard
+            for track in sorted(tracks):
+                group = music.tracks[track]["leak_group"] if music and track in music.tracks else track
+                homes.setdefault(group, {}).setdefault(shard.split("-")[0], f"{triplet} (track {track})")
+    for group, splits in sorted(homes.items()):
+        if len(splits) > 1:
+            where = "; ".join(f"{split} has {example}" for split, example in sorted(splits.items()))
+            yield f"leak: {group} is in {len(splits)} splits: {where}"
+
+
+def summary(shards: Path, laws_checked: bool, sample: int | None) -> str:
+    """Say in one line what was checked and found well."""
+    index = json.loads((shards / "index.json").read_text())
+    audio = index["samples"] if sample is None else min(sample, index["samples"])
+    law = " and the laws of their tasks" if laws_checked else ""
+    return (
+        f"nothing wrong in {shards}: {len(index['shards'])} shards, {index['samples']:,} triplets; "
+        f"checked files, hashes, tables, members, splits; audio{law} of {audio:,}"
+    )

@@ -1,0 +1,92 @@
+"""The run folder while it is trained: whether a run may go on in it, and its metrics.jsonl."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from instructme.manifests.files import naming
+from instructme.model.checkpoint import CONFIG, WEIGHTS, read_config
+from instructme.model.config import ModelError, Preset, to_dict
+from instructme.pipelines.training import checkpoints
+
+FREE = ("steps", "validate_every", "validation_triplets", "checkpoint_every", "keep", "accumulation")
+"""Fields of `TrainingConfig` that may change when a run goes on."""
+
+
+def check_same(run: Path, kind: str, preset: Preset, values: Mapping[str, Any]) -> None:
+    """Check that RUN holds no checkpoint, or those of the same kind, preset and VALUES (but for `FREE`).
+
+    Raises:
+        ModelError: naming the first field that differs.
+    """
+    if not checkpoints.found(run):
+        if (run / f"{WEIGHTS}.safetensors").exists():
+            raise ModelError(f"{run} holds weights but no checkpoints to go on from: choose another folder (-o)")
+        return
+    if not (run / CONFIG).exists():
+        raise ModelError(
+            f"{run} holds checkpoints but no {CONFIG} that describes them: put it back, or choose another folder (-o)"
+        )
+    other, config = read_config(run)
+    then = {"kind": config["kind"], "preset": to_dict(_fixed(other, kind)), **{each: config.get(each) for each in values}}
+    now = {"kind": kind, "preset": to_dict(_fixed(preset, kind)), **values}
+    before, after = dict(_leaves(json.loads(json.dumps(then)))), dict(_leaves(json.loads(json.dumps(now))))
+    for name in sorted(before.keys() | after.keys(), key=lambda name: (name != "kind", name != "preset.name", name)):
+        if before.get(name) != after.get(name):
+            what = "preset" if name == "preset.name" else name.removeprefix("preset.")
+            raise ModelError(
+                f"{run} was trained with {what}={before.get(name)}, not {after.get(name)}: "
+                "choose another folder (-o), or the settings it began with"
+            )
+
+
+class Metrics:
+    """RUN/metrics.jsonl: a line of JSON for each training step and each validation, in the order of steps."""
+
+    def __init__(self, run: Path, step: int) -> None:
+        """Open it to go on after STEP; lines of later steps, which the checkpoint doesn't hold, are dropped."""
+        self.path = run / "metrics.jsonl"
+        lines = [line for line in _lines(self.path) if line["step"] <= step]
+        hidden = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        hidden.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        hidden.replace(self.path)
+        self._file: TextIO = self.path.open("a", encoding="utf-8", buffering=1)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Add a line."""
+        with naming(self.path):
+            self._file.write(json.dumps({"step": step, **values}) + "\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        with naming(self.path):
+            self._file.close()
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Read whole lines; a killed run may leave half a line at the end."""
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            values = json.loads(line)
+            if isinstance(values.get("step"), int):
+                yield values
+        except (ValueError, AttributeError):
+            continue
+
+
+def _fixed(preset: Preset, kind: str) -> Preset:
+    """Set the free fields of a kind's training to nothing, and drop what says how the other kinds are trained."""
+    parts = {name: None for name in ("vae_training", "editor_training", "embedding_training") if name != f"{kind}_training"}
+    training = dataclasses.replace(getattr(preset, f"{kind}_training"), **dict.fromkeys(FREE, 0))
+    return dataclasses.replace(preset, **parts, **{f"{kind}_training": training})  # type: ignore[arg-type]
+
+
+def _leaves(values: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if not isinstance(values, dict):
+        yield name, values
+        return
+    for key, value in values.items():
+        yield from _leaves(value, f"{name}.{key}" if name else key)
