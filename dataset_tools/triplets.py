@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from instructme.dataset_tools import tasks
 from instructme.dataset_tools.pairing import chains, instructions, recipes
 from instructme.dataset_tools.pairing.combinations import Ints
-from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.pairing.instructions import Templates
 from instructme.dataset_tools.pairing.pool import Pool
-from instructme.dataset_tools.pairing.recipes import Recipes
+from instructme.dataset_tools.pairing.recipes import RecipeArray
 from instructme.manifests.rows import SPLITS, Triplet
 from instructme.manifests.tables import schema
 
@@ -57,7 +57,7 @@ def default_templates() -> Templates:
 
 
 def draw(
-    pool: Pool, orders: Sequence[Order], *, options: Options, templates: Templates, seed: int
+    pool: Pool, orders: Sequence[Order], *, options: PairOptions, templates: Templates, seed: int
 ) -> tuple[pa.Table, list[Filled]]:
     """Draw recipes, different within each order, and write their instructions.
 
@@ -85,7 +85,7 @@ def _random(seed: int, *words: object) -> np.random.Generator:
     return np.random.default_rng([seed, crc32(" ".join(map(str, words)).encode())])
 
 
-def _fill(pool: Pool, order: Order, options: Options, seed: int) -> tuple[Recipes, Filled]:
+def _fill(pool: Pool, order: Order, options: PairOptions, seed: int) -> tuple[RecipeArray, Filled]:
     modules = task_modules()
     words = (order.split, order.length, order.rounds)
     if order.rounds > 1:
@@ -108,7 +108,7 @@ def _fill(pool: Pool, order: Order, options: Options, seed: int) -> tuple[Recipe
     return block[_spread(block, _random(seed, *words, "order"))], filled
 
 
-def _spread(block: Recipes, rng: np.random.Generator) -> Ints:
+def _spread(block: RecipeArray, rng: np.random.Generator) -> Ints:
     """Order rows so that each source window's rows lie evenly over the whole block, at a random phase."""
     if not len(block):
         return np.zeros(0, dtype=np.int64)
@@ -121,7 +121,7 @@ def _spread(block: Recipes, rng: np.random.Generator) -> Ints:
     return np.asarray(grouped[np.argsort(place, kind="stable")])
 
 
-def _rows(block: Recipes, pool: Pool, split: str, templates: Templates, rng: np.random.Generator) -> list[pa.Table]:
+def _rows(block: RecipeArray, pool: Pool, split: str, templates: Templates, rng: np.random.Generator) -> list[pa.Table]:
     names = list(task_modules())
     ids = _ids(block["task"], split, names)
     chunks = []
@@ -141,7 +141,7 @@ def _ids(task: Ints, split: str, names: Sequence[str]) -> pa.Array:
     return pc.binary_join_element_wise(prefixes, pc.utf8_lpad(pa.array(number).cast(pa.string()), 7, "0"), "")
 
 
-def _texts(block: Recipes, pool: Pool, names: Sequence[str], templates: Templates, rng: np.random.Generator) -> pa.Array:
+def _texts(block: RecipeArray, pool: Pool, names: Sequence[str], templates: Templates, rng: np.random.Generator) -> pa.Array:
     named = instructions.spoken_list(pool.names(block["track"], block["named"]), rng)
     added = instructions.spoken_list(pool.names(block["target_track"], block["added"]), rng)
     genre = pa.array(pool.genres, pa.string()).take(pa.array(block["genre"], mask=block["genre"] < 0))

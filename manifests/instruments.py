@@ -33,7 +33,7 @@ class Instrument(NamedTuple):
     is_lead: bool
 
 
-class Match(NamedTuple):
+class InstrumentMatch(NamedTuple):
     """What a label means, and by which rule."""
 
     instrument: str
@@ -69,9 +69,9 @@ _PROGRAM_NAMES = {_key(row["name"]): row["instrument"] for row in _rows("program
 _CLASSES = {(row["layout"], _key(row["label"])): row["instrument"] for row in _rows("classes.csv")}
 
 
-def _match(instrument: str, rule: str, certain: bool = True) -> Match:
+def _match(instrument: str, rule: str, certain: bool = True) -> InstrumentMatch:
     entry = INSTRUMENTS["other" if instrument == NO_STEM else instrument]
-    return Match(entry.name, entry.family, entry.editable, rule, certain, instrument != NO_STEM)
+    return InstrumentMatch(entry.name, entry.family, entry.editable, rule, certain, instrument != NO_STEM)
 
 
 def normalise(
@@ -81,7 +81,7 @@ def normalise(
     program: int | None = None,
     plugin: str = "",
     aliases: Mapping[str, str] | None = None,
-) -> Match:
+) -> InstrumentMatch:
     """Name the instrument of a stem.
 
     The first rule that knows wins: the user's alias of this label, the class of a known dataset (`layout` is slakh,
@@ -95,7 +95,7 @@ def normalise(
 
 
 @lru_cache(maxsize=1 << 16)
-def _normalise(label: str, layout: str, program: int | None, plugin: str) -> Match:
+def _normalise(label: str, layout: str, program: int | None, plugin: str) -> InstrumentMatch:
     # Slakh's classes are families with quirks, less telling than the program.
     if program is None and (known := _class(label, layout)):
         return _match(known, "class")

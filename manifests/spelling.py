@@ -27,7 +27,7 @@ _SIMILAR = 0.8
 """Share of letters that a misspelling has in common with its word (difflib's ratio)."""
 
 
-class Found(NamedTuple):
+class SpellingMatch(NamedTuple):
     """The best reading of a name."""
 
     instrument: str
@@ -75,7 +75,7 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
-def best_name(label: str) -> Found | None:
+def best_name(label: str) -> SpellingMatch | None:
     """Find the instrument that a free name names, if any; not certain where it rests on a typo, a guess or a tie."""
     text = _ABBREVIATED.sub(r"\1\2", _SUFFIX.sub("", plain(label)))
     read = list(_words(list(_TOKEN.finditer(text))))
@@ -84,8 +84,8 @@ def best_name(label: str) -> Found | None:
     loose = _best(order, set(order))
     # A guessed word may only make the reading finer, never overrule a word that is certain.
     if loose and (not exact or exact[0].words < loose[0].words):
-        return Found(loose[0].instrument, False)
-    return Found(exact[0].instrument, exact[1]) if exact else None
+        return SpellingMatch(loose[0].instrument, False)
+    return SpellingMatch(exact[0].instrument, exact[1]) if exact else None
 
 
 def _best(order: list[str], words: set[str]) -> tuple[_Name, bool] | None:

@@ -24,7 +24,7 @@ WIDTH, POOLED = 200, 1506
 _TEMPO_FRAMES = (128, 64, 32)
 
 
-class Heard(NamedTuple):
+class MusiCnnOutput(NamedTuple):
     """What the network hears in a clip: means over its patches of 3 s."""
 
     tags: Tensor
@@ -91,7 +91,7 @@ class MusiCnn(nn.Module):
         """Stay in eval mode: the statistics of the norms are part of the weights."""
         return super().train(False)
 
-    def listen(self, audio: Tensor, rate_hz: int) -> Heard:
+    def listen(self, audio: Tensor, rate_hz: int) -> MusiCnnOutput:
         """Hear audio (B, 1, T) of any length and rate: patches of 3 s, spread evenly so that they cover all of it."""
         frames = self.front_end(resample(audio, rate_hz, RATE_HZ))
         length = min(PATCH_FRAMES, frames.shape[1])
@@ -99,9 +99,9 @@ class MusiCnn(nn.Module):
         starts = torch.linspace(0, frames.shape[1] - length, count).round().long()
         patches = frames[:, starts[:, None] + torch.arange(length)]
         heard = self(patches.flatten(0, 1))
-        return Heard(*(each.unflatten(0, (-1, count)).mean(dim=1) for each in heard))
+        return MusiCnnOutput(*(each.unflatten(0, (-1, count)).mean(dim=1) for each in heard))
 
-    def forward(self, log_mel: Tensor) -> Heard:
+    def forward(self, log_mel: Tensor) -> MusiCnnOutput:
         """Hear patches (B, frames, 96)."""
         image = self.norms[0](log_mel[:, None])
         padded = [F.pad(image, (0, 0, (frames - 1) // 2, frames // 2)) for frames in _TEMPO_FRAMES]  # as TensorFlow's "same"
@@ -112,7 +112,7 @@ class MusiCnn(nn.Module):
         features = torch.cat([front, first, second, third], dim=1)
         pooled = self.norms[9](torch.stack([features.amax(dim=2), features.mean(dim=2)], dim=2).flatten(1))
         embedding = self.norms[10](F.relu(self.dense[0](pooled)))
-        return Heard(self.dense[1](embedding).sigmoid(), embedding, pooled)
+        return MusiCnnOutput(self.dense[1](embedding).sigmoid(), embedding, pooled)
 
     def _block(self, number: int, x: Tensor) -> Tensor:
         heard: Tensor = self.norms[number + 1](F.relu(self.convolutions[number](x)))

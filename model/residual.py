@@ -10,7 +10,7 @@ SLOPE = 0.1
 """Of every leaky ReLU."""
 
 
-class ResidualBlock(nn.Module):
+class WaveBlock(nn.Module):
     """Add pairs of convolutions, one pair for each dilation (HiFi-GAN, arXiv 2010.05646, Fig. 1)."""
 
     def __init__(self, channels: int, kernel: int, dilations: Sequence[int], bias: bool = True) -> None:
@@ -31,7 +31,7 @@ class MultiReceptive(nn.Module):
 
     def __init__(self, channels: int, kernels: Sequence[int], dilations: Sequence[int], bias: bool = True) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(ResidualBlock(channels, kernel, dilations, bias) for kernel in kernels)
+        self.blocks = nn.ModuleList(WaveBlock(channels, kernel, dilations, bias) for kernel in kernels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, F) to (B, C, F)."""

@@ -195,7 +195,7 @@ def test_an_index_whose_recipe_is_none_is_one_line(folder: Path) -> None:
         assert "can't be read" in "\n".join(verify(folder))
         with pytest.raises(DataError, match=r"recipe of .*train-00000.*: run 'instructme shard' again"):
             shard_reader._open.cache_clear()
-            shard_reader.Shards(folder, "train").recipe(0)
+            shard_reader.ShardReader(folder, "train").recipe(0)
 
 
 def damaged(data: bytes, seed: int) -> bytes:

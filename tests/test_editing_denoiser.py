@@ -9,7 +9,7 @@ from torch import Tensor
 from instructme.model import config, guidance
 from instructme.model.presets import TINY
 from instructme.model.unet import Unet, latents
-from instructme.pipelines.editing.denoiser import Chunk, Denoiser, Settings
+from instructme.pipelines.editing.denoiser import Chunk, Denoiser, SamplingSettings
 from instructme.pipelines.editing.sentences import parse
 
 PRESET = config.override(TINY, ["unet.channels=[64]", "unet.chords=false", "diffusion.text_guidance=2.5"])
@@ -26,23 +26,23 @@ class Words:
 @pytest.mark.parametrize(
     ("instruction", "settings", "steps", "text"),
     [
-        ("remove drums", Settings(), 1, 1.0),
-        ("remove drums", Settings(text_guidance=2.0), 1, 2.0),
-        ("remove drums", Settings(steps=7), 7, 2.5),
-        ("add piano", Settings(steps=1), 1, 1.0),
-        ("add piano", Settings(), PRESET.diffusion.sampling_steps, 2.5),
-        ("add piano", Settings(text_guidance=0.5), PRESET.diffusion.sampling_steps, 0.5),
-        ("remove drums", Settings(prompt="a happy music"), PRESET.diffusion.sampling_steps, 2.5),
+        ("remove drums", SamplingSettings(), 1, 1.0),
+        ("remove drums", SamplingSettings(text_guidance=2.0), 1, 2.0),
+        ("remove drums", SamplingSettings(steps=7), 7, 2.5),
+        ("add piano", SamplingSettings(steps=1), 1, 1.0),
+        ("add piano", SamplingSettings(), PRESET.diffusion.sampling_steps, 2.5),
+        ("add piano", SamplingSettings(text_guidance=0.5), PRESET.diffusion.sampling_steps, 0.5),
+        ("remove drums", SamplingSettings(prompt="a happy music"), PRESET.diffusion.sampling_steps, 2.5),
     ],
 )
 def test_single_steps_are_not_guided_by_default(
-    instruction: str, settings: Settings, steps: int, text: float, monkeypatch: pytest.MonkeyPatch
+    instruction: str, settings: SamplingSettings, steps: int, text: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = asked(instruction, settings, monkeypatch)
     assert (seen["steps"], seen["scales"].text) == (steps, text)
 
 
-def asked(instruction: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def asked(instruction: str, settings: SamplingSettings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Give what the sampler is asked for."""
     seen: dict[str, Any] = {}
 
@@ -59,14 +59,14 @@ def asked(instruction: str, settings: Settings, monkeypatch: pytest.MonkeyPatch)
 
 def test_scales_of_source_and_chords_are_those_asked_for_or_the_presets(monkeypatch: pytest.MonkeyPatch) -> None:
     config = PRESET.diffusion
-    scales = asked("add piano", Settings(), monkeypatch)["scales"]
+    scales = asked("add piano", SamplingSettings(), monkeypatch)["scales"]
     assert (scales.source, scales.chords) == (config.source_guidance, config.chord_guidance)
-    scales = asked("add piano", Settings(source_guidance=1.5, chord_guidance=0.0), monkeypatch)["scales"]
+    scales = asked("add piano", SamplingSettings(source_guidance=1.5, chord_guidance=0.0), monkeypatch)["scales"]
     assert (scales.source, scales.chords) == (1.5, 0.0)
 
 
 def test_a_prompt_brings_a_classifier_that_hears_the_edit(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asked("add piano", Settings(), monkeypatch)["classifier"] is None
-    classifier = asked("add piano", Settings(prompt="a happy music"), monkeypatch)["classifier"]
+    assert asked("add piano", SamplingSettings(), monkeypatch)["classifier"] is None
+    classifier = asked("add piano", SamplingSettings(prompt="a happy music"), monkeypatch)["classifier"]
     assert (classifier.scale, classifier.every) == (PRESET.diffusion.classifier_guidance, PRESET.diffusion.classifier_every)
     assert classifier.distance(torch.ones(1, 2, 8)).tolist() == [8.0]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from synthetic import write_tables
 
 from instructme.dataset_tools.pairing import pool as pools
-from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.triplets import Order, default_templates, draw
 from instructme.manifests.genres import GENRES
 from instructme.manifests.instruments import INSTRUMENTS
@@ -40,7 +40,7 @@ def pool(tmp_path_factory):
 def test_every_drawn_recipe_is_read_back(pool, templates):
     order = Order("train", dict.fromkeys(TASKS, 200))
     words = templates or default_templates()
-    table, _ = draw(pool, [order], options=Options(), templates=words, seed=1)
+    table, _ = draw(pool, [order], options=PairOptions(), templates=words, seed=1)
     rows = table.to_pylist()
     assert {row["task"] for row in rows} == set(TASKS) and any(row["genre"] for row in rows)
     for row in rows:

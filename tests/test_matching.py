@@ -10,7 +10,7 @@ from synthetic import RATE_HZ, write_tables
 from instructme.dataset_tools import chord_labels
 from instructme.dataset_tools.pairing import matching
 from instructme.dataset_tools.pairing import pool as pools
-from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.triplets import Order, default_templates, draw
 from instructme.manifests import tables
 from instructme.manifests.instruments import INSTRUMENTS
@@ -43,7 +43,7 @@ def remixes(pool):
 
 def draw_remixes(pool, count, **options):
     order = Order("train", {"remix": count})
-    table, _ = draw(pool, [order], options=Options(**options), templates=default_templates(), seed=0)
+    table, _ = draw(pool, [order], options=PairOptions(**options), templates=default_templates(), seed=0)
     return table.to_pylist()
 
 
@@ -147,8 +147,8 @@ def test_named_parts_are_active_in_the_target_window(remixes, pool):
 
 
 def test_rhythm_alone_matches_more(pool):
-    by_rhythm = matching.find(pool.of("train"), 10**6, np.random.default_rng(0), Options(remix_harmony=0.0))
-    by_chords = matching.find(pool.of("train"), 10**6, np.random.default_rng(0), Options(remix_harmony=0.6))
+    by_rhythm = matching.find(pool.of("train"), 10**6, np.random.default_rng(0), PairOptions(remix_harmony=0.0))
+    by_chords = matching.find(pool.of("train"), 10**6, np.random.default_rng(0), PairOptions(remix_harmony=0.6))
     assert by_rhythm.exhaustive
     assert by_chords.exhaustive
     keys = [
@@ -162,7 +162,7 @@ def test_rhythm_alone_matches_more(pool):
 
 def test_reasons_count_every_window_without_a_match(pool):
     train = pool.of("train")
-    found = matching.find(train, 16, np.random.default_rng(0), Options())
+    found = matching.find(train, 16, np.random.default_rng(0), PairOptions())
     unmatched = Counter({reason: len(tracks) for reason, tracks in found.unmatched.items()})
     assert sum(unmatched.values()) + len(np.unique(found.matches["window"])) == len(train.windows)
     assert unmatched["rhythm_untrusted"] > 0
@@ -186,7 +186,7 @@ def edited(work, pool, **fields):
     ],
 )
 def test_tracks_that_can_not_be_aligned_are_not_matched(work, pool, fields, reason):
-    found = matching.find(edited(work, pool, **fields).of("train"), 16, np.random.default_rng(0), Options(remix_harmony=0.0))
+    found = matching.find(edited(work, pool, **fields).of("train"), 16, np.random.default_rng(0), PairOptions(remix_harmony=0.0))
     assert not len(found.matches)
     assert len(found.unmatched[reason]) > 0
 

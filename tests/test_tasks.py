@@ -5,7 +5,7 @@ import pytest
 from synthetic import RATE_HZ, write_tables
 
 from instructme.dataset_tools.pairing import pool as pools
-from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.pairing.instructions import fields
 from instructme.dataset_tools.sharding.laws import off_the_beat
 from instructme.dataset_tools.sharding.render import render
@@ -21,7 +21,7 @@ def recipes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
     write_tables(folder, 100, 3)
     order = Order("train", dict.fromkeys(TASKS, 30))
-    table, _ = draw(pools.load(folder), [order], options=Options(), templates=default_templates(), seed=0)
+    table, _ = draw(pools.load(folder), [order], options=PairOptions(), templates=default_templates(), seed=0)
     return [Triplet(**row) for row in table.to_pylist()]
 
 

@@ -12,7 +12,7 @@ from synthetic import write_tables
 
 from instructme.dataset_tools.pairing import combinations as subsets
 from instructme.dataset_tools.pairing import pool as pools
-from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.triplets import Order, default_templates, draw
 from instructme.manifests import tables
 from instructme.manifests.rows import Clip, DataError, Track, Triplet
@@ -33,7 +33,7 @@ def pool(work):
 
 
 def rows_of(pool, *orders, seed=0, **options):
-    table, filled = draw(pool, orders, options=Options(**options), templates=default_templates(), seed=seed)
+    table, filled = draw(pool, orders, options=PairOptions(**options), templates=default_templates(), seed=seed)
     return table.to_pylist(), filled
 
 
@@ -119,7 +119,7 @@ def test_adding_an_order_leaves_the_others_alone(pool):
 def test_rows_are_valid_and_stay_in_their_split(pool):
     wanted = dict.fromkeys((*ATOMIC, "remix"), 40)
     table, _ = draw(
-        pool, [Order("train", wanted), Order("test", wanted)], options=Options(), templates=default_templates(), seed=0
+        pool, [Order("train", wanted), Order("test", wanted)], options=PairOptions(), templates=default_templates(), seed=0
     )
     assert table.schema.equals(tables.schema(Triplet))
     assert pc.count_distinct(table["triplet_id"]).as_py() == table.num_rows

@@ -5,7 +5,7 @@ from pathlib import Path
 from instructme.dataset_tools.audit import contents, coverage, distributions, labels, leakage, names, provenance, rejects
 from instructme.dataset_tools.audit import inputs as tables_of
 from instructme.dataset_tools.audit import midi_files as notes
-from instructme.dataset_tools.audit.inputs import Found
+from instructme.dataset_tools.audit.inputs import AuditTables
 from instructme.dataset_tools.audit.report import Report
 
 
@@ -33,7 +33,7 @@ def audit(work: Path, *, shards: Path | None = None, audio: bool = True) -> Repo
     return Report(f"Audit of {work.resolve().name}", facts(found), tuple(section for section in sections if section is not None))
 
 
-def facts(found: Found) -> dict[str, str]:
+def facts(found: AuditTables) -> dict[str, str]:
     """Name what a person asks first."""
     tracks = found.tracks
     told = {

@@ -3,12 +3,12 @@
 import pandas as pd
 
 from instructme.dataset_tools.audit import shapes
-from instructme.dataset_tools.audit.inputs import Found, Recipes
+from instructme.dataset_tools.audit.inputs import AuditTables, RecipeTable
 from instructme.dataset_tools.audit.report import Bars, Finding, Item, Matrix, Section, Table
 from instructme.manifests.rows import SPLITS, TASKS
 
 
-def section(found: Found) -> Section:
+def section(found: AuditTables) -> Section:
     """Count what there is."""
     items: list[Item] = [*_findings(found), _splits(found)]
     for key in ("dataset", "genre", "licence"):
@@ -21,7 +21,7 @@ def section(found: Found) -> Section:
     return Section("contents", "What there is", blurb, tuple(items))
 
 
-def _splits(found: Found) -> Table:
+def _splits(found: AuditTables) -> Table:
     """Count everything by split."""
     counts = {
         "hours": found.tracks.groupby("split")["hours"].sum(),
@@ -35,7 +35,7 @@ def _splits(found: Found) -> Table:
     return shapes.table("By split", frame.reset_index(names="split"))
 
 
-def _by(found: Found, key: str) -> Table:
+def _by(found: AuditTables, key: str) -> Table:
     """Count hours, tracks, clips, and triplets by their source, for each value of a column of the tracks."""
     tracks = found.tracks.assign(**{key: found.tracks[key].astype(object).fillna("unknown")})
     of_track = tracks.set_index("track_id")[key]
@@ -59,7 +59,7 @@ def _hours(tracks: pd.DataFrame, key: str) -> list[Item]:
     return [Bars(f"Hours by {key}", "h", {str(name): float(value) for name, value in hours.items()})]
 
 
-def _instruments(found: Found) -> Table:
+def _instruments(found: AuditTables) -> Table:
     """Count for each instrument where it is and how often it is asked for."""
     parts = found.parts.assign(playing_h=found.parts["active"] * found.parts["length_samples"] / found.rate_hz / 3600)
     grouped = parts.groupby("instrument")
@@ -76,13 +76,13 @@ def _instruments(found: Found) -> Table:
     return shapes.table("By instrument", frame.reset_index(names="instrument"))
 
 
-def _families(found: Found) -> Bars:
+def _families(found: AuditTables) -> Bars:
     hours = found.parts["active"] * found.parts["length_samples"] / found.rate_hz / 3600
     by_family = hours.groupby(found.parts["family"]).sum().sort_values(ascending=False)
     return Bars("Hours playing by family", "h", {str(name): float(value) for name, value in by_family.items()})
 
 
-def _tasks(recipes: Recipes, rate_hz: int) -> Table:
+def _tasks(recipes: RecipeTable, rate_hz: int) -> Table:
     """Count triplets by task and split, and their hours on each side."""
     grouped = recipes.rows.groupby("task", observed=True)
     frame = pd.DataFrame({"triplets": grouped.size(), "hours per side": grouped["length_samples"].sum() / (rate_hz or 1) / 3600})
@@ -91,7 +91,7 @@ def _tasks(recipes: Recipes, rate_hz: int) -> Table:
     return shapes.table("Triplets by task", frame.reset_index(names="task"))
 
 
-def _licences(recipes: Recipes, tracks: pd.DataFrame) -> Matrix:
+def _licences(recipes: RecipeTable, tracks: pd.DataFrame) -> Matrix:
     """Count triplets by task and licence."""
     licence = tracks.set_index("track_id")["licence"]
     keys = ["task", "source_track", "target_track"]
@@ -103,7 +103,7 @@ def _licences(recipes: Recipes, tracks: pd.DataFrame) -> Matrix:
     return shapes.matrix("Triplets by licence and task", *cells, weights=counted["triplets"], column_names=TASKS, note=note)
 
 
-def _findings(found: Found) -> list[Finding]:
+def _findings(found: AuditTables) -> list[Finding]:
     """Say what is missing as a whole."""
     findings = []
     if empty := [split for split in SPLITS if not (found.tracks["split"] == split).any()]:

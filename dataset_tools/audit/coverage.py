@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from instructme.dataset_tools.audit import shapes
-from instructme.dataset_tools.audit.inputs import Found, Recipes
+from instructme.dataset_tools.audit.inputs import AuditTables, RecipeTable
 from instructme.dataset_tools.audit.report import Finding, Item, Level, Matrix, Section
 from instructme.manifests.rows import SPLITS, TASKS
 
@@ -12,7 +12,7 @@ _MOST_TOGETHER = 40
 """Instruments of the co-occurrence matrix, the most frequent ones."""
 
 
-def section(found: Found) -> Section | None:
+def section(found: AuditTables) -> Section | None:
     """Show coverage; None before `prepare`."""
     if not found.prepared:
         return None
@@ -27,7 +27,7 @@ def section(found: Found) -> Section | None:
     return Section("coverage", "What is asked for", blurb, tuple(items))
 
 
-def _together(found: Found) -> Matrix:
+def _together(found: AuditTables) -> Matrix:
     """Count the clips in which two instruments can both be edited."""
     from scipy.sparse import csr_array
 
@@ -42,7 +42,7 @@ def _together(found: Found) -> Matrix:
     return Matrix("Instruments that play together", tuple(names), tuple(names), tuple(map(tuple, together.tolist())), note)
 
 
-def _expected(found: Found) -> pd.DataFrame:
+def _expected(found: AuditTables) -> pd.DataFrame:
     """Count by split, task and instrument the songs with an editable part, and the clips in which it can be edited.
 
     Remix leaves lead parts out.
@@ -62,7 +62,7 @@ def _expected(found: Found) -> pd.DataFrame:
     return pd.concat(counted).astype({"clips": int})
 
 
-def _matrices(recipes: Recipes, expected: pd.DataFrame) -> list[Item]:
+def _matrices(recipes: RecipeTable, expected: pd.DataFrame) -> list[Item]:
     """Count recipes by instrument and task, a matrix for each split, over all instruments that may be edited anywhere."""
     names = expected.groupby("instrument")["clips"].sum().sort_values(ascending=False).index.astype(str).tolist()
     items: list[Item] = []
@@ -73,7 +73,7 @@ def _matrices(recipes: Recipes, expected: pd.DataFrame) -> list[Item]:
     return items
 
 
-def empty_cells(recipes: Recipes, expected: pd.DataFrame) -> pd.DataFrame:
+def empty_cells(recipes: RecipeTable, expected: pd.DataFrame) -> pd.DataFrame:
     """List (split, task, instrument) that no recipe asks for, with the songs and clips of that split that have it."""
     drawn = [split for split in SPLITS if (recipes.rows["split"] == split).any()]
     tasks = [task for task in TASKS if (recipes.rows["task"] == task).any()]
@@ -84,7 +84,7 @@ def empty_cells(recipes: Recipes, expected: pd.DataFrame) -> pd.DataFrame:
     return empty.astype({"songs": int, "clips": int})
 
 
-def _findings(recipes: Recipes, expected: pd.DataFrame) -> list[Finding]:
+def _findings(recipes: RecipeTable, expected: pd.DataFrame) -> list[Finding]:
     """Name what is tested and never taught, and the cells that are empty."""
     findings = [*_untaught("instrument", recipes.asked), *_untaught("genre", _asked_genres(recipes))]
     empty = empty_cells(recipes, expected)
@@ -127,13 +127,13 @@ def _untaught(what: str, asked: pd.DataFrame) -> list[Finding]:
     return [shapes.finding("warning", title, detail, (what, "triplets"), untaught.items())]
 
 
-def _asked_genres(recipes: Recipes) -> pd.DataFrame:
+def _asked_genres(recipes: RecipeTable) -> pd.DataFrame:
     rows = recipes.rows[recipes.rows["genre"].notna()]
     counted = rows.groupby(["split", "genre"], observed=True).size().rename("recipes").reset_index()
     return counted.astype({"split": str, "genre": str})
 
 
-def _genres(recipes: Recipes) -> list[Item]:
+def _genres(recipes: RecipeTable) -> list[Item]:
     asked = _asked_genres(recipes)
     if not len(asked):
         return []

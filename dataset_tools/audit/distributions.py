@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 
 from instructme.dataset_tools.audit import shapes
-from instructme.dataset_tools.audit.inputs import Found, Recipes
+from instructme.dataset_tools.audit.inputs import AuditTables, RecipeTable
 from instructme.dataset_tools.audit.report import Finding, Item, Level, Section
 from instructme.manifests.rows import SPLITS, TASKS
 
 
-def section(found: Found) -> Section:
+def section(found: AuditTables) -> Section:
     """Draw histograms by split."""
     minutes = found.tracks["hours"] * 60
     edges = np.linspace(0, max(6.0, float(np.ceil(minutes.quantile(0.99)))) if len(minutes) else 6.0, 31)
@@ -22,7 +22,7 @@ def section(found: Found) -> Section:
     return Section("distributions", "How it is distributed", blurb, tuple(items))
 
 
-def _levels(found: Found) -> list[Item]:
+def _levels(found: AuditTables) -> list[Item]:
     parts, clips = found.parts, found.clips
     decibels = np.arange(-60, 1, 2).tolist()
     items: list[Item] = [
@@ -53,7 +53,7 @@ def _loudness_table(parts: pd.DataFrame) -> Item:
     return shapes.table("Loudness by instrument", frame.sort_values("parts", ascending=False).reset_index(names="instrument"))
 
 
-def _bandwidth(found: Found) -> list[Item]:
+def _bandwidth(found: AuditTables) -> list[Item]:
     """Find parts that were recorded or compressed at a lower rate than they are stored."""
     dull = found.parts[found.parts["bandwidth_hz"] < found.rate_hz // 2]
     if not len(dull):
@@ -71,7 +71,7 @@ def _bandwidth(found: Found) -> list[Item]:
     ]
 
 
-def _music(found: Found) -> list[Item]:
+def _music(found: AuditTables) -> list[Item]:
     rhythm = found.rhythm
     items: list[Item] = [
         shapes.histogram("Tempo of songs", "bpm", rhythm["tempo_bpm"], rhythm["split"], list(range(40, 241, 5))),
@@ -101,7 +101,7 @@ def _splits(frame: pd.DataFrame) -> list[str]:
     return [split for split in SPLITS if (frame["split"] == split).any()]
 
 
-def _recipes(recipes: Recipes) -> list[Item]:
+def _recipes(recipes: RecipeTable) -> list[Item]:
     rows = recipes.rows
     remixes = rows[rows["task"] == "remix"]
     items: list[Item] = [
@@ -128,7 +128,7 @@ def _recipes(recipes: Recipes) -> list[Item]:
     return items
 
 
-def _reuse(recipes: Recipes) -> Item:
+def _reuse(recipes: RecipeTable) -> Item:
     """Tell how often the same source window comes again: that many epochs the model sees of it in one."""
     window = ["split", "source_track", "source_start_samples", "length_samples"]
     windows = recipes.rows.groupby(window, observed=True).size()

@@ -33,7 +33,7 @@ most 0.10; songs with a part left out 0.17 in the median; other songs 0.42 at le
 _BITS = np.unpackbits(np.arange(1 << 16, dtype=np.uint16).view(np.uint8).reshape(-1, 2), axis=1).sum(axis=1).astype(np.uint8)
 
 
-class Match(NamedTuple):
+class SameSound(NamedTuple):
     """Two names whose sound is the same: `late_s` is how much later it begins in the second one."""
 
     first: str
@@ -66,7 +66,7 @@ def _energy(windows: npt.NDArray[np.float32], edges: npt.NDArray[np.int_]) -> np
     return np.asarray(np.add.reduceat(power, edges, axis=1)[:, :-1])
 
 
-def matches(prints: Mapping[str, Print], most_wrong: float = SAME) -> list[Match]:
+def matches(prints: Mapping[str, Print], most_wrong: float = SAME) -> list[SameSound]:
     """Find all pairs of names whose words agree at some lag, the most alike first.
 
     Lags are those at which several words are equal to the bit; then all words that overlap are compared.
@@ -77,8 +77,8 @@ def matches(prints: Mapping[str, Print], most_wrong: float = SAME) -> list[Match
         wrong, frames = _wrong(prints[names[first]], prints[names[second]], lag)
         if frames >= _FEWEST_FRAMES and wrong <= most_wrong:
             hop_s = HOP_SAMPLES / RATE_HZ
-            found.append(Match(names[first], names[second], lag * hop_s, wrong, frames * hop_s))
-    best: dict[tuple[str, str], Match] = {}
+            found.append(SameSound(names[first], names[second], lag * hop_s, wrong, frames * hop_s))
+    best: dict[tuple[str, str], SameSound] = {}
     for match in sorted(found, key=lambda match: (match.wrong_bits, match)):
         best.setdefault((match.first, match.second), match)
     return list(best.values())

@@ -21,7 +21,7 @@ _RECIPE_NAMES = ["split", "task", "source_track", "target_track", "genre"]
 
 
 @dataclass(frozen=True)
-class Recipes:
+class RecipeTable:
     """Recipes, a row each; how often a task asks for an instrument in a split; how many different instructions there are."""
 
     rows: pd.DataFrame
@@ -30,7 +30,7 @@ class Recipes:
 
 
 @dataclass(frozen=True)
-class Found:
+class AuditTables:
     """The tables of a working folder; empty where a stage hasn't been run.
 
     `split` is in every table of tracks, parts and clips. `sounding` has a row for each part that sounds in a clip.
@@ -47,7 +47,7 @@ class Found:
     clips: pd.DataFrame
     sounding: pd.DataFrame
     rejects: pd.DataFrame
-    recipes: Recipes | None
+    recipes: RecipeTable | None
     roots: dict[str, Path]
 
     @property
@@ -66,7 +66,7 @@ class Found:
         return f"instructme verify {self.shards} --work {self.work}"
 
 
-def read(work: Path, shards: Path | None = None) -> Found:
+def read(work: Path, shards: Path | None = None) -> AuditTables:
     """Read the tables that are there.
 
     Raises:
@@ -85,7 +85,7 @@ def read(work: Path, shards: Path | None = None) -> Found:
     clips, sounding = _clips(work) if prepared else (_empty(Clip), _sounding(tables.schema(Clip).empty_table()))
     split = tracks[["track_id", "split", "dataset", "genre"]]
     rejects = work / "rejects.parquet"
-    return Found(
+    return AuditTables(
         work=work,
         shards=shards,
         index=_index(shards),
@@ -147,7 +147,7 @@ def _sounding(table: pa.Table) -> pd.DataFrame:
     return pd.DataFrame({"clip": pc.list_parent_indices(table["instruments"]).to_numpy(), "instrument": instrument, **values})
 
 
-def _recipes(work: Path) -> Recipes:
+def _recipes(work: Path) -> RecipeTable:
     path = work / "triplets.parquet"
     table = tables.read(path, Triplet, [*_RECIPE_NAMES, *_RECIPE_NUMBERS])
     rows = pd.DataFrame({name: _categories(table[name]) for name in _RECIPE_NAMES})
@@ -162,7 +162,7 @@ def _recipes(work: Path) -> Recipes:
     asked = pd.concat([_asked(rows, tables.read(path, Triplet, [name])[name]) for name in ("named", "added")])
     instructions = tables.read(path, Triplet, ["instruction"])["instruction"]
     keys = ["split", "task", "instrument"]
-    return Recipes(rows, asked.groupby(keys, as_index=False)[["recipes"]].sum(), int(pc.count_distinct(instructions).as_py()))
+    return RecipeTable(rows, asked.groupby(keys, as_index=False)[["recipes"]].sum(), int(pc.count_distinct(instructions).as_py()))
 
 
 def _categories(column: pa.ChunkedArray) -> pd.Categorical:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from instructme.dataset_tools.audit import shapes
-from instructme.dataset_tools.audit.inputs import Found
+from instructme.dataset_tools.audit.inputs import AuditTables
 from instructme.dataset_tools.audit.midi_files import DRUMS, MidiStudy
 from instructme.dataset_tools.audit.report import Finding, Item, Level, Section
 from instructme.manifests import instruments
@@ -14,7 +14,7 @@ _SHORTEST_S = 2.0
 """Parts of less notes and sound are left alone."""
 
 
-def section(found: Found, midi: MidiStudy | None) -> Section:
+def section(found: AuditTables, midi: MidiStudy | None) -> Section:
     """Compare every label with whatever else is known of its stem."""
     items: list[Item] = [*_programs(found.stems), *_known_bad(found), *_bleed(found), *_flags(found.stems)]
     if len(found.parts):
@@ -54,7 +54,7 @@ def _programs(stems: pd.DataFrame) -> list[Item]:
     return [shapes.finding("warning", title, detail, tuple(wrong.columns), wrong.itertuples(index=False))]
 
 
-def _known_bad(found: Found) -> list[Item]:
+def _known_bad(found: AuditTables) -> list[Item]:
     bad = found.stems[found.stems["known_bad"].notna()]
     if not len(bad):
         detail = "manifests/data/known_bad.csv lists those of Slakh and MUSDB18."
@@ -67,7 +67,7 @@ def _known_bad(found: Found) -> list[Item]:
     return [shapes.finding("note", f"{shapes.counted(len(bad), 'stem')} known to be wrong", detail, columns, rows)]
 
 
-def _bleed(found: Found) -> list[Item]:
+def _bleed(found: AuditTables) -> list[Item]:
     """Count what is said of microphones that hear other instruments: an edit of such a part doesn't remove all of it."""
     stems = found.stems.merge(found.tracks[["track_id", "bleed"]].rename(columns={"bleed": "of song"}), on="track_id")
     flagged = stems["bleed"].eq(True) | stems["of song"].eq(True)
@@ -90,7 +90,7 @@ def _flags(stems: pd.DataFrame) -> list[Item]:
     return [Finding("note", f"{shapes.counted(len(wrong), 'stem')} said not to exist", detail)]
 
 
-def _twice(found: Found) -> Finding:
+def _twice(found: AuditTables) -> Finding:
     """Find parts of one song that hold the very same sound under two names."""
     heard = found.parts[found.parts["first_active"] >= 0]
     keys = ["track_id", "length_samples", "rms_db", "peak_db"]
@@ -105,7 +105,7 @@ def _twice(found: Found) -> Finding:
     )
 
 
-def _stated(found: Found, midi: MidiStudy) -> list[Item]:
+def _stated(found: AuditTables, midi: MidiStudy) -> list[Item]:
     """Compare the program that a MIDI file states with that of the metadata."""
     stems = found.stems[found.stems["program"].notna()]
     rows = []

@@ -10,7 +10,7 @@ import pandas as pd
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.audit import fingerprint, shapes
-from instructme.dataset_tools.audit.inputs import Found
+from instructme.dataset_tools.audit.inputs import AuditTables
 from instructme.dataset_tools.audit.midi_files import MOST_OWNERS, MidiStudy, same_notes
 from instructme.dataset_tools.audit.report import Finding, Item, Section
 from instructme.manifests.paths import inside
@@ -24,7 +24,7 @@ _EQUAL_PARTS = 0.5
 Pair = tuple[str, str, str]
 
 
-def section(found: Found, midi: MidiStudy | None, *, audio: bool) -> Section:
+def section(found: AuditTables, midi: MidiStudy | None, *, audio: bool) -> Section:
     """Look for songs that are there twice, in any two splits or datasets."""
     items: list[Item] = [_groups(found, "leak_group"), _groups(found, "song_group"), _names(found)]
     if found.recipes is not None:
@@ -45,7 +45,7 @@ def section(found: Found, midi: MidiStudy | None, *, audio: bool) -> Section:
     return Section("leakage", "Songs that are there twice", blurb, tuple(items))
 
 
-def _groups(found: Found, column: str) -> Finding:
+def _groups(found: AuditTables, column: str) -> Finding:
     """Check that no group is in two splits."""
     splits = found.tracks.groupby(column)["split"].agg(lambda names: ", ".join(sorted(set(names))))
     cut = splits[splits.str.contains(", ")]
@@ -59,7 +59,7 @@ def _groups(found: Found, column: str) -> Finding:
     )
 
 
-def _recipes(found: Found) -> Finding:
+def _recipes(found: AuditTables) -> Finding:
     """Check that recipes use tracks of their own split only."""
     assert found.recipes is not None
     rows, split = found.recipes.rows, found.tracks.set_index("track_id")["split"]
@@ -76,7 +76,7 @@ def _recipes(found: Found) -> Finding:
     )
 
 
-def _names(found: Found) -> Finding:
+def _names(found: AuditTables) -> Finding:
     """Compare songs by artist and title, however they are divided among the two columns."""
     artists, titles = (found.tracks[name].astype(object).where(found.tracks[name].notna(), None) for name in ("artist", "title"))
     members: dict[str, list[str]] = {}
@@ -87,7 +87,7 @@ def _names(found: Found) -> Finding:
     return _pairs(found, "the same artist and title", pairs)
 
 
-def _equal_parts(found: Found) -> list[Pair]:
+def _equal_parts(found: AuditTables) -> list[Pair]:
     """Pair songs half of whose parts have the very same length, level and peak."""
     heard = found.parts[found.parts["first_active"] >= 0]
     keys = ["length_samples", "rms_db", "peak_db"]
@@ -103,7 +103,7 @@ def _equal_parts(found: Found) -> list[Pair]:
     return [(one, other, f"{share:.0%} of the parts") for one, other, share in shares.to_numpy().tolist()]
 
 
-def _sound(found: Found) -> list[Item]:
+def _sound(found: AuditTables) -> list[Item]:
     prints = fingerprints(found)
     pairs = []
     for one, other, late_s, wrong, seconds in fingerprint.matches(prints):
@@ -121,7 +121,7 @@ def _sound(found: Found) -> list[Item]:
     return items
 
 
-def fingerprints(found: Found) -> dict[str, fingerprint.Print]:
+def fingerprints(found: AuditTables) -> dict[str, fingerprint.Print]:
     """Hear the first minute of every song, all its parts together, with a progress bar; what can't be read is left out."""
     from tqdm import tqdm
 
@@ -148,7 +148,7 @@ def _hear(work: Path, parts: pd.DataFrame) -> fingerprint.Print | None:
     return fingerprint.fingerprint(mix, rate_hz)
 
 
-def _pairs(found: Found, what: str, pairs: Iterable[Pair]) -> Finding:
+def _pairs(found: AuditTables, what: str, pairs: Iterable[Pair]) -> Finding:
     """Judge pairs of songs that are one by some evidence: in two splits, in one by chance, or kept together."""
     tracks = {track: home for track, *home in found.tracks[["track_id", "split", "leak_group"]].to_numpy().tolist()}
     rows = []

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from instructme.dataset_tools.audit.inputs import Found
+from instructme.dataset_tools.audit.inputs import AuditTables
 from instructme.dataset_tools.midi import tempo_map
 from instructme.manifests import tables
 from instructme.manifests.paths import inside
@@ -50,7 +50,7 @@ class MidiStudy:
     unreadable: int
 
 
-def study(found: Found) -> MidiStudy:
+def study(found: AuditTables) -> MidiStudy:
     """Read all MIDI files of stems, with a progress bar, and compare them with the activity of the parts."""
     from tqdm import tqdm
 
@@ -102,7 +102,7 @@ def frames(times_s: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.bool_
     return np.asarray(np.cumsum(edges[:count]) > 0)
 
 
-def _agreement(found: Found, notes: dict[tuple[str, str], StemNotes]) -> pd.DataFrame:
+def _agreement(found: AuditTables, notes: dict[tuple[str, str], StemNotes]) -> pd.DataFrame:
     """Compare notes with sound for each part whose stems all have notes."""
     columns = ["track", "instrument", "notes_s", "sound_s", "sounding", "explained"]
     if not found.prepared or not notes:
@@ -127,7 +127,7 @@ def _share(flags: npt.NDArray[np.bool_], others: npt.NDArray[np.bool_]) -> float
     return float(others[flags].mean()) if flags.any() else 1.0
 
 
-def same_notes(found: Found, notes: dict[tuple[str, str], StemNotes], share: float = 0.5) -> list[tuple[str, str, float]]:
+def same_notes(found: AuditTables, notes: dict[tuple[str, str], StemNotes], share: float = 0.5) -> list[tuple[str, str, float]]:
     """Find pairs of tracks that have at least `share` of their notes in stems of the very same notes.
 
     Drums are left out: a pattern is no song. The share is that of the song with fewer notes.

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from instructme.dataset_tools.audit import shapes
-from instructme.dataset_tools.audit.inputs import Found
+from instructme.dataset_tools.audit.inputs import AuditTables
 from instructme.dataset_tools.audit.report import Finding, Item, Section
 
 _MEND = (
@@ -12,7 +12,7 @@ _MEND = (
 )
 
 
-def section(found: Found) -> Section:
+def section(found: AuditTables) -> Section:
     """List labels that were not understood, and those that were guessed."""
     stems = found.stems
     unmatched = stems[stems["rule"] == "unmatched"]

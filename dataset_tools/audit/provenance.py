@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from instructme.dataset_tools.audit import shapes
-from instructme.dataset_tools.audit.inputs import Found
+from instructme.dataset_tools.audit.inputs import AuditTables
 from instructme.dataset_tools.audit.report import Finding, Item, Level, Section
 from instructme.dataset_tools.sharding.tar_file import NAME
 from instructme.manifests import tables
@@ -16,7 +16,7 @@ from instructme.manifests.rows import DataError
 _ORDER = ("tracks", "stems", "parts", "rhythm", "clips", "triplets", "rejects")
 
 
-def section(found: Found) -> Section:
+def section(found: AuditTables) -> Section:
     """Check every table against its parents, and the shards against the recipes."""
     names = [name for name in _ORDER if (found.work / f"{name}.parquet").exists()]
     rows = [_row(found.work / f"{name}.parquet") for name in names]
@@ -55,7 +55,7 @@ def _chain(work: Path, names: list[str]) -> Finding:
     )
 
 
-def _shards(found: Found) -> list[Item]:
+def _shards(found: AuditTables) -> list[Item]:
     folder = found.shards
     if not folder.is_dir() or found.recipes is None:
         return []
@@ -74,7 +74,7 @@ def _shards(found: Found) -> list[Item]:
     return [_counts(found, index), _parents(found, folder)]
 
 
-def _counts(found: Found, index: dict[str, Any]) -> Finding:
+def _counts(found: AuditTables, index: dict[str, Any]) -> Finding:
     """Compare the triplets of the shards with the recipes, by split and task."""
     assert found.recipes is not None
     wanted = found.recipes.rows.groupby(["split", "task"], observed=True).size()
@@ -94,7 +94,7 @@ def _counts(found: Found, index: dict[str, Any]) -> Finding:
     )
 
 
-def _parents(found: Found, folder: Path) -> Finding:
+def _parents(found: AuditTables, folder: Path) -> Finding:
     """Compare the hashes that each shard states with the tables as they are."""
     now: dict[str, str] = {}
     stale: dict[str, list[str]] = {}

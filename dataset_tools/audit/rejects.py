@@ -1,14 +1,14 @@
 """What was left out, and why."""
 
 from instructme.dataset_tools.audit import shapes
-from instructme.dataset_tools.audit.inputs import Found
+from instructme.dataset_tools.audit.inputs import AuditTables
 from instructme.dataset_tools.audit.report import Bars, Finding, Item, Level, Section
 
 _HEAVY = 0.1
 """A larger share of songs without a clip is worth a warning."""
 
 
-def section(found: Found) -> Section:
+def section(found: AuditTables) -> Section:
     """Count rejects by stage and reason, each with an example."""
     rejects = found.rejects
     items: list[Item] = [_lost(found)] if found.prepared else []
@@ -36,7 +36,7 @@ def section(found: Found) -> Section:
     )
 
 
-def _lost(found: Found) -> Finding:
+def _lost(found: AuditTables) -> Finding:
     """Name the songs that were scanned and gave no clip."""
     lost = found.tracks[~found.tracks["track_id"].isin(found.clips["track_id"])]
     if not len(lost):
@@ -52,7 +52,7 @@ def _lost(found: Found) -> Finding:
     return shapes.finding(level, title, "They are in no triplet.", ("track", "split", "reasons"), rows)
 
 
-def _songs(found: Found) -> Item:
+def _songs(found: AuditTables) -> Item:
     """List the songs that lost the most."""
     rows = found.rejects[found.rejects["track_id"].notna()]
     grouped = rows.groupby("track_id")

@@ -10,7 +10,7 @@ import mido
 import numpy as np
 
 from instructme.dataset_tools.corpus import lead, midi_score
-from instructme.dataset_tools.corpus.charts import QUALITIES, Chart, Chord
+from instructme.dataset_tools.corpus.charts import QUALITIES, Chart, ChartChord
 from instructme.dataset_tools.corpus.songs import Song
 from instructme.manifests.rows import DataError
 
@@ -69,7 +69,7 @@ def _mma(song: Song) -> mido.MidiFile:
         return midi_score.read(target)
 
 
-def _symbol(chart: Chart, chord: Chord) -> str:
+def _symbol(chart: Chart, chord: ChartChord) -> str:
     return chart.spell(chord.root) + QUALITIES[chord.quality].mma
 
 

@@ -59,7 +59,7 @@ QUALITIES = {
 }
 
 
-class Chord(NamedTuple):
+class ChartChord(NamedTuple):
     """A chord: pitch class of the root (0 is C) and a key of QUALITIES."""
 
     root: int
@@ -81,7 +81,7 @@ class Chart:
     meter: str
     tempo_bpm: int
     style: str
-    bars: tuple[tuple[Chord, ...], ...]
+    bars: tuple[tuple[ChartChord, ...], ...]
 
     @property
     def beats_per_bar(self) -> int:
@@ -97,20 +97,20 @@ class Chart:
         """Name a pitch class with the accidentals of the chart's key."""
         return (_FLATS if self.tonic in _FLAT_KEYS[self.mode] else _SHARPS)[pitch_class]
 
-    def harte(self, chord: Chord) -> str:
+    def harte(self, chord: ChartChord) -> str:
         """Name a chord in Harte syntax, such as `A:min7`."""
         return f"{self.spell(chord.root)}:{QUALITIES[chord.quality].harte}"
 
     def transposed(self, semitones: int) -> "Chart":
         """Move the whole song up by semitones."""
 
-        def moved(chord: Chord) -> Chord:
-            return Chord((chord.root + semitones) % 12, chord.quality)
+        def moved(chord: ChartChord) -> ChartChord:
+            return ChartChord((chord.root + semitones) % 12, chord.quality)
 
         bars = tuple(tuple(moved(chord) for chord in bar) for bar in self.bars)
         return replace(self, tonic=(self.tonic + semitones) % 12, bars=bars)
 
-    def beats(self, bars: int) -> list[Chord]:
+    def beats(self, bars: int) -> list[ChartChord]:
         """List the chord of every beat of the first `bars` bars, the song repeated as often as needed."""
         return [chord for bar in range(bars) for chord in self.bars[bar % len(self.bars)]]
 
@@ -130,7 +130,7 @@ def parse(name: str, text: str) -> Chart:
         DataError: a line that isn't understood, or a header field that is missing or unknown.
     """
     header: dict[str, str] = {}
-    bars: list[tuple[Chord, ...]] = []
+    bars: list[tuple[ChartChord, ...]] = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
             if line.startswith("|"):
@@ -151,23 +151,23 @@ def parse(name: str, text: str) -> Chart:
     return chart
 
 
-def _bar(tokens: list[str], beats: int) -> tuple[Chord, ...]:
+def _bar(tokens: list[str], beats: int) -> tuple[ChartChord, ...]:
     if len(tokens) == 1:
         tokens = tokens + ["/"] * (beats - 1)
     if len(tokens) != beats or tokens[0] == "/":
         raise ValueError(f"a bar has one chord, or {beats} chords and slashes")
-    chords: list[Chord] = []
+    chords: list[ChartChord] = []
     for token in tokens:
         chords.append(chords[-1] if token == "/" else _chord(token))
     return tuple(chords)
 
 
-def _chord(symbol: str) -> Chord:
+def _chord(symbol: str) -> ChartChord:
     length = 2 if symbol[1:2] in ("#", "b") else 1
     quality = symbol[length:]
     if quality not in QUALITIES:
         raise ValueError(f"unknown chord {symbol}")
-    return Chord(_root(symbol[:length]), quality)
+    return ChartChord(_root(symbol[:length]), quality)
 
 
 def _root(name: str) -> int:

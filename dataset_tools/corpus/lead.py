@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from instructme.dataset_tools.corpus.charts import Chart, Chord
+from instructme.dataset_tools.corpus.charts import Chart, ChartChord
 
 # Bars as (onset, duration) in beats. A phrase of four bars is motif, motif, motif, close; it ends in a rest.
 _MOTIFS = {
@@ -70,7 +70,7 @@ def melody(chart: Chart, bars: int, rng: np.random.Generator) -> list[Note]:
     return notes
 
 
-def _scale(chart: Chart, chord: Chord) -> set[int]:
+def _scale(chart: Chart, chord: ChartChord) -> set[int]:
     """Return the chart's scale with the chord's own tones in place of those a semitone away."""
     scale = {(chart.tonic + step) % 12 for step in chart.scale}
     foreign = chord.tones() - scale

@@ -15,7 +15,7 @@ _POWERS = np.append(0.0, 10.0 ** (np.arange(FLOOR_DB + 1, 41) / 10))
 """Power of each whole level from the floor, which is silence, to 40 dBFS."""
 
 
-class Heard(NamedTuple):
+class PartsInWindow(NamedTuple):
     """Masks of parts, `(N,)` each: making any sound in the window, active for long enough, and fit to be edited."""
 
     sounds: Ints
@@ -44,7 +44,7 @@ class Curves:
     min_active: float
     max_under_mix_db: float
 
-    def hear(self, tracks: Ints, starts: Ints, lengths: Ints) -> Heard:
+    def hear(self, tracks: Ints, starts: Ints, lengths: Ints) -> PartsInWindow:
         """Listen to windows of tracks, given in samples and rounded to frames of 0.1 s.
 
         A part is fit to be edited by the rule of `prepare`: editable, active for `min_active` of the window, and not
@@ -68,7 +68,7 @@ class Curves:
         long_enough = active >= self.min_active
         loud_enough = power >= power.sum(axis=0) * 10 ** (-self.max_under_mix_db / 10)
         sounds, editable = masks
-        return Heard(sounds, _mask(long_enough), _mask(long_enough & loud_enough) & editable & sounds)
+        return PartsInWindow(sounds, _mask(long_enough), _mask(long_enough & loud_enough) & editable & sounds)
 
 
 def _mask(flags: npt.NDArray[np.bool_]) -> Ints:

@@ -6,9 +6,9 @@ from types import ModuleType
 import numpy as np
 
 from instructme.dataset_tools.pairing.combinations import Floats, Ints, pick, popcount
-from instructme.dataset_tools.pairing.edits import BED_SIZES, Options, rarity
+from instructme.dataset_tools.pairing.edits import BED_SIZES, PairOptions, rarity
 from instructme.dataset_tools.pairing.pool import Pool
-from instructme.dataset_tools.pairing.recipes import RECIPE, Recipes, of_sides
+from instructme.dataset_tools.pairing.recipes import RECIPE, RecipeArray, of_sides
 
 STEPS = ("add", "remove", "replace")
 """Tasks that leave a mix which the next round can edit; `extract` leaves one part, `remix` another track."""
@@ -18,8 +18,8 @@ _TRIES = 8
 
 
 def draw(
-    pool: Pool, modules: Mapping[str, ModuleType], count: int, rounds: int, rng: np.random.Generator, options: Options
-) -> Recipes:
+    pool: Pool, modules: Mapping[str, ModuleType], count: int, rounds: int, rng: np.random.Generator, options: PairOptions
+) -> RecipeArray:
     """Draw different chains of `rounds` edits; the target of each round is the source of the next.
 
     Windows are taken in turn, so that one serves twice only when all have served. Where fewer than `count` different
@@ -64,7 +64,7 @@ def _round(
     untouched: Ints,
     rare: Floats,
     rng: np.random.Generator,
-) -> Recipes:
+) -> RecipeArray:
     """Edit parts of each state that no earlier round edited, so that no round undoes another.
 
     The task is drawn evenly among those that the state allows; where there is none, the recipe has no target.

@@ -15,7 +15,7 @@ BED_SIZES = np.arange(1, 5)
 
 
 @dataclass(frozen=True)
-class Options:
+class PairOptions:
     """What steers every draw.
 
     `balance` flattens how often instruments are edited: P(instrument) is proportional to its clips ** (1 - balance), so
@@ -41,7 +41,7 @@ def draw(
     edited_parts: int,
     count: int,
     rng: np.random.Generator,
-    options: Options,
+    options: PairOptions,
 ) -> Drawn:
     """Draw different edits.
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from instructme.dataset_tools.pairing.combinations import Floats, Ints
-from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.pairing.grids import UNKNOWN, Grids
 from instructme.dataset_tools.pairing.pool import Pool
 
@@ -35,7 +35,7 @@ MATCH = np.dtype(
 Matches = npt.NDArray[np.void]
 
 
-class Found(NamedTuple):
+class WindowSearch(NamedTuple):
     """Matches sorted by window; whether no other exists; and why windows have none: reason -> tracks, one per window."""
 
     matches: Matches
@@ -59,7 +59,7 @@ class Spans:
         return Spans(self.window[rows], self.begin[rows], self.anchor[rows], self.end[rows], self.period[rows])
 
 
-def find(pool: Pool, most: int, rng: np.random.Generator, options: Options, searched: int = SEARCHED) -> Found:
+def find(pool: Pool, most: int, rng: np.random.Generator, options: PairOptions, searched: int = SEARCHED) -> WindowSearch:
     """Find up to `most` target windows for each window of the pool.
 
     Args:
@@ -89,7 +89,7 @@ def find(pool: Pool, most: int, rng: np.random.Generator, options: Options, sear
     matches = matches[np.lexsort((matches["start"], matches["track"], matches["window"]))]
     lonely = np.setdiff1d(spans.window, matches["window"])
     unmatched["no_match"] = pool.windows["track"][lonely]
-    return Found(matches, exhaustive, unmatched)
+    return WindowSearch(matches, exhaustive, unmatched)
 
 
 def _spans(pool: Pool) -> tuple[Spans, dict[str, Ints]]:
@@ -124,7 +124,7 @@ def _anchors(pool: Pool) -> Floats:
     return np.stack([index, track, period])[:, order][:, period[order] > 0]
 
 
-def _near(targets: Floats, period: Floats, searched: int, rng: np.random.Generator, options: Options) -> tuple[Floats, bool]:
+def _near(targets: Floats, period: Floats, searched: int, rng: np.random.Generator, options: PairOptions) -> tuple[Floats, bool]:
     """Choose the downbeats of like tempo to some beat periods, up to `searched`; and say whether these are all."""
     reach = _MARGIN_OF_TEMPO + options.tempo_tolerance
     near = np.arange(*np.searchsorted(targets[2], [period.min() * (1 - reach), period.max() * (1 + reach)]))
@@ -133,7 +133,7 @@ def _near(targets: Floats, period: Floats, searched: int, rng: np.random.Generat
 
 
 def _search(
-    pool: Pool, spans: Spans, targets: Floats, most: int, rng: np.random.Generator, options: Options
+    pool: Pool, spans: Spans, targets: Floats, most: int, rng: np.random.Generator, options: PairOptions
 ) -> tuple[Ints, bool]:
     """Compare each source window of a block with each target downbeat.
 
@@ -175,7 +175,7 @@ def _keep(good: npt.NDArray[np.bool_], most: int, rng: np.random.Generator) -> n
     return good & (noise >= least[:, None])
 
 
-def _align(pool: Pool, spans: Spans, anchors: Ints, options: Options) -> Matches:
+def _align(pool: Pool, spans: Spans, anchors: Ints, options: PairOptions) -> Matches:
     """Place target windows so that beats fall on beats, and keep those that fit in every respect."""
     grids, windows = pool.grids, pool.windows[spans.window]
     track = np.searchsorted(grids.first, anchors, side="right") - 1

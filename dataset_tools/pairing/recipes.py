@@ -24,7 +24,7 @@ RECIPE = np.dtype(
 
 `genre` and `chain` are -1, the errors NaN, where they don't apply.
 """
-Recipes = npt.NDArray[np.void]
+RecipeArray = npt.NDArray[np.void]
 
 
 class Drawn(NamedTuple):
@@ -33,7 +33,7 @@ class Drawn(NamedTuple):
     `unused` maps a reason to the tracks of those windows, one entry per window.
     """
 
-    recipes: Recipes
+    recipes: RecipeArray
     existing: int
     exact: bool
     unused: dict[str, Ints]
@@ -48,7 +48,7 @@ class Sides(NamedTuple):
     added: Ints
 
 
-def blank(windows: Windows) -> Recipes:
+def blank(windows: Windows) -> RecipeArray:
     """Make a recipe for each window that leaves the window unstretched and everything else empty."""
     recipes = np.zeros(len(windows), RECIPE)
     for name in ("track", "start", "length"):
@@ -59,7 +59,7 @@ def blank(windows: Windows) -> Recipes:
     return recipes
 
 
-def of_sides(windows: Windows, sides: Sides) -> Recipes:
+def of_sides(windows: Windows, sides: Sides) -> RecipeArray:
     """Make the recipe of an edit for each window."""
     recipes = blank(windows)
     for name, mask in sides._asdict().items():
@@ -67,7 +67,7 @@ def of_sides(windows: Windows, sides: Sides) -> Recipes:
     return recipes
 
 
-def to_table(recipes: Recipes, pool: Pool, ids: pa.Array, split: str, tasks: Sequence[str], texts: pa.Array) -> pa.Table:
+def to_table(recipes: RecipeArray, pool: Pool, ids: pa.Array, split: str, tasks: Sequence[str], texts: pa.Array) -> pa.Table:
     """Write recipes out as rows of `Triplet`.
 
     Args:

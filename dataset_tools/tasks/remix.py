@@ -11,10 +11,10 @@ import numpy as np
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.pairing import combinations, matching
 from instructme.dataset_tools.pairing.combinations import Floats, Ints, bits, popcount, subsets
-from instructme.dataset_tools.pairing.edits import Options, rarity
+from instructme.dataset_tools.pairing.edits import PairOptions, rarity
 from instructme.dataset_tools.pairing.matching import Matches
 from instructme.dataset_tools.pairing.pool import Pool
-from instructme.dataset_tools.pairing.recipes import Drawn, Recipes, blank
+from instructme.dataset_tools.pairing.recipes import Drawn, RecipeArray, blank
 from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, off_the_beat, total
 from instructme.manifests.rows import Triplet
 
@@ -32,7 +32,7 @@ FEWEST_MATCHES = 64
 """Target windows that are kept for each clip, at least."""
 
 
-def draw(pool: Pool, count: int, rng: np.random.Generator, options: Options) -> Drawn:
+def draw(pool: Pool, count: int, rng: np.random.Generator, options: PairOptions) -> Drawn:
     """Draw different recipes: find windows that match, then choose what the instruction asks of them."""
     most, searched = max(FEWEST_MATCHES, 4 * count // max(len(pool.windows), 1)), matching.SEARCHED
     while True:
@@ -55,7 +55,7 @@ def draw(pool: Pool, count: int, rng: np.random.Generator, options: Options) -> 
     return Drawn(recipes, existing, found.exhaustive, {**found.unmatched, "no_genre": no_genre})
 
 
-def _recipes(pool: Pool, matches: Matches, target: Ints) -> Recipes:
+def _recipes(pool: Pool, matches: Matches, target: Ints) -> RecipeArray:
     windows = pool.windows[matches["window"]]
     leads = pool.leads[windows["track"]]
     recipes = blank(windows)
@@ -75,7 +75,7 @@ class _Units(NamedTuple):
     weight: Floats
 
 
-def _choices(pool: Pool, matches: Matches, full: Ints, usable: Ints, options: Options) -> _Units:
+def _choices(pool: Pool, matches: Matches, full: Ints, usable: Ints, options: PairOptions) -> _Units:
     """List what an instruction can ask of each match; each window has the same weight, half of it for genres."""
     track, parts = matches["track"], popcount(usable)
     genre, own = pool.genre[track], pool.genre[pool.windows["track"][matches["window"]]]

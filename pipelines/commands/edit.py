@@ -77,7 +77,7 @@ def command(
     import torch
     from tqdm import tqdm
 
-    from instructme.pipelines.editing.denoiser import Settings
+    from instructme.pipelines.editing.denoiser import SamplingSettings
     from instructme.pipelines.editing.editor import Editor
     from instructme.pipelines.editing.song import edit
 
@@ -86,7 +86,7 @@ def command(
         source,
         instructions,
         out,
-        settings=Settings(seed, steps, guidance, source_guidance, chord_guidance, prompt, _preserve(preserve)),
+        settings=SamplingSettings(seed, steps, guidance, source_guidance, chord_guidance, prompt, _preserve(preserve)),
         variations=variations,
         keep_rounds=keep_rounds,
         lead=lead,

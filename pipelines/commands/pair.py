@@ -68,7 +68,7 @@ def command(
     """
     if counts and total:
         raise click.UsageError("give --count or --total, not both")
-    from instructme.dataset_tools.pairing.edits import Options
+    from instructme.dataset_tools.pairing.edits import PairOptions
     from instructme.pipelines.stages.pair import pair
 
     summary = pair(
@@ -78,7 +78,7 @@ def command(
         eval_count=eval_count,
         rounds=rounds,
         seconds=seconds,
-        options=Options(balance, tempo_tolerance, remix_harmony),
+        options=PairOptions(balance, tempo_tolerance, remix_harmony),
         templates=templates,
         seed=seed,
         plan=plan,

@@ -10,7 +10,7 @@ from typing import TypedDict
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.sharding import render, samples, tar_file
 from instructme.manifests.rows import DataError
-from instructme.pipelines.data.recipe_reader import Recipes
+from instructme.pipelines.data.recipe_reader import RecipeReader
 
 
 class Item(TypedDict):
@@ -36,7 +36,7 @@ class TripletDataset:
     def __init__(self, work: Path | str, split: str, *, normalise: str = "joint") -> None:
         if normalise not in render.NORMALISATIONS:
             raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
-        self._recipes, self._normalise = Recipes(Path(work), split), normalise
+        self._recipes, self._normalise = RecipeReader(Path(work), split), normalise
         self.sample_rate_hz = self._recipes.music.rate_hz
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from instructme.manifests import urls
 from instructme.manifests.rows import DataError
 from instructme.pipelines.data.byte_ranges import Ranges
-from instructme.pipelines.data.shard_reader import HELD, Shards
+from instructme.pipelines.data.shard_reader import HELD, ShardReader
 
 SIDES = ("source", "target")
 PARTS = ("removed", "added")
@@ -21,14 +21,14 @@ CHORDS = "chords"
 Arrays = dict[str, npt.NDArray[np.float16]]
 
 
-class Latents:
+class LatentReader:
     """The latents of one split, row by row as its shards.
 
     Raises:
         DataError: a shard has none, or those of another VAE, of other audio, or without what is wanted; names the first.
     """
 
-    def __init__(self, shards: Shards, folder: Path, vae: str, wanted: Sequence[str]) -> None:
+    def __init__(self, shards: ShardReader, folder: Path, vae: str, wanted: Sequence[str]) -> None:
         self._shards, self._folder, self._vae, self._wanted = shards, folder, vae, tuple(wanted)
         for name in shards.names:
             if problem := misfit(folder, name, shards.digest(name), vae, wanted):

@@ -9,10 +9,10 @@ from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.sharding import index, library, render
 from instructme.dataset_tools.sharding.windows import Windows
 from instructme.manifests.rows import DataError, Triplet
-from instructme.pipelines.data.shard_reader import Clip
+from instructme.pipelines.data.shard_reader import TripletAudio
 
 
-class Recipes:
+class RecipeReader:
     """One split of the recipes of a working folder. Rows are counted in the order of its table, as `shard` takes them.
 
     Raises:
@@ -47,7 +47,7 @@ class Recipes:
         """
         return render.render(recipe, Windows(self.music.part, render.windows(recipe)), normalise, self.music.rate_hz)
 
-    def clip(self, row: int, start: int, length: int) -> Clip:
+    def clip(self, row: int, start: int, length: int) -> TripletAudio:
         """Render both sides and cut `length` samples from `start`: the gain depends on all of both.
 
         Raises:
@@ -56,7 +56,7 @@ class Recipes:
         recipe = self.recipe(row)
         sides = self.mixed(recipe)
         source, target = (side[start : start + length] for side in (sides.source, sides.target))
-        return Clip(recipe.triplet_id, recipe.task, recipe.instruction, source, target, sides.gain, sides.target_gain)
+        return TripletAudio(recipe.triplet_id, recipe.task, recipe.instruction, source, target, sides.gain, sides.target_gain)
 
 
 def exchanged(recipe: Triplet, music: library.Library, gain: float, start: int, length: int) -> tuple[Samples, Samples]:

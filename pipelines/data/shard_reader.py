@@ -22,7 +22,7 @@ _COLUMNS = [
 ]
 
 
-class Clip(NamedTuple):
+class TripletAudio(NamedTuple):
     """A triplet as it is heard: both sides, or the same window of both, `(T,)`, and what was applied to them."""
 
     key: str
@@ -34,7 +34,7 @@ class Clip(NamedTuple):
     target_gain: float
 
 
-class Shards:
+class ShardReader:
     """One split of a folder of shards. Rows are counted through its shards in the order of their names.
 
     `index.json` alone is read at once, so that opening takes as long for millions of triplets as for few.
@@ -102,7 +102,7 @@ class Shards:
         """Read the SHA-256 of the table of parts that the shards were rendered from."""
         return str(tables.provenance(self.folder / f"{self.names[0]}.parquet")["parents"].get("parts.parquet"))
 
-    def clip(self, row: int, start: int, length: int) -> Clip:
+    def clip(self, row: int, start: int, length: int) -> TripletAudio:
         """Read `length` samples of both sides from `start`.
 
         Raises:
@@ -113,7 +113,7 @@ class Shards:
         values = opened.values(place)
         source, target = opened.sides(values, start, length)
         names = values["triplet_id"], values["task"], values["instruction"]
-        return Clip(*names, source, target, values["gain"], values["target_gain"])
+        return TripletAudio(*names, source, target, values["gain"], values["target_gain"])
 
     def _open(self, shard: int) -> "_Shard":
         return _open(urls.reopened(self.folder), self.names[shard], self._keys[shard], int(self.sizes[shard]))

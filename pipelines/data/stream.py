@@ -20,10 +20,10 @@ from instructme.manifests.rows import DataError
 from instructme.model.config import Preset
 from instructme.pipelines.data import worker
 from instructme.pipelines.data.chord_frames import chord_matrix, on_clock, require
-from instructme.pipelines.data.latent_reader import CHORDS, PARTS, SIDES, Latents
+from instructme.pipelines.data.latent_reader import CHORDS, PARTS, SIDES, LatentReader
 from instructme.pipelines.data.order import GROUP, Numbering, picks
-from instructme.pipelines.data.recipe_reader import Recipes, exchanged
-from instructme.pipelines.data.shard_reader import Clip, Shards
+from instructme.pipelines.data.recipe_reader import RecipeReader, exchanged
+from instructme.pipelines.data.shard_reader import ShardReader, TripletAudio
 
 Item = dict[str, Any]
 
@@ -88,7 +88,7 @@ class Triplets(Dataset[Item]):
         item = self._encoded(row, start) if self._latents else self._audio(row, start)
         return {**item, "number": number}
 
-    def waveforms(self, row: int, start: int = 0, length: int | None = None) -> tuple[Clip, dict[str, Samples]]:
+    def waveforms(self, row: int, start: int = 0, length: int | None = None) -> tuple[TripletAudio, dict[str, Samples]]:
         """Read the audio of a row, all of it or `length` samples from `start`, `(T,)` each: as in an item that isn't encoded.
 
         Where items are latents, there are no parts.
@@ -125,7 +125,7 @@ class Triplets(Dataset[Item]):
             item["chords"] = torch.from_numpy(np.ascontiguousarray(matrix))
         return item
 
-    def _parts(self, row: int, clip: Clip, start: int) -> tuple[Samples, Samples]:
+    def _parts(self, row: int, clip: TripletAudio, start: int) -> tuple[Samples, Samples]:
         """Give what the edit takes out and what it brings in: target = source - removed + added.
 
         An extract or a remix brings in all of its target; an extract takes out the rest.
@@ -145,7 +145,7 @@ class Triplets(Dataset[Item]):
         }[clip.task]
 
 
-def open_split(data: Path, split: str) -> Shards | Recipes:
+def open_split(data: Path, split: str) -> ShardReader | RecipeReader:
     """Open a folder of shards, or of recipes.
 
     Raises:
@@ -153,13 +153,13 @@ def open_split(data: Path, split: str) -> Shards | Recipes:
     """
     with urls.explained(data):
         if (data / "index.json").exists() or not (data / "tracks.parquet").exists():
-            return Shards(data, split)
+            return ShardReader(data, split)
     if urls.is_remote(data):
         raise DataError(f"{data} holds recipes: parts and tables are read from local or shared folders; copy it there")
-    return Recipes(data, split)
+    return RecipeReader(data, split)
 
 
-def _check(read: Shards | Recipes, data: Path, preset: Preset) -> None:
+def _check(read: ShardReader | RecipeReader, data: Path, preset: Preset) -> None:
     """Compare rate and length of the audio with the preset's."""
     if others := read.rates_hz - {preset.sample_rate_hz}:
         raise DataError(
@@ -173,19 +173,21 @@ def _check(read: Shards | Recipes, data: Path, preset: Preset) -> None:
         )
 
 
-def _find(read: Shards | Recipes, folder: Path, vae: str | None, wanted: Sequence[str]) -> tuple[Latents | None, str]:
+def _find(
+    read: ShardReader | RecipeReader, folder: Path, vae: str | None, wanted: Sequence[str]
+) -> tuple[LatentReader | None, str]:
     """Open the latents beside shards where they fit, and say what is used."""
-    if vae is None or isinstance(read, Recipes):
-        return None, "shards" if isinstance(read, Shards) else "recipes, rendered on the fly"
+    if vae is None or isinstance(read, RecipeReader):
+        return None, "shards" if isinstance(read, ShardReader) else "recipes, rendered on the fly"
     try:
-        return Latents(read, folder, vae, wanted), "latents beside the shards"
+        return LatentReader(read, folder, vae, wanted), "latents beside the shards"
     except DataError as error:
         return None, f"shards, encoded on the fly ({error}: run 'instructme train latents')"
 
 
-def _music(read: Shards | Recipes, data: Path, work: Path | None) -> library.Library | None:
+def _music(read: ShardReader | RecipeReader, data: Path, work: Path | None) -> library.Library | None:
     """Find the parts that `replace` is taken apart into: those that the shards were rendered from."""
-    if isinstance(read, Recipes):
+    if isinstance(read, RecipeReader):
         return read.music
     if "replace" not in read.tasks:
         return None

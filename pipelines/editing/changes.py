@@ -15,14 +15,14 @@ Decode = Callable[[Tensor], Tensor]
 """Latent (B, C, F) -> sound (B, T)."""
 
 
-class Made(NamedTuple):
+class EditedSound(NamedTuple):
     """An edit at the model's rate: its sound, and what it leaves of the source, without anything new; both (B, T)."""
 
     sound: Tensor
     kept: Tensor
 
 
-def from_parts(task: str | None, source: Tensor, latents: Tensor, decode: Decode, how: Preserve = "off") -> Made:
+def from_parts(task: str | None, source: Tensor, latents: Tensor, decode: Decode, how: Preserve = "off") -> EditedSound:
     """Compose source - removed + added, each task from the parts it needs; a task nobody knows is done like replace.
 
     Args:
@@ -34,15 +34,15 @@ def from_parts(task: str | None, source: Tensor, latents: Tensor, decode: Decode
     """
     removed, added = latents.chunk(2, dim=1)
     if task == "add":
-        return Made(source + decode(added), source)
+        return EditedSound(source + decode(added), source)
     if task == "remix":
-        return Made(decode(added), torch.zeros_like(source))
+        return EditedSound(decode(added), torch.zeros_like(source))
     if task == "extract":
         kept = _from_source(how, source, decode(added), lambda: decode(removed))
-        return Made(kept, kept)
+        return EditedSound(kept, kept)
     gone = decode(removed)
     kept = _from_source(how, source, source - gone, lambda: gone)
-    return Made(kept if task == "remove" else kept + decode(added), kept)
+    return EditedSound(kept if task == "remove" else kept + decode(added), kept)
 
 
 def _from_source(how: Preserve, source: Tensor, kept: Tensor, removed: Callable[[], Tensor]) -> Tensor:
@@ -51,14 +51,14 @@ def _from_source(how: Preserve, source: Tensor, kept: Tensor, removed: Callable[
     return preserve(source, kept) if how == "ratio" else kept
 
 
-def from_target(task: str | None, source: Tensor, target: Tensor, how: Preserve = "off") -> Made:
+def from_target(task: str | None, source: Tensor, target: Tensor, how: Preserve = "off") -> EditedSound:
     """Take the decoded target (B, T); of a remix nothing counts as kept, of add all.
 
     With `how`, what it keeps comes from the source (B, T), and what is new is what it has beyond the source.
     """
     if task == "remix":
-        return Made(target, torch.zeros_like(source))
+        return EditedSound(target, torch.zeros_like(source))
     if how == "off":
-        return Made(target, source if task == "add" else target)
+        return EditedSound(target, source if task == "add" else target)
     kept = source if task == "add" else preserve(source, target)
-    return Made(kept if task in ("extract", "remove") else kept + beyond(source, target), kept)
+    return EditedSound(kept if task in ("extract", "remove") else kept + beyond(source, target), kept)

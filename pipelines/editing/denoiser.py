@@ -20,7 +20,7 @@ _BLOCK_FRAMES = 64
 
 
 @dataclass(frozen=True)
-class Settings:
+class SamplingSettings:
     """How an edit is sampled; None takes what the run's preset says."""
 
     seed: int = 0
@@ -44,7 +44,7 @@ class Chunk:
     """
 
     instruction: Instruction
-    settings: Settings
+    settings: SamplingSettings
     source: Tensor
     chords: Tensor | None
     noise: Tensor

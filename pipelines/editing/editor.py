@@ -16,16 +16,16 @@ from instructme.model import embedding as joint_embedding
 from instructme.model.checkpoint import CONFIG, read_config, restore
 from instructme.model.conditions.text import TextEncoder
 from instructme.model.config import ModelError, Preset
+from instructme.model.devices import check_device
 from instructme.model.unet import Unet, latents
 from instructme.model.vae import Vae
 from instructme.pipelines.data.chord_frames import chord_matrix, on_clock
 from instructme.pipelines.editing import sentences
-from instructme.pipelines.editing.changes import Made, Preserve, from_parts, from_target
+from instructme.pipelines.editing.changes import EditedSound, Preserve, from_parts, from_target
 from instructme.pipelines.editing.channels import hear, spread
 from instructme.pipelines.editing.crossfade import join, spans
-from instructme.pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, Settings, noise
+from instructme.pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, SamplingSettings, noise
 from instructme.pipelines.editing.sentences import Instruction
-from instructme.pipelines.training.devices import check_device
 
 RMS_DB = -22.0
 """Level at which the model hears music where the run doesn't say what it was trained on: median of the built-in corpus."""
@@ -129,7 +129,7 @@ class Editor:
         if whole.ndim == 2 and whole.shape[1] > MOST_CHANNELS:
             raise DataError(f"can't edit {whole.shape[1]} channels: give samples as (T, channels), or a single channel (T,)")
         shaped = whole.astype(np.float32, copy=False).reshape(len(whole), -1)
-        settings = Settings(seed, steps, text_guidance, source_guidance, chord_guidance, prompt, preserve)
+        settings = SamplingSettings(seed, steps, text_guidance, source_guidance, chord_guidance, prompt, preserve)
         edited = np.concatenate(list(self.blocks(shaped, rate_hz, instruction, settings, progress=progress, say=say)))
         return (edited * np.float32(safe_gain(peak(edited), say))).reshape(whole.shape)
 
@@ -149,7 +149,7 @@ class Editor:
         audio: Audio,
         rate_hz: int,
         instruction: str,
-        settings: Settings,
+        settings: SamplingSettings,
         *,
         progress: Progress = _nothing,
         say: Say = warnings.warn,
@@ -180,7 +180,14 @@ class Editor:
         yield from join(edited(start, stop) for start, stop in chunks)
 
     def _chunk(
-        self, audio: Samples, rate_hz: int, start_s: int, gain: float, told: Instruction, settings: Settings, progress: Progress
+        self,
+        audio: Samples,
+        rate_hz: int,
+        start_s: int,
+        gain: float,
+        told: Instruction,
+        settings: SamplingSettings,
+        progress: Progress,
     ) -> Samples:
         """Edit (n, channels) that the model hears at once."""
         seconds, model_hz = len(audio) / rate_hz, self.preset.sample_rate_hz
@@ -196,12 +203,12 @@ class Editor:
         return spread(audio, heard, sound, kept, told.task, rate_hz=rate_hz, model_hz=model_hz)
 
     @torch.no_grad()
-    def _made(self, wave: Tensor, start_s: int, told: Instruction, settings: Settings, progress: Progress) -> Made:
+    def _made(self, wave: Tensor, start_s: int, told: Instruction, settings: SamplingSettings, progress: Progress) -> EditedSound:
         """Edit (1, T) at the model's rate and level."""
         source = self._vae.to_latent(wave[:, None])
         parts = self.preset.diffusion.predict == "parts"
 
-        def compose(latent: Tensor, how: Preserve) -> Made:
+        def compose(latent: Tensor, how: Preserve) -> EditedSound:
             def decode(each: Tensor) -> Tensor:
                 return self._vae.from_latent(each, wave.shape[1])[:, 0]
 

@@ -78,7 +78,7 @@ class Instruction:
     warnings: tuple[str, ...] = ()
 
 
-class _Name(NamedTuple):
+class _NamePhrase(NamedTuple):
     label: str
     name: str | None
     doubt: int
@@ -90,7 +90,7 @@ class _Reading(NamedTuple):
     task: str
     template: str
     trained: bool
-    names: Mapping[str, Sequence[_Name]]
+    names: Mapping[str, Sequence[_NamePhrase]]
 
     def doubt(self) -> tuple[int, bool, int]:
         """Tell how unlikely it is: by its names, as a template not trained on, by how little of it is literal."""
@@ -133,26 +133,26 @@ def _pattern(template: str) -> str:
     return "".join(re.escape(literal) + (f"(?P<{field}>.+?)" if field else "") for literal, field, _, _ in pieces)
 
 
-def _names(field: str, text: str) -> list[_Name]:
+def _names(field: str, text: str) -> list[_NamePhrase]:
     if field == "genre":
         return [_genre(text)]
-    return [_instrument(label) for label in _JOINED.split(text) if label] or [_Name(text, None, _UNKNOWN)]
+    return [_instrument(label) for label in _JOINED.split(text) if label] or [_NamePhrase(text, None, _UNKNOWN)]
 
 
-def _instrument(text: str) -> _Name:
+def _instrument(text: str) -> _NamePhrase:
     label = _ARTICLE.sub("", text).strip(" .!?\"'")
     if label.casefold() in INSTRUMENTS:
-        return _Name(label, label.casefold(), _EXACT)
+        return _NamePhrase(label, label.casefold(), _EXACT)
     match = instruments.normalise(label)
     if not match.editable or _MORE.search(label):
-        return _Name(label, None, _UNKNOWN)
-    return _Name(label, match.instrument, _CERTAIN if match.certain else _GUESSED)
+        return _NamePhrase(label, None, _UNKNOWN)
+    return _NamePhrase(label, match.instrument, _CERTAIN if match.certain else _GUESSED)
 
 
-def _genre(text: str) -> _Name:
+def _genre(text: str) -> _NamePhrase:
     label = _STYLE.sub("", _ARTICLE.sub("", text)).strip(" .!?\"'")
     name = genres.normalise(label)
-    return _Name(label, name, _UNKNOWN if name is None else _EXACT if name.casefold() == label.casefold() else _CERTAIN)
+    return _NamePhrase(label, name, _UNKNOWN if name is None else _EXACT if name.casefold() == label.casefold() else _CERTAIN)
 
 
 def _instruction(told: str, reading: _Reading, trained: Mapping[str, Sequence[str]]) -> Instruction:

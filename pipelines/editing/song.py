@@ -11,7 +11,7 @@ import numpy as np
 from instructme.dataset_tools.audio import Samples, peak
 from instructme.manifests.rows import DataError
 from instructme.pipelines.editing import edit_page, sentences
-from instructme.pipelines.editing.denoiser import Settings
+from instructme.pipelines.editing.denoiser import SamplingSettings
 from instructme.pipelines.editing.editor import Editor, Progress, Say, safe_gain
 from instructme.pipelines.editing.files import BLOCK, Kind, Scratch, check_format, check_writable, decode, encode
 
@@ -22,7 +22,7 @@ def edit(
     texts: Sequence[str],
     out: Path,
     *,
-    settings: Settings,
+    settings: SamplingSettings,
     variations: int = 1,
     keep_rounds: bool = False,
     lead: Path | None = None,
@@ -109,7 +109,7 @@ def _once(say: Say) -> Say:
 
 
 def _rounds(
-    editor: Editor, source: Scratch, kind: Kind, texts: Sequence[str], settings: Settings, progress: Progress, say: Say
+    editor: Editor, source: Scratch, kind: Kind, texts: Sequence[str], settings: SamplingSettings, progress: Progress, say: Say
 ) -> Iterator[Scratch]:
     """Edit by one instruction after the other: yield the result of each."""
     for text in texts:

@@ -25,7 +25,7 @@ LICENCE = "GPL-2.0-or-later"
 
 
 @dataclass(frozen=True)
-class Unit:
+class SongUnit:
     """One song to be rendered: where to, with what, and the recipe that its marker will hold."""
 
     folder: Path
@@ -35,7 +35,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Summary:
+class CorpusSummary:
     """What a corpus holds: counts of tracks (of them kept from a former run) and stems, length, genres, what was left out."""
 
     tracks: int
@@ -56,7 +56,7 @@ def corpus(
     midi: Path | None = None,
     seed: int = 0,
     workers: int | None = None,
-) -> Summary:
+) -> CorpusSummary:
     """Render a corpus in Slakh2100's layout; songs that are finished are kept.
 
     The same arguments give the same bytes for any number of workers, also after a run that was stopped.
@@ -108,20 +108,20 @@ def _checked(path: Path) -> Path:
     return path
 
 
-def _units(root: Path, tier: str, hours: float | None, fonts: Sequence[Path], midi: Path | None, seed: int) -> list[Unit]:
+def _units(root: Path, tier: str, hours: float | None, fonts: Sequence[Path], midi: Path | None, seed: int) -> list[SongUnit]:
     total_s = hours * 3600 if hours else None
     stated = [{"tool_version": tool_version(), "soundfont": f"{path.name} {sha256(path)}"} for path in fonts]
     units = []
     if tier == "real":
         for turn, piece in enumerate(real.until(real.find(midi), total_s)):
             recipe = {"midi": f"{piece.path.name} {sha256(piece.path)}", "licence": piece.licence, **stated[turn % len(fonts)]}
-            units.append(Unit(root / piece.split / piece.name, piece, fonts[turn % len(fonts)], recipe))
+            units.append(SongUnit(root / piece.split / piece.name, piece, fonts[turn % len(fonts)], recipe))
         return units
     for song in songs.plan(*TIERS[tier], total_s, seed):
         turn = song.take % len(fonts)
         # Through JSON once, so that it equals what is read back.
         recipe = json.loads(json.dumps({**dataclasses.asdict(song), **stated[turn]}))
-        units.append(Unit(root / song.split / song.name, song, fonts[turn], recipe))
+        units.append(SongUnit(root / song.split / song.name, song, fonts[turn], recipe))
     return units
 
 
@@ -132,7 +132,7 @@ def _recipe(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def make(unit: Unit) -> str | None:
+def make(unit: SongUnit) -> str | None:
     """Render one song into its folder, which appears when it is finished.
 
     Returns:
@@ -178,10 +178,10 @@ def _write_song(folder: Path, song: songs.Song, soundfont: Path) -> None:
     (folder / "chords.lab").write_text("".join(chords), encoding="ascii")
 
 
-def _summary(units: Sequence[Unit], kept: int, replaced: int, rejects: Counter[str]) -> Summary:
+def _summary(units: Sequence[SongUnit], kept: int, replaced: int, rejects: Counter[str]) -> CorpusSummary:
     import soundfile
 
     stems = sum(len(list((unit.folder / "stems").iterdir())) for unit in units)
     seconds = sum(soundfile.info(unit.folder / "mix.flac").duration for unit in units)
     genres = Counter(unit.song.groove.genre for unit in units if isinstance(unit.song, songs.Song))
-    return Summary(len(units), kept, replaced, stems, seconds / 60, genres, rejects)
+    return CorpusSummary(len(units), kept, replaced, stems, seconds / 60, genres, rejects)

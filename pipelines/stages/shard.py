@@ -27,7 +27,7 @@ _FILES = re.compile(rf"\.?{tar_file.NAME.pattern}\.(tar|parquet|json)(\.\d+\.tmp
 
 
 @dataclasses.dataclass(frozen=True)
-class Unit:
+class ShardUnit:
     """One shard to be made: its name, its recipes as Arrow IPC, and what its content depends on."""
 
     name: str
@@ -97,7 +97,7 @@ def _digest(path: Path) -> str:
 
 def _units(
     recipes: pa.Table, splits: Sequence[str], limit: int | None, per_shard: int, size_mb: float | None, normalise: str
-) -> Iterator[Unit]:
+) -> Iterator[ShardUnit]:
     """Cut each split into shards, in the order of the table."""
     for split in splits:
         rows = recipes.filter(pc.equal(recipes["split"], split))[:limit]
@@ -106,7 +106,7 @@ def _units(
             # A slice: `take` would copy all columns of all recipes for each shard.
             chosen = rows[first : first + count]
             arguments = {"normalise": normalise, "first": first, "count": len(chosen)}
-            yield Unit(f"{split}-{number:05d}", _pack(chosen), arguments)
+            yield ShardUnit(f"{split}-{number:05d}", _pack(chosen), arguments)
 
 
 def _count(rows: pa.Table, size_mb: float) -> int:
@@ -128,7 +128,7 @@ def _unpack(packed: bytes) -> list[Triplet]:
         return [Triplet(**values) for values in reader.read_all().to_pylist()]
 
 
-def _open(out: Path, units: Sequence[Unit], parents: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def _open(out: Path, units: Sequence[ShardUnit], parents: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Make the folder ready: claim it, remove what isn't wanted, and read the markers of shards that are finished."""
     urls.look(out)
     with urls.explained(out):
@@ -166,7 +166,7 @@ def _remove_stale(out: Path, wanted: set[str]) -> None:
             path.unlink()
 
 
-def _finished(out: Path, unit: Unit, parents: Mapping[str, str]) -> dict[str, Any] | None:
+def _finished(out: Path, unit: ShardUnit, parents: Mapping[str, str]) -> dict[str, Any] | None:
     """Read the marker of a shard that needn't be made again; None if it must."""
     try:
         marker: dict[str, Any] = json.loads((out / f"{unit.name}.json").read_text())
@@ -182,7 +182,7 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(values, sort_keys=True, indent=1) + "\n")
 
 
-def _make(work: Path, out: Path, parents: Mapping[str, str], unit: Unit) -> dict[str, Any]:
+def _make(work: Path, out: Path, parents: Mapping[str, str], unit: ShardUnit) -> dict[str, Any]:
     """Make one shard. Returns its marker.
 
     A cluster that loses a worker may ask for a finished shard again: it is left as it is.
@@ -195,7 +195,7 @@ def _make(work: Path, out: Path, parents: Mapping[str, str], unit: Unit) -> dict
         return _render(work, folder, parents, unit)
 
 
-def _render(work: Path, out: Path, parents: Mapping[str, str], unit: Unit) -> dict[str, Any]:
+def _render(work: Path, out: Path, parents: Mapping[str, str], unit: ShardUnit) -> dict[str, Any]:
     """Write tar, index and marker of a shard to a local folder, in that order. Returns the marker."""
     music = library.cached(work, tuple(parents.values()))
     recipes = _unpack(unit.recipes)

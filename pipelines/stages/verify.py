@@ -24,7 +24,7 @@ MOST_LINES = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class Unit:
+class CheckUnit:
     """One shard to check, and the numbers of the samples whose audio is checked."""
 
     name: str
@@ -88,13 +88,13 @@ def _tracks(recipe: str) -> set[str]:
         return set()
 
 
-def _units(counts: Mapping[str, int], sample: int | None) -> list[Unit]:
+def _units(counts: Mapping[str, int], sample: int | None) -> list[CheckUnit]:
     starts = np.cumsum([0, *counts.values()])
     chosen = np.arange(starts[-1])
     if sample is not None and sample < len(chosen):
         chosen = np.sort(np.random.default_rng(0).choice(len(chosen), sample, replace=False))
     shares = np.split(chosen, np.searchsorted(chosen, starts[1:-1]))
-    return [Unit(name, tuple((share - start).tolist())) for name, share, start in zip(counts, shares, starts, strict=False)]
+    return [CheckUnit(name, tuple((share - start).tolist())) for name, share, start in zip(counts, shares, starts, strict=False)]
 
 
 def _index(shards: Path, names: list[str]) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _tables(work: Path) -> Iterator[str]:
             yield str(error)
 
 
-def _check(shards: Path, work: Path | None, hashes: Mapping[str, str], unit: Unit) -> list[str]:
+def _check(shards: Path, work: Path | None, hashes: Mapping[str, str], unit: CheckUnit) -> list[str]:
     """Check one shard; at most MOST_LINES problems, and how many more there are."""
     files = [f"{unit.name}.{suffix}" for suffix in ("json", "parquet", "tar")]
     with urls.copied(shards, files, engine.scratch()) as here:
@@ -128,7 +128,7 @@ def _check(shards: Path, work: Path | None, hashes: Mapping[str, str], unit: Uni
     return problems if more <= 0 else [*problems[:MOST_LINES], f"{unit.name}: and {more:,} more problems"]
 
 
-def _problems(shards: Path, work: Path | None, hashes: Mapping[str, str], unit: Unit) -> Iterator[str]:
+def _problems(shards: Path, work: Path | None, hashes: Mapping[str, str], unit: CheckUnit) -> Iterator[str]:
     yield from checks.files(shards, unit.name)
     index, tar = shards / f"{unit.name}.parquet", shards / f"{unit.name}.tar"
     try:

@@ -13,10 +13,10 @@ from instructme.model.checkpoint import load_weights, read_config, restore, save
 from instructme.model.conditions import Conditions
 from instructme.model.conditions.text import TextEncoder
 from instructme.model.config import ModelError, Preset
+from instructme.model.devices import check_device
 from instructme.model.diffusion import Denoiser, Diffusion
 from instructme.model.guidance import Scales, sample
 from instructme.model.unet import Unet, latents
-from instructme.pipelines.training.devices import check_device
 
 EXAMPLES = "examples"
 """Name of the file of a run folder that holds latents and chords of a few validation triplets."""

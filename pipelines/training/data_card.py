@@ -14,7 +14,7 @@ from instructme.dataset_tools.audio import rms_db
 from instructme.dataset_tools.triplets import default_templates
 from instructme.manifests import tables
 from instructme.manifests.rows import TASKS, Sample, Triplet
-from instructme.pipelines.data.recipe_reader import Recipes
+from instructme.pipelines.data.recipe_reader import RecipeReader
 
 LOOKED_AT = 20
 """Shards whose indexes are read; `pair` spreads tasks and instruments evenly over them."""
@@ -48,7 +48,7 @@ def describe(data: Path, split: str = "train") -> dict[str, Any]:
         table = tables.read(path, Triplet, ["split", "task", "instruction", "named", "added", "genre"])
         recipes = table.filter(pc.equal(table["split"], split)).to_pylist()
         digest = tables.sha256(path)
-        opened = Recipes(data, split)
+        opened = RecipeReader(data, split)
         rows_heard = range(min(LISTENED_TO, int(opened.sizes.sum())))
         levels_db = [rms_db(opened.clip(row, 0, opened.recipe(row).length_samples).source) for row in rows_heard]
     low, median, high = np.round(np.percentile(levels_db, [5, 50, 95]), 2).tolist()

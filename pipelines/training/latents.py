@@ -20,13 +20,13 @@ from instructme.manifests import tables, urls
 from instructme.manifests.rows import DataError
 from instructme.model.checkpoint import WEIGHTS, read_config, restore
 from instructme.model.config import ModelError, Preset, override
+from instructme.model.devices import check_device
 from instructme.model.vae import Vae
 from instructme.pipelines.data.chord_frames import chord_matrix
 from instructme.pipelines.data.latent_reader import CHORDS, PARTS, SIDES, misfit
-from instructme.pipelines.data.shard_reader import Shards
+from instructme.pipelines.data.shard_reader import ShardReader
 from instructme.pipelines.data.stream import Triplets, load
 from instructme.pipelines.processes import engine
-from instructme.pipelines.training.devices import check_device
 
 SPLITS = ("train", "validation")
 """Splits that training reads."""
@@ -107,7 +107,7 @@ def members(preset: Preset) -> tuple[str, ...]:
     return (*SIDES, *parts, CHORDS) if preset.unet.chords else (*SIDES, *parts)
 
 
-class _Clip(NamedTuple):
+class _EncodingJob(NamedTuple):
     """The different waveforms of a triplet (n, 1, T), which of them each member is, and the chord matrix of the source."""
 
     key: str
@@ -116,24 +116,26 @@ class _Clip(NamedTuple):
     chords: Tensor | None
 
 
-class _Clips(Dataset[_Clip]):
+class _Clips(Dataset[_EncodingJob]):
     """Decode triplets and find their chords; runs in worker processes."""
 
     def __init__(self, data: Path, split: str, preset: Preset, work: Path | None) -> None:
         parts = preset.diffusion.predict == "parts"
         self.triplets = Triplets(data, split, preset, parts=parts, chords=preset.unet.chords, work=work)
-        if not isinstance(self.triplets.read, Shards):
+        if not isinstance(self.triplets.read, ShardReader):
             raise DataError(f"latents lie beside shards, and {data} is a working folder: run 'instructme shard {data}' first")
         self.shards, self.split, self.preset = self.triplets.read, split, preset
 
-    def __getitem__(self, row: int) -> _Clip:
+    def __getitem__(self, row: int) -> _EncodingJob:
         clip, audio = self.triplets.waveforms(row)
         different = {id(samples): samples for samples in audio.values() if samples.any()}
         order = {each: place for place, each in enumerate(different)}
         places = {name: order.get(id(samples), _SILENCE) for name, samples in audio.items()}
         stacked = np.stack([*different.values()]) if different else np.zeros((0, len(clip.source)), dtype=np.float32)
         matrix = chord_matrix(clip.source, self.preset.sample_rate_hz) if self.preset.unet.chords else None
-        return _Clip(clip.key, torch.from_numpy(stacked[:, None]), places, None if matrix is None else torch.from_numpy(matrix))
+        return _EncodingJob(
+            clip.key, torch.from_numpy(stacked[:, None]), places, None if matrix is None else torch.from_numpy(matrix)
+        )
 
 
 class _Encoder:
@@ -149,7 +151,7 @@ class _Encoder:
         self._vae = vae.eval().requires_grad_(False).to(self._device)
         self._silence = self._latent(torch.zeros(1, 1, round(preset.clip_seconds * preset.sample_rate_hz)))[0]
 
-    def __call__(self, clips: Sequence[_Clip]) -> Iterator[tuple[str, dict[str, bytes]]]:
+    def __call__(self, clips: Sequence[_EncodingJob]) -> Iterator[tuple[str, dict[str, bytes]]]:
         audio = torch.cat([clip.audio for clip in clips])
         encoded = self._latent(audio) if len(audio) else ()
         first = 0

@@ -17,7 +17,7 @@ from instructme.manifests.rows import DataError
 from instructme.model.checkpoint import WEIGHTS, save_weights, write_config
 from instructme.model.config import ModelError, Preset, TrainingConfig
 from instructme.pipelines.training import checkpoints, run_folder
-from instructme.pipelines.training.devices import accelerated
+from instructme.pipelines.training.accelerated import accelerated
 from instructme.pipelines.training.ema import Average
 from instructme.pipelines.training.optimizers import schedule
 from instructme.pipelines.training.signals import Stop

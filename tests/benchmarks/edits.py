@@ -18,7 +18,7 @@ from tqdm import tqdm
 from instructme.model.checkpoint import read_config, restore
 from instructme.model.losses import si_sdr_db
 from instructme.model.vae import Vae
-from instructme.pipelines.data.shard_reader import Clip
+from instructme.pipelines.data.shard_reader import TripletAudio
 from instructme.pipelines.data.stream import Triplets
 from instructme.pipelines.editing.editor import Editor
 
@@ -31,7 +31,7 @@ def ratio_db(estimate: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> fl
     return float(si_sdr_db(made, wanted)[0])
 
 
-def measure(editor: Editor, vae: Vae, clip: Clip, rate_hz: int, ways: dict[str, dict[str, Any]]) -> dict[str, float]:
+def measure(editor: Editor, vae: Vae, clip: TripletAudio, rate_hz: int, ways: dict[str, dict[str, Any]]) -> dict[str, float]:
     """Measure one triplet: an SI-SDR in dB for each column of the table."""
     with torch.no_grad():
         decoded = vae.from_latent(vae.to_latent(torch.from_numpy(clip.target)[None, None]), len(clip.target))[0, 0].numpy()

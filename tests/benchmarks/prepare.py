@@ -29,7 +29,7 @@ from scaling import compare, spread
 from instructme.manifests import tables
 from instructme.manifests.rows import Stem, Track
 from instructme.pipelines.processes import engine
-from instructme.pipelines.stages.prepare import Settings, Unit, prepare, prepare_track
+from instructme.pipelines.stages.prepare import PrepareSettings, TrackUnit, prepare, prepare_track
 
 RATE_HZ = 24000
 Stems = list[tuple[Path, str]]
@@ -99,9 +99,9 @@ def audio(work: Path, tracks: int) -> None:
             own = [stem for stem in stems if stem.track_id == track.track_id]
             minutes += (own[0].length_samples / own[0].sample_rate_hz / 60) if number else 0
             for mode in (("none", "none"), ("midi", "midi"), ("audio", "none"), ("none", "audio")):
-                settings = Settings(rhythm=mode[0], chords=mode[1])
+                settings = PrepareSettings(rhythm=mode[0], chords=mode[1])
                 begun = time.process_time()
-                prepare_track(Unit(origin / "-".join(mode), root[track.dataset], track, own, settings, "key"))
+                prepare_track(TrackUnit(origin / "-".join(mode), root[track.dataset], track, own, settings, "key"))
                 # The first track loads the networks.
                 taken[mode] = taken.get(mode, 0.0) + (time.process_time() - begun if number else 0)
         bare = taken.pop(("none", "none")) / minutes
@@ -123,12 +123,12 @@ def memory(minutes: float = 10, stems: int = 20, rate_hz: int = 44100) -> None:
                     file.write((rng.standard_normal((length // round(minutes), 2)) * 0.1).astype(np.float32))
             stated = (f"{number}", path.name, "x", None, None, f"instrument {number}", "family", True, False, "name", True)
             rows.append(Stem("t", *stated, rate_hz, 2, length, path.stat().st_size, None, None, None, None))
-        unit = Unit(root, root, track, rows, Settings(rhythm="none", chords="none"), "key")
+        unit = TrackUnit(root, root, track, rows, PrepareSettings(rhythm="none", chords="none"), "key")
         (peak,) = [peak for _, peak in engine.run(peak_mib, [unit], description="memory", workers=1)]
         print(f"{minutes:g} minutes, {stems} stereo stems: peak of the worker {peak:.0f} MiB")
 
 
-def peak_mib(unit: Unit) -> float:
+def peak_mib(unit: TrackUnit) -> float:
     """Prepare a track; give the largest resident memory that this process has had."""
     prepare_track(unit)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

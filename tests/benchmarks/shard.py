@@ -22,8 +22,8 @@ import soundfile
 from scaling import compare, spread
 
 from instructme.dataset_tools.sharding import render
-from instructme.pipelines.data.recipe_reader import Recipes
-from instructme.pipelines.data.shard_reader import Shards
+from instructme.pipelines.data.recipe_reader import RecipeReader
+from instructme.pipelines.data.shard_reader import ShardReader
 from instructme.pipelines.stages.shard import shard
 
 
@@ -46,7 +46,7 @@ def floor(work: Work) -> None:
         soundfile.write(io.BytesIO(), side, work.rate_hz, format="FLAC", subtype="PCM_16")
 
 
-def needed(recipes: Recipes, made: Shards, name: str, folder: Path) -> Work:
+def needed(recipes: RecipeReader, made: ShardReader, name: str, folder: Path) -> Work:
     """List what the floor does for a shard, from one that is made."""
     chosen = [recipes.recipe(row) for row in made.rows(name)]
     length = chosen[0].length_samples
@@ -62,7 +62,7 @@ def needed(recipes: Recipes, made: Shards, name: str, folder: Path) -> Work:
     )
 
 
-def reading(recipes: Recipes, made: Shards, rounds: int) -> None:
+def reading(recipes: RecipeReader, made: ShardReader, rounds: int) -> None:
     """Print the processor time of a triplet read from shards, mixed on the fly, and decoded with soundfile alone."""
     length, taken = round(max(made.seconds) * recipes.music.rate_hz), {}
 
@@ -91,11 +91,11 @@ def main() -> None:
     parser.add_argument("--per-shard", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    recipes, run = Recipes(chosen.work, "train"), count()
+    recipes, run = RecipeReader(chosen.work, "train"), count()
     make = partial(shard, chosen.work, per_shard=chosen.per_shard, limit=chosen.triplets, splits=["train"])
     with tempfile.TemporaryDirectory() as scratch:
         index = make(Path(scratch, "made"))
-        made = Shards(Path(scratch, "made"), "train")
+        made = ShardReader(Path(scratch, "made"), "train")
         works = [needed(recipes, made, name, Path(scratch)) for name in made.names]
         windows, stretches = sum(len(work.windows) for work in works), sum(len(work.stretches) for work in works)
         print(f"{index['samples']} triplets in {len(works)} shards, {index['bytes'] / 1e6:.0f} MB, ", end="")

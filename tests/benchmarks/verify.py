@@ -13,12 +13,12 @@ import soundfile
 from instructme.dataset_tools.sharding import library, render, tar_file
 from instructme.manifests import tables
 from instructme.manifests.rows import Sample
-from instructme.pipelines.data.shard_reader import Shards
+from instructme.pipelines.data.shard_reader import ShardReader
 from instructme.pipelines.stages.shard import PARENTS
-from instructme.pipelines.stages.verify import Unit, _check
+from instructme.pipelines.stages.verify import CheckUnit, _check
 
 
-def floor(made: Shards, name: str, music: library.Library) -> None:
+def floor(made: ShardReader, name: str, music: library.Library) -> None:
     """Hash a shard, decode its sides, and each part window of its sources once."""
     for suffix in ("tar", "parquet"):
         tables.sha256(made.folder / f"{name}.{suffix}")
@@ -38,10 +38,10 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args()
-    made, music = Shards(chosen.shards, "train"), library.read(chosen.work)
+    made, music = ShardReader(chosen.shards, "train"), library.read(chosen.work)
     name, count = made.names[0], int(made.sizes[0])
     hashes = {table: tables.sha256(chosen.work / table) for table in PARENTS}
-    unit, taken = Unit(name, tuple(range(count))), []
+    unit, taken = CheckUnit(name, tuple(range(count))), []
     for _ in range(chosen.rounds + 1):
         begun = time.process_time()
         if problems := _check(chosen.shards, chosen.work, hashes, unit):

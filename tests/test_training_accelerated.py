@@ -7,7 +7,7 @@ import pytest
 import toy_training as toy
 
 from instructme.model.config import ModelError
-from instructme.pipelines.training import devices
+from instructme.pipelines.training import accelerated
 
 
 def test_sharding_that_is_configured_but_not_in_force_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -19,7 +19,7 @@ def test_sharding_that_is_configured_but_not_in_force_is_refused(tmp_path: Path,
 
 def test_the_first_version_of_fsdp_is_refused():
     with pytest.raises(ModelError, match="FSDP_VERSION=2"):
-        devices._check_launch(
+        accelerated._check_launch(
             SimpleNamespace(num_processes=1, state=SimpleNamespace(fsdp_plugin=SimpleNamespace(fsdp_version=1)))
         )
 
