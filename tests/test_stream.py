@@ -256,7 +256,7 @@ def test_says_what_is_wrong_with_a_shard_when_it_is_read_also_from_a_worker(copy
         assert "\n" not in str(caught.value)
 
     tar, index = copy / "train-00000.tar", copy / "train-00000.parquet"
-    whole = tar_file.read_bytes()
+    whole = tar.read_bytes()
     first = tables.read_rows(index, Sample)[0]
     at = first.source_offset_bytes
     tar.write_bytes(whole[: at + 60] + b"\xff" * 4000 + whole[at + 4060 :])

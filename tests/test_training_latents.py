@@ -141,7 +141,7 @@ def test_goes_on_where_it_was_stopped_and_redoes_what_changed(
     def encode(run: Path = vae_run, data: Path = work / "shards", **options: Any) -> dict[str, int]:
         return latents(run, data, work=work, out=tmp_path / "out", splits=["train"], workers=0, **options)
 
-    write, done = stage.shards.write_tar, []
+    write, done = stage.tar_file.write_tar, []
 
     def stop_in_the_second(path: Path, samples: Any, members: Any) -> None:
         def some() -> Any:
@@ -154,7 +154,7 @@ def test_goes_on_where_it_was_stopped_and_redoes_what_changed(
         write(path, some(), members)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(stage.shards, "write_tar", stop_in_the_second)
+        patch.setattr(stage.tar_file, "write_tar", stop_in_the_second)
         encode()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["latents-train-00000.json", "latents-train-00000.tar"]
     (tmp_path / "out" / ".latents-train-00001.tar.99.tmp").touch()
