@@ -1,6 +1,5 @@
 """Build datasets with something bad in them through the command line, and say what became of the bad and of the good."""
 
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import mido
@@ -15,12 +14,8 @@ from instructme.manifests.rows import Clip, Part, Reject, Rhythm
 from instructme.pipelines.cli import main
 
 RATE_HZ = 8000
-PREPARE = ("--sample-rate", str(RATE_HZ), "--clip-seconds", "1", "--rhythm", "midi")
-
-
-def serial(function: Callable, units: Sequence, **_: object) -> Iterator[tuple]:
-    """Stand in for the engine: the same contract in this process."""
-    yield from ((unit, function(unit)) for unit in units)
+HERE = ("--workers", "0")
+PREPARE = ("--sample-rate", str(RATE_HZ), "--clip-seconds", "1", "--rhythm", "midi", *HERE)
 
 
 def invoke(*arguments: object) -> Result:

@@ -216,13 +216,13 @@ def test_shards_are_compared_with_recipes(tmp_path):
     work = made_songs.write(
         tmp_path, made, recipes=[recipe(n, made[0], "remove", ["drums"], [], target_instruments=["piano"]) for n in range(5)]
     )
-    shard(work, tmp_path / "elsewhere", limit=2, workers=1)
+    shard(work, tmp_path / "elsewhere", limit=2, workers=0)
     fsspec.filesystem("memory").put(str(tmp_path / "elsewhere"), "/audited/", recursive=True)
     for shards in (tmp_path / "elsewhere", urls.parse("memory://audited/elsewhere")):
         found = findings(audit(work, shards=shards, audio=False), "tables")
         assert [each.level for each in found] == ["fine", "note", "fine"], found
         assert found[1].table.rows == (("train", "remove", 5, 2),)
-    shard(work, work / "shards", limit=3, workers=1)
+    shard(work, work / "shards", limit=3, workers=0)
     (note,) = findings(audit(work, audio=False), "tables", "note")
     assert note.table.rows == (("train", "remove", 5, 3),)
     index = json.loads((work / "shards/index.json").read_text())

@@ -8,16 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import write_tone
-from hostile import RATE_HZ, build, good_song, made, part, serial
+from hostile import RATE_HZ, build, good_song, made, part
 
 from instructme.manifests import tables
 from instructme.manifests.rows import Stem
-from instructme.pipelines.processes import engine
-
-
-@pytest.fixture(autouse=True)
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "run", serial)
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +20,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     for song in ("Good", "Song"):
         good_song(folder / "data" / song)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(engine, "run", serial)
-        assert build(folder / "work", folder / "data") == []
+    assert build(folder / "work", folder / "data") == []
     return folder / "work"
 
 

@@ -10,20 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import write_tone
-from hostile import RATE_HZ, band, build, error_of, good_song, invoke, made, serial, write_midi
+from hostile import RATE_HZ, band, build, error_of, good_song, invoke, made, write_midi
 
 from instructme.manifests import tables
 from instructme.manifests.rows import Part, Rhythm, Stem, Track
-from instructme.pipelines.processes import engine
 
 PLAIN = "Track00001"
 GOOD = "data-track00001"
 BAD = "data-track00002"
-
-
-@pytest.fixture(autouse=True)
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "run", serial)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +25,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build a dataset of one good track in Slakh's layout."""
     folder = tmp_path_factory.mktemp("whole")
     band(folder / "data" / PLAIN)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(engine, "run", serial)
-        assert build(folder / "work", folder / "data") == []
+    assert build(folder / "work", folder / "data") == []
     (rhythm,) = tables.read_rows(folder / "work" / "rhythm.parquet", Rhythm)
     assert (rhythm.source, rhythm.chord_source) == ("midi", "midi")
     return folder / "work"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hostile import error_of, invoke, serial
+from hostile import HERE, error_of, invoke
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_work import RATE_HZ, WINDOW, make_work
@@ -25,7 +25,6 @@ from instructme.manifests.rows import DataError, Sample
 from instructme.model.presets import TINY
 from instructme.pipelines.data import shard_reader
 from instructme.pipelines.data.stream import Triplets, load
-from instructme.pipelines.processes import engine
 from instructme.pipelines.stages.shard import shard
 from instructme.pipelines.stages.verify import verify
 
@@ -36,16 +35,13 @@ PRESET = dataclasses.replace(TINY, sample_rate_hz=RATE_HZ, clip_seconds=WINDOW /
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = make_work(tmp_path_factory.mktemp("whole") / "work")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(engine, "run", serial)
-        shard(work, work / "shards", per_shard=5, limit=5)
+    shard(work, work / "shards", per_shard=5, limit=5, workers=0)
     return work / "shards"
 
 
 @pytest.fixture
-def folder(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(whole: Path, tmp_path: Path) -> Path:
     """Copy the shards, to be damaged."""
-    monkeypatch.setattr(engine, "run", serial)
     shard_reader._open.cache_clear()
     return Path(shutil.copytree(whole, tmp_path / "shards"))
 
@@ -108,7 +104,7 @@ def with_members(folder: Path, *added: tuple[str, bytes, bytes], first: bool = F
 
 def test_sealing_alone_leaves_all_well(folder: Path) -> None:
     with_members(folder)
-    assert verify(folder) == []
+    assert verify(folder, workers=0) == []
     assert len(heard(folder)) == 5 == len(plain_loop(folder))
 
 
@@ -123,7 +119,7 @@ def test_a_pickle_is_named_and_never_loaded(name: str, first: bool, folder: Path
     whole = [item["key"] for item in heard(folder)]
     with_members(folder, (name, tarfile.REGTYPE, trap), first=first)
     shard_reader._open.cache_clear()
-    told = invoke("verify", folder)
+    told = invoke("verify", folder, *HERE)
     assert told.exit_code == 1 and f"unsafe member {name!r}" in told.stdout
     assert [item["key"] for item in heard(folder)] == whole
     if name == "x.pickle":
@@ -152,7 +148,7 @@ def test_a_pickle_is_named_and_never_loaded(name: str, first: bool, folder: Path
 def test_a_member_that_leads_elsewhere_is_named_and_nothing_is_written(name: str, kind: bytes, folder: Path) -> None:
     with_members(folder, (name, kind, b"{}"))
     before = sorted(path.name for path in folder.parent.rglob("*"))
-    told = invoke("verify", folder)
+    told = invoke("verify", folder, *HERE)
     assert told.exit_code == 1 and f"unsafe member {name!r}" in told.stdout
     assert len(heard(folder)) == 5
     assert sorted(path.name for path in folder.parent.rglob("*")) == before
@@ -173,7 +169,7 @@ def test_a_shard_cut_short_is_named_wherever_it_is_read(share: float, sealed: bo
     tar.write_bytes(tar.read_bytes()[: int(end * share)])
     if sealed:
         seal(folder)
-    told = invoke("verify", folder)
+    told = invoke("verify", folder, *HERE)
     assert told.exit_code == 1 and f"{SHARD}.tar: " in told.stdout
     with pytest.raises(DataError, match="run 'instructme shard' again") as caught:
         heard(folder)
@@ -192,7 +188,7 @@ def test_an_index_whose_recipe_is_none_is_one_line(folder: Path) -> None:
         forged = [dataclasses.replace(rows[0], recipe=recipe), *rows[1:]]
         tables.write(path, forged, Sample, arguments=provenance["arguments"], parents=provenance["parents"])
         seal(folder)
-        assert "can't be read" in "\n".join(verify(folder))
+        assert "can't be read" in "\n".join(verify(folder, workers=0))
         with pytest.raises(DataError, match=r"recipe of .*train-00000.*: run 'instructme shard' again"):
             shard_reader._open.cache_clear()
             shard_reader.ShardReader(folder, "train").recipe(0)
@@ -228,9 +224,7 @@ def test_any_damage_is_named_and_ends_in_one_line(
     if sealed and suffix in ("tar", "parquet"):
         seal(folder)
     shard_reader._open.cache_clear()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(engine, "run", serial)
-        told = invoke("verify", folder)
+    told = invoke("verify", folder, *HERE)
     if same(path.read_bytes(), before):
         assert told.exit_code == 0
     elif not sealed:

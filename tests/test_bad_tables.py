@@ -10,13 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hostile import PREPARE, error_of, good_song, invoke, serial
+from hostile import HERE, PREPARE, error_of, good_song, invoke
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instructme.manifests import tables
 from instructme.manifests.rows import Clip, Part, Reject, Rhythm, Stem, Track, Triplet
-from instructme.pipelines.processes import engine
 
 NAN, INFINITY = float("nan"), float("inf")
 ROWS = {"tracks": Track, "stems": Stem, "parts": Part, "rhythm": Rhythm, "clips": Clip, "triplets": Triplet, "rejects": Reject}
@@ -42,11 +41,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     good_song(folder / "data" / "Short")
     for path in (folder / "data" / "Short").iterdir():
         path.write_bytes(path.read_bytes()[:3000])
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(engine, "run", serial)
-        for arguments in (("scan", folder / "data", "-o", folder / "work"), *(command(folder / "work", verb) for verb in VERBS)):
-            result = invoke(*arguments)
-            assert result.exit_code == 0, result.output
+    for arguments in (("scan", folder / "data", "-o", folder / "work"), *(command(folder / "work", verb) for verb in VERBS)):
+        result = invoke(*arguments)
+        assert result.exit_code == 0, result.output
     return folder / "work"
 
 
@@ -57,15 +54,14 @@ def command(work: Path, verb: str) -> tuple[object, ...]:
     return {
         "prepare": ("prepare", work, *PREPARE, "--chords", "midi"),
         "pair": ("pair", work, "--total", "20", "--eval-count", "2"),
-        "shard": ("shard", work),
-        "verify": ("verify", work / "shards", "--work", work),
+        "shard": ("shard", work, *HERE),
+        "verify": ("verify", work / "shards", "--work", work, *HERE),
     }[verb]
 
 
 @pytest.fixture
-def work(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def work(whole: Path, tmp_path: Path) -> Path:
     """Copy the working folder, to be changed."""
-    monkeypatch.setattr(engine, "run", serial)
     return copied(whole, tmp_path / "work")
 
 
@@ -249,10 +245,8 @@ def test_any_cell_may_be_anything(changed: tuple[str, str, object], row: int, wh
     name, column, value = changed
     work = copied(whole, tmp_path_factory.mktemp("any") / "work")
     change(work / f"{name}.parquet", column, row % len(pq.read_table(work / f"{name}.parquet")), value)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(engine, "run", serial)
-        for verb in READERS[name]:
-            result = invoke(*command(work, verb))
-            if result.exit_code:
-                error_of(result)
+    for verb in READERS[name]:
+        result = invoke(*command(work, verb))
+        if result.exit_code:
+            error_of(result)
     shutil.rmtree(work)

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import soundfile
 import yaml
-from hostile import PREPARE, RATE_HZ, error_of, good_song, invoke, serial
+from hostile import PREPARE, RATE_HZ, error_of, good_song, invoke
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from instructme.manifests import tables
 from instructme.manifests.rows import Part, Reject, Stem, Track
-from instructme.pipelines.processes import engine
 
 
 def sound_bytes(suffix: str, seconds: float = 0.2) -> bytes:
@@ -102,9 +100,7 @@ def test_any_tree_of_folders_is_scanned_or_refused_in_one_line(
     root = Path(json.loads((work / "datasets.json").read_text()).popitem()[1]["root"])
     assert all((root / row.path).resolve().is_relative_to(root.resolve()) for row in stems)
     assert invoke("scan", root, "-o", work).exit_code == 0 or (root / "stems.csv").exists()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(engine, "run", serial)
-        prepared = invoke("prepare", work, *PREPARE, "--chords", "midi")
+    prepared = invoke("prepare", work, *PREPARE, "--chords", "midi")
     if prepared.exit_code:
         error_of(prepared)
     else:

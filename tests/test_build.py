@@ -11,7 +11,7 @@ from made_work import make_part
 from instructme.dataset_tools import audio
 from instructme.pipelines.cli import main
 
-OPTIONS = "--sample-rate 8000 --clip-seconds 2 --rhythm none --chords none --total 30 --eval-count 5 --per-shard 10 --workers 1"
+OPTIONS = "--sample-rate 8000 --clip-seconds 2 --rhythm none --chords none --total 30 --eval-count 5 --per-shard 10 --workers 0"
 
 
 def run(*arguments: object) -> Result:
@@ -33,7 +33,7 @@ def test_builds_shards_that_verify(built: tuple[Path, Result]) -> None:
     assert result.exit_code == 0, result.output
     index = json.loads((root / "work" / "shards" / "index.json").read_text())
     assert sum(index["counts"]["train"].values()) >= 10 and set(index["counts"]) == {"train", "validation", "test"}
-    verified = run("verify", root / "work" / "shards", "--work", root / "work", "--workers", 1)
+    verified = run("verify", root / "work" / "shards", "--work", root / "work", "--workers", 0)
     assert verified.exit_code == 0, verified.output
 
 

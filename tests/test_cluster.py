@@ -99,10 +99,6 @@ def started(tmp_path: Path) -> Iterator[Cluster]:
         kill(process)
 
 
-def in_this_process(function: Callable, units: Sequence, **_: object) -> Iterator[tuple]:
-    yield from ((unit, function(unit)) for unit in units)
-
-
 def run(*arguments: object, at: Cluster, log: Path) -> subprocess.Popen:
     script = "from instructme.pipelines.cli import main; main()"
     command = [sys.executable, "-c", script, *map(str, arguments), "--scheduler", at.address]
@@ -124,9 +120,7 @@ def made_dataset(root: Path, songs: int = 8) -> Path:
     return root
 
 
-def test_prepare_and_shard_lose_a_worker_and_no_byte(
-    root: Path, tmp_path: Path, started: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_prepare_and_shard_lose_a_worker_and_no_byte(root: Path, tmp_path: Path, started: Cluster) -> None:
     workers = [started.worker() for _ in range(2)]
     here, there = tmp_path / "here", tmp_path / "there"
     for work in (here, there):
@@ -145,9 +139,8 @@ def test_prepare_and_shard_lose_a_worker_and_no_byte(
     assert running.poll() is None, "it ended before the worker was killed"
     assert running.wait(PATIENCE_S) == 0, (tmp_path / "log").read_text()
 
-    monkeypatch.setattr(engine, "run", in_this_process)
-    prepare(here, **QUICK)
-    shard(made, here / "shards", per_shard=6)
+    prepare(here, workers=0, **QUICK)
+    shard(made, here / "shards", per_shard=6, workers=0)
     assert contents(there) == contents(here)
     assert len(list(here.glob("parts/*/*.flac"))) == 24 and len(list(here.glob("shards/*.tar"))) == 15
 

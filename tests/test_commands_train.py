@@ -206,7 +206,7 @@ def test_the_whole_chain_runs_on_a_gpu(precision: str, work: Path, tmp_path: Pat
 
 def chain(work: Path, folder: Path, *options: str) -> None:
     shards, vae, editor = folder / "shards", folder / "vae", folder / "editor"
-    shard(work, shards, limit=16, splits=["train", "validation"], workers=1)
+    shard(work, shards, limit=16, splits=["train", "validation"], workers=0)
     small = ["--batch-size", 4, "--workers", 0, "--steps", 2, *PRESET, *options]
     song = folder / "song.wav"
     soundfile.write(song, 0.1 * np.random.default_rng(0).standard_normal(3 * RATE_HZ), RATE_HZ)

@@ -305,7 +305,7 @@ def test_real_songs_are_split_by_program_and_broken_ones_counted(tmp_path: Path)
     write_song(songs_folder / "short.mid", bars=2)
     (songs_folder / "text.mid").write_text("hello")
     result = CliRunner().invoke(
-        cli.main, ["corpus", str(tmp_path / "out"), "--tier", "real", "--midi", str(songs_folder), "--workers", "1"]
+        cli.main, ["corpus", str(tmp_path / "out"), "--tier", "real", "--midi", str(songs_folder), "--workers", "0"]
     )
     assert result.exit_code == 0, result.output
     assert "1 tracks, 3 stems" in result.output

@@ -16,7 +16,7 @@ from instructme.pipelines.processes import cluster, engine
 
 SLEEPER = """
 import time
-from instructme.pipelines import engine
+from instructme.pipelines.processes import engine
 
 def sleep(seconds):
     print("begun", flush=True)
@@ -60,6 +60,22 @@ def note_run(unit: tuple[Path, int]) -> None:
     (folder / f"{number}-{time.time_ns()}").touch()
 
 
+def test_without_workers_units_run_in_this_process_in_their_order(capfd: pytest.CaptureFixture[str]) -> None:
+    found = list(engine.run(lambda number: (number, os.getpid()), [3, 1, 2], description="here", workers=0))
+    assert found == [(number, (number, os.getpid())) for number in (3, 1, 2)]
+    written = capfd.readouterr()
+    assert written.out == "" and "here" in written.err and "3/3" in written.err
+
+
+def test_without_workers_dask_is_not_imported() -> None:
+    check = (
+        "import sys; from instructme.pipelines.processes import engine\n"
+        "print(list(engine.run(lambda unit: engine.scratch(), [1], description='', workers=0)), 'distributed' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[(1, None)] False"
+
+
 @pytest.mark.parametrize("attempt", range(3))  # without care it happens in two of three
 def test_no_finished_unit_is_run_again_while_workers_are_stopped(attempt: int, tmp_path: Path) -> None:
     with engine._local(2) as client:
@@ -68,9 +84,10 @@ def test_no_finished_unit_is_run_again_while_workers_are_stopped(attempt: int, t
     assert sorted(path.name.split("-")[0] for path in tmp_path.iterdir()) == [str(number) for number in range(8)]
 
 
-def test_a_bug_shows_itself() -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bug_shows_itself(workers: int) -> None:
     with pytest.raises(ZeroDivisionError):
-        list(engine.run(fail, [2, 0, 1], description="fail", workers=1))
+        list(engine.run(fail, [2, 0, 1], description="fail", workers=workers))
 
 
 def test_a_unit_that_kills_its_workers_spares_the_others() -> None:
@@ -114,7 +131,8 @@ def test_ends_at_once_when_asked_to(tmp_path: Path, whom: str, with_what: str) -
     with output.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.DEVNULL, start_new_session=True)
     patience = time.monotonic() + 60
-    while "begun" not in output.read_text() and time.monotonic() < patience:
+    while "begun" not in output.read_text():
+        assert time.monotonic() < patience, "no unit has begun"
         time.sleep(0.1)
     asked = time.monotonic()
     (os.killpg if whom == "group" else os.kill)(process.pid, getattr(signal, with_what))

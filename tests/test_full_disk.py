@@ -6,7 +6,7 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,17 +20,14 @@ from instructme.pipelines.cli import main
 from instructme.pipelines.commands import errors
 from instructme.pipelines.processes import engine
 
-PREPARE = ["--sample-rate", "8000", "--clip-seconds", "2", "--rhythm", "none", "--chords", "none"]
+HERE = ["--workers", "0"]
+PREPARE = ["--sample-rate", "8000", "--clip-seconds", "2", "--rhythm", "none", "--chords", "none", *HERE]
 OPTIONS = [*PREPARE, "--total", "30", "--eval-count", "5", "--per-shard", "10"]
 Resize = Callable[[str], None]
 
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def in_this_process(function: Callable, units: Sequence, **_: object) -> Iterator[tuple]:
-    yield from ((unit, function(unit)) for unit in units)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +38,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def whole(music: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("whole") / "work"
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(engine, "run", in_this_process)
-        assert run("build", music, work, *OPTIONS).exit_code == 0
+    assert run("build", music, work, *OPTIONS).exit_code == 0
     return work
 
 
@@ -73,11 +68,8 @@ def refused(result: Result, why: str, where: Path) -> None:
     assert lines[0].startswith(f"Error: {why}: '") and str(where) in lines[0] and "the same command goes on" in lines[0], lines
 
 
-def test_a_build_goes_on_when_a_full_disk_has_grown(
-    music: Path, whole: Path, disk: tuple[Path, Resize], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_build_goes_on_when_a_full_disk_has_grown(music: Path, whole: Path, disk: tuple[Path, Resize]) -> None:
     """Whatever is written when the disk is full: every table, part, marker and shard gets its turn."""
-    monkeypatch.setattr(engine, "run", in_this_process)
     (folder, resize), stopped_in = disk, set()
     for size_kib in range(16, 8000, 64):
         resize(f"size={size_kib}k")
@@ -105,10 +97,7 @@ def test_a_full_disk_in_a_worker_is_told_like_any_other(stage: str, music: Path,
 
 
 @pytest.mark.parametrize("stage", ["scan", "prepare", "pair", "shard", "corpus", "build"])
-def test_a_disk_that_can_only_be_read_is_told(
-    stage: str, music: Path, whole: Path, disk: tuple[Path, Resize], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "run", in_this_process)
+def test_a_disk_that_can_only_be_read_is_told(stage: str, music: Path, whole: Path, disk: tuple[Path, Resize]) -> None:
     folder, resize = disk
     resize("size=16m")
     work = shutil.copytree(whole, folder / "work")
@@ -118,6 +107,7 @@ def test_a_disk_that_can_only_be_read_is_told(
     arguments = {
         "scan": [music, "-o", work],
         "prepare": [work, *PREPARE],
+        "shard": [work, *HERE],
         "corpus": [folder / "music"],
         "build": [music, work, *OPTIONS],
     }

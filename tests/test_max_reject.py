@@ -12,7 +12,7 @@ from instructme.manifests.rows import DataError, Reject
 from instructme.pipelines.cli import main
 from instructme.pipelines.stages import reject_share
 
-QUICK = ["--sample-rate", "8000", "--clip-seconds", "1", "--rhythm", "none", "--chords", "none", "--workers", "1"]
+QUICK = ["--sample-rate", "8000", "--clip-seconds", "1", "--rhythm", "none", "--chords", "none", "--workers", "0"]
 
 
 def run(*arguments: object) -> Result:

@@ -4,8 +4,9 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -22,7 +23,6 @@ from instructme.manifests.rows import DataError, Sample
 from instructme.model.presets import TINY
 from instructme.pipelines.cli import main
 from instructme.pipelines.data.stream import Triplets, load
-from instructme.pipelines.processes import engine
 from instructme.pipelines.stages.prepare import prepare
 from instructme.pipelines.stages.scan import scan
 from instructme.pipelines.stages.shard import shard
@@ -32,7 +32,7 @@ from instructme.pipelines.training.data_card import describe
 KEY_ID, SECRET = "AKIASENTINEL", "the-sentinel-secret"
 SCANNED = ("tracks.parquet", "stems.parquet", "rejects.parquet")
 PREPARED = (*SCANNED, "parts.parquet", "rhythm.parquet", "clips.parquet")
-QUICK = {"sample_rate_hz": 8000, "rhythm": "midi", "chords": "midi", "clip_seconds": 1.0}
+QUICK: dict[str, Any] = {"sample_rate_hz": 8000, "rhythm": "midi", "chords": "midi", "clip_seconds": 1.0, "workers": 0}
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +66,6 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(urls, "THREADS", 1)
     yield "memory://store"
     fsspec.filesystem("memory").store.clear()
-
-
-def in_this_process(function: Callable, units: Sequence, **_: object) -> Iterator[tuple]:
-    """Stand in for the engine."""
-    yield from ((unit, function(unit)) for unit in units)
-
-
-@pytest.fixture
-def serial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "run", in_this_process)
 
 
 def upload(folder: Path, url: str) -> Path:
@@ -174,7 +164,6 @@ def made_dataset(root: Path) -> Path:
     return root
 
 
-@pytest.mark.usefixtures("serial")
 def test_a_dataset_in_a_store_is_prepared_to_the_same_bytes(root: Path, tmp_path: Path, bucket: str) -> None:
     there = upload(made_dataset(root), f"{bucket}/data")
     for place, name in ((root, "here"), (there, "there")):
@@ -192,7 +181,6 @@ def test_a_dataset_in_a_store_is_prepared_to_the_same_bytes(root: Path, tmp_path
     assert prepare(tmp_path / "there", **QUICK).redone == 1
 
 
-@pytest.mark.usefixtures("serial")
 def test_an_empty_store_loses_no_prepared_track(root: Path, tmp_path: Path, memory: str) -> None:
     there = upload(made_dataset(root), f"{memory}/data")
     scan([there], tmp_path / "work")
@@ -203,7 +191,7 @@ def test_an_empty_store_loses_no_prepared_track(root: Path, tmp_path: Path, memo
 
 
 def made_shards(work: Path, out: Path) -> dict:
-    return shard(work, out, per_shard=12)
+    return shard(work, out, per_shard=12, workers=0)
 
 
 @pytest.fixture
@@ -211,18 +199,16 @@ def work(tmp_path: Path) -> Path:
     return make_work(tmp_path / "work")
 
 
-@pytest.mark.usefixtures("serial")
 def test_shards_in_a_store_have_the_same_bytes(work: Path, tmp_path: Path, bucket: str) -> None:
     url = f"{bucket}/deep/shards"
     index = made_shards(work, tmp_path / "here")
     assert made_shards(work, urls.parse(url)) == index
     assert stored(url) == contents(tmp_path / "here")
     assert made_shards(work, urls.parse(url))["kept"] == len(index["shards"]) == 8
-    fewer = shard(work, urls.parse(url), per_shard=12, splits=["train"])
+    fewer = shard(work, urls.parse(url), per_shard=12, workers=0, splits=["train"])
     assert fewer["kept"] == 4 and not [name for name in stored(url) if name.startswith(("test", "validation"))]
 
 
-@pytest.mark.usefixtures("serial")
 def test_a_run_that_died_while_it_uploaded_goes_on(
     work: Path, tmp_path: Path, memory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,7 +234,6 @@ def test_a_run_that_died_while_it_uploaded_goes_on(
     assert stored(str(place)) == contents(tmp_path / "here")
 
 
-@pytest.mark.usefixtures("serial")
 def test_what_somebody_else_stored_stays(work: Path, memory: str) -> None:
     place = urls.parse(f"{memory}/shards")
     (place / "train-00000.tar").write_bytes(b"mine")
@@ -257,19 +242,17 @@ def test_what_somebody_else_stored_stays(work: Path, memory: str) -> None:
     assert stored(str(place)) == {"train-00000.tar": b"mine"}
 
 
-def test_worker_processes_write_to_a_store(work: Path, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_processes_write_to_a_store(work: Path, tmp_path: Path, bucket: str) -> None:
     url = f"{bucket}/shards"
     result = invoke("shard", work, "-o", url, "--per-shard", 40, "--workers", 2)
     assert result.exit_code == 0 and "80 triplets" in result.output and SECRET not in result.output
-    monkeypatch.setattr(engine, "run", in_this_process)
-    shard(work, tmp_path / "here", per_shard=40)
+    shard(work, tmp_path / "here", per_shard=40, workers=0)
     assert stored(url) == contents(tmp_path / "here")
     assert SECRET.encode() not in b"".join(stored(url).values())
-    result = invoke("verify", url, "--work", work)
+    result = invoke("verify", url, "--work", work, "--workers", 0)
     assert result.exit_code == 0 and f"nothing wrong in {url}: 3 shards, 80 triplets" in result.output
 
 
-@pytest.mark.usefixtures("serial")
 def test_verify_says_the_same_of_a_store(work: Path, tmp_path: Path, memory: str) -> None:
     here = tmp_path / "here"
     made_shards(work, here)
@@ -278,13 +261,12 @@ def test_verify_says_the_same_of_a_store(work: Path, tmp_path: Path, memory: str
     (here / "train-00002.json").unlink()
     (here / "test-00000.tar").unlink()
     there = upload(here, f"{memory}/shards")
-    said = [line.replace(str(here), str(there)) for line in verify(here, work=work)]
-    assert len(said) > 4 and verify(there, work=work) == said
+    said = [line.replace(str(here), str(there)) for line in verify(here, work=work, workers=0)]
+    assert len(said) > 4 and verify(there, work=work, workers=0) == said
     with pytest.raises(DataError, match="no shards in memory://store/nothing"):
-        verify(urls.parse(f"{memory}/nothing"))
+        verify(urls.parse(f"{memory}/nothing"), workers=0)
 
 
-@pytest.mark.usefixtures("serial")
 def test_webdataset_streams_shards_from_a_store(work: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import webdataset
 
@@ -300,7 +282,6 @@ def test_webdataset_streams_shards_from_a_store(work: Path, bucket: str, monkeyp
     assert (source.shape, rate_hz) == ((WINDOW,), RATE_HZ)
 
 
-@pytest.mark.usefixtures("serial")
 def test_training_reads_byte_ranges_from_a_store(work: Path, tmp_path: Path, bucket: str) -> None:
     made_shards(work, tmp_path / "here")
     there = upload(tmp_path / "here", f"{bucket}/shards")
@@ -350,7 +331,6 @@ def test_an_endpoint_that_is_down_is_one_line(work: Path, tmp_path: Path, bucket
     one_line(invoke("verify", f"{bucket}/x"))
 
 
-@pytest.mark.usefixtures("serial")
 def test_an_endpoint_that_goes_down_ends_prepare_and_keeps_what_is_finished(
     root: Path, tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

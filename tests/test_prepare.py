@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pretty_midi
@@ -20,18 +21,8 @@ from instructme.pipelines.cli import main
 from instructme.pipelines.processes import engine
 from instructme.pipelines.stages.prepare import prepare
 
-QUICK = {"sample_rate_hz": 8000, "rhythm": "midi", "chords": "midi"}
+QUICK: dict[str, Any] = {"sample_rate_hz": 8000, "rhythm": "midi", "chords": "midi", "workers": 0}
 BEAT_S = 0.5
-
-
-def serial(function: Callable, units: Sequence, **_: object) -> Iterator[tuple]:
-    """Stand in for the engine: the same contract in this process."""
-    yield from ((unit, function(unit)) for unit in units)
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "run", serial)
 
 
 def make_track(name: str, **fields: object) -> Track:
@@ -126,7 +117,6 @@ def rejects(work: Path) -> list[tuple[str | None, str, int]]:
     return [(row.track_id, row.reason, row.count) for row in tables.read_rows(work / "rejects.parquet", Reject)]
 
 
-@pytest.mark.usefixtures("quick")
 def test_tables_agree_with_each_other_and_with_the_files(work: Path) -> None:
     done = prepare(work, **QUICK)
     parts = tables.read_rows(work / "parts.parquet", Part)
@@ -147,7 +137,6 @@ def test_tables_agree_with_each_other_and_with_the_files(work: Path) -> None:
     assert all(tables.broken_chain(work / f"{name}.parquet") == [] for name in ("parts", "rhythm", "clips"))
 
 
-@pytest.mark.usefixtures("quick")
 def test_rhythm_is_that_of_the_midi(work: Path) -> None:
     prepare(work, **QUICK)
     rhythm = {row.track_id: row for row in tables.read_rows(work / "rhythm.parquet", Rhythm)}
@@ -158,7 +147,6 @@ def test_rhythm_is_that_of_the_midi(work: Path) -> None:
     assert [clip.tempo_bpm for clip in tables.read_rows(work / "clips.parquet", Clip)][:3] == [120.0, 120.0, None]
 
 
-@pytest.mark.usefixtures("quick")
 def test_what_the_dataset_states_wins(work: Path, dataset: tuple[Path, list[Track], list[Stem]]) -> None:
     root, tracks, stems = dataset
     (root / "b" / "chords.lab").write_text("0.0\t10.0\tD:min7\n10.0\t21.0\tG:7\n")
@@ -176,15 +164,13 @@ def test_what_the_dataset_states_wins(work: Path, dataset: tuple[Path, list[Trac
     assert not any(str(root) in row.detail for row in tables.read_rows(work / "rejects.parquet", Reject))
 
 
-def test_any_number_of_workers_writes_the_same_bytes(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_number_of_workers_writes_the_same_bytes(work: Path, tmp_path: Path) -> None:
     shutil.copytree(work, tmp_path / "two")
-    prepare(tmp_path / "two", workers=2, **QUICK)
-    monkeypatch.setattr(engine, "run", serial)
+    prepare(tmp_path / "two", **{**QUICK, "workers": 2})
     prepare(work, **QUICK)
     assert contents(work) == contents(tmp_path / "two")
 
 
-@pytest.mark.usefixtures("quick")
 def test_only_what_changed_is_done_again(work: Path, dataset: tuple[Path, list[Track], list[Stem]]) -> None:
     root, tracks, stems = dataset
     prepare(work, **QUICK)
@@ -204,7 +190,6 @@ def test_only_what_changed_is_done_again(work: Path, dataset: tuple[Path, list[T
     assert prepare(work, **{**QUICK, "clip_seconds": 5}).redone == 3
 
 
-@pytest.mark.usefixtures("quick")
 def test_a_killed_run_is_taken_up_again(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(work, tmp_path / "whole")
     prepare(tmp_path / "whole", **QUICK)
@@ -228,7 +213,6 @@ def test_a_killed_run_is_taken_up_again(work: Path, tmp_path: Path, monkeypatch:
     assert not list((work / "parts").glob(".*"))
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("name", ["bass.flac", "clips.parquet"])
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"junk")])
 def test_a_track_whose_files_were_lost_or_cut_is_done_again(work: Path, name: str, damage: Callable[[Path], object]) -> None:
@@ -239,7 +223,6 @@ def test_a_track_whose_files_were_lost_or_cut_is_done_again(work: Path, name: st
     assert (done.kept, done.redone) == (2, 1) and contents(work) == before
 
 
-@pytest.mark.usefixtures("quick")
 def test_tracks_that_are_gone_keep_their_parts_and_leave_the_tables(
     work: Path, dataset: tuple[Path, list[Track], list[Stem]]
 ) -> None:
@@ -252,7 +235,6 @@ def test_tracks_that_are_gone_keep_their_parts_and_leave_the_tables(
     assert prepare(work, **QUICK).redone == 0
 
 
-@pytest.mark.usefixtures("quick")
 def test_bad_tracks_are_counted_and_the_others_prepared(work: Path, dataset: tuple[Path, list[Track], list[Stem]]) -> None:
     root, tracks, stems = dataset
     for instrument in ("bass", "piano"):
@@ -271,13 +253,11 @@ def test_bad_tracks_are_counted_and_the_others_prepared(work: Path, dataset: tup
     assert not list((work / "parts" / "set-a").glob("*.flac"))
 
 
-@pytest.mark.usefixtures("quick")
 def test_tracks_shorter_than_a_clip_are_counted(work: Path) -> None:
     prepare(work, **{**QUICK, "clip_seconds": 30})
     assert rejects(work) == [("set-a", "too_short", 1), ("set-b", "too_short", 1), ("set-c", "silent_clip", 1)]
 
 
-@pytest.mark.usefixtures("quick")
 def test_a_track_that_kills_its_workers_is_tried_again(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def deadly(function: Callable, units: Sequence, lost: Callable, **_: object) -> Iterator[tuple]:
         for unit in units:
@@ -303,7 +283,6 @@ def test_says_what_is_missing(work: Path, tmp_path: Path) -> None:
         prepare(work)
 
 
-@pytest.mark.usefixtures("quick")
 def test_an_empty_mount_point_costs_nothing(work: Path, dataset: tuple[Path, list[Track], list[Stem]]) -> None:
     prepare(work, **QUICK)
     before = contents(work)
@@ -328,9 +307,8 @@ def test_ids_that_leave_the_working_folder_are_refused(
     assert (tmp_path / "victim/file").exists()
 
 
-@pytest.mark.usefixtures("quick")
 def test_command_sums_up(work: Path) -> None:
-    command = ["prepare", str(work), "--sample-rate", "8000", "--rhythm", "midi", "--chords", "none"]
+    command = ["prepare", str(work), "--sample-rate", "8000", "--rhythm", "midi", "--chords", "none", "--workers", "0"]
     first = CliRunner().invoke(main, command)
     assert first.exit_code == 0, first.output
     assert first.stdout.splitlines() == [
@@ -343,11 +321,10 @@ def test_command_sums_up(work: Path) -> None:
     assert again.stdout.splitlines() == ["kept 3, redid 0", *first.stdout.splitlines()]
 
 
-@pytest.mark.usefixtures("quick")
 def test_rendered_examples_come_out_as_their_truth_says(shared_data: Path, tmp_path: Path) -> None:
     scanned = CliRunner().invoke(main, ["scan", str(shared_data / "rendered_examples"), "-o", str(tmp_path / "work")])
     assert scanned.exit_code == 0, scanned.output
-    prepare(tmp_path / "work")
+    prepare(tmp_path / "work", workers=0)
     rhythm = tables.read_rows(tmp_path / "work" / "rhythm.parquet", Rhythm)
     assert [(row.source, row.trusted, row.meter) for row in rhythm] == [("midi", True, "4/4")] * 4
     assert [row.chord_source for row in rhythm] == ["chart", "chart", "chart", "midi"]

@@ -46,7 +46,7 @@ def test_shards_are_read_in_five_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     work = make_work(tmp_path / "work")
-    shard(work, work / "shards", limit=4, splits=["train"], workers=1)
+    shard(work, work / "shards", limit=4, splits=["train"], workers=0)
     code, hugging_face = python("io.BytesIO(sample"), python("load_dataset")
     assert sum(bool(line) for line in code.splitlines()) == 5
     monkeypatch.chdir(tmp_path)

@@ -24,7 +24,7 @@ def written(work: Path, texts: dict[str, str]) -> Path:
 
 def test_shards_and_recipes_are_described_alike(tmp_path: Path) -> None:
     work = make_work(tmp_path / "work")
-    shard(work, work / "shards", workers=1)
+    shard(work, work / "shards", workers=0)
     recipes, shards = describe(work), describe(work / "shards")
     for name in ("split", "tasks", "instruments", "genres"):
         assert recipes[name] == shards[name]

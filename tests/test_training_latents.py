@@ -62,7 +62,7 @@ def digest(run: Path) -> str:
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = make_work(tmp_path_factory.mktemp("made") / "work")
-    shard(work, work / "shards", per_shard=15, workers=1)
+    shard(work, work / "shards", per_shard=15, workers=0)
     return work
 
 

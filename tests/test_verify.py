@@ -19,7 +19,6 @@ from instructme.dataset_tools.sharding.index import index_of
 from instructme.manifests import tables
 from instructme.manifests.rows import TASKS, DataError, Part, Rhythm, Sample, Track, Triplet
 from instructme.pipelines.cli import main
-from instructme.pipelines.processes import engine
 from instructme.pipelines.stages import verify
 from instructme.pipelines.stages.shard import PARENTS, shard
 
@@ -32,19 +31,18 @@ OTHER = dict(zip(TASKS, [*TASKS[1:], TASKS[0]], strict=True))
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a working folder with sound shards; tests change copies of it only."""
     work = make_work(tmp_path_factory.mktemp("whole") / "work")
-    shard(work, work / "shards", per_shard=20, workers=1)
+    shard(work, work / "shards", per_shard=20, workers=0)
     return work
 
 
 @pytest.fixture
-def work(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def work(whole: Path, tmp_path: Path) -> Path:
     """Copy it, to be damaged; its shards are checked in this process."""
-    monkeypatch.setattr(engine, "run", lambda function, units, **_: [(unit, function(unit)) for unit in units])
     return Path(shutil.copytree(whole, tmp_path / "work"))
 
 
 def problems(work: Path, **options: object) -> str:
-    return "\n".join(verify.verify(work / "shards", work=work, **options))  # type: ignore[arg-type]
+    return "\n".join(verify.verify(work / "shards", work=work, **{"workers": 0, **options}))  # type: ignore[arg-type]
 
 
 def forge(
@@ -105,14 +103,14 @@ def edit_json(fields: Fields, **values: object) -> None:
 
 
 def test_sound_shards_pass(whole: Path) -> None:
-    result = CliRunner().invoke(main, ["verify", str(whole / "shards"), "--work", str(whole)])
+    result = CliRunner().invoke(main, ["verify", str(whole / "shards"), "--work", str(whole), "--workers", "0"])
     assert result.exit_code == 0, result.output
     assert all(words in result.output for words in ("nothing wrong", "4 shards, 80 triplets", "laws of their tasks of 80"))
 
 
 def test_the_command_lists_problems_and_exits_1(work: Path) -> None:
     (work / "shards" / "test-00000.tar").unlink()
-    result = CliRunner().invoke(main, ["verify", str(work / "shards")])
+    result = CliRunner().invoke(main, ["verify", str(work / "shards"), "--workers", "0"])
     assert result.exit_code == 1 and "test-00000.tar: missing" in result.output and "problems in" in result.output
 
 
@@ -275,7 +273,7 @@ def test_a_leaked_track_is_found_without_the_working_folder(work: Path) -> None:
         return retold(row, '"source_track": "set-c"', '"source_track": "set-a"')
 
     forge(work, change, name="validation-00000")
-    found = "\n".join(verify.verify(work / "shards"))
+    found = "\n".join(verify.verify(work / "shards", workers=0))
     assert "leak: set-a is in 2 splits" in found
 
 
@@ -342,7 +340,7 @@ def test_sides_levelled_on_their_own_are_checked_against_their_own_gains(work: P
     shutil.rmtree(work / "shards")
     from instructme.pipelines.stages import shard as stage
 
-    stage.shard(work, work / "shards", per_shard=20, normalise="side")
+    stage.shard(work, work / "shards", per_shard=20, normalise="side", workers=0)
     assert problems(work) == ""
     forged = forge(work, lambda row, fields: edit(fields, "target", lambda audio: np.roll(audio, 1)), ("replace",))
     assert f"{forged}: law of replace broken: target is off" in problems(work)

@@ -9,7 +9,11 @@ import click
 
 from instructme.manifests import urls
 
-WORKERS = click.option("--workers", type=click.IntRange(1), help="Worker processes on this machine.  [default: one per core]")
+WORKERS = click.option(
+    "--workers",
+    type=click.IntRange(0),
+    help="Worker processes on this machine; 0: work in this process.  [default: one per core]",
+)
 SCHEDULER = click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use instead, such as tcp://host:8786.")
 
 

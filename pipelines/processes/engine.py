@@ -1,10 +1,11 @@
-"""Run units of work on dask.distributed: a cluster of local processes, or the one at an address."""
+"""Run units of work: in this process, on a Dask cluster of local processes, or on the one at an address."""
 
 import asyncio
 import functools
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,10 +44,9 @@ def cores() -> int:
 
 def scratch() -> str | None:
     """Name the folder for temporary files of the worker that this runs on, which Dask clears away; None elsewhere."""
-    from distributed import get_worker
-
+    distributed = sys.modules.get("distributed")  # a worker has imported it
     try:
-        return str(get_worker().local_directory)
+        return str(distributed.get_worker().local_directory) if distributed else None
     except ValueError:
         return None
 
@@ -111,15 +111,23 @@ def run(
     shared: Sequence[Path] = (),
     lost: Callable[[Unit], Result] | None = None,
 ) -> Iterator[tuple[Unit, Result]]:
-    """Apply a function to each unit on a cluster, with a progress bar on stderr.
+    """Apply a function to each unit, with a progress bar on stderr.
 
-    `function` and the units must be picklable, and a script that calls this needs the usual `if __name__ == "__main__"`.
-    Work lost with a worker is done again on another. Yields each unit with its result as it is finished, in no order that
-    callers may rely on. An exception of the function ends the run, and so does Ctrl-C, with no process left behind.
+    Yields each unit with its result as it is finished. The order depends on chance, so callers may not rely on it. An exception
+    of the function ends the run, and so does Ctrl-C. No process is left behind.
 
-    `workers` are local processes, by default one per core; a `scheduler` at an address decides itself how many there are,
-    and all must see the files `shared` as this process does.
-    `lost` makes the result of a unit that killed every worker it was given to; without it such a unit ends the run.
+    With `workers=0` the units run in this process, one after the other. Otherwise they run on Dask: the function and the units
+    must be picklable, and a script that calls this needs the usual `if __name__ == "__main__"`. Work lost with a worker is
+    done again on another.
+
+    Args:
+        function: turns a unit into its result.
+        units: the work.
+        description: the name on the progress bar.
+        workers: local processes, by default one per core; 0 for none.
+        scheduler: address of a Dask cluster to use instead. The cluster decides itself how many workers there are.
+        shared: files that all machines of the cluster must see as this process does.
+        lost: makes the result of a unit that killed every worker it was given to. Without it such a unit ends the run.
 
     Raises:
         DataError: no scheduler at the address or one that ends, its workers are of no use for this, or a unit kills every
@@ -129,11 +137,18 @@ def run(
 
     if not units:
         return
+    progress = functools.partial(tqdm, total=len(units), desc=description, unit="", dynamic_ncols=True)
+    if workers == 0 and not scheduler:
+        with progress() as bar:
+            for unit in units:
+                yield unit, function(unit)
+                bar.update()
+        return
     from distributed import KilledWorker, as_completed
 
     reached = cluster.connected(scheduler) if scheduler else _local(min(workers or cores(), len(units)))
     function = cluster.Checked.of(function, shared) if scheduler else function
-    with reached as client, tqdm(total=len(units), desc=description, unit="", dynamic_ncols=True) as bar:
+    with reached as client, progress() as bar:
         futures = dict(zip(client.map(function, units, pure=False, batch_size=1000), units, strict=True))
         try:
             for future in as_completed(futures):
