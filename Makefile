@@ -1,6 +1,11 @@
 # `make demo` and `make test` do all the set-up they need; `make help` lists the rest.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# Another Python has a virtual environment of its own: make PYTHON=python3.12 test
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
+else
+VENV ?= .venv.$(notdir $(PYTHON))
+endif
 # Another build of torch: make TORCH="torch --index-url https://download.pytorch.org/whl/cu128" demo
 TORCH ?= $(shell grep '^torch==' constraints.txt)
 DEMO ?= out/demo
@@ -49,10 +54,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		$(MAKE) --no-print-directory apt PACKAGES="$$(basename $$(readlink -f $(PYTHON)))-venv"
+	@test ! -e $(VENV)/bin/python || test "$$($(PYTHON) -V)" = "$$($(VENV)/bin/python -V)" || \
+		{ echo "$(VENV) was made by another Python: remove it, or name another folder: make VENV=FOLDER" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(TORCH)
 	@grep -v '^torch==' constraints.txt > $(VENV)/constraints.txt
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e '.[all,dev]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e '.[all,docs,dev]'
 	@touch $@
 
 system: ## install the system packages of the built-in corpus where they are missing

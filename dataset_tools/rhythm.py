@@ -1,7 +1,7 @@
 """Find the beats, downbeats and metre of a track, and say how far to trust them.
 
 The tempo map of the stems' MIDI files is taken where their own notes and the audio confirm it (`grid_check`); else the
-audio is asked: librosa for beats, BeatNet for downbeats if its weights have been fetched.
+audio is asked: librosa for beats, BeatNet for downbeats if its weights have been fetched and torch is installed.
 """
 
 from collections.abc import Sequence
@@ -107,7 +107,7 @@ def from_midi(paths: Sequence[Path], mix: Samples | None, rate_hz: int) -> Grid:
 
 
 def from_audio(mix: Samples, rate_hz: int, reason: str | None = None) -> Grid:
-    """Find beats with librosa's beat tracker, and downbeats with BeatNet where its weights have been fetched.
+    """Find beats with librosa's beat tracker, and downbeats with BeatNet where it is available.
 
     The tracker gets our onset envelope, because librosa's own makes beats 40 ms late; with the weights, BeatNet's beat
     probability is added to it. `reason` says why the MIDI grid was not taken.
@@ -120,7 +120,7 @@ def from_audio(mix: Samples, rate_hz: int, reason: str | None = None) -> Grid:
     hop = rate_hz // grid_check.ENVELOPE_HZ
     frame_s = hop / rate_hz
     curve, activation = envelope / envelope.std(), None
-    if weights.available("beatnet"):
+    if beats.available():
         activation = beats.activations(resample(mix, rate_hz, beats.RATE_HZ))
         heard = beats.onset_envelope(activation, np.arange(len(envelope)) * frame_s)
         curve = 0.5 * curve + heard / max(1e-9, heard.std())

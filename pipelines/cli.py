@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from instructme.manifests import urls
+from instructme.manifests import extras, urls
 from instructme.manifests.rows import DataError
 from instructme.model.config import ModelError
 from instructme.pipelines import commands
@@ -43,6 +43,10 @@ def _told() -> Iterator[None]:
         yield
     except (DataError, ModelError) as error:
         raise click.ClickException(_one_line(error)) from None
+    except ModuleNotFoundError as error:
+        if (line := extras.advice(error)) is None:
+            raise
+        raise click.ClickException(line) from None
     except BrokenPipeError:
         raise
     except OSError as error:

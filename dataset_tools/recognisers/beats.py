@@ -7,6 +7,7 @@ madmom's log-filtered spectrogram, written anew; the particle filter is replaced
 
 import io
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,11 @@ BEATS_PER_BAR = (3, 4)
 DELAY_FRAMES = 0.4
 SLIP = 1e-4
 """Chance that a bar is cut short or a beat was missed."""
+
+
+def available() -> bool:
+    """Say whether downbeats can be found in audio: the weights have been fetched, and torch is installed to run them."""
+    return weights.available("beatnet") and find_spec("torch") is not None
 
 
 @cache

