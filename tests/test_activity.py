@@ -95,3 +95,34 @@ def test_frames_agree_with_the_notes_of_rendered_stems(shared_data: Path) -> Non
         len(yaml.safe_load(path.read_text())["stems"]) for path in (shared_data / "rendered_examples").glob("*/metadata.yaml")
     )
     assert scores(true, found)[0] >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("claps", "soft_plays"), [pytest.param(5, True, id="a twentieth of the time"), pytest.param(6, False, id="more")]
+)
+def test_a_few_loud_frames_do_not_silence_a_soft_part(claps: int, soft_plays: bool) -> None:
+    level_db = np.full(100, -45.0)
+    level_db[:claps] = -10.0
+    assert activity.detect(level_db)[claps + 4 :].all() == soft_plays
+    assert activity.detect(level_db)[:claps].all()
+
+
+@pytest.mark.parametrize(
+    ("under_db", "alone", "after_a_note"), [(24.5, True, True), (25.5, False, True), (27.5, False, True), (28.5, False, False)]
+)
+def test_what_is_too_soft_to_begin_may_still_ring(under_db: float, alone: bool, after_a_note: bool) -> None:
+    loud, soft, rest = np.full(20, -10.0), np.full(6, -10.0 - under_db), np.full(20, -110.0)
+    assert activity.detect(np.concatenate([loud, rest, soft]))[40:].all() == alone
+    assert activity.detect(np.concatenate([rest, loud, soft]))[40:].all() == after_a_note
+
+
+def test_a_breath_of_300_ms_is_no_rest_and_one_of_400_ms_is() -> None:
+    for frames, filled in ((1, True), (3, True), (4, False)):
+        level_db = np.full(30, -20.0)
+        level_db[10 : 10 + frames] = -110.0
+        assert activity.detect(level_db)[10 : 10 + frames].any() == filled
+
+
+def test_a_part_of_noise_under_65_dbfs_never_plays() -> None:
+    assert not activity.detect(np.full(50, -65.5)).any()
+    assert activity.detect(np.full(50, -64.5)).all()

@@ -79,3 +79,21 @@ def test_a_file_that_the_disk_refuses_the_end_of_is_no_file(tmp_path: Path, miss
 def test_levels_of_silence_and_full_scale() -> None:
     assert audio.rms_db(np.zeros(0, np.float32)) == audio.peak_db(np.zeros(9, np.float32)) == -120
     assert audio.peak_db(np.array([-1.0], np.float32)) == 0
+
+
+def promise(path: Path, share: float) -> None:
+    """Write 20 s of MP3 whose header states `share` of the frames that it holds."""
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 24000 * 20)
+    soundfile.write(path, noise, 24000)
+    content = bytearray(path.read_bytes())
+    at = content.find(b"Xing") + 8
+    content[at : at + 4] = round(int.from_bytes(content[at : at + 4], "big") * share).to_bytes(4, "big")
+    path.write_bytes(content)
+
+
+def test_an_mp3_header_may_promise_a_percent_too_much_and_no_more(tmp_path: Path) -> None:
+    promise(tmp_path / "usual.mp3", 1.015)
+    assert len(audio.read(tmp_path / "usual.mp3")) == pytest.approx(480000, rel=0.01)
+    promise(tmp_path / "cut.mp3", 1.025)
+    with pytest.raises(DataError, match=r"truncated audio: .*cut\.mp3: it holds \d+ of \d+ frames"):
+        audio.read(tmp_path / "cut.mp3")

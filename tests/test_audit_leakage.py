@@ -190,3 +190,16 @@ def test_silence_and_scraps_have_no_fingerprint():
     assert not len(fingerprint.fingerprint(play(notes(1))[:100], RATE_HZ))
     silent = np.zeros(4000, np.uint32)
     assert fingerprint.matches({"a": silent, "b": silent, "c": np.zeros(0, np.uint32)}) == []
+
+
+def test_what_is_60_db_softer_than_the_song_says_nothing():
+    """Two songs of one studio end in the same hiss; they are still two songs. A fade of 40 dB is part of its song."""
+    hiss = np.random.default_rng(0).normal(0, 0.1, RATE_HZ * 12).astype(np.float32)
+
+    def prints(gain: float) -> dict[str, fingerprint.Print]:
+        songs = {"one": SONG, "other": OTHER}
+        return {name: fingerprint.fingerprint(np.concatenate([song, gain * hiss]), RATE_HZ) for name, song in songs.items()}
+
+    assert fingerprint.matches(prints(10 ** (-70 / 20))) == []
+    (match,) = fingerprint.matches(prints(10 ** (-40 / 20)))
+    assert match.seconds > 8

@@ -217,6 +217,19 @@ def test_keys_of_cadences(labels: list[str], key: str | None, semitones: int) ->
     assert 0 <= confidence <= 1
 
 
+@pytest.mark.parametrize(
+    ("labels", "key"),
+    [
+        pytest.param(["F:maj"] * 2 + ["E:min"] * 3 + ["C:maj"], "E:min", id="the chord that sounds longest is home"),
+        pytest.param(["G:7"] * 2 + ["C:maj", "F:maj"], "C:maj", id="a long dominant is not"),
+    ],
+)
+@pytest.mark.parametrize("semitones", [0, 7])
+def test_keys_weigh_how_long_the_tonic_sounds_against_the_scale(labels: list[str], key: str, semitones: int) -> None:
+    found, _ = harmony.find_key(np.arange(len(labels)) * 10, shifted(labels, semitones), 10 * len(labels))
+    assert found == shifted([key], semitones)[0]
+
+
 @pytest.mark.parametrize("song", ["003", "011", "024", "036"])
 def test_real_songs_agree_with_their_annotations(shared_data: Path, song: str) -> None:
     folder = shared_data / "pop909" / song

@@ -8,7 +8,7 @@ import pytest
 from synthetic import RATE_HZ, write_tables
 
 from instructme.dataset_tools import chord_labels
-from instructme.dataset_tools.pairing import matching
+from instructme.dataset_tools.pairing import grids, matching
 from instructme.dataset_tools.pairing import pool as pools
 from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.triplets import Order, default_templates, draw
@@ -170,8 +170,6 @@ def test_reasons_count_every_window_without_a_match(pool):
 
 def edited(work, pool, **fields):
     """Load the pool again with fields of every rhythm replaced."""
-    from instructme.dataset_tools.pairing import grids
-
     rows = [replace(row, **fields) for row in tables.read_rows(work / "rhythm.parquet", Rhythm)]
     return replace(pool, grids=grids.of_rhythm(tables.to_table(rows, Rhythm), pool.tracks))
 
@@ -204,3 +202,35 @@ def test_without_genres_remixes_name_instruments(pool):
     rows = draw_remixes(nameless, 50)
     assert len(rows) == 50
     assert {row["genre"] for row in rows} == {None}
+
+
+def match_in_spite_of(work, pool, errors_ms: dict[int, float]) -> bool:
+    """Say whether tracks on an exact grid match tracks with some of each 20 beats moved."""
+    metre = {"trusted": True, "downbeat_known": True, "meter": "4/4", "reason": None}
+    rows = []
+    for number, row in enumerate(tables.read_rows(work / "rhythm.parquet", Rhythm)):
+        beats = np.arange(100, dtype=float) * 0.5 + 1
+        if number % 2:
+            beats += np.array([errors_ms.get(beat % 20, errors_ms.get(-1 - beat % 2, 0.0)) for beat in range(100)]) / 1000
+        samples = np.rint(beats * RATE_HZ).astype(int).tolist()
+        rows.append(replace(row, **metre, tempo_bpm=120.0, beats_samples=samples, beat_positions=[1, 2, 3, 4] * 25))
+    moved = replace(pool, grids=grids.of_rhythm(tables.to_table(rows, Rhythm), pool.tracks)).of("train")
+    matches = matching.find(moved, 10**6, np.random.default_rng(0), PairOptions(remix_harmony=0.0)).matches
+    odd = {track for number, track in enumerate(sorted(pool.tracks)) if number % 2}
+    sides = [
+        np.array([moved.tracks[track] in odd for track in each])
+        for each in (moved.windows["track"][matches["window"]], matches["track"])
+    ]
+    assert (~sides[0] & ~sides[1]).any(), "exact tracks match each other"
+    return bool((~sides[0] & sides[1]).any())
+
+
+def test_half_of_the_beats_of_a_remix_lie_within_10_ms(work, pool):
+    """Keys -1 and -2: even and odd beats."""
+    assert match_in_spite_of(work, pool, {-1: 9, -2: -9})
+    assert not match_in_spite_of(work, pool, {-1: 11, -2: -11})
+
+
+def test_every_beat_of_a_remix_lies_within_25_ms(work, pool):
+    assert match_in_spite_of(work, pool, {5: 24, 14: -24})
+    assert not match_in_spite_of(work, pool, {5: 26, 14: -26})

@@ -65,3 +65,21 @@ def test_millions_of_rows_are_ordered_from_their_sizes_alone() -> None:
 def test_says_when_ranks_cannot_share_a_batch() -> None:
     with pytest.raises(DataError, match="a batch of 10 can't be shared by 4 devices: choose a batch_size that 4 divides"):
         picks(Numbering(0, [5]), 10, ranks=4)
+
+
+def test_a_batch_mixes_the_shards_of_a_group() -> None:
+    """Samples of one shard are alike: its triplets come from the same hundred clips."""
+    rows = order(0, 0, [100] * 4, group=4)
+    batches = rows.reshape(-1, 40) // 100
+    assert min(len(set(batch.tolist())) for batch in batches) == 4
+    assert max(np.bincount(batch).max() for batch in batches) < 20
+
+
+def test_samples_of_one_shard_are_shuffled_too() -> None:
+    rows = order(0, 0, [200], group=1)
+    assert abs(np.corrcoef(rows, np.arange(200))[0, 1]) < 0.3
+
+
+def test_sixteen_shards_are_read_side_by_side() -> None:
+    rows = order(0, 0, [50] * 64) // 50
+    assert [len(set(rows[at : at + 800].tolist())) for at in range(0, 3200, 800)] == [16] * 4

@@ -186,3 +186,12 @@ def test_windows_beyond_the_end_and_damaged_parts_name_the_file(part, tmp_path: 
     (tmp_path / "piano.flac").write_bytes(b"not audio")
     with pytest.raises(DataError, match=r"piano\.flac.*run prepare again"):
         windows.read(tmp_path / "piano.flac", 0, 10)
+
+
+def test_room_that_a_window_took_is_free_again_after_its_last_read(part) -> None:
+    """Reads come in pairs, and there is room for one window: each one is decoded once."""
+    reads = [render.Window("set-a", "bass", start, 1000) for start in range(20) for _ in "ab"]
+    read = windows.Windows(part, reads, held_bytes=2000)
+    for window in reads:
+        read(*window)
+    assert read.decoded == 20

@@ -114,3 +114,23 @@ def test_a_new_dataset_doesnt_move_the_tracks_of_another(seed: int) -> None:
     assert [replace(row, split="") for row in both] == sorted(
         (replace(row, split="") for row in old + new), key=lambda row: row.track_id
     )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_large_groups_are_placed_first_so_that_single_songs_make_the_shares_exact(seed: int) -> None:
+    """Drawn last, an artist of 30 songs would find no split with so much room."""
+    tracks = [track(f"one-{number}", artist="One") for number in range(30)]
+    tracks += [track(f"two-{number}", artist="Two") for number in range(9)]
+    tracks += [track(f"single-{number}") for number in range(61)]
+    kept, _ = assign(tracks, FRACTIONS, seed)
+    assert [sum(row.split == split for row in kept) for split in SPLITS] == [80, 10, 10]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_groups_whose_split_is_known_count_before_any_is_drawn(seed: int) -> None:
+    tracks = [track(f"there-{number}", dataset="e", artist="One", official="test") for number in range(2)]
+    tracks += [track(f"here-{number}", artist="One") for number in range(10)]
+    tracks += [track(f"duo-{number}-{part}", artist=f"Duo {number}") for number in range(45) for part in "ab"]
+    kept, _ = assign(tracks, FRACTIONS, seed)
+    ours = [row.split for row in kept if row.dataset == "d"]
+    assert [ours.count(split) for split in SPLITS] == [80, 10, 10]

@@ -10,6 +10,7 @@ import torch
 from instructme.model import config, presets, unet
 from instructme.model.attention import ChunkTransformer
 from instructme.model.conditions import Conditions, stack
+from instructme.model.conditions.chords import CHORDS, ChordEncoder
 
 SMALLEST = config.override(
     presets.TINY,
@@ -134,6 +135,32 @@ def test_the_way_up_hears_each_chord_where_it_sounds() -> None:
     other[..., 224:] = 1 - other[..., 224:]
     change = (predict(made, given) - predict(made, dataclasses.replace(given, chords=other))).abs()
     assert change[..., 224:].mean() > 10 * change[..., :128].mean()
+
+
+def chord(triad: int, bass: int, extensions: int = 0) -> torch.Tensor:
+    """Make the 100 probabilities of a certain chord."""
+    values = torch.zeros(CHORDS)
+    values[[triad, 73 + bass, *(first + extensions for first in (86, 90, 94, 97))]] = 1
+    return values
+
+
+def test_an_untrained_embedding_tells_chords_apart() -> None:
+    """Probabilities are sparse: fed as they are, all chords have nearly the same embedding, and training starts deaf."""
+    chords = torch.stack([chord(1, 0), chord(25, 9), chord(6, 5), chord(8, 7)])[:, :, None]
+    distances = []
+    for seed in range(8):
+        torch.manual_seed(seed)
+        embedded = ChordEncoder(64)(chords, 1)[:, 0].detach()
+        distances.append(torch.cdist(embedded, embedded).sum() / 12 / embedded.norm(dim=1).mean())
+    assert float(torch.stack(distances).mean()) > 0.65
+
+
+def test_the_encoder_of_chords_starts_from_values_of_mean_0_and_deviation_1() -> None:
+    encoder, entered = ChordEncoder(64), []
+    encoder.layers[0].register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0]))
+    encoder(torch.stack([chord(1, 0), chord(25, 9)])[:, :, None], 1)
+    assert float(entered[0].mean()) == pytest.approx(0, abs=1e-5)
+    assert float(entered[0].std(correction=0)) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["text", "source", "chords"])

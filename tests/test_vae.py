@@ -1,6 +1,7 @@
 """The VAE: the paper's size, any length, a linear path that is an MDCT, silence and level, chunks, the scaled latent."""
 
 import dataclasses
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -211,3 +212,13 @@ def test_a_latent_that_is_too_short_is_one_line() -> None:
 def test_paper_mirrors_its_channels() -> None:
     assert all(after == 2 * before for before, after in pairwise(PAPER.vae.encoder_channels))
     assert all(before == 2 * after for before, after in pairwise(PAPER.vae.decoder_channels))
+
+
+def test_the_latent_lifts_high_frequencies_by_3_db_after_8_coefficients_and_6_db_after_24() -> None:
+    """Music's spectrum falls about so; unlifted, its high coefficients would drown in the latent's noise."""
+    noise = torch.randn(1, 1, 4000 * HOP, generator=torch.Generator().manual_seed(0))
+    analysis, _ = lapped_transform(HOP, HOP)
+    power = (analysis @ Spectrum(2 * HOP, HOP)(noise))[0].square().mean(dim=1)
+    octaves = 10 * torch.log10(power / power[0])
+    for coefficient in range(HOP):
+        assert octaves[coefficient] == pytest.approx(10 * math.log10(1 + coefficient / 8), abs=0.5)
