@@ -20,8 +20,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
+DATA = Path(__file__).parent / "data"
+"""A little real data, described in its README."""
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-"""Real development data; tests that need it skip where it is absent."""
+"""More real data; tests that need it skip where it is absent."""
 
 
 def write_tone(path: Path, seconds: float = 12.0, rate_hz: int = 44100, hz: float = 220.0, channels: int = 1) -> Path:
@@ -43,6 +45,11 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("shared development data is absent")
     return SHARED
+
+
+@pytest.fixture
+def data() -> Path:
+    return DATA
 
 
 @pytest.fixture

@@ -65,9 +65,9 @@ def test_codes_at_are_those_of_the_sounding_chord() -> None:
     assert codes_at(starts, labels, np.array([0, 9, 10, 19, 20, 999])).tolist() == [0, 0, 1, 1, 22, 22]
 
 
-@pytest.mark.parametrize("number", range(10))
-def test_agreement_is_mir_evals_thirds(shared_data, number: int) -> None:
-    folder = shared_data / "mir_eval_fixtures" / "chord"
+@pytest.mark.parametrize("number", [0, 1, 4])
+def test_agreement_is_mir_evals_thirds(data, number: int) -> None:
+    folder = data / "mir_eval_fixtures" / "chord"
     reference, labels_a = mir_eval.io.load_labeled_intervals(str(folder / f"ref{number:02}.lab"))
     estimate, labels_b = mir_eval.io.load_labeled_intervals(str(folder / f"est{number:02}.lab"))
     first, last = reference.min(), reference.max()

@@ -123,8 +123,8 @@ def test_mix_is_the_sum_of_the_stems(small: Path):
 
 
 @needs_programs
-def test_metadata_is_that_of_slakh(small: Path, shared_data: Path):
-    genuine = yaml.safe_load((shared_data / "slakh" / "Track00002" / "metadata.yaml").read_text())
+def test_metadata_is_that_of_slakh(small: Path, data: Path):
+    genuine = yaml.safe_load((data / "slakh" / "Track00002" / "metadata.yaml").read_text())
     for track in tracks(small):
         ours = metadata(track)
         assert set(genuine) <= set(ours)

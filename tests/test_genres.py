@@ -62,8 +62,8 @@ def test_aliases(label, genre):
     assert normalise(label) == genre
 
 
-def test_genres_of_medleydb(shared_data):
-    with (shared_data / "medleydb" / "genre_counts.csv").open(encoding="utf-8", newline="") as file:
+def test_genres_of_medleydb(data):
+    with (data / "medleydb" / "genre_counts.csv").open(encoding="utf-8", newline="") as file:
         assert all(normalise(row["genre"]) for row in csv.DictReader(file))
 
 

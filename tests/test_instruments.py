@@ -81,10 +81,8 @@ def test_names_of_the_paper(name, instrument):
     assert (match.instrument, match.certain, match.editable) == (instrument, True, True)
 
 
-def test_label_list_of_the_paper(shared_data):
-    labels = [
-        row["label"] for row in rows(shared_data / "label_lists" / "instructme_paper_labels.csv") if "genre" not in row["where"]
-    ]
+def test_label_list_of_the_paper(data):
+    labels = [row["label"] for row in rows(data / "label_lists" / "instructme_paper_labels.csv") if "genre" not in row["where"]]
     assert len(labels) > 15
     for label in labels:
         assert normalise(label).instrument == label.partition(" (")[0]
@@ -180,23 +178,23 @@ def test_first_rule_that_knows_wins():
     assert normalise("zzz") == ("other", "other", False, "unmatched", False, True)
 
 
-def test_programs(shared_data):
+def test_programs(data):
     assert normalise("", program=128).instrument == "drums"
     for effect in (*range(96, 104), *range(119, 128)):
         assert not normalise("", program=effect).editable
-    for program, entry in json.loads((shared_data / "slakh" / "general_midi_inst_0based.json").read_text()).items():
+    for program, entry in json.loads((data / "slakh" / "general_midi_inst_0based.json").read_text()).items():
         by_program, by_name = normalise("", program=int(program)), normalise(entry["name"])
         assert by_program.rule == "program" and by_program.certain
         assert by_program.instrument == by_name.instrument
 
 
-def test_slakh_classes_without_programs(shared_data):
-    for row in rows(shared_data / "slakh" / "generation_class_definitions.csv"):
+def test_slakh_classes_without_programs(data):
+    for row in rows(data / "slakh" / "generation_class_definitions.csv"):
         assert normalise(row["inst_class"], layout="slakh").rule == "class"
 
 
-def test_slakh_track(shared_data):
-    stems = yaml.safe_load((shared_data / "slakh" / "Track00002" / "metadata.yaml").read_text())["stems"]
+def test_slakh_track(data):
+    stems = yaml.safe_load((data / "slakh" / "Track00002" / "metadata.yaml").read_text())["stems"]
     names = {
         stem: normalise(entry["inst_class"], layout="slakh", program=entry["program_num"], plugin=entry["plugin_name"]).instrument
         for stem, entry in stems.items()
@@ -206,16 +204,16 @@ def test_slakh_track(shared_data):
     assert (names["S01"], names["S02"], names["S03"], names["S09"]) == ("electric bass", "synth lead", "synth pad", "drums")
 
 
-def test_medleydb_classes(shared_data):
-    for row in rows(shared_data / "medleydb" / "instrument_counts.csv"):
+def test_medleydb_classes(data):
+    for row in rows(data / "medleydb" / "instrument_counts.csv"):
         assert normalise(row["instrument"], layout="medleydb").rule == "class"
     assert normalise("male singer, female singer", layout="medleydb").instrument == "vocals"
     assert normalise("violin;viola", layout="medleydb").instrument == "strings"
     assert normalise("piano, tabla", layout="medleydb")[:3] == ("other", "other", False)
 
 
-def test_moisesdb_track_types(shared_data):
-    for row in rows(shared_data / "label_lists" / "moisesdb_stem_and_track_types.csv"):
+def test_moisesdb_track_types(data):
+    for row in rows(data / "label_lists" / "moisesdb_stem_and_track_types.csv"):
         stem, kind = row["stem_name"], row["track_type"]
         spellings = (kind, kind.replace(" ", "_"), f"{stem}/{kind}".replace(" ", "_"))
         matches = {normalise(label, layout="moisesdb") for label in spellings}

@@ -1,8 +1,10 @@
 """MUSDB18-HQ: splits, errata, the compressed release, and the songs shared with MedleyDB."""
 
+import csv
 from pathlib import Path
 
 import pytest
+import yaml
 from trees import build_musdb, found, rejected
 
 from instructme.dataset_tools.layouts import musdb
@@ -24,11 +26,13 @@ def test_musdb_splits_and_errata(root: Path) -> None:
     assert len(musdb._listed()) == 150 and sum(row["validation"] == "yes" for row in musdb._listed().values()) == 14
 
 
-def test_musdb_and_medleydb_name_the_songs_they_share_alike(root: Path, shared_data: Path) -> None:
-    for path in sorted((shared_data / "medleydb" / "metadata").glob("*.yaml")):
-        name = path.name.removesuffix("_METADATA.yaml")
-        (root / name / f"{name}_STEMS").mkdir(parents=True)
-        (root / name / path.name).write_bytes(path.read_bytes())
+def test_musdb_and_medleydb_name_the_songs_they_share_alike(root: Path, data: Path) -> None:
+    with (data / "medleydb" / "songs.csv").open(encoding="utf-8", newline="") as file:
+        for song in csv.DictReader(file):
+            name = song["folder"]
+            (root / name / f"{name}_STEMS").mkdir(parents=True)
+            metadata = {"artist": song["artist"], "title": song["title"], "stems": {}}
+            (root / name / f"{name}_METADATA.yaml").write_text(yaml.safe_dump(metadata))
     shared = {song_key(track.artist, track.title) for track in found("medleydb", root)} & set(musdb._listed())
     assert {row["track"] for key, row in musdb._listed().items() if key in shared} == {
         row["track"] for row in musdb._listed().values() if row["licence"] == "CC-BY-NC-SA-4.0"

@@ -60,25 +60,24 @@ def test_slakh_flat_tree_of_redux_tracks_has_the_original_ranges(root: Path) -> 
     }
 
 
-def test_slakh_flat_tree_with_duplicates_has_split2(root: Path, shared_data: Path) -> None:
-    redux = json.loads((shared_data / "slakh" / "redux.json").read_text())
-    split2 = json.loads((shared_data / "slakh" / "splits_v2.json").read_text())
-    numbers = [int(name[5:]) for name, entry in redux.items() if entry["action"] == "omit"][::40]
+def official(data: Path) -> tuple[set[int], dict[int, str]]:
+    """Read slakh-utils' lists: what redux omits, and where split 2 moves a track."""
+    lists = json.loads((data / "slakh" / "official.json").read_text())
+    return set(lists["omitted"]), {number: split for split, numbers in lists["moved"].items() for number in numbers}
+
+
+def test_slakh_flat_tree_with_duplicates_has_split2(root: Path, data: Path) -> None:
+    omitted, moved = official(data)
+    numbers = sorted(omitted)[::40]
     for name, split in flat(root, 3, *numbers).items():
         original = "train" if name <= "Track01500" else "validation" if name <= "Track01875" else "test"
-        assert split == split2[name].get("destination_split", original)
+        assert split == moved.get(int(name[5:]), original)
 
 
-def test_slakh_official_lists_are_those_of_slakh_utils(shared_data: Path) -> None:
-    redux = json.loads((shared_data / "slakh" / "redux.json").read_text())
-    split2 = json.loads((shared_data / "slakh" / "splits_v2.json").read_text())
-    ours = slakh._official()
-    assert {number for number, (omitted, _) in ours.items() if omitted} == {
-        int(n[5:]) for n, e in redux.items() if e["action"] == "omit"
-    }
-    assert {number: moved for number, (_, moved) in ours.items() if moved} == {
-        int(name[5:]): entry["destination_split"] for name, entry in split2.items() if entry["action"] == "move"
-    }
+def test_slakh_official_lists_are_those_of_slakh_utils(data: Path) -> None:
+    ours, (omitted, moved) = slakh._official(), official(data)
+    assert {number for number, (is_omitted, _) in ours.items() if is_omitted} == omitted
+    assert {number: split for number, (_, split) in ours.items() if split} == moved
 
 
 def test_babyslakh_and_other_flat_trees_have_no_official_split(tmp_path: Path) -> None:
@@ -113,8 +112,8 @@ def test_slakh_midi_duplicates_share_a_song_group_and_charts_a_leak_group(root: 
     assert (three.genre, three.tempo_bpm, three.key) == ("jazz", 112.0, "F:maj")
 
 
-def test_slakh_genuine_metadata_is_read(root: Path, shared_data: Path) -> None:
-    source = shared_data / "slakh" / "Track00002"
+def test_slakh_genuine_metadata_is_read(root: Path, data: Path) -> None:
+    source = data / "slakh" / "Track00002"
     folder = root / "Track00002"
     for stem_id in yaml.safe_load((source / "metadata.yaml").read_text())["stems"]:
         sound(folder / "stems" / f"{stem_id}.wav")
