@@ -98,6 +98,15 @@ def test_beats_without_weights(monkeypatch):
     assert "downbeats unknown" in str(grid.reason)
 
 
+def test_weights_without_torch_are_not_used(monkeypatch):
+    monkeypatch.setattr(weights, "available", lambda name: True)
+    assert beats.available()
+    monkeypatch.setattr(beats, "find_spec", lambda name: None)
+    assert not beats.available()
+    mix, _ = clicks(112, 12, 4)
+    assert "BeatNet" not in str(rhythm.find([], mix, RATE_HZ).recogniser)
+
+
 def test_silence_and_noise_are_not_trusted(monkeypatch):
     monkeypatch.setattr(weights, "available", lambda name: False)
     assert rhythm.find([], np.zeros(RATE_HZ * 5, np.float32), RATE_HZ).reason == "no sound"

@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -215,3 +216,31 @@ def test_the_advice_is_silent_where_the_package_is_not_installed(monkeypatch: py
 
     monkeypatch.setattr(extras, "requires", absent)
     assert extras.advice(ModuleNotFoundError(name="torch")) is None
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == PROJECT["version"] and citation["license"] == PROJECT["license"]
+    assert (citation["references"][0]["year"], len(citation["references"][0]["authors"])) == (2023, 9)
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_to_files(page: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text())
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_another_python_gets_a_virtual_environment_of_its_own() -> None:
+    for arguments, folder in {(): ".venv", ("PYTHON=/opt/python3.12",): ".venv.python3.12", ("VENV=here",): "here"}.items():
+        told = subprocess.run(["make", "-n", "-C", str(ROOT), "lint", *arguments], capture_output=True, text=True).stdout
+        assert f"\n{folder}/bin/ruff check .\n" in told
+
+
+def test_a_virtual_environment_of_another_python_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text("#!/bin/sh\necho Python 3.1.4\n")
+    (tmp_path / "bin" / "python").chmod(0o755)
+    result = subprocess.run(
+        ["make", "-C", str(ROOT), "setup", f"VENV={tmp_path}", f"PYTHON={sys.executable}"], capture_output=True, text=True
+    )
+    assert result.returncode and f"{tmp_path} was made by another Python" in result.stderr
