@@ -75,6 +75,11 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
+def knows(word: str) -> bool:
+    """Tell whether a lower-case word belongs to the names of instruments, or to what is written beside them."""
+    return _lookup(word) is not None
+
+
 def best_name(label: str) -> SpellingMatch | None:
     """Find the instrument that a free name names, if any; not certain where it rests on a typo, a guess or a tie."""
     text = _ABBREVIATED.sub(r"\1\2", _SUFFIX.sub("", plain(label)))

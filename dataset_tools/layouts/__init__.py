@@ -1,8 +1,9 @@
 """Read the dataset layouts that exist on people's disks: one file per layout, its name is the layout's name.
 
-A layout is a module with three names, and nothing else has to be told about it:
+A layout is a module with four names, and nothing else has to be told about it:
 
     EXPECTS: str                                            what it looks for, for the message that nothing was found
+    COMPANIONS: tuple[str, ...]                             patterns of its audio, MIDI and tables that are no stems: `mix.*`
     recognises(root: Path) -> bool                          cheap: names of files, at most a header or two
     tracks(root: Path) -> Iterator[FoundTrack | Rejected]   in a fixed order; reads metadata, never audio
 
@@ -34,7 +35,10 @@ SPLIT_NAMES = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 """Folder names and words that mean a split."""
-AUDIO_SUFFIXES = (".flac", ".wav", ".aiff", ".aif", ".ogg", ".opus", ".mp3")
+AUDIO_SUFFIXES = (
+    *(".flac", ".wav", ".wave", ".bwf", ".rf64", ".w64", ".aiff", ".aif", ".aifc", ".caf", ".au", ".snd"),
+    *(".ogg", ".oga", ".opus", ".mp3"),
+)
 """What libsndfile reads, in order of preference where one stem is there twice."""
 OTHER_AUDIO_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".ape", ".wv")
 LARGEST_METADATA_BYTES = 1 << 20

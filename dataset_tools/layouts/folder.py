@@ -1,9 +1,9 @@
-"""Read anybody's own stems: song folders, `song.bass.wav` names, separator output, one folder per instrument.
+"""Read anybody's own stems: song folders, many songs in one folder, separator output, one folder per instrument.
 
-Found by walking down from the root, at most four folders deep and never along links:
-- a folder with stems is a song; mixtures are recognised by name and are never stems. MIDI files belong to the stems of
-  their names, a single one to all stems; `chords.lab` is the chord chart
-- a folder of `song.bass.wav`, `song.drums.wav` (or `song - bass.wav`) holds one song per first half of the names
+Found by walking down from the root, never along links:
+- a folder with stems is a song; mixtures are recognised by name and are never stems. Folders of instruments in it (`Drums/kick`)
+  belong to the song. MIDI files belong to the stems of their names, a single one to all stems; `chords.lab` is the chord chart
+- a folder of `SongA_bass`, `SongA_drums`, `SongB_bass` holds several songs (see `song_names`)
 - a folder of instrument folders is one song if it lies below the root; in the root or a split folder it is a
   collection of single parts that don't belong together in time (`aligned` false)
 - `train`, `valid` and the like right below the root are splits; a name `Artist - Title` gives artist and title
@@ -11,16 +11,18 @@ Found by walking down from the root, at most four folders deep and never along l
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from instructme.dataset_tools import song_names
 from instructme.dataset_tools.layouts import SPLIT_NAMES, FoundStem, FoundTrack, Rejected, audio, files, folders, unread_audio
 from instructme.manifests.instruments import INSTRUMENTS, normalise
 from instructme.manifests.paths import slug
 
 EXPECTS = "song folders of stems such as Song/bass.wav, or files such as song.bass.wav"
-_DEPTH = 4
+COMPANIONS = ("chords.lab",)
+_DEPTH = 32
 _INNER = ("stems", "audio", "tracks", "multitrack", "multitracks", "raw")
 """Names of folders that say nothing about the song."""
 _LETTER = re.compile(r"[^\W\d_]")
@@ -28,12 +30,12 @@ _LETTER = re.compile(r"[^\W\d_]")
 
 @dataclass(frozen=True)
 class _Song:
-    """A song as found: where its name comes from, its folder, and its files and MIDI files by label."""
+    """A song: where its name comes from, its folder, its files by label, its MIDI files by lower-case label."""
 
     place: Path
     folder: Path
-    sounds: dict[str, Path]
-    midi: dict[str, Path]
+    sounds: Mapping[str, Path]
+    midi: Mapping[str, Path]
 
 
 def recognises(root: Path) -> bool:
@@ -51,22 +53,98 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
         where = folder.relative_to(root).as_posix()
         yield Rejected(where, "link", f"links to folders aren't followed: give {folder.resolve()} as a root of its own")
         return
-    sounds, midi, below = audio(folder), files(folder, ".mid", ".midi"), folders(folder)
+    sounds, below = audio(folder), folders(folder)
     yield from unread_audio(root, folder)
-    if songs := _flat_songs(sounds):
-        flat_midi = _by_song(midi, _separator(sounds))
-        for name, labelled in songs.items():
-            yield _track(root, _Song(folder / name, folder, labelled, flat_midi.get(name, {})), split)
+    grouping = song_names.group(list(sounds))
+    top = folder == root or (folder.parent == root and split is not None)
+    if grouping.songs:
+        yield from _flat(root, folder, sounds, grouping, split)
     elif any(_is_stem(label, sounds) for label in sounds):
-        yield _track(root, _Song(folder, folder, sounds, midi), split)
+        yield from _song_folder(root, folder, sounds, below, split, depth, top=top)
+        return
     elif below and all(_is_instrument(part.name) for part in below):
-        if folder == root or (folder.parent == root and split is not None):
+        if top:
             yield from (_single(path, part.name, split) for part in below for path in audio(part).values())
         elif grouped := {f"{part.name}/{name}": path for part in below for name, path in audio(part).items()}:
             yield _track(root, _Song(folder, folder, grouped, {}), split)
-    elif depth:
-        for part in below:
+        return
+    elif sounds and not top:
+        yield from _unnamed(root, sounds)
+    yield from _below(root, folder, below, split, depth)
+
+
+def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
+    for part in below:
+        if depth:
             yield from _walk(root, part, SPLIT_NAMES.get(part.name.lower()) if folder == root else split, depth - 1)
+        else:
+            yield Rejected(part.relative_to(root).as_posix(), "too_deep", f"more than {_DEPTH} folders deep: give it as a root")
+
+
+def _song_folder(
+    root: Path, folder: Path, sounds: dict[str, Path], below: list[Path], split: str | None, depth: int, *, top: bool
+) -> Iterator[FoundTrack | Rejected]:
+    """Read a folder with stems: a song with its instrument folders, or, above folders of songs, files that fit none."""
+    inner = [part for part in below if part.name.lower() in _INNER]
+    parts = [part for part in below if part not in inner and _is_instrument(part.name)]
+    other = list(_below(root, folder, [part for part in below if part not in parts], split, depth))
+    songs = [found for found in other if isinstance(found, FoundTrack)]
+    if songs and (top or inner) and not parts:
+        detail = "it lies beside folders of songs: put it into a song's folder, or into one of its own"
+        yield from (Rejected(path.relative_to(root).as_posix(), "stray", detail) for path in sounds.values())
+        yield from other
+        return
+    families = {normalise(label).family for label in sounds}
+    nested = {}
+    for part in parts:
+        inside = {f"{part.name}/{name}": path for name, path in _all_audio(part).items()}
+        if normalise(part.name).family in families:
+            detail = f"the song's folder holds {normalise(part.name).family} already: leave out one of both"
+            yield from (Rejected(path.relative_to(root).as_posix(), "twice", detail) for path in inside.values())
+        else:
+            nested.update(inside)
+    # Above folders of songs, or in a split folder, the folder's name isn't the song's.
+    title = song_names.title(list(sounds)) if top else ""
+    place = folder / title if title else folder
+    song = _track(root, _Song(place, folder, {**sounds, **nested}, _by_label(files(folder, ".mid", ".midi"))), split)
+    # What lies in a song's folder may be another version of it: no split may part them.
+    group = f"folder:{slug(folder.relative_to(root).as_posix())}" if songs else None
+    for found in (song, *other):
+        yield replace(found, leak_group=found.leak_group or group) if isinstance(found, FoundTrack) and group else found
+
+
+def _all_audio(folder: Path) -> dict[str, Path]:
+    """List the audio of a folder and of those in it, by path without suffix."""
+    found = dict(audio(folder))
+    for part in folders(folder):
+        if not part.is_symlink():
+            found |= {f"{part.name}/{name}": path for name, path in _all_audio(part).items()}
+    return found
+
+
+def _flat(
+    root: Path, folder: Path, sounds: dict[str, Path], grouping: song_names.Grouping, split: str | None
+) -> Iterator[FoundTrack | Rejected]:
+    """Read several songs in one folder."""
+    midi = files(folder, ".mid", ".midi")
+    for song in grouping.songs:
+        labels = song_names.labels(list(song.labels.values()))
+        own = {labels[label]: sounds[name] for name, label in song.labels.items()}
+        if not grouping.aligned:
+            ((label, path),) = own.items()
+            yield replace(_single(path, label, split), title=song.name)
+            continue
+        mine = {name: path for name, path in midi.items() if name.lower().startswith(song.name.lower())}
+        notes = {name[len(song.name) :].strip(" ._-()").lower(): path for name, path in mine.items()}
+        yield _track(root, _Song(folder / song.name, folder, own, notes), split)
+    detail = "its name fits no song of this folder: name it like the others, or put it into a folder of its own"
+    yield from (Rejected(sounds[name].relative_to(root).as_posix(), "stray", detail) for name in grouping.strays)
+
+
+def _unnamed(root: Path, sounds: Mapping[str, Path]) -> Iterator[Rejected]:
+    """Tell of audio in a folder of which no name is known to be a stem's."""
+    for path in sounds.values():
+        yield Rejected(path.relative_to(root).as_posix(), "not_a_stem", "a mixture or click track by its name")
 
 
 def _is_instrument(name: str) -> bool:
@@ -76,38 +154,16 @@ def _is_instrument(name: str) -> bool:
     )
 
 
-def _is_backing(label: str, sounds: dict[str, Path]) -> bool:
+def _is_backing(label: str, sounds: Mapping[str, Path]) -> bool:
     return label.lower() == "song" and len(sounds) > 1
 
 
-def _is_stem(label: str, sounds: dict[str, Path]) -> bool:
+def _is_stem(label: str, sounds: Mapping[str, Path]) -> bool:
     return _is_backing(label, sounds) or normalise(label).is_stem
 
 
-def _by_song(named: dict[str, Path], separator: str) -> dict[str, dict[str, Path]]:
-    songs: dict[str, dict[str, Path]] = {}
-    for name, path in named.items():
-        song, found, label = name.rpartition(separator)
-        songs.setdefault(song if found else name, {})[label] = path
-    return songs
-
-
-def _separator(sounds: dict[str, Path]) -> str:
-    return "." if all("." in name for name in sounds) else " - "
-
-
-def _flat_songs(sounds: dict[str, Path]) -> dict[str, dict[str, Path]]:
-    """Group `song.bass`, `song.drums` by song; nothing unless a song has two stems and all songs names of more than digits."""
-    separator = _separator(sounds)
-    songs = _by_song(sounds, separator)
-    labels = {label for labelled in songs.values() for label in labelled}
-    flat = (
-        all(separator in name for name in sounds)
-        and all(_LETTER.search(song) for song in songs)
-        and any(len(labelled) > 1 for labelled in songs.values())
-        and (separator == "." or all(_is_instrument(label) or not normalise(label).is_stem for label in labels))
-    )
-    return songs if flat else {}
+def _by_label(midi: Mapping[str, Path]) -> dict[str, Path]:
+    return {label.lower(): path for label, path in midi.items()}
 
 
 def _names(root: Path, place: Path) -> tuple[str, str | None, str]:
@@ -121,22 +177,19 @@ def _names(root: Path, place: Path) -> tuple[str, str | None, str]:
     return "/".join(inside) or root.name, artist if known else None, title if known else last
 
 
-def _label(name: str, song: str, sounds: dict[str, Path]) -> str:
-    """Take the song's own name off the front of a file name, where all files begin with it."""
-    if _is_backing(name, sounds):
-        return "backing track"
-    pattern = re.compile(re.escape(song) + r"[\s._-]+", re.IGNORECASE)
-    return pattern.sub("", name, count=1) if all(pattern.match(other) for other in sounds) else name
-
-
 def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
     name, artist, title = _names(root, song.place)
-    midi = {label.lower(): path for label, path in song.midi.items()}
-    alone = len(midi) == 1 and not midi.keys() & {label.lower() for label in song.sounds}
-    shared = next(iter(midi.values())) if alone else None
+    alone = len(song.midi) == 1 and not song.midi.keys() & {label.lower() for label in song.sounds}
+    shared = next(iter(song.midi.values())) if alone else None
     mixes = [label for label in song.sounds if not _is_stem(label, song.sounds)]
+    labels = song_names.labels(list(song.sounds), song.place.name)
     stems = tuple(
-        FoundStem(slug(label), path, _label(label, song.place.name, song.sounds), midi_path=midi.get(label.lower(), shared))
+        FoundStem(
+            slug(label),
+            path,
+            "backing track" if _is_backing(label, song.sounds) else labels[label],
+            midi_path=song.midi.get(label.lower(), shared),
+        )
         for label, path in song.sounds.items()
         if label not in mixes
     )

@@ -18,6 +18,7 @@ from instructme.manifests.rows import DataError
 from instructme.manifests.splits import song_key
 
 EXPECTS = "train/ or test/ with folders <Artist - Title> of drums, bass, other, vocals and mixture"
+COMPANIONS = ("mixture.*",)
 _STEMS = ("drums", "bass", "other", "vocals")
 _LICENCE = "LicenseRef-MUSDB18-educational"
 """Educational use only."""

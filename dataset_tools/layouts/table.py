@@ -14,6 +14,7 @@ from instructme.dataset_tools.layouts import SPLIT_NAMES, FoundStem, FoundTrack,
 from instructme.manifests.rows import DataError
 
 EXPECTS = "a CSV or parquet file with the columns track_id, path, instrument"
+COMPANIONS = ()
 _NEEDED = ("track_id", "path", "instrument")
 _SINGLES = ("type", "path")
 

@@ -14,6 +14,7 @@ from types import ModuleType
 
 from instructme.dataset_tools import headers, layouts
 from instructme.dataset_tools.layouts import FoundTrack, Rejected
+from instructme.dataset_tools.unread_files import unread
 from instructme.manifests import instruments, splits, tables, urls
 from instructme.manifests.datasets import read_datasets
 from instructme.manifests.files import sweep
@@ -218,8 +219,9 @@ def _read(dataset: Dataset, aliases: Mapping[str, str], licences: Sequence[str],
         item, detail = (text.encode("utf-8", "backslashreplace").decode() for text in local)
         rows.rejects.append(Reject("scan", dataset.name, track_id, item, rejected.reason, detail, rejected.count))
 
-    found = []
-    for item in load(dataset.layout).tracks(dataset.root):
+    found, layout = [], load(dataset.layout)
+    items = list(layout.tracks(dataset.root))
+    for item in items:
         if isinstance(item, Rejected):
             reject(None, item)
         elif licences and not any(fnmatchcase(item.licence.lower(), licence.lower()) for licence in licences):
@@ -242,6 +244,9 @@ def _read(dataset: Dataset, aliases: Mapping[str, str], licences: Sequence[str],
             rows.stems += stems
             for one in rejected:
                 reject(identify(item), one)
+    # The folder of a table may hold anything; a folder that is given holds one dataset.
+    for one in unread(dataset.folder, items, layout.COMPANIONS) if dataset.folder == dataset.root else ():
+        reject(None, one)
     return rows
 
 

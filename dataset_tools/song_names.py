@@ -1,0 +1,218 @@
+"""Tell songs apart by the names of their files: `SongA_bass`, `SongA_drums`, `SongB_bass` are two songs.
+
+A song's name is what stays when an instrument is cut off a file name, at any separator that people use: a space, `_`, `.`, `-`,
+a parenthesis, a capital letter. It counts as a song's name if an instrument occurs with another song's name, too. Names of
+numbers and of common words (`001`, `Take 2`, `Slow Song`) count if two instruments do. Words that belong to instruments and
+microphones (`Lead`, `DI`) are never a song's name on their own.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from instructme.manifests import spelling
+from instructme.manifests.instruments import INSTRUMENTS, normalise
+
+_GAP = re.compile(r"\s*[-–—]+\s+|\s+[-–—]+\s*|_+|\.|\s*[(\[]\s*|\s+|-")
+_CUT = re.compile(rf"{_GAP.pattern}|(?<=[a-z])(?=[A-Z])")
+_NUMBER = re.compile(r"^(?:(?:track|audio|tr|aud)[\s_-]*\d+|\d+[a-z]?)(?:\s*[-–—_.)]\s*|\s+)(?=\S)", re.IGNORECASE)
+"""A number in front of a name: `08_`, `Track 1 - `."""
+_MUSICAL = re.compile(r"[\s_.,(\[-]+(?:\d{2,3}\s?bpm|[A-G][#b]?\s?(?:maj|min|major|minor))[)\]]?(?=$|[\s_.,)\]-])", re.IGNORECASE)
+"""Tempo and key of a song, written into the names of its files."""
+_COMMON = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        verse chorus prechorus refrain bridge intro outro section part pt break drop hook loop take tk version ver alt new old
+        final song track live demo jam band artist title studio slow fast long short big little good best nice loud soft dark
+        bright warm the a an of my one two three four five six seven eight nine ten
+        """,
+    )
+)
+"""Words of songs, takes and sections that also occur in the names of stems of one song."""
+_OWN, _WEAK, _NONE = 2, 1, 0
+"""Strength of a song's name: it has a word of its own; common words or numbers; nothing but words of instruments."""
+_MOST_BARE = 1
+"""A folder with more files that are called nothing but an instrument holds one song."""
+
+
+class SongFiles(NamedTuple):
+    """The files of one song: file name -> label without the song's name."""
+
+    name: str
+    labels: dict[str, str]
+
+
+class Grouping(NamedTuple):
+    """The songs of a folder, and the files that fit none. No songs: all files belong to one."""
+
+    songs: tuple[SongFiles, ...]
+    strays: tuple[str, ...] = ()
+    aligned: bool = True
+    """False: each song is a single part, and all are of one instrument."""
+
+
+def group(names: Sequence[str]) -> Grouping:
+    """Group the names of the files of one folder, without suffix, by song."""
+    for cleaned in (_cleaned(names, numbers=True), _cleaned(names, numbers=False)):
+        for reverse in (False, True):
+            if found := _group({name: list(_cuts(text, reverse)) for name, text in cleaned.items()}):
+                return found
+    return Grouping(())
+
+
+def labels(names: Sequence[str], song: str = "") -> dict[str, str]:
+    """Cut off what all file names of one song share, such as its title; file name -> label.
+
+    What is shared stays where it says which instrument it is: `Kick In` and `Kick Out`, `Synth Bass` and `Synth Pad`.
+    """
+    titled = re.compile(re.escape(song) + r"[\s._-]+(?=\S)", re.IGNORECASE)
+    if song and all(titled.match(name) for name in names):
+        return {name: titled.sub("", name, count=1) for name in names}
+    rests = _cleaned(names, numbers=False)
+    untitled = len(names) < 2 or all(rests[name] == name for name in names) or not _is_title(list(names), rests)
+    return dict(zip(names, names, strict=True)) if untitled else rests
+
+
+def title(names: Sequence[str]) -> str:
+    """Find the title with which all file names of one song begin; empty if there is none."""
+    own = labels(names)
+    first = names[0] if names else ""
+    shared = first[: first.find(own[first])] if first else ""
+    return shared.strip(" ._-()[]") if _strength(shared) else ""
+
+
+def _is_title(names: list[str], rests: Mapping[str, str]) -> bool:
+    """Tell whether the shared part is a title: it has a word of no instrument, or makes one instrument of different ones."""
+    if not all(_names_instrument(rest) for rest in rests.values()):
+        return False
+    shared = names[0][: names[0].find(rests[names[0]])]
+    whole = {normalise(name).instrument for name in names}
+    parts = [normalise(rest) for rest in rests.values()]
+    return _strength(shared) == _OWN or (
+        len(whole) == 1 and len({part.instrument for part in parts}) > 1 and all(part.certain for part in parts)
+    )
+
+
+def _cleaned(names: Sequence[str], *, numbers: bool) -> dict[str, str]:
+    """Leave out tempo and key, numbers in front unless `numbers`, and the words with which all names begin."""
+    texts = [_MUSICAL.sub("", name) or name for name in names]
+    if not numbers:
+        texts = [_NUMBER.sub("", text) or text for text in texts]
+    while len(texts) > 1 and (first := {_head(text) for text in texts}) and len(first) == 1 and "" not in first:
+        texts = [text[_GAP.search(text, 1).end() :] for text in texts]  # type: ignore[union-attr]
+    return dict(zip(names, texts, strict=True))
+
+
+def _head(text: str) -> str:
+    """Give the first word of a text that has more; empty where cutting it off would leave nothing."""
+    cut = _GAP.search(text, 1)
+    return text[: cut.start()].lower() if cut and text[cut.end() :].strip(" )]") else ""
+
+
+def _cuts(text: str, reverse: bool) -> Iterator[tuple[str, str]]:
+    """Yield (song, label) for every place where a text can be cut, the shortest song first."""
+    places = [(cut.start(), cut.end()) for cut in _CUT.finditer(text) if cut.start()]
+    for start, end in reversed(places) if reverse else places:
+        front, back = text[:start].strip(" ()[]"), text[end:].strip(" ()[]")
+        if front and back:
+            yield (back, front) if reverse else (front, back)
+
+
+def _group(cuts: Mapping[str, list[tuple[str, str]]]) -> Grouping | None:
+    songs_of: defaultdict[str, set[str]] = defaultdict(set)
+    labels_of: defaultdict[str, set[str]] = defaultdict(set)
+    strength: dict[str, int] = {}
+    for pairs in cuts.values():
+        for song, label in pairs:
+            if _names_instrument(label):
+                songs_of[_key(label)].add(_key(song))
+                labels_of[_key(song)].add(_key(label))
+                strength[_key(song)] = _strength(song)
+    shared = {song: {label for label in own if len(songs_of[label]) > 1} for song, own in labels_of.items()}
+    repeated = {song for song, own in shared.items() if own}
+    named = {song for song in repeated if strength[song]}
+    several = {song for song in named if len(labels_of[song]) > 1}
+    dotted = all(any(f"{song}.{label}" == name and _is_class(label) for song, label in own) for name, own in cuts.items())
+    sure = dotted or all(any(_key(song) in several for song, _ in pairs) for pairs in cuts.values())
+    full = {song for song in several if strength[song] == _OWN or sure or _differ(shared[song])}
+    pairs_up = {song for song in labels_of if strength[song] == _OWN and len(labels_of[song]) > 1}
+    if not full or len(named) < 2:
+        # Two songs may share no instrument; but then every file must belong to one.
+        whole = all(any(_key(song) in pairs_up for song, _ in pairs) for pairs in cuts.values())
+        return (whole and _assign(cuts, (pairs_up,))) or _singles(cuts, named)
+    firm = full | {song for song in named if strength[song] == _OWN or dotted}
+    covered = sum(any(_key(song) in firm for song, _ in pairs) for pairs in cuts.values())
+    # Among songs, a word of instruments may be a title, too: `Whisper - Drums`.
+    likely = repeated if covered > len(cuts) / 2 else set()
+    return _assign(cuts, (full, firm, likely, pairs_up))
+
+
+def _differ(labels: set[str]) -> bool:
+    return len({normalise(label).instrument for label in labels}) > 1
+
+
+def _assign(cuts: Mapping[str, list[tuple[str, str]]], ranks: Sequence[set[str]]) -> Grouping | None:
+    """Give each file to a song of the first rank that has one for it."""
+    songs: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    titles: dict[str, str] = {}
+    strays = []
+    for name, pairs in cuts.items():
+        match = next((pair for rank in ranks if (pair := _choose([each for each in pairs if _key(each[0]) in rank]))), None)
+        if match:
+            titles.setdefault(_key(match[0]), match[0])
+            songs[_key(match[0])][name] = match[1]
+        else:
+            strays.append(name)
+    bare = [name for name in strays if _names_instrument(name) and _strength(name) < _OWN]
+    if len(songs) < 2 or len(bare) > _MOST_BARE:
+        return None
+    return Grouping(tuple(SongFiles(titles[key], own) for key, own in songs.items()), tuple(strays))
+
+
+def _choose(pairs: list[tuple[str, str]]) -> tuple[str, str] | None:
+    """Choose the shortest name of a song, or a longer one that adds a word of its own: `Morning` or `Morning Angel`."""
+    if not pairs:
+        return None
+    chosen = pairs[0]
+    for pair in pairs[1:]:
+        if _strength(pair[0].replace(chosen[0], " ", 1)) == _OWN:
+            chosen = pair
+    return chosen
+
+
+def _singles(cuts: Mapping[str, list[tuple[str, str]]], repeated: set[str]) -> Grouping | None:
+    """Read a folder in which one instrument occurs under as many names as there are files: single parts of many songs."""
+    chosen = {name: next((pair for pair in pairs if _key(pair[0]) in repeated), None) for name, pairs in cuts.items()}
+    pairs = [pair for pair in chosen.values() if pair]
+    if len(pairs) < 2 or len(pairs) < len(cuts) or len({_key(song) for song, _ in pairs}) < len(pairs):
+        return None
+    if len({normalise(label).instrument for _, label in pairs}) > 1:
+        return None
+    songs = (SongFiles(pair[0], {name: pair[1]}) for name, pair in chosen.items() if pair)
+    return Grouping(tuple(songs), aligned=False)
+
+
+def _key(text: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+", text.lower()))
+
+
+def _names_instrument(label: str) -> bool:
+    """Tell whether a label names an instrument or a mixture."""
+    match = normalise(label)
+    return not match.is_stem or match.rule != "unmatched"
+
+
+def _is_class(label: str) -> bool:
+    """Tell whether a label is the name of an instrument and nothing else."""
+    return normalise(label, layout="moisesdb").rule == "class" or label.lower() in INSTRUMENTS
+
+
+def _strength(text: str) -> int:
+    """Tell how much a text looks like the name of a song."""
+    words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", spelling.plain(text))]
+    if any(len(word) > 1 and word not in _COMMON and not spelling.knows(word) for word in words):
+        return _OWN
+    common = any(word in _COMMON for word in words) or not words
+    return _WEAK if common and re.search(r"\w", text) else _NONE

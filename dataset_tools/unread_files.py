@@ -1,0 +1,81 @@
+"""Account for every file of a dataset: each is in a track, left out with a reason, a known companion, or told here.
+
+Files of other kinds than audio, MIDI and tables (pictures, texts, projects) are not music and not counted.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from instructme.dataset_tools.layouts import AUDIO_SUFFIXES, OTHER_AUDIO_SUFFIXES, FoundTrack, Rejected, is_file
+from instructme.manifests import urls
+
+_NOTES = (".mid", ".midi")
+_TABLES = (".csv", ".tsv", ".parquet", ".jams")
+_AUDIO = (*AUDIO_SUFFIXES, *OTHER_AUDIO_SUFFIXES)
+
+
+def unread(folder: Path, items: Iterable[FoundTrack | Rejected], companions: Sequence[str]) -> Iterator[Rejected]:
+    """Name the files of a dataset that no track uses and no reject names, one by one, in order of path.
+
+    Args:
+        folder: folder of the dataset.
+        items: what its layout found.
+        companions: patterns of paths that belong to the layout and are no stems, such as `*/mix.flac`.
+    """
+    used: set[str] = set()
+    left_out: set[str] = set()
+    for item in items:
+        rejected = [item] if isinstance(item, Rejected) else item.rejected
+        left_out |= {each.item.replace(f"{folder}/", "") for each in rejected}
+        used |= _files(folder, item) if isinstance(item, FoundTrack) else set()
+    for path in _listed(folder):
+        if path in used or any(fnmatchcase(path, pattern) or fnmatchcase(f"/{path}", f"*/{pattern}") for pattern in companions):
+            continue
+        if not _is_named(path, left_out):
+            yield _untold(path)
+
+
+def _untold(path: str) -> Rejected:
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix in _TABLES:
+        return Rejected(path, "unread_table", f"the layout reads no such table: give {path} as a root, or use --layout table")
+    if suffix in _NOTES:
+        return Rejected(path, "unread_midi", "no stem has its name: name it like the stem that plays it")
+    return Rejected(path, "not_read", "no track uses it, by its name or its place; --layout folder reads any folder of stems")
+
+
+def _files(folder: Path, track: FoundTrack) -> set[str]:
+    paths = [track.chords_path, *(path for stem in track.stems for path in (stem.path, stem.midi_path))]
+    return {os.path.relpath(str(path), str(folder)).replace(os.sep, "/") for path in paths if path is not None}
+
+
+def _is_named(path: str, left_out: set[str]) -> bool:
+    """Tell whether a reject names a file, with or without its suffix, or a folder that it lies in."""
+    parts = PurePosixPath(path)
+    return bool({path, str(parts.with_suffix("")), *map(str, parts.parents)} & left_out - {"."})
+
+
+def _listed(folder: Path) -> Iterator[str]:
+    """List audio, MIDI and tables below a folder by relative path; hidden files and linked folders are left out."""
+    suffixes = (*_AUDIO, *_NOTES, *_TABLES)
+    for path in sorted(_remote(folder) if urls.is_remote(folder) else _local(folder)):
+        if path.lower().endswith(suffixes) and not any(part.startswith(".") for part in path.split("/")):
+            yield path
+
+
+def _remote(folder: Path) -> Iterator[str]:
+    remote: Any = folder
+    top = remote.path.rstrip("/") + "/"
+    yield from (name.removeprefix(top) for name in remote.fs.find(remote.path))
+
+
+def _local(folder: Path) -> Iterator[str]:
+    for place, below, names in os.walk(folder):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        within = os.path.relpath(place, folder)
+        # Pipes and devices are no files of a dataset; broken links are.
+        named = (name for name in names if is_file(Path(place, name)) or Path(place, name).is_symlink())
+        yield from (name if within == "." else f"{within}/{name}".replace(os.sep, "/") for name in named)

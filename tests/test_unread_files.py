@@ -1,0 +1,89 @@
+"""No file is lost in silence: every sound, MIDI file and table below a root is in a track, in a reject, or a known companion."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trees import build_folder, build_musdb, sound
+
+from instructme.manifests.datasets import read_datasets
+from instructme.manifests.rows import DataError
+from instructme.pipelines.stages.scan import scan
+
+FOLDERS = st.sampled_from(["", "SongA", "SongB", "SongA/Drums", "SongA/stems", "train/Me - One", "a/b/c/d/e/f", "Drums", "Bass"])
+SOUNDS = ["bass.wav", "bass.flac", "drums.WAV", "drums.wav", "mix.wav", "SongA_bass.aiff", "SongB_bass.caf", "SongA_drums.ogg"]
+OTHERS = ["x.w64", "memo.wav", "take.oga", "vocals.L.wav", "vocals.R.wav", "click.wav", "notes.mid", "bass.mid", "a.csv", "b.mp4"]
+NAMES = st.sampled_from([*SOUNDS, *OTHERS])
+
+
+def told(rows) -> str:
+    return "\n".join(f"{row.item} {row.detail}" for row in rows.rejects)
+
+
+def test_files_that_no_song_takes_are_named_one_by_one(root: Path, tmp_path: Path) -> None:
+    for name in ("A/bass.wav", "B/drums.wav", "C/vocals.wav", "memo.wav", "C/vocals.WAV", "C/vocals.aiff"):
+        sound(root / name)
+    (root / "A/stray.mid").write_bytes(b"MThd")
+    (root / "A/other.mid").write_bytes(b"MThd")
+    (root / "C/list.csv").write_text("a,b\n")
+    rows = scan([root], tmp_path / "work")
+    assert sorted(track.title for track in rows.tracks) == ["A", "B", "C"]
+    reasons = {row.item: row.reason for row in rows.rejects}
+    assert reasons.pop("memo.wav") == "stray" and reasons["C/list.csv"] == "unread_table"
+    assert {reasons["A/stray.mid"], reasons["A/other.mid"]} == {"unread_midi"}
+    assert sum(reason == "not_read" for reason in reasons.values()) == 2
+
+
+def test_companions_of_a_layout_are_no_rejects(root: Path, tmp_path: Path) -> None:
+    build_musdb(root)
+    assert not scan([root], tmp_path / "work").rejects
+    sound(root / "test" / "BKS - Bulldozer" / "guitar.wav")
+    (row,) = scan([root], tmp_path / "other").rejects
+    assert (row.item, row.reason) == ("test/BKS - Bulldozer/guitar.wav", "not_read")
+
+
+def test_songs_deep_down_and_formats_of_libsndfile_are_read(root: Path, tmp_path: Path) -> None:
+    for name in ("one/two/three/four/five/six/Song/bass.caf", "one/two/three/four/five/six/Song/drums.w64"):
+        sound(root / name)
+    build_folder(root)
+    rows = scan([root], tmp_path / "work")
+    assert {"bass.caf", "drums.w64"} <= {Path(stem.path).name for stem in rows.stems}
+
+
+def test_instrument_folders_belong_to_the_song_unless_it_holds_the_instrument(root: Path, tmp_path: Path) -> None:
+    for name in ("Song/bass.wav", "Song/Drums/kick.wav", "Song/Drums/room/far.wav", "Two/drums.wav", "Two/Drums/kick.wav"):
+        sound(root / name)
+    rows = scan([root], tmp_path / "work")
+    paths = sorted(stem.path for stem in rows.stems)
+    assert paths == [
+        "Song/Drums/kick.wav",
+        "Song/Drums/room/far.wav",
+        "Song/bass.wav",
+        "Two/drums.wav",
+    ]
+    assert {row.item: row.reason for row in rows.rejects} == {"Two/Drums/kick.wav": "twice"}
+
+
+@settings(max_examples=60)
+@given(st.sets(st.tuples(FOLDERS, NAMES), min_size=1, max_size=12))
+def test_every_file_is_accounted_for(files: set[tuple[str, str]]) -> None:
+    with TemporaryDirectory() as folder:
+        root, work = Path(folder, "data"), Path(folder, "work")
+        for place, name in files:
+            (root / place).mkdir(parents=True, exist_ok=True)
+            if name.endswith((".mid", ".csv", ".mp4")):
+                (root / place / name).write_bytes(b"MThd")
+            elif not (root / place / name).exists():
+                sound(root / place / "x.wav").rename(root / place / name) if name != "x.wav" else None
+        try:
+            rows = scan([root], work)
+        except DataError as error:
+            assert "nothing usable" in str(error) or "no dataset" in str(error)
+            return
+        assert read_datasets(work)
+        used = {path for stem in rows.stems for path in (stem.path, stem.midi_path)}
+        for place, name in files:
+            path = f"{place}/{name}".lstrip("/")
+            assert path in used or path.rsplit(".", 1)[0] in told(rows), path
+        assert len({stem.path for stem in rows.stems}) == len(rows.stems)
