@@ -55,11 +55,14 @@ class Grouping(NamedTuple):
 
 def group(names: Sequence[str]) -> Grouping:
     """Group the names of the files of one folder, without suffix, by song."""
-    for cleaned in (_cleaned(names, numbers=True), _cleaned(names, numbers=False)):
-        for reverse in (False, True):
-            if found := _group({name: list(_cuts(text, reverse)) for name, text in cleaned.items()}):
-                return found
-    return Grouping(())
+    texts = [_cleaned(names, numbers=numbers) for numbers in (True, False)]
+    readings = [
+        _Readings({name: list(_cuts(text, reverse)) for name, text in cleaned.items()})
+        for cleaned in texts
+        for reverse in (False, True)
+    ]
+    tries = [*map(_several, readings), *map(_singles, readings)]
+    return next((found for found in tries if found), Grouping(()))
 
 
 def labels(names: Sequence[str], song: str = "") -> dict[str, str]:
@@ -120,33 +123,47 @@ def _cuts(text: str, reverse: bool) -> Iterator[tuple[str, str]]:
             yield (back, front) if reverse else (front, back)
 
 
-def _group(cuts: Mapping[str, list[tuple[str, str]]]) -> Grouping | None:
-    songs_of: defaultdict[str, set[str]] = defaultdict(set)
-    labels_of: defaultdict[str, set[str]] = defaultdict(set)
-    strength: dict[str, int] = {}
-    for pairs in cuts.values():
-        for song, label in pairs:
-            if _names_instrument(label):
-                songs_of[_key(label)].add(_key(song))
-                labels_of[_key(song)].add(_key(label))
-                strength[_key(song)] = _strength(song)
-    shared = {song: {label for label in own if len(songs_of[label]) > 1} for song, own in labels_of.items()}
-    repeated = {song for song, own in shared.items() if own}
-    named = {song for song in repeated if strength[song]}
-    several = {song for song in named if len(labels_of[song]) > 1}
-    dotted = all(any(f"{song}.{label}" == name and _is_class(label) for song, label in own) for name, own in cuts.items())
-    sure = dotted or all(any(_key(song) in several for song, _ in pairs) for pairs in cuts.values())
-    full = {song for song in several if strength[song] == _OWN or sure or _differ(shared[song])}
-    pairs_up = {song for song in labels_of if strength[song] == _OWN and len(labels_of[song]) > 1}
-    if not full or len(named) < 2:
+class _Readings:
+    """All ways to read file names as song and instrument, and how often each part occurs with others."""
+
+    def __init__(self, cuts: dict[str, list[tuple[str, str]]]) -> None:
+        self.cuts = cuts
+        songs: defaultdict[str, set[str]] = defaultdict(set)
+        self.labels: defaultdict[str, set[str]] = defaultdict(set)
+        self.strength: dict[str, int] = {}
+        for song, label in (pair for pairs in cuts.values() for pair in pairs if _names_instrument(pair[1])):
+            songs[_key(label)].add(_key(song))
+            self.labels[_key(song)].add(_key(label))
+            self.strength[_key(song)] = _strength(song)
+        self.shared = {song: {label for label in own if len(songs[label]) > 1} for song, own in self.labels.items()}
+        """Song -> the labels that occur with other songs, too."""
+        self.repeated = {song for song, own in self.shared.items() if own}
+        self.named = {song for song in self.repeated if self.strength[song]}
+
+    def covers(self, songs: set[str]) -> int:
+        """Count the files that belong to one of the songs."""
+        return sum(any(_key(song) in songs for song, _ in pairs) for pairs in self.cuts.values())
+
+    def is_dotted(self) -> bool:
+        """Tell whether all files are called `song.bass`: nothing but an instrument after a dot."""
+        return all(any(f"{song}.{label}" == name and _is_class(label) for song, label in own) for name, own in self.cuts.items())
+
+
+def _several(read: _Readings) -> Grouping | None:
+    """Find songs of several stems."""
+    own = {song for song, strength in read.strength.items() if strength == _OWN}
+    pairs_up = {song for song in own if len(read.labels[song]) > 1}
+    several = {song for song in read.named if len(read.labels[song]) > 1}
+    dotted = read.is_dotted()
+    sure = dotted or read.covers(several) == len(read.cuts)
+    full = {song for song in several if song in own or sure or _differ(read.shared[song])}
+    if not full or len(read.named) < 2:
         # Two songs may share no instrument; but then every file must belong to one.
-        whole = all(any(_key(song) in pairs_up for song, _ in pairs) for pairs in cuts.values())
-        return (whole and _assign(cuts, (pairs_up,))) or _singles(cuts, named)
-    firm = full | {song for song in named if strength[song] == _OWN or dotted}
-    covered = sum(any(_key(song) in firm for song, _ in pairs) for pairs in cuts.values())
+        return _assign(read.cuts, (pairs_up,)) if read.covers(pairs_up) == len(read.cuts) else None
+    firm = full | (read.named if dotted else read.named & own)
     # Among songs, a word of instruments may be a title, too: `Whisper - Drums`.
-    likely = repeated if covered > len(cuts) / 2 else set()
-    return _assign(cuts, (full, firm, likely, pairs_up))
+    likely = read.repeated if read.covers(firm) > len(read.cuts) / 2 else set()
+    return _assign(read.cuts, (full, firm, likely, pairs_up))
 
 
 def _differ(labels: set[str]) -> bool:
@@ -182,16 +199,15 @@ def _choose(pairs: list[tuple[str, str]]) -> tuple[str, str] | None:
     return chosen
 
 
-def _singles(cuts: Mapping[str, list[tuple[str, str]]], repeated: set[str]) -> Grouping | None:
+def _singles(read: _Readings) -> Grouping | None:
     """Read a folder in which one instrument occurs under as many names as there are files: single parts of many songs."""
-    chosen = {name: next((pair for pair in pairs if _key(pair[0]) in repeated), None) for name, pairs in cuts.items()}
-    pairs = [pair for pair in chosen.values() if pair]
-    if len(pairs) < 2 or len(pairs) < len(cuts) or len({_key(song) for song, _ in pairs}) < len(pairs):
+    matches = {name: next((pair for pair in own if _key(pair[0]) in read.named), None) for name, own in read.cuts.items()}
+    pairs = {name: pair for name, pair in matches.items() if pair}
+    if len(pairs) < max(2, len(read.cuts)) or len({_key(song) for song, _ in pairs.values()}) < len(pairs):
         return None
-    if len({normalise(label).instrument for _, label in pairs}) > 1:
+    if len({normalise(label).instrument for _, label in pairs.values()}) > 1:
         return None
-    songs = (SongFiles(pair[0], {name: pair[1]}) for name, pair in chosen.items() if pair)
-    return Grouping(tuple(songs), aligned=False)
+    return Grouping(tuple(SongFiles(song, {name: label}) for name, (song, label) in pairs.items()), aligned=False)
 
 
 def _key(text: str) -> str:
