@@ -15,6 +15,7 @@ import webdataset
 from click.testing import CliRunner
 from made_work import RATE_HZ, WINDOW, make_work
 
+from instructme.dataset_tools.sharding import tar_file
 from instructme.manifests import tables
 from instructme.manifests.rows import DataError
 from instructme.model import checkpoint
@@ -143,7 +144,7 @@ def test_goes_on_where_it_was_stopped_and_redoes_what_changed(
 
     write, done = stage.tar_file.write_tar, []
 
-    def stop_in_the_second(path: Path, samples: Any, members: Any) -> None:
+    def stop_in_the_second(path: Path, samples: Any, members: Any) -> tar_file.Places:
         def some() -> Any:
             for sample in samples:
                 done.append(sample[0])
@@ -151,7 +152,7 @@ def test_goes_on_where_it_was_stopped_and_redoes_what_changed(
                     raise KeyboardInterrupt
                 yield sample
 
-        write(path, some(), members)
+        return write(path, some(), members)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(stage.tar_file, "write_tar", stop_in_the_second)

@@ -16,11 +16,12 @@ from made_work import RATE_HZ, WINDOW, make_part, make_work
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.sharding import samples, tar_file
 from instructme.dataset_tools.sharding.index import index_of
+from instructme.dataset_tools.sharding.library import PARENTS
 from instructme.manifests import tables
 from instructme.manifests.rows import TASKS, DataError, Part, Rhythm, Sample, Track, Triplet
 from instructme.pipelines.cli import main
 from instructme.pipelines.stages import verify
-from instructme.pipelines.stages.shard import PARENTS, shard
+from instructme.pipelines.stages.shard import shard
 
 Fields = dict[str, bytes]
 SHARD = "train-00000"
@@ -61,9 +62,8 @@ def forge(
     forged = rows[number].triplet_id
     changed = change(rows[number], content[forged])
     rows[number] = levelled(changed or rows[number], content[forged])
-    tar_file.write_tar(tar, [(row.triplet_id, fields) for row, fields in zip(rows, content.values(), strict=True)])
-    located = samples.locate(rows, tar_file.places(tar))
-    tables.write(index, located, Sample, arguments=provenance["arguments"], parents=provenance["parents"])
+    places = tar_file.write_tar(tar, [(row.triplet_id, fields) for row, fields in zip(rows, content.values(), strict=True)])
+    tables.write(index, samples.locate(rows, places), Sample, arguments=provenance["arguments"], parents=provenance["parents"])
     seal(folder)
     return forged
 

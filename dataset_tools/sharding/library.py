@@ -10,6 +10,9 @@ from instructme.manifests import tables
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import DataError, Part, Rhythm, Track, Triplet
 
+PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "triplets.parquet")
+"""The tables that shards are made from."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Library:

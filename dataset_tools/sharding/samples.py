@@ -3,7 +3,7 @@
 import bisect
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from instructme.dataset_tools import audio
@@ -14,7 +14,7 @@ from instructme.manifests.rows import Rhythm, Sample, Triplet
 
 
 def fields(recipe: Triplet, sides: Rendered, library: Library) -> dict[str, bytes]:
-    """Encode the fields of a sample by the names of `shards.MEMBERS`."""
+    """Encode the fields of a sample by the names of `tar_file.MEMBERS`."""
     return {
         "source.flac": tar_file.encode(sides.source, library.rate_hz),
         "target.flac": tar_file.encode(sides.target, library.rate_hz),
@@ -103,8 +103,8 @@ def row(recipe: Triplet, sides: Rendered, library: Library) -> Sample:
     )
 
 
-def locate(rows: Iterable[Sample], places: Mapping[str, tuple[int, int]]) -> list[Sample]:
-    """Fill in where the members of each sample lie in the tar, as `shards.places` found them."""
+def locate(rows: Iterable[Sample], places: tar_file.Places) -> list[Sample]:
+    """Fill in where the members of each sample lie in the tar, as `write_tar` returned it."""
     located = []
     for sample in rows:
         place: dict[str, Any] = {}

@@ -21,7 +21,6 @@ from instructme.manifests import tables, urls
 from instructme.manifests.rows import SPLITS, TASKS, DataError, Sample, Triplet
 from instructme.pipelines.processes import cluster, engine
 
-PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "triplets.parquet")
 _CLAIM = ".instructme"
 _FILES = re.compile(rf"\.?{tar_file.NAME.pattern}\.(tar|parquet|json)(\.\d+\.tmp)?")
 
@@ -67,7 +66,7 @@ def shard(
     """
     if normalise not in render.NORMALISATIONS:
         raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
-    parents = {name: _digest(work / name) for name in PARENTS}
+    parents = {name: _digest(work / name) for name in library.PARENTS}
     recipes = library.recipes(work)
     units = list(_units(recipes, splits, limit, per_shard, shard_size_mb, normalise))
     if not units:
@@ -210,9 +209,8 @@ def _render(work: Path, out: Path, parents: Mapping[str, str], unit: ShardUnit) 
 
     tar, index = out / f"{unit.name}.tar", out / f"{unit.name}.parquet"
     with tables.atomic(tar) as temporary:
-        tar_file.write_tar(temporary, rendered())
-    located = samples.locate(rows, tar_file.places(tar))
-    tables.write(index, located, Sample, arguments=unit.arguments, parents=parents)
+        places = tar_file.write_tar(temporary, rendered())
+    tables.write(index, samples.locate(rows, places), Sample, arguments=unit.arguments, parents=parents)
     marker = {
         "key": unit.key(parents),
         "samples": len(rows),

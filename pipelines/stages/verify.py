@@ -17,7 +17,6 @@ from instructme.dataset_tools.sharding.tar_file import NAME
 from instructme.manifests import tables, urls
 from instructme.manifests.rows import DataError, Sample, Triplet
 from instructme.pipelines.processes import engine
-from instructme.pipelines.stages.shard import PARENTS
 
 MOST_LINES = 10
 """Problems of one shard that are listed one by one."""
@@ -52,7 +51,7 @@ def verify(
     names = sorted({path.stem for path in shards.iterdir() if NAME.fullmatch(path.stem)} if shards.is_dir() else ())
     if not names:
         raise DataError(f"no shards in {shards}: give the folder that shard wrote, such as WORK/shards")
-    hashes = {name: tables.sha256(work / name) for name in PARENTS if (work / name).exists()} if work else {}
+    hashes = {name: tables.sha256(work / name) for name in library.PARENTS if (work / name).exists()} if work else {}
     small = ["index.json", *(f"{name}.{suffix}" for name in names for suffix in ("json", "parquet"))]
     with urls.copied(shards, small) as here:
         listed = {name: _listed(here, name) for name in names}
@@ -137,7 +136,7 @@ def _problems(shards: Path, work: Path | None, hashes: Mapping[str, str], unit: 
     except DataError as error:
         yield str(error)
         return
-    for name in PARENTS:
+    for name in library.PARENTS:
         if work and provenance["parents"].get(name) != hashes.get(name):
             yield f"{index.name}: {name} in {work} is missing or has changed since: run shard again"
     misplaced = list(checks.members(tar, rows))

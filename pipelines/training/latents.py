@@ -202,18 +202,17 @@ def _write(folder: Path, name: str, samples: Iterable[tuple[str, dict[str, bytes
     for left in folder.glob(f".latents-{name}.*.tmp"):  # by a killed run
         left.unlink()
     with tables.atomic(tar) as temporary:
-        tar_file.write_tar(temporary, samples, [f"{member}.npy" for member in stated["members"]])
-    count, layout = _layout(tar, stated["members"])
+        places = tar_file.write_tar(temporary, samples, [f"{member}.npy" for member in stated["members"]])
+    count, layout = _layout(tar, list(places.values()), stated["members"])
     files = {tar.name: {"bytes": tar.stat().st_size, "sha256": tables.sha256(tar)}}
     with tables.atomic(marker) as temporary:
         temporary.write_text(json.dumps({**stated, **layout, "samples": count, "files": files}, sort_keys=True, indent=1) + "\n")
     return count
 
 
-def _layout(tar: Path, members: Sequence[str]) -> tuple[int, dict[str, Any]]:
+def _layout(tar: Path, places: Sequence[tuple[int, int]], members: Sequence[str]) -> tuple[int, dict[str, Any]]:
     """Count samples and find how members lie in each, which must be the same in all: offset and size of each, and the stride."""
-    found = list(tar_file.places(tar).values())
-    samples = [found[first : first + len(members)] for first in range(0, len(found), len(members))]
+    samples = [places[first : first + len(members)] for first in range(0, len(places), len(members))]
     first, stride = samples[0], (samples[1][0][0] - samples[0][0][0] if len(samples) > 1 else tar.stat().st_size)
     for number, sample in enumerate(samples):
         if sample != [(offset + number * stride, size) for offset, size in first]:

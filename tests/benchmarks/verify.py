@@ -11,10 +11,10 @@ from pathlib import Path
 import soundfile
 
 from instructme.dataset_tools.sharding import library, render, tar_file
+from instructme.dataset_tools.sharding.library import PARENTS
 from instructme.manifests import tables
 from instructme.manifests.rows import Sample
 from instructme.pipelines.data.shard_reader import ShardReader
-from instructme.pipelines.stages.shard import PARENTS
 from instructme.pipelines.stages.verify import CheckUnit, _check
 
 
