@@ -54,9 +54,9 @@ def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
         raise
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed runs left half-written in a folder; no other run may be writing to it."""
-    for path in folder.glob(".*.tmp"):
+def sweep(folder: Path, name: str = "*") -> None:
+    """Remove what killed runs left half-written in a folder, of all files or of one name. No other run may be writing it."""
+    for path in folder.glob(f".{name}.*.tmp"):
         if _HIDDEN.fullmatch(path.name) and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         elif _HIDDEN.fullmatch(path.name):

@@ -37,8 +37,8 @@ def version(name):
 metadata.version = version
 class Lacking:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "pipelines":
-            raise ModuleNotFoundError("No module named 'pipelines'", name="pipelines")
+        if name.split(".")[0] == "instructme":
+            raise ModuleNotFoundError("No module named 'instructme'", name="instructme")
 if {found!r} is None:
     sys.meta_path.insert(0, Lacking())
 """
@@ -70,7 +70,7 @@ class Cluster:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "PYTHONPATH": f"{self.folder}:{Path(__file__).parent}"},
+                env={**os.environ, "PYTHONPATH": f"{self.folder}:{Path(__file__).parent}:{os.environ.get('PYTHONPATH', '')}"},
             )
         self.processes.append(started)
         return started

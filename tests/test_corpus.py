@@ -1,5 +1,6 @@
 """The built-in corpus: charts and grooves are sound, and the truth beside the audio is what is heard."""
 
+import json
 import os
 import shutil
 import signal
@@ -243,8 +244,14 @@ def test_finished_songs_are_kept_and_other_corpora_refused(small: Path, tmp_path
     monkeypatch.setitem(pipeline.TIERS, "mini", (("quick_change", "north_wind"), SECONDS))
     times = {path: path.stat().st_mtime_ns for path in root.rglob("*.flac")}
     summary = pipeline.corpus(root, hours=4 * SECONDS / 3600)
-    assert (summary.tracks, summary.kept, summary.replaced) == (4, 4, 0)
+    assert (summary.tracks, summary.kept) == (4, 4)
     assert times == {path: path.stat().st_mtime_ns for path in root.rglob("*.flac")}
+    first, second, *_ = tracks(root)
+    old = {name: value for name, value in json.loads((first / "recipe.json").read_text()).items() if name != "bytes"}
+    (first / "recipe.json").write_text(json.dumps(old))  # as versions before 1 wrote it
+    (second / "mix.flac").write_bytes(b"cut")
+    assert pipeline.corpus(root, hours=4 * SECONDS / 3600, workers=0).kept == 3
+    assert (second / "mix.flac").read_bytes() == (small / second.relative_to(root) / "mix.flac").read_bytes()
     with pytest.raises(DataError, match="other tracks"):
         pipeline.corpus(root, hours=SECONDS / 3600)
 

@@ -171,15 +171,19 @@ def test_any_number_of_workers_writes_the_same_bytes(work: Path, tmp_path: Path)
     assert contents(work) == contents(tmp_path / "two")
 
 
-def test_only_what_changed_is_done_again(work: Path, dataset: tuple[Path, list[Track], list[Stem]]) -> None:
+def test_only_what_changed_is_done_again(
+    work: Path, dataset: tuple[Path, list[Track], list[Stem]], capsys: pytest.CaptureFixture[str]
+) -> None:
     root, tracks, stems = dataset
     prepare(work, **QUICK)
     before = contents(work)
     again = prepare(work, **QUICK)
     assert (again.kept, again.redone) == (3, 0)
+    assert "again" not in capsys.readouterr().err
     os.utime(root / "b" / "bass.flac", ns=(1, 1))
     touched = prepare(work, **QUICK)
     assert (touched.kept, touched.redone) == (2, 1)
+    assert "prepare: makes 1 finished track again, because" in capsys.readouterr().err
     assert contents(work) == before
     regrouped = [replace(track, split="test", genre="Rock") for track in tracks]
     write_tables(work, regrouped, stems, root)

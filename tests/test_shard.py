@@ -122,12 +122,15 @@ def test_keeps_finished_shards_and_makes_the_others(work: Path, made: Path, copy
     assert contents(copy) == contents(made)
 
 
-def test_makes_all_again_when_arguments_or_tables_change(work: Path, copy: Path, tmp_path: Path) -> None:
+def test_makes_all_again_when_arguments_or_tables_change(
+    work: Path, copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = Path(shutil.copytree(work, tmp_path / "other", ignore=shutil.ignore_patterns("shards")))
     fewer = recipes()[:30]
     tables.write(other / "triplets.parquet", fewer, Triplet)
     index = shard(other, copy, per_shard=PER_SHARD, workers=0)
     assert index["kept"] == 0 and index["samples"] == 30
+    assert "shard: makes 4 finished shards again, because" in capsys.readouterr().err
     assert shard(other, copy, per_shard=PER_SHARD, normalise="side", workers=0)["kept"] == 0
 
 

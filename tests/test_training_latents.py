@@ -137,7 +137,12 @@ def test_a_segment_of_latents_is_that_of_the_audio(work: Path, vae_run: Path, en
 
 
 def test_goes_on_where_it_was_stopped_and_redoes_what_changed(
-    work: Path, vae_run: Path, encoded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    work: Path,
+    vae_run: Path,
+    encoded: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def encode(run: Path = vae_run, data: Path = work / "shards", **options: Any) -> dict[str, int]:
         return latents(run, data, work=work, out=tmp_path / "out", splits=["train"], workers=0, **options)
@@ -167,6 +172,7 @@ def test_goes_on_where_it_was_stopped_and_redoes_what_changed(
     tar.write_bytes(tar.read_bytes()[:-512])
     assert encode() == {"shards": 1, "triplets": 10, "kept": 2}
     assert encode(make_vae(tmp_path / "other", seed=1), limit=2) == {"shards": 2, "triplets": 30, "kept": 0}
+    assert "latents: makes 2 finished train shards again" in capsys.readouterr().err
     changed = Path(shutil.copytree(work / "shards", tmp_path / "changed"))
     (changed / "train-00002.json").write_text((changed / "train-00002.json").read_text() + "\n")
     assert encode(data=changed, limit=None) == {"shards": 3, "triplets": 40, "kept": 0}

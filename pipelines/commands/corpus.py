@@ -53,8 +53,6 @@ def command(
     summary = corpus(folder, tier=tier, hours=hours, soundfonts=soundfonts, midi=midi, seed=seed, workers=workers)
     kept = f", {summary.kept} of them kept from before" if summary.kept else ""
     click.echo(f"{summary.tracks} tracks, {summary.stems} stems, {summary.minutes:.1f} minutes in {folder}{kept}")
-    if summary.replaced:
-        click.echo(f"{summary.replaced} tracks were made with other arguments: made again")
     if summary.genres:
         click.echo("genres: " + ", ".join(f"{genre} {count}" for genre, count in sorted(summary.genres.items())))
     for reason, count in sorted(summary.rejects.items()):

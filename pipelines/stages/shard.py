@@ -2,9 +2,7 @@
 
 import dataclasses
 import functools
-import hashlib
 import itertools
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +17,7 @@ from instructme.dataset_tools.sharding.index import PER_SHARD, index_of
 from instructme.dataset_tools.sharding.windows import Windows
 from instructme.manifests import tables, urls
 from instructme.manifests.rows import SPLITS, TASKS, DataError, Sample, Triplet
-from instructme.pipelines.processes import cluster, engine
+from instructme.pipelines.processes import cluster, engine, resume
 
 _CLAIM = ".instructme"
 _FILES = re.compile(rf"\.?{tar_file.NAME.pattern}\.(tar|parquet|json)(\.\d+\.tmp)?")
@@ -27,16 +25,21 @@ _FILES = re.compile(rf"\.?{tar_file.NAME.pattern}\.(tar|parquet|json)(\.\d+\.tmp
 
 @dataclasses.dataclass(frozen=True)
 class ShardUnit:
-    """One shard to be made: its name, its recipes as Arrow IPC, and what its content depends on."""
+    """One shard to be made: its marker, its recipes as Arrow IPC, and what its content depends on."""
 
-    name: str
+    marker: Path
     recipes: bytes
     arguments: dict[str, Any]
+    key: str
 
-    def key(self, parents: Mapping[str, str]) -> str:
-        """Hash everything the bytes of the shard depend on."""
-        stated = [self.name, self.arguments, dict(parents), tables.SCHEMA_VERSION, tables.tool_version()]
-        return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
+    @property
+    def name(self) -> str:
+        """Its name without suffix."""
+        return self.marker.stem
+
+    def finished(self) -> dict[str, Any] | None:
+        """Read its marker; None if the shard must be made."""
+        return resume.finished(self.marker, {"key": self.key})
 
 
 def shard(
@@ -68,10 +71,13 @@ def shard(
         raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
     parents = {name: _digest(work / name) for name in library.PARENTS}
     recipes = library.recipes(work)
-    units = list(_units(recipes, splits, limit, per_shard, shard_size_mb, normalise))
+    units = []
+    for name, rows, arguments in _cut(recipes, splits, limit, per_shard, shard_size_mb, normalise):
+        key = resume.key(name, arguments, parents, tables.SCHEMA_VERSION, tables.tool_version())
+        units.append(ShardUnit(out.resolve() / f"{name}.json", _pack(rows), arguments, key))
     if not units:
         raise DataError(f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair with other counts")
-    markers = _open(out, units, parents)
+    markers = _open(out, units)
     kept = len(markers)
     make = functools.partial(_make, work.resolve(), out.resolve(), parents)
     todo = [unit for unit in units if unit.name not in markers]
@@ -79,12 +85,12 @@ def shard(
     for unit, marker in engine.run(make, todo, description="shard", workers=workers, scheduler=scheduler, shared=shared):
         markers[unit.name] = marker
         if scheduler and not urls.is_remote(out):
-            cluster.await_written(out / f"{unit.name}.json", functools.partial(_finished, out, unit, parents))
+            cluster.await_written(unit.marker, unit.finished)
     if not urls.is_remote(out):
         _remove_stale(out, set(markers))  # what workers that died have left
     index = index_of(markers)
     with urls.staged(out) as folder:
-        _write_json(folder / "index.json", index)
+        resume.write(folder / "index.json", index)
     return {**index, "kept": kept}
 
 
@@ -94,18 +100,17 @@ def _digest(path: Path) -> str:
     return tables.sha256(path)
 
 
-def _units(
+def _cut(
     recipes: pa.Table, splits: Sequence[str], limit: int | None, per_shard: int, size_mb: float | None, normalise: str
-) -> Iterator[ShardUnit]:
-    """Cut each split into shards, in the order of the table."""
+) -> Iterator[tuple[str, pa.Table, dict[str, Any]]]:
+    """Cut each split into shards, in the order of the table: name, recipes and arguments of each."""
     for split in splits:
         rows = recipes.filter(pc.equal(recipes["split"], split))[:limit]
         count = per_shard if size_mb is None else _count(rows, size_mb)
         for number, first in enumerate(range(0, len(rows), count)):
             # A slice: `take` would copy all columns of all recipes for each shard.
             chosen = rows[first : first + count]
-            arguments = {"normalise": normalise, "first": first, "count": len(chosen)}
-            yield ShardUnit(f"{split}-{number:05d}", _pack(chosen), arguments)
+            yield f"{split}-{number:05d}", chosen, {"normalise": normalise, "first": first, "count": len(chosen)}
 
 
 def _count(rows: pa.Table, size_mb: float) -> int:
@@ -127,7 +132,7 @@ def _unpack(packed: bytes) -> list[Triplet]:
         return [Triplet(**values) for values in reader.read_all().to_pylist()]
 
 
-def _open(out: Path, units: Sequence[ShardUnit], parents: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def _open(out: Path, units: Sequence[ShardUnit]) -> dict[str, dict[str, Any]]:
     """Make the folder ready: claim it, remove what isn't wanted, and read the markers of shards that are finished."""
     urls.look(out)
     with urls.explained(out):
@@ -137,8 +142,10 @@ def _open(out: Path, units: Sequence[ShardUnit], parents: Mapping[str, str]) -> 
         (out / "index.json").unlink(missing_ok=True)
         _remove_stale(out, {unit.name for unit in units})
         held = {path.name for path in _held(out)}
-        likely = [unit for unit in units if f"{unit.name}.json" in held]
-        return {unit.name: marker for unit in likely if (marker := _finished(out, unit, parents)) is not None}
+        likely = [unit for unit in units if unit.marker.name in held]
+        markers = {unit.name: marker for unit in likely if (marker := unit.finished()) is not None}
+        resume.tell("shard", [unit.marker for unit in likely if unit.name not in markers], "shard")
+        return markers
 
 
 def _claim(out: Path) -> None:
@@ -165,31 +172,15 @@ def _remove_stale(out: Path, wanted: set[str]) -> None:
             path.unlink()
 
 
-def _finished(out: Path, unit: ShardUnit, parents: Mapping[str, str]) -> dict[str, Any] | None:
-    """Read the marker of a shard that needn't be made again; None if it must."""
-    try:
-        marker: dict[str, Any] = json.loads((out / f"{unit.name}.json").read_text())
-        sizes = {name: (out / name).stat().st_size for name in marker["files"]}
-        same = marker["key"] == unit.key(parents) and sizes == {name: file["bytes"] for name, file in marker["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return marker if same else None
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    with tables.atomic(path) as temporary:
-        temporary.write_text(json.dumps(values, sort_keys=True, indent=1) + "\n")
-
-
 def _make(work: Path, out: Path, parents: Mapping[str, str], unit: ShardUnit) -> dict[str, Any]:
     """Make one shard. Returns its marker.
 
     A cluster that loses a worker may ask for a finished shard again: it is left as it is.
     """
     with urls.explained(out):
-        if (finished := _finished(out, unit, parents)) is not None:
-            return finished
-        (out / f"{unit.name}.json").unlink(missing_ok=True)
+        if (marker := unit.finished()) is not None:
+            return marker
+        unit.marker.unlink(missing_ok=True)
     with urls.staged(out, engine.scratch()) as folder:
         return _render(work, folder, parents, unit)
 
@@ -212,14 +203,14 @@ def _render(work: Path, out: Path, parents: Mapping[str, str], unit: ShardUnit) 
         places = tar_file.write_tar(temporary, rendered())
     tables.write(index, samples.locate(rows, places), Sample, arguments=unit.arguments, parents=parents)
     marker = {
-        "key": unit.key(parents),
+        "key": unit.key,
         "samples": len(rows),
         "tasks": dict(Counter(row.task for row in rows)),
         "seconds": sum(row.length_samples for row in rows) / music.rate_hz,
         "sample_rate_hz": music.rate_hz,
-        "files": {path.name: {"bytes": path.stat().st_size, "sha256": tables.sha256(path)} for path in (tar, index)},
+        "files": resume.hashes((tar, index)),
     }
-    _write_json(out / f"{unit.name}.json", marker)
+    resume.write(out / unit.marker.name, marker)
     return marker
 
 

@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from instructme.dataset_tools.sharding import tar_file
 from instructme.manifests import tables, urls
+from instructme.manifests.files import atomic, sweep
 from instructme.manifests.rows import DataError
 from instructme.model.checkpoint import WEIGHTS, read_config, restore
 from instructme.model.config import ModelError, Preset, override
@@ -26,7 +26,7 @@ from instructme.pipelines.data.chord_frames import chord_matrix
 from instructme.pipelines.data.latent_reader import CHORDS, PARTS, SIDES, misfit
 from instructme.pipelines.data.shard_reader import ShardReader
 from instructme.pipelines.data.stream import Triplets, load
-from instructme.pipelines.processes import engine
+from instructme.pipelines.processes import engine, resume
 
 SPLITS = ("train", "validation")
 """Splits that training reads."""
@@ -88,6 +88,7 @@ def latents(
         clips = _Clips(data, split, preset, work)
         names, wanted = clips.shards.names[:limit], members(preset)
         todo = [name for name in names if misfit(folder, name, clips.shards.digest(name), digest, wanted)]
+        resume.tell("latents", [folder / f"latents-{name}.json" for name in todo], f"{split} shard")
         counts["kept"] += len(names) - len(todo)
         for name, samples in _split(encode, clips, todo, engine.cores() if workers is None else workers):
             stated = {
@@ -199,14 +200,11 @@ def _write(folder: Path, name: str, samples: Iterable[tuple[str, dict[str, bytes
     """Write the tar of a shard, then its marker. Returns the number of samples."""
     tar, marker = folder / f"latents-{name}.tar", folder / f"latents-{name}.json"
     marker.unlink(missing_ok=True)
-    for left in folder.glob(f".latents-{name}.*.tmp"):  # by a killed run
-        left.unlink()
-    with tables.atomic(tar) as temporary:
+    sweep(folder, tar.stem)
+    with atomic(tar) as temporary:
         places = tar_file.write_tar(temporary, samples, [f"{member}.npy" for member in stated["members"]])
     count, layout = _layout(tar, list(places.values()), stated["members"])
-    files = {tar.name: {"bytes": tar.stat().st_size, "sha256": tables.sha256(tar)}}
-    with tables.atomic(marker) as temporary:
-        temporary.write_text(json.dumps({**stated, **layout, "samples": count, "files": files}, sort_keys=True, indent=1) + "\n")
+    resume.write(marker, {**stated, **layout, "samples": count, "files": resume.hashes([tar])})
     return count
 
 

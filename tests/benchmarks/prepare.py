@@ -26,10 +26,11 @@ import soundfile
 import soxr
 from scaling import compare, spread
 
+from instructme.dataset_tools.prepare_track import PrepareSettings
 from instructme.manifests import tables
 from instructme.manifests.rows import Stem, Track
 from instructme.pipelines.processes import engine
-from instructme.pipelines.stages.prepare import PrepareSettings, TrackUnit, prepare, prepare_track
+from instructme.pipelines.stages.prepare import TrackUnit, make, prepare
 
 RATE_HZ = 24000
 Stems = list[tuple[Path, str]]
@@ -101,7 +102,7 @@ def audio(work: Path, tracks: int) -> None:
             for mode in (("none", "none"), ("midi", "midi"), ("audio", "none"), ("none", "audio")):
                 settings = PrepareSettings(rhythm=mode[0], chords=mode[1])
                 begun = time.process_time()
-                prepare_track(TrackUnit(origin / "-".join(mode), root[track.dataset], track, own, settings, "key"))
+                make(TrackUnit(origin / "-".join(mode), root[track.dataset], track, own, settings, "key"))
                 # The first track loads the networks.
                 taken[mode] = taken.get(mode, 0.0) + (time.process_time() - begun if number else 0)
         bare = taken.pop(("none", "none")) / minutes
@@ -130,7 +131,7 @@ def memory(minutes: float = 10, stems: int = 20, rate_hz: int = 44100) -> None:
 
 def peak_mib(unit: TrackUnit) -> float:
     """Prepare a track; give the largest resident memory that this process has had."""
-    prepare_track(unit)
+    make(unit)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

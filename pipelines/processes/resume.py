@@ -1,0 +1,61 @@
+"""Go on where a run was stopped: a unit of work is finished once its marker says so.
+
+A marker is a JSON file that is written last. It states what the result depends on, or a hash of it, and the size of each file.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from instructme.manifests.files import atomic
+from instructme.manifests.tables import sha256
+
+
+def key(*depends: Any) -> str:
+    """Hash all that a result depends on."""
+    return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Measure all files of a folder in bytes, for its marker."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+
+
+def hashes(files: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    """Measure and hash files, for the marker beside them."""
+    return {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in files}
+
+
+def write(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a marker, or another small JSON file, atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(values, sort_keys=True, indent=1) + "\n", encoding="utf-8")
+
+
+def finished(marker: Path, depends: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Read the marker of a result that needn't be made again.
+
+    Markers of tracks and songs hold `bytes`, those of shards `files`; corpora made before version 1 hold neither.
+
+    Returns:
+        The marker. None if there is none, it doesn't state `depends`, or a file hasn't the size that it states.
+    """
+    try:
+        values: dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
+        stated = values.get("bytes") or {name: file["bytes"] for name, file in values.get("files", {}).items()}
+        same = depends.items() <= values.items()
+        whole = same and all((marker.parent / name).stat().st_size == size for name, size in stated.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return values if whole else None
+
+
+def tell(description: str, markers: Collection[Path], noun: str) -> None:
+    """Say in one line on stderr how many of the results that are to be made were finished before: those with a marker."""
+    if count := sum(marker.exists() for marker in markers):
+        what = f"{count} finished {noun}{'' if count == 1 else 's'}"
+        print(f"{description}: makes {what} again, because options, inputs or files have changed", file=sys.stderr)
