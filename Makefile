@@ -16,7 +16,7 @@ TYPED = $(VENV)/typed
 INSTRUCTME = $(VENV)/bin/instructme
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint setup system clean
+.PHONY: help demo test test-all mutants lint setup system clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ test: setup system ## run the fast tests
 
 test-all: setup system ## run every test, the slow ones too
 	$(VENV)/bin/pytest -n auto -m 'not gpu'
+
+mutants: setup system ## make small faults in the code and print which share of them the tests notice (hours; a stopped run goes on)
+	nice $(VENV)/bin/python tests/mutants.py
 
 lint: setup ## check format, lint and types
 	$(VENV)/bin/ruff format --check .

@@ -35,12 +35,12 @@ def distance(joint: Joint, audio: Tensor, rate_hz: int, texts: Sequence[str]) ->
 
 
 def load(folder: Path) -> Joint:
-    """Load a run of `train embedding`, or a downloaded folder of CLAP (transformers) or MuQ-MuLan; config.json says which.
+    """Load a run of `train embedding`, or a downloaded folder of CLAP (transformers); config.json says which.
 
     Raises:
-        ModelError: none of the three, or weights missing, damaged or of another kind.
+        ModelError: neither of them, or weights missing, damaged or of another kind.
     """
-    from instructme.model import clap, mulan
+    from instructme.model import clap
 
     try:
         found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -48,8 +48,6 @@ def load(folder: Path) -> Joint:
         found = {}
     if isinstance(found, dict) and found.get("model_type") == "clap":
         return clap.Clap(folder)
-    if isinstance(found, dict) and {"mulan", "audio_model"} <= set(found):
-        return mulan.Mulan(folder)
     return Embedding.load(folder)
 
 

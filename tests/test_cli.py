@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from importlib.metadata import version
 
 import click
@@ -14,7 +13,20 @@ from instructme.manifests.rows import DataError
 from instructme.pipelines.cli import main
 
 VERBS = main.list_commands(click.Context(main))
-HELP_SECONDS = 0.5
+HEAVY = {
+    "torch",
+    "librosa",
+    "numba",
+    "scipy",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "soundfile",
+    "dask",
+    "distributed",
+    "transformers",
+    "PIL",
+}
 
 
 @pytest.mark.parametrize("verb", ["", *VERBS])
@@ -26,16 +38,12 @@ def test_help_gives_an_example_on_lines_of_its_own(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["", *VERBS])
-def test_help_is_instant(verb: str) -> None:
-    command = [sys.executable, "-c", "from instructme.pipelines.cli import main; main()", *verb.split(), "--help"]
-
-    def seconds() -> float:
-        start = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
-        return time.perf_counter() - start
-
-    # The best of a few runs: other work on the machine must not fail the test.
-    assert any(seconds() < HELP_SECONDS for _ in range(10))
+def test_help_loads_nothing_heavy(verb: str) -> None:
+    """Its time is measured by benchmarks/help.py; here it is what takes the time that counts."""
+    program = f"import sys; from instructme.pipelines.cli import main; main({[*verb.split(), '--help']}, standalone_mode=False)"
+    program += f"; print('loaded:', sorted(set(sys.modules) & {HEAVY}))"
+    result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert result.stdout.splitlines()[-1] == "loaded: []"
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -1,8 +1,4 @@
-"""Check the joint embedding: unit vectors, gradients that shorten the distance, the loss, run folders, CLAP and MuQ-MuLan."""
-
-import json
-import sys
-import types
+"""Check the joint embedding: unit vectors, gradients that shorten the distance, the loss, run folders, CLAP."""
 
 import numpy as np
 import pytest
@@ -162,36 +158,3 @@ def test_clap_has_gradients_and_takes_any_length(tmp_path):
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="CLAP can't be loaded"):
         embedding.load(tmp_path)
-
-
-class FakeMulan(torch.nn.Module):
-    """What is used of `muq.MuQMuLan`."""
-
-    sr, clip_secs = 24000, 10
-
-    @classmethod
-    def from_pretrained(cls, folder):
-        """Load nothing."""
-        return cls()
-
-    def forward(self, wavs=None, texts=None):
-        """Embed samples or texts in one place."""
-        assert (wavs is None) != (texts is None)
-        if wavs is None:
-            return torch.full((len(texts), 4), 3.0)
-        assert wavs.shape[1] >= 240000
-        return torch.stack([wavs.square().mean(dim=1)] * 4, dim=1)
-
-
-def test_mulan_is_loaded_where_its_package_is(tmp_path, monkeypatch):
-    (tmp_path / "config.json").write_text(json.dumps({"mulan": {}, "audio_model": {}, "text_model": {}}))
-    monkeypatch.setattr("instructme.model.mulan.find_spec", lambda name: None)
-    with pytest.raises(ModelError, match="pip install muq"):
-        embedding.load(tmp_path)
-    monkeypatch.setattr("instructme.model.mulan.find_spec", lambda name: object())
-    monkeypatch.setitem(sys.modules, "muq", types.SimpleNamespace(MuQMuLan=FakeMulan))
-    with pytest.raises(ModelError, match=r"no model\.safetensors"):
-        embedding.load(tmp_path)
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    found = distance(embedding.load(tmp_path), noise(2, 1, 30000), 24000, ["piano"])
-    torch.testing.assert_close(found, torch.zeros(2), atol=1e-6, rtol=0)

@@ -25,8 +25,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 NOT_SHIPPED = {"README.md", "audit.webp", "example.webp"}
 """Files beside the code that only readers of the repository need."""
-OPTIONAL = {"muq"}
-"""Packages that no extra installs: the message that asks for them names them."""
 ANOTHER = "raise SystemExit('another package answers')"
 
 
@@ -169,7 +167,7 @@ def test_every_package_that_is_imported_is_declared() -> None:
     declared = [*PROJECT["dependencies"], *(each for extra in ("train", "chords", "cloud") for each in EXTRAS[extra])]
     files = (file for each in declared for file in distribution(Requirement(each).name).files or ())
     provided = {file.parts[0].removesuffix(".py") for file in files}
-    allowed = provided | sys.stdlib_module_names | OPTIONAL | {"instructme"}
+    allowed = provided | sys.stdlib_module_names | {"instructme"}
     assert not {f"{name} in {path.relative_to(ROOT)}" for name, path in imports() if name not in allowed}
 
 

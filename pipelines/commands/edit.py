@@ -25,7 +25,7 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 @click.option("--source-guidance", type=Finite(0), help="Scale of the source.  [default: the run's]")
 @click.option("--chord-guidance", type=Finite(0), help="Scale of the source's chords.  [default: the run's]")
 @click.option("--prompt", help='Also steer towards a text such as "a happy music"; needs --embedding.')
-@click.option("--embedding", type=click.Path(path_type=Path), help="Run of 'train embedding', or folder of CLAP or MuQ-MuLan.")
+@click.option("--embedding", type=click.Path(path_type=Path), help="Run of 'train embedding', or folder of CLAP.")
 @click.option("--preserve/--no-preserve", default=None, help="Take what an edit keeps from IN by a mask.  [default: see above]")
 @click.option("--lead", type=click.Path(path_type=Path), help="Lay this file, such as vocals, over the result.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Also write a page to compare by ear and eye.")

@@ -71,7 +71,7 @@ class Editor:
 
     @classmethod
     def load(cls, run: Path | str, device: str | torch.device = "cpu", *, embedding: Path | str | None = None) -> "Editor":
-        """Load a run folder that `train editor` wrote; prompts also need an `embedding`: a run, or a folder of CLAP or MuQ-MuLan.
+        """Load a run folder that `train editor` wrote; prompts also need an `embedding`: a run, or a folder of CLAP.
 
         Raises:
             ModelError: no such run, damaged, weights of another preset, no text encoder, or no such device.

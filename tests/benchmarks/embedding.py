@@ -2,7 +2,7 @@
 
 python tests/benchmarks/embedding.py SHARDS RUN [--split test] [--triplets 100]
 
-RUN is a run of `train embedding`, or a folder of CLAP or MuQ-MuLan. For both sides of each triplet:
+RUN is a run of `train embedding`, or a folder of CLAP. For both sides of each triplet:
 first, five: share of clips whose own description ("a mix of bass and drums") is nearest of all clips', or among the nearest five.
 area: mean over instruments of the area under the ROC curve of "music with X" (0.5 is chance).
 edit: share of edits in which "music with X" is nearer to the side that has X (0.5 is chance); remixes are left out.
