@@ -248,7 +248,7 @@ def test_finished_songs_are_kept_and_other_corpora_refused(small: Path, tmp_path
     assert times == {path: path.stat().st_mtime_ns for path in root.rglob("*.flac")}
     first, second, *_ = tracks(root)
     old = {name: value for name, value in json.loads((first / "recipe.json").read_text()).items() if name != "bytes"}
-    (first / "recipe.json").write_text(json.dumps(old))  # as versions before 1 wrote it
+    (first / "recipe.json").write_text(json.dumps(old))  # as version 0.1.0 wrote it
     (second / "mix.flac").write_bytes(b"cut")
     assert pipeline.corpus(root, hours=4 * SECONDS / 3600, workers=0).kept == 3
     assert (second / "mix.flac").read_bytes() == (small / second.relative_to(root) / "mix.flac").read_bytes()

@@ -39,7 +39,7 @@ def write(path: Path, values: Mapping[str, Any]) -> None:
 def finished(marker: Path, depends: Mapping[str, Any]) -> dict[str, Any] | None:
     """Read the marker of a result that needn't be made again.
 
-    Markers of tracks and songs hold `bytes`, those of shards `files`; corpora made before version 1 hold neither.
+    Markers of tracks and songs hold `bytes`, those of shards and latents hold `files`. Songs made by version 0.1.0 hold neither.
 
     Returns:
         The marker. None if there is none, it doesn't state `depends`, or a file hasn't the size that it states.
