@@ -16,6 +16,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from test_imports import TORCH_ROOMS
 
 from instructme.manifests import extras
 
@@ -145,9 +146,8 @@ def test_without_the_extra_a_command_names_it(toolkit: Path, tmp_path: Path, com
 
 
 def test_every_module_of_the_toolkit_loads_without_an_extra(toolkit: Path) -> None:
-    heavy = ("model/", "pipelines/training/", "pipelines/editing/", "pipelines/data/stream.py")
     paths = [str(path.relative_to(ROOT)) for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
-    light = [path for path in paths if not path.startswith(heavy)] + ["model/config.py", "model/presets.py"]
+    light = [path for path in paths if not path.startswith(TORCH_ROOMS)] + ["model/config.py", "model/presets.py"]
     names = [without_rooms(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in light]
     result = run(toolkit, "python", "-c", f"import importlib; [importlib.import_module(name) for name in {names}]")
     assert result.returncode == 0, result.stderr
