@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from instructme.pipelines.commands.options import Finite
+from instructme.pipelines.commands.options import SET, Finite, WithSettings
 
 ORDER = 100
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{elapsed}<{remaining}]"
 
 
-@click.command("edit", short_help="Edit music by instructions.")
+@click.command("edit", cls=WithSettings, short_help="Edit music by instructions.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("instructions", metavar="INSTRUCTION...", nargs=-1, required=True)
@@ -21,12 +21,18 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 @click.option("--variations", default=1, show_default=True, type=click.IntRange(1), help="Write so many: OUT.variation1.wav ...")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of chance; variations count up.")
 @click.option("--steps", type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
-@click.option("--guidance", type=Finite(0), help="Scale of the instruction: w of eq. 4.  [default: the run's; 1 in one step]")
-@click.option("--source-guidance", type=Finite(0), help="Scale of the source.  [default: the run's]")
-@click.option("--chord-guidance", type=Finite(0), help="Scale of the source's chords.  [default: the run's]")
-@click.option("--prompt", help='Also steer towards a text such as "a happy music"; needs --embedding.')
-@click.option("--embedding", type=click.Path(path_type=Path), help="Run of 'train embedding', or folder of CLAP.")
-@click.option("--preserve/--no-preserve", default=None, help="Take what an edit keeps from IN by a mask.  [default: see above]")
+@SET
+@click.option("--guidance", type=Finite(0), help="Scale of the instruction (w of eq. 4).  [default: the run's; 1 in one step]")
+@click.option("--source-guidance", hidden=True, type=Finite(0), help="Scale of the source.  [default: the run's]")
+@click.option("--chord-guidance", hidden=True, type=Finite(0), help="Scale of the source's chords.  [default: the run's]")
+@click.option("--prompt", hidden=True, help='Steer towards a text such as "a happy music". Also set the embedding.')
+@click.option("--embedding", hidden=True, type=click.Path(path_type=Path), help="Run of 'train embedding', or folder of CLAP.")
+@click.option(
+    "--preserve/--no-preserve",
+    hidden=True,
+    default=None,
+    help="yes: take the kept sound from IN by a mask; no: as the model makes it.  [default: see above]",
+)
 @click.option("--lead", type=click.Path(path_type=Path), help="Lay this file, such as vocals, over the result.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Also write a page to compare by ear and eye.")
 @click.option("--device", help="Such as cpu, cuda or cuda:1.  [default: cuda where there is one]")
@@ -51,29 +57,27 @@ def command(
 ) -> None:
     r"""Edit the music in IN with the editor in RUN, by one INSTRUCTION after the other.
 
-    Instructions add, remove, extract or replace an instrument, or remix with instruments or to a genre. What isn't understood, or
-    was not trained on, is told with the nearest known words.
+    An instruction adds, removes, extracts or replaces an instrument, or remixes the music. The command warns about words that it
+    does not understand or that the run was not trained on, and names the nearest known words.
 
-    IN is any file that libsndfile reads, of any length, rate and number of channels. The result has its length, rate and
-    channels; the gain by which the model hears it is undone. If it would clip, all of it is turned down, and that is told
-    (decoders of .ogg and .mp3 may still go over full scale). Silence stays silent.
+    IN is any file that libsndfile reads. The result has the same length, rate, channels and level. If the result would clip,
+    the command turns all of it down and prints a warning. Silence stays silent.
 
-    The mean of the channels is edited, up to half of the run's sample rate. Their differences, and what lies higher, stay for
-    add, go for remix, and else follow the edit: they are turned down where and when it turns down the same frequencies.
-    What is new stands in the centre.
+    The model edits a mono mix, up to half of the run's sample rate. New sound goes to the centre. Stereo differences and higher
+    frequencies are kept for add, dropped for remix, and attenuated elsewhere where the edit attenuates the mix.
 
-    A run that makes the removed and the added part (tiny, small) has both add up to IN. --preserve instead takes each bin of
-    time and frequency from IN, scaled, where the edit keeps over half of its magnitude, and from the edit elsewhere; what add
-    and replace bring is laid over it. --no-preserve takes the parts as they are.
+    By default, a run that predicts the removed and the added sound (tiny, small) makes both add up to IN. With
+    preserve=yes, the kept sound is IN, filtered by a mask. With preserve=no, the sounds stay as the model makes them.
 
     \b
     Example:
       instructme edit runs/editor song.wav "remove drums" "add acoustic guitar" -o out.wav
       instructme edit runs/editor song.flac "remix to Jazz genre" --variations 3 --report out.html -o out.flac
+      instructme edit runs/editor song.wav "add piano" --set source_guidance=1.5 --set preserve=no -o out.wav
       instructme edit runs/editor backing.wav "remix with piano, strings" --lead vocals.wav -o out.wav
     """
     if prompt and not embedding:
-        raise click.UsageError("--prompt needs --embedding: the run of 'instructme train embedding' that hears it")
+        raise click.UsageError("prompt needs an embedding: --set embedding=RUN, a run of 'instructme train embedding'")
     import torch
     from tqdm import tqdm
 

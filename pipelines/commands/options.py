@@ -1,5 +1,7 @@
 """Options that several verbs share, and types of options that click doesn't have."""
 
+import copy
+import difflib
 import math
 import os
 from pathlib import Path
@@ -30,6 +32,54 @@ class Finite(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
+
+
+class WithSettings(click.Command):
+    """A command whose hidden options are settings, given as `--set NAME=VALUE`; their old spelling as options still works."""
+
+    def settings(self) -> dict[str, click.Option]:
+        """List the settings by name."""
+        return {str(each.name): each for each in self.params if isinstance(each, click.Option) and each.hidden}
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, then the settings with their defaults and ranges."""
+        super().format_options(ctx, formatter)
+        rows = []
+        for name, option in self.settings().items():
+            shown = copy.copy(option)
+            shown.hidden = False
+            record = shown.get_help_record(ctx)
+            rows.append((name, record[1] if record else ""))
+        with formatter.section("Settings (--set NAME=VALUE)"):
+            formatter.write_dl(rows)
+
+
+def _set(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
+    """Make each NAME=VALUE the default of a hidden option."""
+    assert isinstance(context.command, WithSettings)
+    known, defaults = context.command.settings(), dict(context.default_map or {})
+    for each in values:
+        name, equals, text = each.partition("=")
+        if not equals or name not in known:
+            near = difflib.get_close_matches(name, known, 3, 0.5) or list(known)
+            raise click.BadParameter(f"{each!r}: write NAME=VALUE; nearest names: {', '.join(near)}", context, parameter)
+        try:
+            known[name].type_cast_value(context, text)
+        except click.BadParameter as error:
+            raise click.BadParameter(f"{each!r}: {error.message}", context, parameter) from None
+        defaults[name] = text
+    context.default_map = defaults
+
+
+SET = click.option(
+    "--set",
+    metavar="NAME=VALUE",
+    multiple=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_set,
+    help="Change a setting of the list below; repeatable.",
+)
 
 
 MAX_REJECT = click.option(

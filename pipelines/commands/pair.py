@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from instructme.pipelines.commands.options import Finite, Local
+from instructme.pipelines.commands.options import SET, Finite, Local, WithSettings
 
 ORDER = 40
 
@@ -19,19 +19,34 @@ def _counts(context: click.Context, option: click.Parameter, values: tuple[str, 
     return counts
 
 
-@click.command("pair", short_help="Draw the recipes of all five edit tasks.")
+@click.command("pair", cls=WithSettings, short_help="Draw the recipes of all five edit tasks.")
 @click.argument("work", type=Local(exists=True, file_okay=False))
 @click.option("--count", "counts", multiple=True, callback=_counts, metavar="TASK=N", help="Training recipes of a task.")
 @click.option("--total", type=click.IntRange(1), help="Training recipes, shared as in the paper.  [default: 20 per clip]")
 @click.option(
     "--eval-count", default=800, show_default=True, type=click.IntRange(0), help="Per task, for validation and for test."
 )
-@click.option("--balance", default=0.5, show_default=True, type=Finite(0, 1), help="Even out instruments, 0 to 1.")
+@SET
+@click.option("--balance", hidden=True, default=0.5, show_default=True, type=Finite(0, 1), help="Even out instruments.")
 @click.option("--templates", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file of instruction texts.")
 @click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 5), help="Also chains of so many edits, for test.")
 @click.option("--seconds", multiple=True, type=click.IntRange(1, 600), help="Also test windows of this length; repeatable.")
-@click.option("--tempo-tolerance", default=0.06, show_default=True, type=Finite(0, 0.5), help="Difference of tempi (remix).")
-@click.option("--remix-harmony", default=0.6, show_default=True, type=Finite(0, 1), help="Share of equal chords (remix).")
+@click.option(
+    "--tempo-tolerance",
+    hidden=True,
+    default=0.06,
+    show_default=True,
+    type=Finite(0, 0.5),
+    help="Largest relative difference of tempi (remix).",
+)
+@click.option(
+    "--remix-harmony",
+    hidden=True,
+    default=0.6,
+    show_default=True,
+    type=Finite(0, 1),
+    help="Smallest share of equal chords (remix).",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of everything random.")
 @click.option("--plan", is_flag=True, help="Say what would be made; write nothing.")
 def command(
@@ -50,8 +65,8 @@ def command(
 ) -> None:
     r"""Draw recipes from the clips of WORK and write triplets.parquet: which parts sound before and after, and the instruction.
 
-    --total is shared as in the paper: remix, add, replace, extract, remove as 10:3:3:2:2. No recipe is drawn twice; where
-    more are asked for than exist, all that exist are drawn, and their number is told.
+    --total is shared as in the paper: remix, add, replace, extract, remove as 10:3:3:2:2. No recipe is drawn twice. If
+    fewer recipes exist than you ask for, the command draws all of them and prints their number.
 
     --templates maps tasks to texts with fields in braces; tasks left out keep the paper's. Fields: {instrument} for add,
     remove and extract; {instrument_a} and {instrument_b} for replace; {instruments} or {genre} for remix.
@@ -65,6 +80,7 @@ def command(
       instructme pair work --total 2000000 --plan
       instructme pair work --count add=300000 --count remix=1000000
       instructme pair work --total 20000 --rounds 3 --seconds 30 --seconds 60
+      instructme pair work --total 20000 --set remix_harmony=0 --set balance=0.8
     """
     if counts and total:
         raise click.UsageError("give --count or --total, not both")
