@@ -1,9 +1,6 @@
 """Draw recipes: everything random about a triplet is decided here, in one vectorised pass, and written as a row."""
 
-import importlib
-import pkgutil
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import NamedTuple
 from zlib import crc32
 
@@ -11,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from instructme.dataset_tools import tasks
 from instructme.dataset_tools.pairing import chains, instructions, recipes
 from instructme.dataset_tools.pairing.combinations import Ints
 from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.pairing.instructions import Templates
 from instructme.dataset_tools.pairing.pool import Pool
 from instructme.dataset_tools.pairing.recipes import RecipeArray
+from instructme.dataset_tools.tasks import task_module, task_modules
 from instructme.manifests.rows import SPLITS, Triplet
 from instructme.manifests.tables import schema
 
@@ -43,12 +40,6 @@ class Filled(NamedTuple):
     inexact: frozenset[str]
     unused: dict[tuple[str, str], Ints]
     """(task, reason) -> tracks of windows that the task can't use, one per window."""
-
-
-def task_modules() -> dict[str, ModuleType]:
-    """Load the files of dataset_tools/tasks by name."""
-    names = sorted(name for _, name, _ in pkgutil.iter_modules(tasks.__path__))
-    return {name: importlib.import_module(f"instructme.dataset_tools.tasks.{name}") for name in names}
 
 
 def default_templates() -> Templates:
@@ -145,12 +136,12 @@ def _texts(block: RecipeArray, pool: Pool, names: Sequence[str], templates: Temp
     named = instructions.spoken_list(pool.names(block["track"], block["named"]), rng)
     added = instructions.spoken_list(pool.names(block["target_track"], block["added"]), rng)
     genre = pa.array(pool.genres, pa.string()).take(pa.array(block["genre"], mask=block["genre"] < 0))
-    columns = {"instrument": pc.coalesce(named, added), "instrument_a": named, "instrument_b": added}
-    columns |= {"instruments": added, "genre": genre}
+    columns = {"named": named, "added": added, "genre": genre}
     texts, places = [], []
     for code, name in enumerate(names):
         rows = np.flatnonzero(block["task"] == code)
         places.append(rows)
-        texts.append(instructions.write(templates[name], {key: column.take(rows) for key, column in columns.items()}, rng))
+        filled = {field: columns[column].take(rows) for field, column in task_module(name).FIELDS.items()}
+        texts.append(instructions.write(templates[name], filled, rng))
     back = np.argsort(np.concatenate(places))
     return pa.concat_arrays(texts).take(pa.array(back))

@@ -9,11 +9,12 @@ from synthetic import write_tables
 
 from instructme.dataset_tools.pairing import pool as pools
 from instructme.dataset_tools.pairing.edits import PairOptions
+from instructme.dataset_tools.tasks import task_module
 from instructme.dataset_tools.triplets import Order, default_templates, draw
 from instructme.manifests.genres import GENRES
 from instructme.manifests.instruments import INSTRUMENTS
 from instructme.manifests.rows import TASKS, DataError
-from instructme.pipelines.editing.sentences import LONGEST, PHRASES, parse, untrained
+from instructme.pipelines.editing.sentences import LONGEST, parse, untrained
 
 EDITABLE = [name for name, instrument in INSTRUMENTS.items() if instrument.editable]
 OWN = {
@@ -75,7 +76,7 @@ def test_every_name_of_the_vocabulary_fits_every_template(task, data):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_synonym_is_put_into_the_words_of_training(task):
-    for phrase in PHRASES[task]:
+    for phrase in task_module(task).PHRASES:
         values = {"instrument": "viola", "instrument_a": "viola", "instrument_b": "the sax", "instruments": "viola and a sax"}
         told = parse(f"Please {phrase.format(**values, genre='a waltz')}.")
         assert told.task == task, phrase

@@ -9,7 +9,8 @@ from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.pairing.instructions import fields
 from instructme.dataset_tools.sharding.laws import off_the_beat
 from instructme.dataset_tools.sharding.render import render
-from instructme.dataset_tools.triplets import Order, default_templates, draw, task_modules
+from instructme.dataset_tools.tasks import task_modules
+from instructme.dataset_tools.triplets import Order, default_templates, draw
 from instructme.manifests.rows import TASKS, Triplet
 
 LENGTH = 10 * RATE_HZ

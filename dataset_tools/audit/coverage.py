@@ -6,7 +6,8 @@ import pandas as pd
 from instructme.dataset_tools.audit import shapes
 from instructme.dataset_tools.audit.inputs import AuditTables, RecipeTable
 from instructme.dataset_tools.audit.report import Finding, Item, Level, Matrix, Section
-from instructme.manifests.rows import SPLITS, TASKS
+from instructme.dataset_tools.tasks import task_module, task_names
+from instructme.manifests.rows import SPLITS
 
 _MOST_TOGETHER = 40
 """Instruments of the co-occurrence matrix, the most frequent ones."""
@@ -55,8 +56,8 @@ def _expected(found: AuditTables) -> pd.DataFrame:
     parts = found.parts[found.parts["editable"].astype(bool)][["track_id", "split", "instrument", "lead"]]
     parts = parts.merge(clips, how="left").fillna({"clips": 0})
     counted = []
-    for task in TASKS:
-        named = parts[~parts["lead"].astype(bool)] if task == "remix" else parts
+    for task in task_names():
+        named = parts[~parts["lead"].astype(bool)] if task_module(task).KEEPS == "none" else parts
         sums = named.groupby(["split", "instrument"], as_index=False).agg(songs=("track_id", "size"), clips=("clips", "sum"))
         counted.append(sums.assign(task=task))
     return pd.concat(counted).astype({"clips": int})
@@ -69,14 +70,16 @@ def _matrices(recipes: RecipeTable, expected: pd.DataFrame) -> list[Item]:
     for split in SPLITS:
         asked = recipes.asked[recipes.asked["split"] == split]
         title, cells = f"Instruments by task: {split}", (asked["instrument"], asked["task"])
-        items.append(shapes.matrix(title, *cells, weights=asked["recipes"], row_names=names, column_names=TASKS, name_empty=True))
+        items.append(
+            shapes.matrix(title, *cells, weights=asked["recipes"], row_names=names, column_names=task_names(), name_empty=True)
+        )
     return items
 
 
 def empty_cells(recipes: RecipeTable, expected: pd.DataFrame) -> pd.DataFrame:
     """List (split, task, instrument) that no recipe asks for, with the songs and clips of that split that have it."""
     drawn = [split for split in SPLITS if (recipes.rows["split"] == split).any()]
-    tasks = [task for task in TASKS if (recipes.rows["task"] == task).any()]
+    tasks = [task for task in task_names() if (recipes.rows["task"] == task).any()]
     names = sorted(expected["instrument"].unique())
     cells = pd.MultiIndex.from_product([drawn, tasks, names], names=["split", "task", "instrument"]).to_frame(index=False)
     cells = cells.merge(recipes.asked, how="left").merge(expected, how="left")

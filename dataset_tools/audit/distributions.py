@@ -6,7 +6,8 @@ import pandas as pd
 from instructme.dataset_tools.audit import shapes
 from instructme.dataset_tools.audit.inputs import AuditTables, RecipeTable
 from instructme.dataset_tools.audit.report import Finding, Item, Level, Section
-from instructme.manifests.rows import SPLITS, TASKS
+from instructme.dataset_tools.tasks import task_modules, task_names
+from instructme.manifests.rows import SPLITS
 
 
 def section(found: AuditTables) -> Section:
@@ -103,14 +104,14 @@ def _splits(frame: pd.DataFrame) -> list[str]:
 
 def _recipes(recipes: RecipeTable) -> list[Item]:
     rows = recipes.rows
-    remixes = rows[rows["task"] == "remix"]
+    remixes = rows[rows["task"].isin([name for name, module in task_modules().items() if module.KEEPS == "none"])]
     items: list[Item] = [
         shapes.matrix(
             "Parts of the source by task",
             rows["source_parts"],
             rows["task"],
             row_names=[str(number) for number in sorted(rows["source_parts"].unique())],
-            column_names=TASKS,
+            column_names=task_names(),
         )
     ]
     if len(remixes):

@@ -10,8 +10,6 @@ from instructme.dataset_tools.pairing.edits import BED_SIZES, PairOptions, rarit
 from instructme.dataset_tools.pairing.pool import Pool
 from instructme.dataset_tools.pairing.recipes import RECIPE, RecipeArray, of_sides
 
-STEPS = ("add", "remove", "replace")
-"""Tasks that leave a mix which the next round can edit; `extract` leaves one part, `remix` another track."""
 MOST = int(BED_SIZES.max()) + 1
 """Most parts that sound at any time: the longest source of a single edit."""
 _TRIES = 8
@@ -70,15 +68,18 @@ def _round(
     The task is drawn evenly among those that the state allows; where there is none, the recipe has no target.
     """
     inside, outside = untouched & state, untouched & ~state
+    steps = sorted((name for name, module in modules.items() if module.CHAINS), key=lambda name: int(modules[name].ORDER))
     addable, removable = (outside != 0) & (popcount(state) < MOST), (inside != 0) & (popcount(state) >= 2)
-    allowed = np.stack([addable, removable, removable & (outside != 0)])
+    possible = {(False, True): addable, (True, False): removable, (True, True): removable & (outside != 0)}
+    columns = [set(modules[name].FIELDS.values()) for name in steps]
+    allowed = np.stack([possible["named" in each, "added" in each] for each in columns])
     choice = np.where(allowed, rng.random(allowed.shape), -1.0).argmax(axis=0)
     gone, come = pick(inside, rare, rng), pick(outside, rare, rng)
     block = np.zeros(len(window), RECIPE)
     names = list(modules)
-    for number, name in enumerate(STEPS):
+    for number, name in enumerate(steps):
         rows = np.flatnonzero((choice == number) & allowed[number])
-        edited = come[rows] if name == "add" else gone[rows]
+        edited = gone[rows] if "named" in columns[number] else come[rows]
         sides = modules[name].sides(edited, come[rows], state[rows] & ~edited)
         block[rows] = of_sides(pool.windows[window[rows]], sides)
         block["task"][rows] = names.index(name)

@@ -1,13 +1,52 @@
-"""Draw the five edit tasks and state their laws: one file per task, its name is the task's name.
+"""Draw the edit tasks, state their laws, and say how people ask for them: one file per task, its name is the task's name.
 
-A task is a module with four names; besides, its name stands in `TASKS` of manifests/rows.py, which tables are checked against:
+A task is a module with these names. Nothing else in the package asks for a task by its name:
 
-    SHARE: int                                              its part of `--total`, relative to the other tasks
-    TEMPLATES: tuple[str, ...]                              texts with fields, such as `add {instrument}`
-    draw(pool, count, rng, options) -> Drawn                different recipes as arrays, and how many exist
+    ORDER: int                        place among the tasks in tables and lists
+    SHARE: int                        its part of `--total`, relative to the other tasks
+    TEMPLATES: tuple[str, ...]        texts of training with fields, such as `add {instrument}`
+    PHRASES: tuple[str, ...]          other texts that people write for it, with the same fields
+    FIELDS: dict[str, str]            field -> column of `Triplet` that fills it: named, added or genre
+    KEEPS: str                        part of the source that stays: all, rest (all but the removed), named or none
+    BRINGS: bool                      the target has sound that the source lacks
+    CHAINS: bool                      another edit may follow it
+    SPLIT_NEEDS_PARTS: bool           `split` reads the part files
+    draw(pool, count, rng, options) -> Drawn
+                                      different recipes as arrays, and how many exist
     law(recipe, source, target, gain, part, **more) -> str | None
-                                                            what is wrong with the written audio, in one line
+                                      the fault of the written audio in one line
+    split(source, target, **more) -> (removed, added)
+                                      the changes that an editor is trained to make, `(T,)` each
 
-In `law`, `part(instrument)` reads the source window of a part file and `more` holds `source_beats_samples` and `rate_hz`. A
-task that edits the parts of one window also has `sides(edited, other, bed)`, from which `edits.draw` does the drawing.
+In `law`, `part(instrument)` reads the source window of a part file and `more` holds `source_beats_samples` and `rate_hz`. In
+`split`, `more` holds `exchanged()`, which renders the parts that only one side has. Removed and added give the target back:
+what `KEEPS` names, plus the added signal if `BRINGS` is true. A task that edits the parts of one window also has
+`sides(edited, other, bed)`, from which `edits.draw` does the drawing.
 """
+
+import importlib
+import pkgutil
+from functools import cache
+from types import ModuleType
+
+
+def task_modules() -> dict[str, ModuleType]:
+    """Load the task files, by name in alphabetical order."""
+    names = sorted(name for _, name, _ in pkgutil.iter_modules(__path__))
+    return {name: task_module(name) for name in names}
+
+
+@cache
+def task_module(name: str) -> ModuleType:
+    """Load the file of one task.
+
+    Raises:
+        ModuleNotFoundError: no such task.
+    """
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def task_names() -> tuple[str, ...]:
+    """Name all tasks, in the order in which tables and lists show them."""
+    modules = task_modules()
+    return tuple(sorted(modules, key=lambda name: (modules[name].ORDER, name)))

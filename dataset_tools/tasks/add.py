@@ -11,8 +11,18 @@ from instructme.dataset_tools.pairing.recipes import Drawn, Sides
 from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, total
 from instructme.manifests.rows import Triplet
 
+ORDER = 0
 SHARE = 3
 TEMPLATES = ("add {instrument}", "Add {instrument}")
+PHRASES = (
+    *(f"{verb} {{instrument}}" for verb in ("add", "insert", "include", "layer", "put", "bring", "put in", "bring in")),
+    *(f"{verb} {{instrument}} in" for verb in ("put", "bring")),
+)
+FIELDS = {"instrument": "added"}
+KEEPS = "all"
+BRINGS = True
+CHAINS = True
+SPLIT_NEEDS_PARTS = False
 
 
 def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:
@@ -29,3 +39,8 @@ def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: Re
     """Check that source and bed agree, and that target - source is the added part, each within rounding."""
     bed = off("source", source - total(recipe.source_instruments, part, gain, len(source)), ROUNDING)
     return bed or off("target - source", target - source - total(recipe.added, part, gain, len(source)), 2 * ROUNDING)
+
+
+def split(source: Samples, target: Samples, **_: object) -> tuple[Samples, Samples]:
+    """Bring in what the target has beyond the source."""
+    return np.zeros_like(source), target - source

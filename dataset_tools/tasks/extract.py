@@ -11,8 +11,18 @@ from instructme.dataset_tools.pairing.recipes import Drawn, Sides
 from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, total
 from instructme.manifests.rows import Triplet
 
+ORDER = 2
 SHARE = 2
 TEMPLATES = ("extract {instrument}", "Extract {instrument}")
+PHRASES = (
+    *(f"{verb} {{instrument}}" for verb in ("extract", "isolate", "solo", "separate", "keep only", "only keep", "keep just")),
+    *(f"remove {all_but} {{instrument}}" for all_but in ("everything but", "everything except", "all but", "all except")),
+)
+FIELDS = {"instrument": "named"}
+KEEPS = "named"
+BRINGS = False
+CHAINS = False
+SPLIT_NEEDS_PARTS = False
 
 
 def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:
@@ -30,3 +40,8 @@ def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: Re
     alone = off("target", target - total(recipe.named, part, gain, len(target)), ROUNDING)
     rest = [name for name in recipe.source_instruments if name not in recipe.named]
     return alone or off("source - target", source - target - total(rest, part, gain, len(source)), 2 * ROUNDING)
+
+
+def split(source: Samples, target: Samples, **_: object) -> tuple[Samples, Samples]:
+    """Take out the rest of the source, and give the target as what is added."""
+    return source - target, target

@@ -18,6 +18,7 @@ from instructme.dataset_tools.pairing.recipes import Drawn, RecipeArray, blank
 from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, off_the_beat, total
 from instructme.manifests.rows import Triplet
 
+ORDER = 4
 SHARE = 10
 TEMPLATES = (
     "remix with {instruments}",
@@ -26,6 +27,17 @@ TEMPLATES = (
     "Remix to {genre} genre",
     "Remix with {genre}",
 )
+PHRASES = (
+    *(f"{verb} with {{instruments}}" for verb in ("remix", "remix it", "rearrange", "rearrange it", "play it")),
+    "remix for {instruments}",
+    *(f"{verb} {way} {{genre}}" for verb in ("remix", "remix it") for way in ("to", "into", "as", "in", "with")),
+    *(f"{verb} {{genre}}" for verb in ("turn it into", "make it", "play it as", "change it to", "convert it to")),
+)
+FIELDS = {"instruments": "added", "genre": "genre"}
+KEEPS = "none"
+BRINGS = True
+CHAINS = False
+SPLIT_NEEDS_PARTS = False
 NAMED_SIZES = np.arange(2, 6)
 """How many parts an instruction names."""
 FEWEST_MATCHES = 64
@@ -123,3 +135,8 @@ def law(
     """
     mixed = off("source", source - total(recipe.source_instruments, part, gain, len(source)), ROUNDING)
     return mixed or off_the_beat(target, source_beats_samples, rate_hz)
+
+
+def split(source: Samples, target: Samples, **_: object) -> tuple[Samples, Samples]:
+    """Take out all of the source, and bring in all of the target."""
+    return source, target

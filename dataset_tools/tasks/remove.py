@@ -11,8 +11,20 @@ from instructme.dataset_tools.pairing.recipes import Drawn, Sides
 from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, total
 from instructme.manifests.rows import Triplet
 
+ORDER = 1
 SHARE = 2
 TEMPLATES = ("remove {instrument}", "Remove {instrument}")
+PHRASES = (
+    *(f"{verb} {{instrument}}" for verb in ("remove", "delete", "drop", "mute", "erase", "cut", "strip", "eliminate")),
+    *(f"{verb} {{instrument}}" for verb in ("take out", "take away", "cut out", "get rid of")),
+    "take {instrument} out",
+    "take {instrument} away",
+)
+FIELDS = {"instrument": "named"}
+KEEPS = "rest"
+BRINGS = False
+CHAINS = True
+SPLIT_NEEDS_PARTS = False
 
 
 def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:
@@ -29,3 +41,8 @@ def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: Re
     """Check that target and bed agree, and that source - target is the removed part, each within rounding."""
     bed = off("target", target - total(recipe.target_instruments, part, gain, len(target)), ROUNDING)
     return bed or off("source - target", source - target - total(recipe.named, part, gain, len(source)), 2 * ROUNDING)
+
+
+def split(source: Samples, target: Samples, **_: object) -> tuple[Samples, Samples]:
+    """Take out what the source has beyond the target."""
+    return source - target, np.zeros_like(source)

@@ -1,5 +1,7 @@
 """Replace: the same bed of 1 to 4 parts, one instrument on the source side, another one on the target side."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from instructme.dataset_tools.audio import Samples
@@ -11,11 +13,25 @@ from instructme.dataset_tools.pairing.recipes import Drawn, Sides
 from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, total
 from instructme.manifests.rows import Triplet
 
+ORDER = 3
 SHARE = 3
 TEMPLATES = (
     "replace {instrument_a} with {instrument_b}",
     "Replace {instrument_a} with {instrument_b}",
 )
+PHRASES = (
+    *(f"{verb} {{instrument_a}} with {{instrument_b}}" for verb in ("replace", "swap", "exchange")),
+    *(f"{verb} {{instrument_a}} for {{instrument_b}}" for verb in ("swap", "exchange", "switch")),
+    *(f"{verb} {{instrument_a}} by {{instrument_b}}" for verb in ("replace", "substitute")),
+    *(f"{verb} {{instrument_a}} to {{instrument_b}}" for verb in ("change", "switch")),
+    "turn {instrument_a} into {instrument_b}",
+    "use {instrument_b} instead of {instrument_a}",
+)
+FIELDS = {"instrument_a": "named", "instrument_b": "added"}
+KEEPS = "rest"
+BRINGS = True
+CHAINS = True
+SPLIT_NEEDS_PARTS = True
 
 
 def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:
@@ -33,3 +49,10 @@ def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: Re
     mixed = off("source", source - total(recipe.source_instruments, part, gain, len(source)), ROUNDING)
     brought = total(recipe.added, part, gain, len(source)) - total(recipe.named, part, gain, len(source))
     return mixed or off("target - source", target - source - brought, 2 * ROUNDING)
+
+
+def split(
+    source: Samples, target: Samples, *, exchanged: Callable[[], tuple[Samples, Samples]], **_: object
+) -> tuple[Samples, Samples]:
+    """Render the part of each side again: the difference of both sides holds one less the other."""
+    return exchanged()

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.sharding import library
+from instructme.dataset_tools.tasks import task_module
 from instructme.manifests import tables, urls
 from instructme.manifests.rows import DataError
 from instructme.model.config import Preset
@@ -132,17 +133,14 @@ class Triplets(Dataset[Item]):
         """
         if clip.gain != clip.target_gain:
             raise DataError(f"{clip.key} has sides normalised on their own: parts need shards made with --normalize joint")
-        source, target = clip.source, clip.target
-        if clip.task == "replace":
-            assert self._music
-            return exchanged(self.read.recipe(row), self._music, clip.gain, start, len(source))
-        silence = np.zeros_like(source)
-        return {
-            "add": (silence, target - source),
-            "remove": (source - target, silence),
-            "extract": (source - target, target),
-            "remix": (source, target),
-        }[clip.task]
+        removed, added = task_module(clip.task).split(
+            clip.source, clip.target, exchanged=lambda: self._exchanged(row, clip, start)
+        )
+        return removed, added
+
+    def _exchanged(self, row: int, clip: TripletAudio, start: int) -> tuple[Samples, Samples]:
+        assert self._music
+        return exchanged(self.read.recipe(row), self._music, clip.gain, start, len(clip.source))
 
 
 def open_split(data: Path, split: str) -> ShardReader | RecipeReader:
@@ -189,7 +187,7 @@ def _music(read: ShardReader | RecipeReader, data: Path, work: Path | None) -> l
     """Find the parts that `replace` is taken apart into: those that the shards were rendered from."""
     if isinstance(read, RecipeReader):
         return read.music
-    if "replace" not in read.tasks:
+    if not any(task_module(task).SPLIT_NEEDS_PARTS for task in read.tasks):
         return None
     if work is None:
         raise DataError(

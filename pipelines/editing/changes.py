@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from instructme.dataset_tools.tasks import task_modules
 from instructme.model.masks import beyond, consistent, preserve, wiener
 
 Preserve = Literal["off", "ratio", "wiener", "consistent"]
@@ -33,16 +34,23 @@ def from_parts(task: str | None, source: Tensor, latents: Tensor, decode: Decode
         how: see `Preserve`.
     """
     removed, added = latents.chunk(2, dim=1)
-    if task == "add":
-        return EditedSound(source + decode(added), source)
-    if task == "remix":
-        return EditedSound(decode(added), torch.zeros_like(source))
-    if task == "extract":
+    keeps, brings = _effect(task)
+    if keeps == "all":
+        kept = source
+    elif keeps == "none":
+        kept = torch.zeros_like(source)
+    elif keeps == "named":
         kept = _from_source(how, source, decode(added), lambda: decode(removed))
-        return EditedSound(kept, kept)
-    gone = decode(removed)
-    kept = _from_source(how, source, source - gone, lambda: gone)
-    return EditedSound(kept if task == "remove" else kept + decode(added), kept)
+    else:
+        gone = decode(removed)
+        kept = _from_source(how, source, source - gone, lambda: gone)
+    return EditedSound(kept + decode(added) if brings else kept, kept)
+
+
+def _effect(task: str | None) -> tuple[str, bool]:
+    """Read which part of the source a task keeps, and whether it brings anything new."""
+    module = task_modules().get(task or "")
+    return (module.KEEPS, module.BRINGS) if module else ("rest", True)
 
 
 def _from_source(how: Preserve, source: Tensor, kept: Tensor, removed: Callable[[], Tensor]) -> Tensor:
@@ -56,9 +64,10 @@ def from_target(task: str | None, source: Tensor, target: Tensor, how: Preserve 
 
     With `how`, what it keeps comes from the source (B, T), and what is new is what it has beyond the source.
     """
-    if task == "remix":
+    keeps, brings = _effect(task)
+    if keeps == "none":
         return EditedSound(target, torch.zeros_like(source))
     if how == "off":
-        return EditedSound(target, source if task == "add" else target)
-    kept = source if task == "add" else preserve(source, target)
-    return EditedSound(kept if task in ("extract", "remove") else kept + beyond(source, target), kept)
+        return EditedSound(target, source if keeps == "all" else target)
+    kept = source if keeps == "all" else preserve(source, target)
+    return EditedSound(kept + beyond(source, target) if brings else kept, kept)

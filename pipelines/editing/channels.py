@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from instructme.dataset_tools.audio import Samples, resample
+from instructme.dataset_tools.tasks import task_modules
 from instructme.model.masks import follow
 
 
@@ -30,10 +31,12 @@ def spread(
         model_hz: rate of the model.
     """
     old, new, left = (_fitted(_resampled(each, model_hz, rate_hz), len(audio))[:, None] for each in (heard, sound, kept))
-    if task == "remix":
+    module = task_modules().get(task or "")
+    keeps = module.KEEPS if module else "rest"
+    if keeps == "none":
         return np.repeat(new, audio.shape[1], axis=1)
     unheard = audio - old
-    if task != "add" and unheard.any():
+    if keeps != "all" and unheard.any():
         rest, whole, share = (torch.from_numpy(np.ascontiguousarray(each.T)) for each in (unheard, old, left))
         unheard = follow(rest, whole, share, rate_hz, model_hz / 2).numpy().T
     edited: Samples = new + unheard

@@ -7,45 +7,15 @@ from difflib import get_close_matches
 from string import Formatter
 from typing import Any, NamedTuple
 
+from instructme.dataset_tools.tasks import task_module, task_modules, task_names
 from instructme.dataset_tools.triplets import default_templates
 from instructme.manifests import genres, instruments
 from instructme.manifests.instruments import INSTRUMENTS
-from instructme.manifests.rows import TASKS, DataError
+from instructme.manifests.rows import DataError
 
 LONGEST = 500
 """Most characters of an instruction."""
 EXAMPLES = '"add piano", "remove drums", "extract bass", "replace flute with violin" or "remix to Jazz genre"'
-PHRASES: dict[str, tuple[str, ...]] = {
-    "add": (
-        *(f"{verb} {{instrument}}" for verb in ("add", "insert", "include", "layer", "put", "bring", "put in", "bring in")),
-        *(f"{verb} {{instrument}} in" for verb in ("put", "bring")),
-    ),
-    "remove": (
-        *(f"{verb} {{instrument}}" for verb in ("remove", "delete", "drop", "mute", "erase", "cut", "strip", "eliminate")),
-        *(f"{verb} {{instrument}}" for verb in ("take out", "take away", "cut out", "get rid of")),
-        "take {instrument} out",
-        "take {instrument} away",
-    ),
-    "extract": (
-        *(f"{verb} {{instrument}}" for verb in ("extract", "isolate", "solo", "separate", "keep only", "only keep", "keep just")),
-        *(f"remove {all_but} {{instrument}}" for all_but in ("everything but", "everything except", "all but", "all except")),
-    ),
-    "replace": (
-        *(f"{verb} {{instrument_a}} with {{instrument_b}}" for verb in ("replace", "swap", "exchange")),
-        *(f"{verb} {{instrument_a}} for {{instrument_b}}" for verb in ("swap", "exchange", "switch")),
-        *(f"{verb} {{instrument_a}} by {{instrument_b}}" for verb in ("replace", "substitute")),
-        *(f"{verb} {{instrument_a}} to {{instrument_b}}" for verb in ("change", "switch")),
-        "turn {instrument_a} into {instrument_b}",
-        "use {instrument_b} instead of {instrument_a}",
-    ),
-    "remix": (
-        *(f"{verb} with {{instruments}}" for verb in ("remix", "remix it", "rearrange", "rearrange it", "play it")),
-        "remix for {instruments}",
-        *(f"{verb} {way} {{genre}}" for verb in ("remix", "remix it") for way in ("to", "into", "as", "in", "with")),
-        *(f"{verb} {{genre}}" for verb in ("turn it into", "make it", "play it as", "change it to", "convert it to")),
-    ),
-}
-"""What else people write for each task, as templates like those of `pair`."""
 _POLITE = re.compile(r"^(?:(?:please|kindly|now|then|just|can you|could you|would you|i want to|let's)\s+)+", re.IGNORECASE)
 _MUSIC = r"(?:mix|song|track|music|audio|recording|clip|piece)"
 _TAIL = re.compile(rf"(?:\s+(?:(?:to|from|in|of|into)\s+(?:it|(?:the|this|my)\s+{_MUSIC})|please|too))+$", re.IGNORECASE)
@@ -118,8 +88,14 @@ def parse(text: str, templates: Mapping[str, Sequence[str]] | None = None) -> In
     return _instruction(told, readings[0], trained) if readings else Instruction(told, None, warnings=(_no_task(told),))
 
 
+def _phrases() -> dict[str, Sequence[str]]:
+    """Collect the texts that people write for each task beside the templates."""
+    modules = task_modules()
+    return {name: modules[name].PHRASES for name in task_names()}
+
+
 def _readings(text: str, trained: Mapping[str, Sequence[str]]) -> Iterator[_Reading]:
-    for source, is_trained in ((trained, True), (PHRASES, False)):
+    for source, is_trained in ((trained, True), (_phrases(), False)):
         for task, texts in source.items():
             for template in texts:
                 if match := re.fullmatch(_pattern(template), text, re.IGNORECASE):
@@ -157,15 +133,14 @@ def _genre(text: str) -> _NamePhrase:
 
 def _instruction(told: str, reading: _Reading, trained: Mapping[str, Sequence[str]]) -> Instruction:
     found = {field: tuple(sorted({name.name for name in names if name.name})) for field, names in reading.names.items()}
-    first = found.get("instrument", found.get("instrument_a", ()))
-    brought = found.get("instrument", found.get("instrument_b", found.get("instruments", ())))
+    columns = {column: found.get(field, ()) for field, column in task_module(reading.task).FIELDS.items()}
     worst, foreign, _ = reading.doubt()
     as_told = re.fullmatch(_pattern(reading.template), told, re.IGNORECASE) and worst == _EXACT and not foreign
     return Instruction(
         text=told if as_told or worst == _UNKNOWN else _rewrite(reading, trained),
         task=reading.task,
-        named=first if reading.task in ("remove", "extract", "replace") else (),
-        added=brought if reading.task in ("add", "replace", "remix") else (),
+        named=columns.get("named", ()),
+        added=columns.get("added", ()),
         genre=next(iter(found.get("genre", ())), None),
         warnings=tuple(_doubts(reading)),
     )
@@ -192,8 +167,8 @@ def _doubts(reading: _Reading) -> Iterator[str]:
 
 
 def _no_task(text: str) -> str:
-    verbs = sorted({template.split()[0] for texts in PHRASES.values() for template in texts})
-    near = get_close_matches(text.split()[0].lower(), verbs, 3, 0.6) or TASKS
+    verbs = sorted({template.split()[0] for texts in _phrases().values() for template in texts})
+    near = get_close_matches(text.split()[0].lower(), verbs, 3, 0.6) or task_names()
     return f'can\'t tell what "{_short(text)}" asks for: nearest known words are {", ".join(near)}; write for example {EXAMPLES}'
 
 

@@ -7,7 +7,8 @@ import pyarrow.compute as pc
 
 from instructme.dataset_tools.sharding import library, render
 from instructme.dataset_tools.sharding.windows import Windows
-from instructme.manifests.rows import TASKS, Triplet
+from instructme.dataset_tools.tasks import task_module, task_names
+from instructme.manifests.rows import Triplet
 from instructme.pipelines.pages.views import PageClip, Row
 
 
@@ -19,7 +20,7 @@ def examples(work: Path, count: int, seed: int = 0) -> list[Row]:
     """
     recipes, music = library.recipes(work), library.read(work)
     rows = []
-    for number, task in enumerate(TASKS):
+    for number, task in enumerate(task_names()):
         places = np.flatnonzero(pc.equal(recipes["task"], task).to_numpy())
         drawn = np.random.default_rng([seed, number]).permutation(len(places))[:count]
         chosen = recipes.take(np.sort(places[drawn])).to_pylist()
@@ -34,6 +35,6 @@ def _row(recipe: Triplet, music: library.Library) -> Row:
         PageClip(f"Target: {', '.join(recipe.target_instruments)}", sides.target, music.rate_hz),
     ]
     # The sides of a remix are two pieces of music: their difference says nothing.
-    if recipe.task != "remix":
+    if task_module(recipe.task).KEEPS != "none":
         clips.append(PageClip("Target − source", sides.target - sides.source, music.rate_hz))
     return Row(f"{recipe.task} ({recipe.split}): {recipe.instruction}", clips)

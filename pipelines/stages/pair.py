@@ -16,6 +16,7 @@ from instructme.dataset_tools.pairing import pool as pools
 from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.pairing.pool import Pool
 from instructme.dataset_tools.sharding import tar_file
+from instructme.dataset_tools.tasks import task_modules
 from instructme.dataset_tools.triplets import Filled, Order
 from instructme.manifests import tables
 from instructme.manifests.rows import SPLITS, DataError, Reject, Triplet
@@ -73,7 +74,7 @@ def pair(
         DataError: missing or mismatched tables, unknown tasks, unusable templates, or no recipe at all.
     """
     options = options or PairOptions()
-    known = list(triplets.task_modules())
+    known = list(task_modules())
     if unknown := sorted(set(counts or {}) - set(known)):
         raise DataError(f"unknown task {unknown[0]!r}: choose from {', '.join(known)}")
     defaults = triplets.default_templates()
@@ -99,7 +100,7 @@ def pair(
 
 def share(total: int) -> dict[str, int]:
     """Share a total among the tasks in the paper's proportions; what doesn't divide goes to the largest shares first."""
-    shares = {task: int(module.SHARE) for task, module in triplets.task_modules().items()}
+    shares = {task: int(module.SHARE) for task, module in task_modules().items()}
     parts = {task: total * part // sum(shares.values()) for task, part in shares.items()}
     for task in sorted(shares, key=lambda name: -shares[name])[: total - sum(parts.values())]:
         parts[task] += 1

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import importlib
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from instructme.dataset_tools.audio import Pcm, Samples
 from instructme.dataset_tools.sharding import checks, laws, library, samples, windows
 from instructme.dataset_tools.sharding.index import index_of
 from instructme.dataset_tools.sharding.tar_file import NAME
+from instructme.dataset_tools.tasks import task_module
 from instructme.manifests import tables, urls
 from instructme.manifests.rows import DataError, Sample, Triplet
 from instructme.pipelines.processes import engine
@@ -169,7 +169,7 @@ def _sample(tar: Path, row: Sample, normalise: str, music: library.Library | Non
 
 def _law(recipe: Triplet, row: Sample, source: Samples, target: Samples, music: library.Library) -> str | None:
     """Apply the law of the task to the written audio and the part files, read without `render`."""
-    task = importlib.import_module(f"instructme.dataset_tools.tasks.{recipe.task}")
+    task = task_module(recipe.task)
     beats = np.array(music.rhythm(recipe.source_track).beats_samples, dtype=np.int64) - recipe.source_start_samples
     broken: str | None = task.law(
         recipe,

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from instructme.dataset_tools.audio import rms_db
+from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.dataset_tools.triplets import default_templates
 from instructme.manifests import tables
-from instructme.manifests.rows import TASKS, Sample, Triplet
+from instructme.manifests.rows import Sample, Triplet
 from instructme.pipelines.data.recipe_reader import RecipeReader
 
 LOOKED_AT = 20
@@ -55,7 +56,7 @@ def describe(data: Path, split: str = "train") -> dict[str, Any]:
     return {
         "hash": digest,
         "split": split,
-        "tasks": [task for task in TASKS if any(recipe["task"] == task for recipe in recipes)],
+        "tasks": [task for task in task_names() if any(recipe["task"] == task for recipe in recipes)],
         "instruments": sorted({name for recipe in recipes for name in (*recipe["named"], *recipe["added"])}),
         "genres": sorted({recipe["genre"] for recipe in recipes} - {None}),
         "rms_db": median,
@@ -77,12 +78,9 @@ def _templates(recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _template(recipe: Mapping[str, Any]) -> str:
     """Put fields in the place of what an instruction names; a remix lists its instruments in any order."""
-    if recipe["task"] == "replace":
-        names = {"instrument_a": recipe["named"], "instrument_b": recipe["added"]}
-    elif recipe["task"] == "remix":
-        names = {"instruments": recipe["added"]} if recipe["genre"] is None else {"genre": [recipe["genre"]]}
-    else:
-        names = {"instrument": recipe["named"] or recipe["added"]}
+    values = {"named": recipe["named"], "added": recipe["added"], "genre": [recipe["genre"]] if recipe["genre"] else []}
+    fields = task_module(recipe["task"]).FIELDS
+    names = {field: values[column] for field, column in fields.items() if values[column]}
     text = str(recipe["instruction"])
     for field, listed in names.items():
         name = "(?:" + "|".join(re.escape(each) for each in sorted(listed, key=len, reverse=True)) + ")"
