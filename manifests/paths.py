@@ -1,5 +1,6 @@
 """Make names and paths that are safe on every disk and in every tar."""
 
+import errno
 import hashlib
 import re
 import unicodedata
@@ -26,9 +27,19 @@ def inside(root: Path, relative: str | Path) -> Path:
     """
     path = root / relative
     try:
-        safe = path.resolve().is_relative_to(root.resolve())
+        safe = path.resolve().is_relative_to(root.resolve()) and not _is_loop(path)
     except (OSError, RuntimeError, ValueError):
         safe = False  # a loop of links, or a NUL
     if not safe:
         raise DataError(f"path leaves its folder: {relative!s} in {root}: remove the link or the '..'")
     return path
+
+
+def _is_loop(path: Path) -> bool:
+    """Find a loop of links on the local disk, which `resolve` lets pass from Python 3.13 on."""
+    try:
+        if isinstance(path, Path):
+            path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False

