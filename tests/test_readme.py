@@ -65,7 +65,7 @@ def test_triplets_are_mixed_on_the_fly(tmp_path: Path, monkeypatch: pytest.Monke
     made: dict[str, Any] = {}
     exec(python("TripletDataset"), made)
     assert len(made["loader"].dataset) == len(made["triplets"]) > 1
-    assert set(made["triplets"][0]) == {"key", "instruction", "source", "target", "json"}
+    assert set(made["triplets"][0]) == {"key", "task", "instruction", "source", "target", "json"}
 
 
 def test_a_song_is_edited_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ def test_the_parts_are_what_the_edit_takes_out_and_brings_in(work: Path) -> None
         elif edit.task == "remove":
             assert not added.any()
         elif edit.task == "replace":
-            gain = triplets.read.clip(row, 0, WINDOW).gain
+            gain = triplets.read.audio(row).gain
             for name, part in ((edit.named[0], removed), (edit.added[0], added)):
                 at = edit.source_start_samples
                 exact = gain * audio.to_int16(make_part(edit.source_track, name))

@@ -15,6 +15,14 @@ def audit(work: Path, *, shards: Path | None = None, audio: bool = True) -> Repo
     `shards` is where `shard` wrote to, by default WORK/shards. `audio` also reads the MIDI files of stems and the first minute
     of every part.
 
+    Example:
+        ```python
+        from pathlib import Path
+        from instructme import audit
+
+        print(audit(Path("work")).facts)
+        ```
+
     Raises:
         DataError: no tables of `scan` there, or a table that can't be read.
     """

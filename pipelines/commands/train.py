@@ -30,6 +30,13 @@ _SHARED = (
         type=click.Choice(["auto", "cpu"]),
         help="auto: the GPU where there is one; CUDA_VISIBLE_DEVICES chooses among several.",
     ),
+    click.option(
+        "--order",
+        default="exact",
+        show_default=True,
+        type=click.Choice(["exact", "sequential"]),
+        help="exact: any sample at any time. sequential: whole shards, front to back, for object stores.",
+    ),
     click.option("--workers", type=click.IntRange(0), help="Processes that read.  [default: 4, fewer on few cores]"),
     click.option("--tracker", help="Also send the metrics to a tracker of accelerate, such as tensorboard or wandb."),
     click.option("--compile", "compiled", is_flag=True, help="Compile the networks with torch.compile."),

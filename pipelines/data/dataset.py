@@ -1,61 +1,115 @@
-"""Use triplets without shards: mixed on the fly from parts and recipes, sample for sample what `shard` writes.
-
-triplets = TripletDataset("work", "train")
-loader = torch.utils.data.DataLoader(triplets, batch_size=16, shuffle=True, num_workers=2)
-"""
+"""Use triplets in your own code: any row at any time, from shards or from the recipes of a working folder."""
 
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.sharding import render, samples, tar_file
+import numpy as np
+
+from instructme.manifests import extras, urls
 from instructme.manifests.rows import DataError
-from instructme.pipelines.data.recipe_reader import RecipeReader
+from instructme.pipelines.data.readers import crop_start, open_split
+
+if TYPE_CHECKING:
+    import torch
+
+    from instructme.dataset_tools.audio import Samples
 
 
-class Item(TypedDict):
-    """A triplet: `source` and `target` are (T,) float32 at the working rate, `json` is the text of its JSON in the shards."""
+class TripletItem(TypedDict):
+    """A triplet. `source` and `target` are float32: numpy `(T,)`, or torch `(1, T)` where tensors are asked for.
+
+    `json` is the text of its JSON in the shards: licence, provenance, gain, chords and beats of the source. It is text because
+    PyTorch's `default_collate` can't stack lists of different lengths.
+    """
 
     key: str
+    task: str
     instruction: str
-    source: Samples
-    target: Samples
+    source: "Samples | torch.Tensor"
+    target: "Samples | torch.Tensor"
     json: str
 
 
 class TripletDataset:
-    """The triplets of one split of a working folder, map-style: any row at any time, in the order of shards of its recipes.
+    """Read the triplets of one split, map-style, in the order of the shards.
 
-    Parts and recipes take a fraction of the disk of shards; mixing takes the processor time that reading saves. What
-    PyTorch's `DataLoader` asks of a dataset is here, and nothing of torch is needed.
+    Shards and recipes give the same values. Recipes take a fraction of the disk space, and the processor mixes each sample when
+    it is read. PyTorch's `DataLoader` works with both kinds of arrays; without `tensors` nothing of torch is imported.
+
+    Example:
+        ```python
+        from torch.utils.data import DataLoader
+        from instructme import TripletDataset
+
+        triplets = TripletDataset("work/shards", "train", crop_s=5.0, tensors=True)
+        loader = DataLoader(triplets, batch_size=16, shuffle=True, num_workers=2)
+        ```
+
+    Args:
+        data: a folder of shards, also a URL of an object store; or a working folder, whose recipes are mixed on the fly.
+        split: `train`, `validation` or `test`.
+        crop_s: give so many seconds of both sides, from a place drawn from (seed, row). By default all of them.
+        tensors: give torch tensors `(1, T)` instead of numpy arrays `(T,)`.
+        normalise: `joint` or `side`, for recipes: see `shard --normalize`. By default `joint`.
+        seed: seed of the crops.
 
     Raises:
-        DataError: a table is missing, damaged or of another run, no recipe of this split, or no such normalisation.
+        DataError: neither shards nor recipes, none of this split, a damaged table, a crop longer than the clips, no such
+            normalisation, or a normalisation for shards.
     """
 
-    def __init__(self, work: Path | str, split: str, *, normalise: str = "joint") -> None:
-        if normalise not in render.NORMALISATIONS:
-            raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
-        self._recipes, self._normalise = RecipeReader(Path(work), split), normalise
-        self.sample_rate_hz = self._recipes.music.rate_hz
+    def __init__(
+        self,
+        data: Path | str,
+        split: str,
+        *,
+        crop_s: float | None = None,
+        tensors: bool = False,
+        normalise: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        place = urls.parse(data) if isinstance(data, str) else data
+        self._reader, self._tensors, self._seed = open_split(place, split, normalise), tensors, seed
+        self.sample_rate_hz = max(self._reader.rates_hz)
+        self._crop_samples = None if crop_s is None else round(crop_s * self.sample_rate_hz)
+        shortest_s = min(self._reader.seconds)
+        if crop_s is not None and not 0 < crop_s <= shortest_s:
+            raise DataError(
+                f"a crop of {crop_s:g} s can't be cut from clips of {shortest_s:g} s in {data}: choose another crop_s"
+            )
 
     def __len__(self) -> int:
-        return int(self._recipes.sizes.sum())
+        return int(self._reader.sizes.sum())
 
-    def __getitem__(self, row: int) -> Item:
-        """Mix a row, counted from the end if negative.
+    def __getitem__(self, row: int) -> TripletItem:
+        """Read a row, counted from the end if negative.
 
         Raises:
             IndexError: there is no such row.
-            DataError: a part is missing or damaged.
+            DataError: a shard or a part is missing or damaged.
         """
-        recipe = self._recipes.recipe(range(len(self))[row])
-        sides = self._recipes.mixed(recipe, self._normalise)
-        described = tar_file.to_json(samples.describe(recipe, sides.gain, sides.target_gain, self._recipes.music))
-        return Item(
-            key=recipe.triplet_id,
-            instruction=recipe.instruction,
-            source=sides.source,
-            target=sides.target,
-            json=described.decode(),
+        place = range(len(self))[row]
+        audio = self._reader.audio(place, *self._crop(place))
+        return TripletItem(
+            key=audio.key,
+            task=audio.task,
+            instruction=audio.instruction,
+            source=self._array(audio.source),
+            target=self._array(audio.target),
+            json=self._reader.json_text(place, audio),
         )
+
+    def _crop(self, row: int) -> tuple[int, int | None]:
+        """Find where the crop of a row begins, and how long it is."""
+        if self._crop_samples is None:
+            return 0, None
+        room = self._reader.length_samples(row) - self._crop_samples
+        return crop_start(self._seed, row, room), self._crop_samples
+
+    def _array(self, samples: "Samples") -> Any:
+        if not self._tensors:
+            return samples
+        with extras.named():
+            import torch
+
+        return torch.from_numpy(np.ascontiguousarray(samples))[None]

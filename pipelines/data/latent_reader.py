@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from instructme.manifests import urls
-from instructme.manifests.rows import DataError
+from instructme.manifests.rows import DataError, Triplet
 from instructme.pipelines.data.byte_ranges import Ranges
 from instructme.pipelines.data.shard_reader import HELD, ShardReader
 
@@ -29,7 +29,9 @@ class LatentReader:
     """
 
     def __init__(self, shards: ShardReader, folder: Path, vae: str, wanted: Sequence[str]) -> None:
-        self._shards, self._folder, self._vae, self._wanted = shards, folder, vae, tuple(wanted)
+        self.folder, self.wanted = folder, tuple(wanted)
+        self._shards, self._vae = shards, vae
+        self.sizes, self.tasks, self.rates_hz, self.seconds = shards.sizes, shards.tasks, shards.rates_hz, shards.seconds
         for name in shards.names:
             if problem := misfit(folder, name, shards.digest(name), vae, wanted):
                 raise DataError(f"{name}: {problem}")
@@ -38,6 +40,10 @@ class LatentReader:
         """Read the row of the shard's index."""
         return self._shards.values(row)
 
+    def recipe(self, row: int) -> Triplet:
+        """Read the recipe of a row."""
+        return self._shards.recipe(row)
+
     def arrays(self, row: int) -> Arrays:
         """Read what is wanted of a row: source, target, removed, added (C, F) and chords (100, frames), all fp16.
 
@@ -45,7 +51,7 @@ class LatentReader:
             DataError: the file is damaged.
         """
         shard, place = self._shards.place(row)
-        return _open(urls.reopened(self._folder), self._shards.names[shard], self._vae, self._wanted).arrays(place)
+        return _open(urls.reopened(self.folder), self._shards.names[shard], self._vae, self.wanted).arrays(place)
 
 
 def misfit(folder: Path, name: str, shard: str, vae: str, wanted: Sequence[str]) -> str | None:
@@ -91,15 +97,21 @@ class _Tar:
         """Read all members of a sample at once."""
         blob = self._tar.read(place * self._stride, self._stride)
         try:
-            return {name: self._array(blob, *found) for name, found in self._members.items()}
+            return {name: array(blob[offset : offset + size]) for name, (offset, size) in self._members.items()}
         except (ValueError, EOFError, TypeError) as error:
             raise DataError(f"damaged latents: {self._path}: run 'instructme train latents' again ({error})") from None
 
-    def _array(self, blob: bytes, offset: int, size: int) -> npt.NDArray[np.float16]:
-        array: npt.NDArray[np.float16] = np.load(io.BytesIO(blob[offset : offset + size]), allow_pickle=False)
-        if array.dtype != np.float16 or array.ndim != 2 or not np.isfinite(array).all():
-            raise ValueError(f"it holds {array.dtype} {array.shape}, not finite float16 (channels, frames)")
-        return array
+
+def array(npy: bytes) -> npt.NDArray[np.float16]:
+    """Read a member of a tar of latents: finite float16 (channels, frames).
+
+    Raises:
+        ValueError, EOFError: it is damaged.
+    """
+    values: npt.NDArray[np.float16] = np.load(io.BytesIO(npy), allow_pickle=False)
+    if values.dtype != np.float16 or values.ndim != 2 or not np.isfinite(values).all():
+        raise ValueError(f"it holds {values.dtype} {values.shape}, not finite float16 (channels, frames)")
+    return values
 
 
 @functools.lru_cache(maxsize=HELD)

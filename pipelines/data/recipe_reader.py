@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.sharding import index, library, render
+from instructme.dataset_tools.sharding import index, library, render, samples, tar_file
 from instructme.dataset_tools.sharding.windows import Windows
 from instructme.manifests.rows import DataError, Triplet
 from instructme.pipelines.data.shard_reader import TripletAudio
@@ -16,10 +16,13 @@ class RecipeReader:
     """One split of the recipes of a working folder. Rows are counted in the order of its table, as `shard` takes them.
 
     Raises:
-        DataError: a table is missing, damaged or of another run, or there is no recipe of this split.
+        DataError: a table is missing, damaged or of another run, there is no recipe of this split, or no such normalisation.
     """
 
-    def __init__(self, work: Path, split: str) -> None:
+    def __init__(self, work: Path, split: str, normalise: str = "joint") -> None:
+        if normalise not in render.NORMALISATIONS:
+            raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
+        self._normalise = normalise
         self._recipes = library.recipes(work)
         self.music = library.read(work)
         # Places in the table, not a copy of its rows: there may be millions.
@@ -39,24 +42,26 @@ class RecipeReader:
         """Read the recipe of a row."""
         return Triplet(**self._recipes.slice(int(self._places[row]), 1).to_pylist()[0])
 
-    def mixed(self, recipe: Triplet, normalise: str = "joint") -> render.Rendered:
-        """Render both sides of a recipe, as `shard` does.
+    def length_samples(self, row: int) -> int:
+        """Read how long both sides of a row are."""
+        return int(self._recipes["length_samples"][int(self._places[row])].as_py())
 
-        Raises:
-            DataError: a part is missing or damaged.
-        """
-        return render.render(recipe, Windows(self.music.part, render.windows(recipe)), normalise, self.music.rate_hz)
-
-    def clip(self, row: int, start: int, length: int) -> TripletAudio:
-        """Render both sides and cut `length` samples from `start`: the gain depends on all of both.
+    def audio(self, row: int, start: int = 0, length: int | None = None) -> TripletAudio:
+        """Render both sides and cut `length` samples from `start`; all of them by default. The gain depends on all of both.
 
         Raises:
             DataError: a part is missing or damaged.
         """
         recipe = self.recipe(row)
-        sides = self.mixed(recipe)
-        source, target = (side[start : start + length] for side in (sides.source, sides.target))
-        return TripletAudio(recipe.triplet_id, recipe.task, recipe.instruction, source, target, sides.gain, sides.target_gain)
+        windows = Windows(self.music.part, render.windows(recipe))
+        sides = render.render(recipe, windows, self._normalise, self.music.rate_hz)
+        cut = slice(start, None if length is None else start + length)
+        names = recipe.triplet_id, recipe.task, recipe.instruction
+        return TripletAudio(*names, sides.source[cut], sides.target[cut], sides.gain, sides.target_gain)
+
+    def json_text(self, row: int, audio: TripletAudio) -> str:
+        """Write the JSON that the shards hold of a row; `audio` says which gains it was rendered with."""
+        return tar_file.to_json(samples.describe(self.recipe(row), audio.gain, audio.target_gain, self.music)).decode()
 
 
 def exchanged(recipe: Triplet, music: library.Library, gain: float, start: int, length: int) -> tuple[Samples, Samples]:

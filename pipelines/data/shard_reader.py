@@ -19,6 +19,7 @@ HELD = 64
 _COLUMNS = [
     *("triplet_id", "task", "instruction", "recipe", "sample_rate_hz", "length_samples", "gain", "target_gain"),
     *("source_offset_bytes", "source_size_bytes", "target_offset_bytes", "target_size_bytes"),
+    *("json_offset_bytes", "json_size_bytes"),
 ]
 
 
@@ -102,8 +103,8 @@ class ShardReader:
         """Read the SHA-256 of the table of parts that the shards were rendered from."""
         return str(tables.provenance(self.folder / f"{self.names[0]}.parquet")["parents"].get("parts.parquet"))
 
-    def clip(self, row: int, start: int, length: int) -> TripletAudio:
-        """Read `length` samples of both sides from `start`.
+    def audio(self, row: int, start: int = 0, length: int | None = None) -> TripletAudio:
+        """Read `length` samples of both sides from `start`; all of them by default.
 
         Raises:
             DataError: the tar is damaged, or not that of its index.
@@ -111,9 +112,23 @@ class ShardReader:
         shard, place = self.place(row)
         opened = self._open(shard)
         values = opened.values(place)
-        source, target = opened.sides(values, start, length)
+        source, target = opened.sides(values, start, values["length_samples"] - start if length is None else length)
         names = values["triplet_id"], values["task"], values["instruction"]
         return TripletAudio(*names, source, target, values["gain"], values["target_gain"])
+
+    def length_samples(self, row: int) -> int:
+        """Read how long both sides of a row are."""
+        return int(self.values(row)["length_samples"])
+
+    def json_text(self, row: int, audio: TripletAudio) -> str:
+        """Read the JSON of a row from its tar.
+
+        Raises:
+            DataError: the tar is damaged, or not that of its index.
+        """
+        shard, place = self.place(row)
+        opened = self._open(shard)
+        return opened.json_text(opened.values(place))
 
     def _open(self, shard: int) -> "_Shard":
         return _open(urls.reopened(self.folder), self.names[shard], self._keys[shard], int(self.sizes[shard]))
@@ -137,7 +152,7 @@ class _Shard:
         column = {name: self._rows[name].to_numpy() for name in _COLUMNS[4:]}
         uniform = all(len(np.unique(column[name])) == 1 for name in ("sample_rate_hz", "length_samples"))
         known = set(self._rows["task"].unique().to_pylist()) <= set(TASKS)
-        places = [(column[f"{side}_offset_bytes"], column[f"{side}_size_bytes"]) for side in ("source", "target")]
+        places = [(column[f"{side}_offset_bytes"], column[f"{side}_size_bytes"]) for side in ("source", "target", "json")]
         inside = [np.all((offset >= 0) & (size >= 0) & (offset + size <= tar_bytes)) for offset, size in places]
         return known and uniform and all(inside)
 
@@ -149,6 +164,15 @@ class _Shard:
         """Decode a window of both sides."""
         source, target = (self._side(values, side, start, length) for side in ("source", "target"))
         return source, target
+
+    def json_text(self, values: dict[str, Any]) -> str:
+        """Read the JSON of a sample."""
+        text = self._tar.read(values["json_offset_bytes"], values["json_size_bytes"])
+        try:
+            return text.decode()
+        except ValueError:
+            where = f"{values['triplet_id']} in {self._path}"
+            raise DataError(f"{where}: its JSON is damaged: run 'instructme shard' again") from None
 
     def _side(self, values: dict[str, Any], side: str, start: int, length: int) -> Samples:
         flac = self._tar.read(values[f"{side}_offset_bytes"], values[f"{side}_size_bytes"])

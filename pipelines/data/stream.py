@@ -5,7 +5,8 @@ for batch in batches(triplets, first_step, rank, ranks, batch_size=32, seed=0, w
 """
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,19 @@ from torch.utils.data import DataLoader, Dataset
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.sharding import library
 from instructme.dataset_tools.tasks import task_module
-from instructme.manifests import tables, urls
+from instructme.manifests import tables
 from instructme.manifests.rows import DataError
 from instructme.model.config import Preset
 from instructme.pipelines.data import worker
 from instructme.pipelines.data.chord_frames import chord_matrix, on_clock, require
-from instructme.pipelines.data.latent_reader import CHORDS, PARTS, SIDES, LatentReader
+from instructme.pipelines.data.latent_reader import CHORDS, PARTS, SIDES, Arrays, LatentReader
 from instructme.pipelines.data.order import GROUP, Numbering, picks
+from instructme.pipelines.data.readers import crop_start, open_split
 from instructme.pipelines.data.recipe_reader import RecipeReader, exchanged
 from instructme.pipelines.data.shard_reader import ShardReader, TripletAudio
 
 Item = dict[str, Any]
+ReadAudio = Callable[[int, int], TripletAudio]
 
 
 class Triplets(Dataset[Item]):
@@ -69,7 +72,7 @@ class Triplets(Dataset[Item]):
         self._names = SIDES + PARTS if parts else SIDES
         self._chords = chords
         wanted = (*self._names, CHORDS) if chords else self._names
-        self._latents, self.note = _find(self.read, latents or data, vae, wanted)
+        self.latents, self.note = _find(self.read, latents or data, vae, wanted)
         self._music = None if self.encoded or not parts else _music(self.read, data, work)
         if chords and not self.encoded:
             require()
@@ -77,7 +80,7 @@ class Triplets(Dataset[Item]):
     @property
     def encoded(self) -> bool:
         """Whether items hold latents rather than audio."""
-        return self._latents is not None
+        return self.latents is not None
 
     def __len__(self) -> int:
         return int(self.sizes.sum())
@@ -85,27 +88,38 @@ class Triplets(Dataset[Item]):
     def __getitem__(self, pick: int | tuple[int, int]) -> Item:
         """Read a row, or the row that bears a global sample number: (row, number)."""
         row, number = pick if isinstance(pick, tuple) else (pick, pick)
-        start = self._start(number)
-        item = self._encoded(row, start) if self._latents else self._audio(row, start)
-        return {**item, "number": number}
+        if self.latents:
+            return self.latent_item(number, self.latents.values(row), self.latents.arrays(row))
+        return self.audio_item(row, number, partial(self.read.audio, row))
+
+    def audio_item(self, row: int, number: int, read: ReadAudio) -> Item:
+        """Make the item of a row from its audio; `read(start, length)` reads a window of it."""
+        return {**self._audio(row, self._start(number), read), "number": number}
+
+    def latent_item(self, number: int, values: Mapping[str, Any], arrays: Arrays) -> Item:
+        """Make the item of a row from its latents, and its row of the shard's index."""
+        return {**self._encoded(self._start(number), values, arrays), "number": number}
 
     def waveforms(self, row: int, start: int = 0, length: int | None = None) -> tuple[TripletAudio, dict[str, Samples]]:
         """Read the audio of a row, all of it or `length` samples from `start`, `(T,)` each: as in an item that isn't encoded.
 
         Where items are latents, there are no parts.
         """
-        clip = self.read.clip(row, start, self._clip_samples if length is None else length)
+        clip = self.read.audio(row, start, self._clip_samples if length is None else length)
+        return clip, self._sides(row, clip, start)
+
+    def _sides(self, row: int, clip: TripletAudio, start: int) -> dict[str, Samples]:
         audio = {"source": clip.source, "target": clip.target}
         if len(self._names) > len(SIDES) and not self.encoded:
             audio["removed"], audio["added"] = self._parts(row, clip, start)
-        return clip, audio
+        return audio
 
     def _start(self, number: int) -> int:
-        room = (self._clip_samples - self._samples) // self._hop
-        return self._hop * int(np.random.default_rng([self._seed, number]).integers(room + 1)) if room else 0
+        return crop_start(self._seed, number, self._clip_samples - self._samples, self._hop)
 
-    def _audio(self, row: int, start: int) -> Item:
-        clip, audio = self.waveforms(row, start, self._samples)
+    def _audio(self, row: int, start: int, read: ReadAudio) -> Item:
+        clip = read(start, self._samples)
+        audio = self._sides(row, clip, start)
         item: Item = {"key": clip.key, "task": clip.task, "instruction": clip.instruction}
         item.update({name: torch.from_numpy(samples)[None] for name, samples in audio.items()})
         if self._chords:
@@ -113,9 +127,7 @@ class Triplets(Dataset[Item]):
             item["chords"] = torch.from_numpy(on_clock(chord_matrix(clip.source, self._rate_hz), frames, self._frames_hz))
         return item
 
-    def _encoded(self, row: int, start: int) -> Item:
-        assert self._latents
-        values, arrays = self._latents.values(row), self._latents.arrays(row)
+    def _encoded(self, start: int, values: Mapping[str, Any], arrays: Arrays) -> Item:
         first, frames = start // self._hop, -(-self._samples // self._hop)
         item: Item = {"key": values["triplet_id"], "task": values["task"], "instruction": values["instruction"]}
         for name in self._names:
@@ -141,20 +153,6 @@ class Triplets(Dataset[Item]):
     def _exchanged(self, row: int, clip: TripletAudio, start: int) -> tuple[Samples, Samples]:
         assert self._music
         return exchanged(self.read.recipe(row), self._music, clip.gain, start, len(clip.source))
-
-
-def open_split(data: Path, split: str) -> ShardReader | RecipeReader:
-    """Open a folder of shards, or of recipes.
-
-    Raises:
-        DataError: it holds neither, or none of this split.
-    """
-    with urls.explained(data):
-        if (data / "index.json").exists() or not (data / "tracks.parquet").exists():
-            return ShardReader(data, split)
-    if urls.is_remote(data):
-        raise DataError(f"{data} holds recipes: parts and tables are read from local or shared folders; copy it there")
-    return RecipeReader(data, split)
 
 
 def _check(read: ShardReader | RecipeReader, data: Path, preset: Preset) -> None:
@@ -235,14 +233,14 @@ def load(
     Raises:
         DataError: a sample can't be read.
     """
-    loader: DataLoader[Any] = DataLoader(
-        dataset,
-        batch_sampler=chosen,  # type: ignore[arg-type]  # any iterable will do
-        num_workers=workers,
-        collate_fn=collate,
-        worker_init_fn=worker.begin,
-        pin_memory=torch.cuda.is_available(),
-    )
+    sampler: Any = chosen  # any iterable will do
+    return loaded(dataset, workers, batch_sampler=sampler, collate_fn=collate)
+
+
+def loaded(dataset: Dataset[Any], workers: int, **options: Any) -> Iterator[Any]:
+    """Open a `DataLoader` with options of its own; see `load`."""
+    pinned = torch.cuda.is_available()
+    loader: DataLoader[Any] = DataLoader(dataset, num_workers=workers, worker_init_fn=worker.begin, pin_memory=pinned, **options)
     try:
         before = multiprocessing.active_children()
         opened = iter(loader)

@@ -54,6 +54,16 @@ class Editor:
     Music of any length is cut into chunks of the run's clip length that overlap and are cross-faded. The mean of the channels
     is edited, brought into the range of levels that the run was trained at and back; see `channels.spread` for stereo and for
     what lies above the model's Nyquist frequency.
+
+    Example:
+        ```python
+        import soundfile
+        from instructme import Editor
+
+        editor = Editor.load("runs/editor")
+        song, rate_hz = soundfile.read("song.wav")
+        soundfile.write("out.wav", editor.edit(song, rate_hz, "remove drums"), rate_hz)
+        ```
     """
 
     def __init__(

@@ -57,6 +57,14 @@ def pair(
 ) -> PairSummary:
     """Draw recipes and write `triplets.parquet`.
 
+    Example:
+        ```python
+        from pathlib import Path
+        from instructme import pair
+
+        pair(Path("work"), total=20_000, eval_count=200, seed=0)
+        ```
+
     Args:
         work: folder with the tables of `scan` and `prepare`.
         counts: training recipes per task; those not named get none.

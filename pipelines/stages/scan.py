@@ -69,6 +69,15 @@ def scan(
     scanned again replaces its rows. `licences` are the only ones taken, `*` and `?` allowed; `names` are those of the
     datasets, in the order of the roots, else taken from the folders.
 
+    Example:
+        ```python
+        from pathlib import Path
+        from instructme import scan
+
+        rows = scan([Path("slakh2100")], Path("work"))
+        print(len(rows.tracks), "tracks,", len(rows.rejects), "rejects")
+        ```
+
     Raises:
         DataError: a root that isn't there or has no known layout, unusable aliases, or nothing usable found.
     """

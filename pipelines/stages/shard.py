@@ -60,6 +60,15 @@ def shard(
     each split. Finished shards whose arguments and parents are the same are kept; files of shards that
     are no longer wanted are removed.
 
+    Example:
+        ```python
+        from pathlib import Path
+        from instructme import shard
+
+        index = shard(Path("work"), Path("work/shards"), workers=4)
+        print(index["samples"], "triplets,", index["hash"])
+        ```
+
     Returns:
         The content of `index.json`, with `kept` added: the number of shards that were not rendered again.
 

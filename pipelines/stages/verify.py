@@ -44,6 +44,15 @@ def verify(
     ids and tracks across shards and splits. Audio, JSON and, with `work`, the law of each task against the part files:
     for all samples, or for `sample` of them drawn over the whole dataset.
 
+    Example:
+        ```python
+        from pathlib import Path
+        from instructme import verify
+
+        for problem in verify(Path("work/shards"), work=Path("work")):
+            print(problem)
+        ```
+
     Raises:
         DataError: the folder holds no shards, or `work` no tables.
     """

@@ -51,7 +51,7 @@ def describe(data: Path, split: str = "train") -> dict[str, Any]:
         digest = tables.sha256(path)
         opened = RecipeReader(data, split)
         rows_heard = range(min(LISTENED_TO, int(opened.sizes.sum())))
-        levels_db = [rms_db(opened.clip(row, 0, opened.recipe(row).length_samples).source) for row in rows_heard]
+        levels_db = [rms_db(opened.audio(row).source) for row in rows_heard]
     low, median, high = np.round(np.percentile(levels_db, [5, 50, 95]), 2).tolist()
     return {
         "hash": digest,

@@ -19,7 +19,7 @@ from instructme.dataset_tools.recognisers import weights
 from instructme.model import musicnn
 from instructme.model.config import Preset
 from instructme.model.embedding import Embedding
-from instructme.pipelines.data.stream import Item, Triplets, load
+from instructme.pipelines.data.stream import Item, ReadAudio, Triplets, load
 from instructme.pipelines.pages import PageClip, Row, training_page
 from instructme.pipelines.training import captions
 from instructme.pipelines.training.captions import Caption, Mix
@@ -36,10 +36,9 @@ _NEAREST = 3
 class Mixes(Triplets):
     """Triplets, whole, whose items also hold their `recipe` as JSON: it says what sounds in both sides."""
 
-    def __getitem__(self, pick: int | tuple[int, int]) -> Item:
-        """Read a row, or the row that bears a global sample number: (row, number)."""
-        row = pick[0] if isinstance(pick, tuple) else pick
-        return {**super().__getitem__(pick), "recipe": json.dumps(dataclasses.asdict(self.read.recipe(row)))}
+    def audio_item(self, row: int, number: int, read: ReadAudio) -> Item:
+        """Make the item of a row from its audio, with its recipe."""
+        return {**super().audio_item(row, number, read), "recipe": json.dumps(dataclasses.asdict(self.read.recipe(row)))}
 
 
 class EmbeddingTrainer:

@@ -100,6 +100,7 @@ def train(
     device: str = "auto",
     tracker: str | None = None,
     compiled: bool = False,
+    order: str = run_folder.EXACT,
 ) -> None:
     """Train until `preset.<kind>_training.steps`, going on from RUN's last checkpoint where there is one.
 
@@ -113,13 +114,14 @@ def train(
         device: `auto` (what accelerate finds: CUDA, MPS, CPU) or `cpu`.
         tracker: accelerate's trackers, such as `tensorboard` or `wandb`.
         compiled: compile modules with torch.compile.
+        order: of the data, `exact` or `sequential`; written to config.json. A run goes on only with the same.
 
     Raises:
         ModelError: RUN holds a run of another configuration, or a loss is not finite: names the step and the last checkpoint.
         SystemExit: 143 or 130, after SIGTERM or SIGINT and a checkpoint.
     """
     training: TrainingConfig = getattr(preset, f"{trainer.kind}_training")
-    values = {"data": dict(data), "seed": seed}
+    values = {"data": dict(data), "seed": seed, "order": order}
     run_folder.check_same(run, trainer.kind, preset, values)
     with accelerated(training, run, device, tracker, compiled) as accelerator:
         accelerator.wait_for_everyone()

@@ -15,6 +15,10 @@ from instructme.pipelines.training import checkpoints
 FREE = ("steps", "validate_every", "validation_triplets", "checkpoint_every", "keep", "accumulation")
 """Fields of `TrainingConfig` that may change when a run goes on."""
 
+EXACT = "exact"
+BEFORE = {"order": EXACT}
+"""Values of runs whose config.json was written before it held them."""
+
 
 def check_same(run: Path, kind: str, preset: Preset, values: Mapping[str, Any]) -> None:
     """Check that RUN holds no checkpoint, or those of the same kind, preset and VALUES (but for `FREE`).
@@ -31,7 +35,11 @@ def check_same(run: Path, kind: str, preset: Preset, values: Mapping[str, Any]) 
             f"{run} holds checkpoints but no {CONFIG} that describes them: put it back, or choose another folder (-o)"
         )
     other, config = read_config(run)
-    then = {"kind": config["kind"], "preset": to_dict(_fixed(other, kind)), **{each: config.get(each) for each in values}}
+    then = {
+        "kind": config["kind"],
+        "preset": to_dict(_fixed(other, kind)),
+        **{each: config.get(each, BEFORE.get(each)) for each in values},
+    }
     now = {"kind": kind, "preset": to_dict(_fixed(preset, kind)), **values}
     before, after = dict(_leaves(json.loads(json.dumps(then)))), dict(_leaves(json.loads(json.dumps(now))))
     for name in sorted(before.keys() | after.keys(), key=lambda name: (name != "kind", name != "preset.name", name)):

@@ -12,9 +12,10 @@ from instructme.manifests.tables import sha256
 from instructme.model.checkpoint import WEIGHTS
 from instructme.model.config import Preset, override
 from instructme.model.presets import PRESETS
+from instructme.pipelines.data.sequential import sequential_batches
 from instructme.pipelines.data.stream import Triplets, batches
 from instructme.pipelines.processes import engine
-from instructme.pipelines.training import loop
+from instructme.pipelines.training import loop, run_folder
 from instructme.pipelines.training.data_card import describe
 
 
@@ -33,6 +34,7 @@ class Choices:
     workers: int | None = None
     tracker: str | None = None
     compiled: bool = False
+    order: str = run_folder.EXACT
 
     def read_preset(self, kind: str) -> Preset:
         """Give the preset with everything that was set.
@@ -98,7 +100,8 @@ def _train(trainer: loop.Trainer, preset: Preset, triplets: Triplets, about: Map
     workers = min(4, engine.cores() - 1) if choices.workers is None else choices.workers
 
     def share(first_step: int, rank: int, ranks: int) -> Any:
-        return batches(triplets, first_step, rank, ranks, batch_size=training.batch_size, seed=choices.seed, workers=workers)
+        read = batches if choices.order == run_folder.EXACT else sequential_batches
+        return read(triplets, first_step, rank, ranks, batch_size=training.batch_size, seed=choices.seed, workers=workers)
 
     _say(f"{trainer.kind}, preset {preset.name}: {training.steps} steps of {training.batch_size} on {len(triplets)} triplets")
     _say(f"reads {triplets.note}")
@@ -112,6 +115,7 @@ def _train(trainer: loop.Trainer, preset: Preset, triplets: Triplets, about: Map
         device=choices.device,
         tracker=choices.tracker,
         compiled=choices.compiled,
+        order=choices.order,
     )
     _say(f"trained: {choices.run}")
 

@@ -49,8 +49,7 @@ def floor(work: Work) -> None:
 def needed(recipes: RecipeReader, made: ShardReader, name: str, folder: Path) -> Work:
     """List what the floor does for a shard, from one that is made."""
     chosen = [recipes.recipe(row) for row in made.rows(name)]
-    length = chosen[0].length_samples
-    clips = (made.clip(row, 0, length) for row in made.rows(name))
+    clips = (made.audio(row) for row in made.rows(name))
     sides = np.array([side * np.float32(32768) for clip in clips for side in (clip.source, clip.target)], dtype=np.int16)
     np.save(folder / f"{name}.npy", sides)
     windows = dict.fromkeys(window for recipe in chosen for window in render.windows(recipe))

@@ -1,0 +1,216 @@
+"""Read shards from front to back with webdataset: the way in which object stores and hard disks are fast."""
+
+import json
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict, TypeVar, cast
+
+import numpy as np
+
+from instructme.dataset_tools.sharding import tar_file
+from instructme.manifests import extras
+from instructme.manifests.rows import DataError
+from instructme.manifests.urls import explained, is_remote, parse
+from instructme.pipelines.data.shard_reader import ShardReader
+
+if TYPE_CHECKING:
+    from webdataset import DataPipeline
+
+    from instructme.dataset_tools.audio import Samples
+
+Result = TypeVar("Result")
+Encoded = dict[str, Any]
+"""A sample as the tar holds it: `__key__`, `__url__`, and the bytes of each member."""
+_BLOCK_BYTES = 1 << 24
+"""What is fetched at once from a store."""
+
+
+class StreamedTriplet(TypedDict):
+    """A triplet as `open_shards` gives it. `source` and `target` are `(T,)` float32, `json` is its whole JSON."""
+
+    key: str
+    task: str
+    instruction: str
+    sample_rate_hz: int
+    source: "Samples"
+    target: "Samples"
+    json: dict[str, Any]
+
+
+def open_shards(
+    urls: str | Path | Sequence[str | Path],
+    *,
+    split: str = "train",
+    shuffle: int = 0,
+    seed: int = 0,
+    epochs: int | None = 1,
+) -> "DataPipeline":
+    """Open shards as a webdataset pipeline that reads whole tars and gives decoded triplets, see `StreamedTriplet`.
+
+    The shards are split by node (the environment's RANK and WORLD_SIZE, or torch.distributed) and by worker of the `DataLoader`.
+    Each node takes every n-th shard, and goes on counting in the next epoch. Where the shards of an epoch can't be shared
+    equally, some nodes read one shard more. So give `epochs=None` and count steps where nodes train together.
+
+    Example:
+        ```python
+        import webdataset
+        from instructme import open_shards
+
+        triplets = open_shards("s3://bucket/shards", shuffle=200, epochs=None)
+        loader = webdataset.WebLoader(triplets, batch_size=16, num_workers=4)
+
+        validation = open_shards("work/shards/validation-{00000..00003}.tar")
+        ```
+
+    Args:
+        urls: a folder that `shard` has finished; tars as a list; or a text with braces. All may be local, or URLs of a store.
+        split: which shards of a folder are read. Lists and braces name their own.
+        shuffle: the number of encoded samples to hold and draw from; above 0, shards are also shuffled. 0 keeps the order.
+        seed: seed of both; the same seed gives the same order. Each epoch has another order of shards.
+        epochs: how often all shards are read. None goes on without end.
+
+    Raises:
+        DataError: no such shards. Reading raises it for a shard that is missing, damaged or not of `instructme shard`.
+        ModuleNotFoundError: webdataset needs torch; the message names the extra.
+    """
+    with extras.named():
+        import webdataset
+
+    turns = _Turns(_tars(urls, split), seed if shuffle else None, epochs)
+    mixed = webdataset.detshuffle(shuffle, shuffle, seed=seed) if shuffle else None
+    split_up = webdataset.split_by_node, webdataset.split_by_worker
+    return webdataset.DataPipeline(turns, *split_up, _samples, partial(_again, mixed), webdataset.map(_decoded))
+
+
+def _again(stage: Any, samples: Iterator[Encoded]) -> Iterator[Encoded]:
+    """Run a shuffle as if for the first time, so that each pass has the same order."""
+    if stage is None:
+        return samples
+    stage.epoch = -1
+    return cast(Iterator[Encoded], stage.run(samples))
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """Name the tars of each epoch, in an order of its own where there is a seed."""
+
+    tars: Mapping[str, int | None]
+    """Their places, and how many samples they hold where that is known."""
+    seed: int | None
+    epochs: int | None
+
+    def __call__(self) -> Iterator[dict[str, Any]]:
+        names = list(self.tars)
+        for epoch in count() if self.epochs is None else range(self.epochs):
+            order = range(len(names)) if self.seed is None else shard_order(self.seed, epoch, len(names))
+            yield from ({"url": names[place], "size": self.tars[names[place]]} for place in order)
+
+
+def shard_order(seed: int, epoch: int, shards: int) -> list[int]:
+    """Draw the order of shards in an epoch."""
+    order: list[int] = np.random.default_rng([seed, epoch]).permutation(shards).tolist()
+    return order
+
+
+def _tars(urls: str | Path | Sequence[str | Path], split: str) -> dict[str, int | None]:
+    """List the tars, with the number of their samples where a folder's index tells it."""
+    if isinstance(urls, Sequence) and not isinstance(urls, str):
+        tars = [str(each) for each in urls]
+    elif str(urls).endswith(".tar"):
+        from webdataset.shardlists import expand_urls
+
+        tars = [str(urls)] if Path(str(urls)).is_file() else expand_urls(str(urls))
+    else:
+        reader = ShardReader(parse(str(urls)) if isinstance(urls, str) else urls, split)
+        return {str(reader.folder / f"{name}.tar"): int(size) for name, size in zip(reader.names, reader.sizes, strict=True)}
+    if not tars:
+        raise DataError("the list of shards is empty: give at least one tar")
+    return dict.fromkeys(tars)
+
+
+def _samples(shards: Iterable[Mapping[str, Any]]) -> Iterator[Encoded]:
+    for shard in shards:
+        yield from tar_samples(parse(shard["url"]), shard["size"])
+
+
+def tar_samples(path: Path, size: int | None = None) -> Iterator[Encoded]:
+    """Read the samples of a tar in its order, without decoding them.
+
+    Raises:
+        DataError: it is missing or damaged, or holds another number of samples than `size`.
+    """
+    from webdataset.tariterators import group_by_keys, tar_file_expander
+
+    number = 0
+    try:
+        with explained(path), _open(path) as stream:
+            for sample in group_by_keys(tar_file_expander([{"url": str(path), "stream": stream}])):
+                number += 1
+                yield sample
+    except FileNotFoundError:
+        raise DataError(f"no such shard: {path}: check its name, or run 'instructme shard' again") from None
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise DataError(f"damaged shard: {path}: run 'instructme shard' again ({error.args[0]})") from None
+    if size not in (None, number):
+        raise DataError(f"damaged shard: {path} holds {number} samples, not {size}: run 'instructme shard' again")
+
+
+def _open(path: Path) -> AbstractContextManager[BinaryIO]:
+    if not is_remote(path):
+        return path.open("rb")
+    remote: Any = path
+    return cast("AbstractContextManager[BinaryIO]", remote.open("rb", block_size=_BLOCK_BYTES, cache_type="readahead"))
+
+
+def _decoded(sample: Encoded) -> StreamedTriplet:
+    described = described_as(sample)
+    (source, rate_hz), (target, _) = (audio_of(sample, side) for side in ("source", "target"))
+    return StreamedTriplet(
+        key=sample["__key__"],
+        task=described["task"],
+        instruction=described["instruction"],
+        sample_rate_hz=rate_hz,
+        source=source,
+        target=target,
+        json=described,
+    )
+
+
+def described_as(sample: Encoded) -> dict[str, Any]:
+    """Read the JSON of a sample.
+
+    Raises:
+        DataError: there is none, or it isn't that of a triplet.
+    """
+
+    def read() -> dict[str, Any]:
+        values: dict[str, Any] = json.loads(sample["json"])
+        return {**values, "task": str(values["task"]), "instruction": str(values["instruction"])}
+
+    return _explained(sample, read)
+
+
+def audio_of(sample: Encoded, side: str, start: int = 0, length: int | None = None) -> "tuple[Samples, int]":
+    """Decode a window of the source or the target of a sample, `(T,)`, and its rate in Hz.
+
+    Raises:
+        DataError: there is none, or it is damaged or cut short.
+    """
+    samples, rate_hz = _explained(sample, lambda: tar_file.decode(sample[f"{side}.flac"], start, length))
+    if samples.ndim != 1 or length not in (None, len(samples)):
+        raise DataError(f"{sample['__key__']} in {sample['__url__']} is cut short: run 'instructme shard' again")
+    return samples, rate_hz
+
+
+def _explained(sample: Encoded, read: Callable[[], Result]) -> Result:
+    try:
+        return read()
+    except (DataError, KeyError, ValueError, TypeError) as error:
+        why = f"no {error.args[0]}" if isinstance(error, KeyError) else str(error)
+        where = f"{sample['__key__']} in {sample['__url__']}"
+        raise DataError(f"{where}: {why}: run 'instructme shard' again") from None
