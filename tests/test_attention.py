@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from instructme.model.attention import Attention, ChunkTransformer
+from instructme.model.attention import Attention, ChunkTransformer, _nearness
 
 
 def transformer(chunk_frames: int | None = 8, **conditions: object) -> ChunkTransformer:
@@ -35,6 +35,25 @@ def test_one_chunk_over_everything_is_full_attention(frames: int) -> None:
     chunked, full = transformer(8), transformer(None)
     features = torch.randn(2, 64, frames, dtype=torch.float64)
     assert torch.allclose(chunked(features), full(features), atol=1e-12)
+
+
+@pytest.mark.parametrize("frames", [1, 5, 6, 8])
+def test_one_chunk_over_everything_hears_all_chords(frames: int) -> None:
+    chunked, full = transformer(8, chord_width=16), transformer(None, chord_width=16)
+    features, chords = torch.randn(2, 64, frames, dtype=torch.float64), torch.randn(2, frames, 16, dtype=torch.float64)
+    assert torch.allclose(chunked(features, chords=chords), full(features, chords=chords), atol=1e-12)
+
+
+def test_a_new_layer_passes_its_input_on() -> None:
+    features = torch.randn(2, 64, 20)
+    assert torch.equal(ChunkTransformer(64, 32, 8)(features), features)
+
+
+def test_the_source_is_heard_where_there_is_one_and_silence_is_no_source() -> None:
+    layer = transformer(8, source=True)
+    features, source = torch.randn(2, 2, 64, 20, dtype=torch.float64)
+    assert not torch.allclose(layer(features, source=source), layer(features), atol=1e-3)
+    assert torch.equal(layer(features, source=torch.zeros_like(source)), layer(features))
 
 
 def test_a_frame_reaches_exactly_its_neighbours_of_three_half_chunks() -> None:
@@ -91,3 +110,13 @@ def test_chords_nearby_count_more() -> None:
     other[:, 0] += 4
     change = (layer(features, chords=chords) - layer(features, chords=other)).abs().mean(1)[0]
     assert change[0] > 1.3 * change[7]
+
+
+def test_the_first_head_listens_to_one_chord_and_the_last_to_about_a_hundred() -> None:
+    """Weights of attention fall by e with each frame in the first head, and by e in 128 frames in the last (ALiBi)."""
+    bias = _nearness(200, 8, torch.device("cpu"))[0]
+    weights = bias.softmax(dim=-1)[:, 100]
+    assert float(weights[0, 100] / weights[0, 101]) == pytest.approx(2.718, abs=0.01)
+    assert float(weights[-1, 0] / weights[-1, 100]) == pytest.approx(2.718 ** (-100 / 128), abs=0.01)
+    fewer = [int((each > each.max() / 2.718).sum()) for each in weights]
+    assert fewer == sorted(fewer)
