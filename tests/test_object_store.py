@@ -16,7 +16,9 @@ import torch
 from click.testing import CliRunner, Result
 from made_work import RATE_HZ, WINDOW, make_work
 from trees import BUILD, build_slakh, sound
+from webdataset import WebLoader
 
+from instructme import open_shards
 from instructme.dataset_tools import layouts
 from instructme.manifests import tables, urls
 from instructme.manifests.rows import DataError, Sample
@@ -297,6 +299,18 @@ def test_training_reads_byte_ranges_from_a_store(work: Path, tmp_path: Path, buc
     assert describe(there) == describe(tmp_path / "here")
     with pytest.raises(DataError, match=f"no index.json in {bucket}/nothing"):
         Triplets(urls.parse(f"{bucket}/nothing"), "train", preset)
+
+
+def test_whole_shards_are_read_from_a_store_in_worker_processes(work: Path, tmp_path: Path, bucket: str) -> None:
+    made_shards(work, tmp_path / "here")
+    upload(tmp_path / "here", f"{bucket}/shards")
+    expected = [sample["key"] for sample in open_shards(tmp_path / "here")]
+    for place in (f"{bucket}/shards", f"{bucket}/shards/train-{{00000..00003}}.tar"):
+        assert [sample["key"] for sample in open_shards(place)] == expected
+    loaded = WebLoader(open_shards(f"{bucket}/shards"), batch_size=None, num_workers=2)
+    assert sorted(sample["key"] for sample in loaded) == sorted(expected)
+    with pytest.raises(DataError, match=f"no such shard: {bucket}/none.tar"):
+        list(open_shards(f"{bucket}/none.tar"))
 
 
 def refused(work: Path, url: str, tmp_path: Path) -> list[str]:

@@ -147,15 +147,16 @@ def tar_samples(path: Path, size: int | None = None) -> Iterator[Encoded]:
     from webdataset.tariterators import group_by_keys, tar_file_expander
 
     number = 0
-    try:
-        with explained(path), _open(path) as stream:
-            for sample in group_by_keys(tar_file_expander([{"url": str(path), "stream": stream}])):
-                number += 1
-                yield sample
-    except FileNotFoundError:
-        raise DataError(f"no such shard: {path}: check its name, or run 'instructme shard' again") from None
-    except (tarfile.TarError, EOFError, ValueError) as error:
-        raise DataError(f"damaged shard: {path}: run 'instructme shard' again ({error.args[0]})") from None
+    with explained(path):
+        try:
+            with _open(path) as stream:
+                for sample in group_by_keys(tar_file_expander([{"url": str(path), "stream": stream}])):
+                    number += 1
+                    yield sample
+        except FileNotFoundError:
+            raise DataError(f"no such shard: {path}: check its name, or run 'instructme shard' again") from None
+        except (tarfile.TarError, EOFError, ValueError) as error:
+            raise DataError(f"damaged shard: {path}: run 'instructme shard' again ({error.args[0]})") from None
     if size not in (None, number):
         raise DataError(f"damaged shard: {path} holds {number} samples, not {size}: run 'instructme shard' again")
 
