@@ -44,12 +44,9 @@ TESTS = {
     "model/clap.py": "embedding training_embedding",
     "model/conditions/": "unet conditions_text conditioning guidance",
     "model/config.py": "commands_presets checkpoint vae",
-    "model/devices.py": "commands_train training_loop",
     "model/masks.py": "editing_preserve",
     "model/presets.py": "commands_presets vae unet",
     "model/pretrained.py": "conditions_text training_vae",
-    "model/resample.py": "musicnn embedding",
-    "model/residual.py": "vae",
     "model/spectrum.py": "vae losses",
     "model/tensor_bundle.py": "musicnn",
 }

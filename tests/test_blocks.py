@@ -42,6 +42,8 @@ def test_a_new_block_is_its_shortcut() -> None:
     assert torch.equal(ResidualBlock(32, 32)(features), features)
     wider = ResidualBlock(32, 64, step_width=8)
     assert torch.equal(wider(features, torch.randn(2, 8)), wider.shortcut(features))
+    narrower = ResidualBlock(32, 8)
+    assert torch.equal(narrower(features), narrower.shortcut(features)) and narrower(features).shape == (2, 8, 20)
     assert not silent(conv(3, 3)).bias.any()
 
 
