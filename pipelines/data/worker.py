@@ -29,14 +29,14 @@ def _leave_signals() -> None:
 
 @contextlib.contextmanager
 def ended_with(workers: Iterable[BaseProcess]) -> Iterator[None]:
-    """Kill workers that are left at exit: multiprocessing would send them SIGTERM, and wait for ever."""
+    """Kill workers that are left at exit: multiprocessing would send them SIGTERM, which they ignore, and wait for ever.
+
+    A block that ends by an error, or is closed, leaves that to the exit: the error's traceback may keep the workers alive.
+    """
     kill = functools.partial(_kill, list(workers))
-    unregister = atexit.unregister  # a stream that the interpreter itself closes finds no modules any more
     atexit.register(kill)
-    try:
-        yield
-    finally:
-        unregister(kill)
+    yield
+    atexit.unregister(kill)
 
 
 def _kill(workers: Iterable[BaseProcess]) -> None:
