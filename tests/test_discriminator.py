@@ -1,5 +1,7 @@
 """The discriminators: HiFi-GAN's size, what each of them hears, any length."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -58,6 +60,16 @@ def test_a_band_hears_its_frequencies_alone() -> None:
         return float((features[of][first] - features[0][first])[:, :, 10:-10].abs().max())
 
     assert change(1, 0) > 100 * change(2, 0) and change(2, 4) > 100 * change(1, 4)
+
+
+@pytest.mark.parametrize("size", FFT_SAMPLES)
+def test_bands_share_all_frequencies_between_them_and_keep_the_time(size: int) -> None:
+    judge = Band(size, channels=2)
+    assert judge.edges[0][0] == 0 and judge.edges[-1][1] == size // 2 + 1, "Nyquist, too"
+    assert all(one[1] == other[0] for one, other in itertools.pairwise(judge.edges))
+    assert [round(high / judge.edges[-1][1], 2) for _, high in judge.edges] == [0.1, 0.25, 0.5, 0.75, 1.0]
+    judged, features = judge(noise(8 * size))
+    assert {each.shape[2] for each in (judged, *features)} == {8 * 4 + 1}
 
 
 @pytest.mark.parametrize("length", [1, 7, 100, 2049])

@@ -76,3 +76,4 @@ def test_layers_without_bias_keep_silence() -> None:
         assert not layer(silence).any()
     assert not Down(4, 4, 2, bias=False)(silence).any() and not Up(4, 4, 2, bias=False)(silence).any()
     assert Down(4, 4, 2)(silence).any() and Up(4, 4, 2)(silence).any() and WaveBlock(4, 3, (1,))(silence).any()
+    assert MultiReceptive(4, (3,), (1,))(silence).any()
