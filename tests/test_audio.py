@@ -97,3 +97,29 @@ def test_an_mp3_header_may_promise_a_percent_too_much_and_no_more(tmp_path: Path
     promise(tmp_path / "cut.mp3", 1.025)
     with pytest.raises(DataError, match=r"truncated audio: .*cut\.mp3: it holds \d+ of \d+ frames"):
         audio.read(tmp_path / "cut.mp3")
+
+
+def test_an_excerpt_from_a_place_goes_to_the_end_unless_the_file_is_cut(tmp_path: Path) -> None:
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, 3000).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", wave, 8000, subtype="FLOAT")
+    for start in (1, 1000, 2990):
+        np.testing.assert_array_equal(audio.read(tmp_path / "a.wav", start=start), wave[start:])
+
+
+def test_a_float_file_may_hold_32_bit_integers_and_nothing_larger(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "integers.wav", np.array([0.0, -(2.0**31)]), 8000, subtype="FLOAT")
+    assert audio.peak(audio.read(tmp_path / "integers.wav")) == 2**31
+    soundfile.write(tmp_path / "beyond.wav", np.array([0.0, 3e9]), 8000, subtype="FLOAT")
+    with pytest.raises(DataError, match="levels beyond all reason"):
+        audio.read(tmp_path / "beyond.wav")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_long_files_come_out_as_if_read_at_once(tmp_path: Path, channels: int) -> None:
+    """Files are decoded in blocks; their seams are not heard."""
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, (600_001, channels)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", wave, 48000, subtype="FLOAT")
+    mono = wave.sum(axis=1, dtype=np.float64) / channels
+    np.testing.assert_allclose(audio.read(tmp_path / "a.wav"), mono, atol=1e-6)
+    resampled = audio.read(tmp_path / "a.wav", 24000)
+    np.testing.assert_allclose(resampled, audio.resample(mono.astype(np.float32), 48000, 24000), atol=1e-5)

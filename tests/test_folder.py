@@ -107,3 +107,19 @@ def test_folder_names_that_are_not_utf8_are_rejected(root: Path, tmp_path: Path)
     (root / "A" / os.fsdecode(b"dr\xffums.wav")).write_bytes((root / "A" / "bass.wav").read_bytes())
     rows = scan([root], tmp_path / "work")
     assert len(rows.stems) == 1 and [reject.reason for reject in rows.rejects] == ["unsafe_path"]
+
+
+def test_a_chart_belongs_to_the_song_whose_folder_it_lies_in(root: Path) -> None:
+    for name in (
+        "One/bass.wav",
+        "One/drums.wav",
+        "Two/bass.wav",
+        "flat/Three - bass.wav",
+        "flat/Three - drums.wav",
+        "flat/Four - bass.wav",
+    ):
+        sound(root / name)
+    for folder in ("One", "flat"):
+        (root / folder / "chords.lab").write_text("0 1 C:maj")
+    charts = {track.name: track.chords_path for track in found("folder", root)}
+    assert charts == {"One": root / "One" / "chords.lab", "Two": None, "flat/Three": None, "flat/Four": None}

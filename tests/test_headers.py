@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from instructme.dataset_tools import headers
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack
@@ -72,3 +74,17 @@ def test_ids_of_stems_stay_distinct_whatever_they_are(tmp_path: Path, tone: Call
     names = ["x", "x", "x-2", "x", "x-2", "y-2", "y", "y"]
     _, stems, _ = read(tmp_path, *(FoundStem(name, path, "bass") for name in names))
     assert len({row.stem_id for row in stems}) == len(names)
+
+
+@pytest.mark.parametrize(("extra_s", "reasons"), [(0, []), (3, ["too_long", "no_stems"])])
+def test_six_hours_are_the_longest_song(tmp_path: Path, extra_s: int, reasons: list[str]) -> None:
+    soundfile.write(tmp_path / "bass.flac", np.zeros((6 * 3600 + extra_s) * 1000, np.int16), 1000)
+    _, _, rejected = read(tmp_path, FoundStem("x", tmp_path / "bass.flac", "bass"))
+    assert [item.reason for item in rejected] == reasons
+
+
+@pytest.mark.parametrize(("rate_hz", "usable"), [(999, False), (1000, True), (1_000_000, True), (1_000_001, False)])
+def test_rates_that_no_music_has_are_refused(tmp_path: Path, rate_hz: int, usable: bool) -> None:
+    soundfile.write(tmp_path / "bass.wav", np.zeros(100, np.int16), rate_hz)
+    _, stems, _ = read(tmp_path, FoundStem("x", tmp_path / "bass.wav", "bass"))
+    assert bool(stems) == usable

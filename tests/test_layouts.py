@@ -121,3 +121,11 @@ def test_metadata_of_any_shape_never_stops_a_scan(layout: str, metadata: dict, t
     rows = scan([root, folder / "mine"], folder / "work")
     assert all((root / stem.path).is_file() or (folder / "mine" / stem.path).is_file() for stem in rows.stems)
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(120, 120.0), ("97.5", 97.5), (0, None), (-0.5, None), ("nan", None), (float("inf"), None), (None, None), ([], None)],
+)
+def test_a_tempo_is_a_finite_number_above_0(value, number) -> None:
+    assert layouts.positive(value) == number
