@@ -260,15 +260,12 @@ def code_of(code: types.CodeType, name: str) -> types.CodeType | None:
 
 
 def reaching(kept: dict, name: str | None) -> dict[str, float]:
-    """Choose the tests that call a function, or any of the module, the fastest first, with their seconds."""
+    """Choose the tests that call a function, or all of them for a constant, the fastest first, with their seconds."""
     usable = {nodeid: test for nodeid, test in kept["tests"].items() if test["passed"] and test["seconds"] < SLOWEST_S}
-
-    def calls(names: Sequence[str]) -> bool:
-        return name in names if name else bool(names)
-
-    chosen = {nodeid: test["seconds"] for nodeid, test in usable.items() if calls(kept["setup"]) or calls(test["calls"])}
-    every = {nodeid: test["seconds"] for nodeid, test in usable.items()}
-    return dict(sorted((chosen or every).items(), key=lambda item: item[1]))
+    chosen = usable
+    if name and name not in kept["setup"]:
+        chosen = {nodeid: test for nodeid, test in usable.items() if name in test["calls"]} or usable
+    return dict(sorted(((nodeid, test["seconds"]) for nodeid, test in chosen.items()), key=lambda item: item[1]))
 
 
 def fresh(mutant: Mutant, kept: dict, test_files: Sequence[str]) -> str:

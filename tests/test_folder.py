@@ -110,14 +110,8 @@ def test_folder_names_that_are_not_utf8_are_rejected(root: Path, tmp_path: Path)
 
 
 def test_a_chart_belongs_to_the_song_whose_folder_it_lies_in(root: Path) -> None:
-    for name in (
-        "One/bass.wav",
-        "One/drums.wav",
-        "Two/bass.wav",
-        "flat/Three - bass.wav",
-        "flat/Three - drums.wav",
-        "flat/Four - bass.wav",
-    ):
+    flat = [f"flat/{song} - {stem}.wav" for song in ("Three", "Four") for stem in ("bass", "drums")]
+    for name in ("One/bass.wav", "One/drums.wav", "Two/bass.wav", *flat):
         sound(root / name)
     for folder in ("One", "flat"):
         (root / folder / "chords.lab").write_text("0 1 C:maj")
