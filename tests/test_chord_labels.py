@@ -60,6 +60,11 @@ def test_codes_keep_root_and_third() -> None:
     assert codes(labels).tolist() == [0, 0, 1, 12, 13, 24, 3, 3, 5, 2, 2, 1]
 
 
+@pytest.mark.parametrize("label", ["N", "X"])
+def test_no_chord_has_neither_root_nor_bass(label: str) -> None:
+    assert parse(label).root == parse(label).bass == -1
+
+
 def test_codes_at_are_those_of_the_sounding_chord() -> None:
     starts, labels = np.array([10, 20]), ["C:maj", "A:min"]
     assert codes_at(starts, labels, np.array([0, 9, 10, 19, 20, 999])).tolist() == [0, 0, 1, 1, 22, 22]
