@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 SPLITS = ("train", "validation", "test")
-TASKS = ("add", "remove", "extract", "replace", "remix")
 ACTIVITY_RATE_HZ = 10
 """Frames per second of every activity and level curve."""
 
@@ -48,7 +47,7 @@ Id = Annotated[str, Rule(pattern="[a-z0-9_-]+")]
 Key = Annotated[str, Rule(pattern="[a-z0-9_-]{1,99}")]
 RelativePath = Annotated[str, Rule(pattern=rf"({_STEP}(/{_STEP})*)?")]
 Split = Annotated[str, Rule(pattern="|".join(SPLITS))]
-Task = Annotated[str, Rule(pattern="|".join(TASKS))]
+Task = Annotated[str, Rule(pattern="[a-z0-9_]+")]
 Stage = Annotated[str, Rule(pattern="scan|prepare|pair")]
 Program = Annotated[int, Rule(0, 128)]
 RateHz = Annotated[int, Rule(1000, 1_000_000)]

@@ -3,13 +3,14 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from instructme.manifests import urls
@@ -180,6 +181,16 @@ def read(path: Path, row_type: type, columns: Sequence[str] | None = None) -> pa
     for fault in faults(table, row_type):
         raise DataError(f"{path} was changed by hand: {fault}: {_again(path)}")
     return table
+
+
+def check_known(path: Path, name: str, values: pa.ChunkedArray, known: Collection[str]) -> None:
+    """Check that a column of a table that was read holds known names only.
+
+    Raises:
+        DataError: it holds another.
+    """
+    if unknown := sorted(set(pc.unique(values).to_pylist()) - set(known)):
+        raise DataError(f"{path} was changed by hand: {name} holds {unknown[0]!r:.80}: {_again(path)}")
 
 
 def read_all(paths: Sequence[Path], row_type: type) -> pa.Table:

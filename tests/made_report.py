@@ -5,9 +5,12 @@ from itertools import product
 import numpy as np
 
 from instructme.dataset_tools.audit.report import Bars, Finding, Histogram, Matrix, Report, Section, Table
+from instructme.dataset_tools.tasks import task_names
 from instructme.manifests.instruments import INSTRUMENTS
-from instructme.manifests.rows import SPLITS, TASKS
+from instructme.manifests.rows import SPLITS
 from instructme.pipelines.pages import PageClip, Row
+
+TASKS = task_names()
 
 GENRES = ("Pop", "Rock", "Jazz", "Classical", "Electronic", "Folk", "Funk", "Blues", "Country", "Latin", "Metal", "Soul", "R&B")
 SHARES = (0.72, 0.13, 0.15)
@@ -169,5 +172,10 @@ def made_examples(count: int = 5, seconds: float = 4.0, rate_hz: int = 8000) -> 
             for hz in (220, 660 + 90 * number)
         )
         clips = [("Source", bed), ("Target", bed + part), ("Difference", part)]
-        rows.append(Row(f"{TASKS[number % len(TASKS)]} flute", [PageClip(label, samples, rate_hz) for label, samples in clips]))
+        rows.append(
+            Row(
+                f"{TASKS[number % len(TASKS)]} flute",
+                [PageClip(label, samples, rate_hz) for label, samples in clips],
+            )
+        )
     return rows

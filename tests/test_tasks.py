@@ -1,7 +1,13 @@
 """Every file of dataset_tools/tasks keeps the contract, and its law finds what it says it finds."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from synthetic import RATE_HZ, write_tables
 
 from instructme.dataset_tools.pairing import pool as pools
@@ -9,9 +15,10 @@ from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.pairing.instructions import fields
 from instructme.dataset_tools.sharding.laws import off_the_beat
 from instructme.dataset_tools.sharding.render import render
-from instructme.dataset_tools.tasks import task_modules
+from instructme.dataset_tools.tasks import task_modules, task_names
 from instructme.dataset_tools.triplets import Order, default_templates, draw
-from instructme.manifests.rows import TASKS, Triplet
+from instructme.manifests.rows import Triplet
+from instructme.pipelines.editing.changes import from_parts
 
 LENGTH = 10 * RATE_HZ
 FIELDS = {"instrument", "instrument_a", "instrument_b", "instruments", "genre"}
@@ -21,7 +28,7 @@ FIELDS = {"instrument", "instrument_a", "instrument_b", "instruments", "genre"}
 def recipes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
     write_tables(folder, 100, 3)
-    order = Order("train", dict.fromkeys(TASKS, 30))
+    order = Order("train", dict.fromkeys(task_names(), 30))
     table, _ = draw(pools.load(folder), [order], options=PairOptions(), templates=default_templates(), seed=0)
     return [Triplet(**row) for row in table.to_pylist()]
 
@@ -43,17 +50,51 @@ def clicks(beats, length=LENGTH, seed=0):
     return sound.astype(np.float32)
 
 
-def test_the_folder_holds_the_tasks_of_the_table():
-    assert set(task_modules()) == set(TASKS)
+def test_tasks_are_shown_in_the_order_that_their_files_say():
+    assert task_names() == ("add", "remove", "extract", "replace", "remix")
+
+
+def test_nothing_else_asks_for_a_task_by_its_name():
+    root = Path(__file__).parent.parent
+    names = "|".join(task_names())
+    found = [
+        f"{path.relative_to(root)}: {line.strip()}"
+        for room in ("manifests", "dataset_tools", "pipelines", "model")
+        for path in (root / room).rglob("*.py")
+        if path.parent.name != "tasks" and path.name != "presets.py"
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(rf"""(==|!=|\bin|not in|:|\(|,)\s*\(?"({names})"(?!, "replace"\)|\.)""", line) and "errors=" not in line
+    ]
+    assert not [line for line in found if 'encode("utf-8", "replace")' not in line]
 
 
 @pytest.mark.parametrize("task", task_modules())
 def test_contract(task, recipes):
     module = task_modules()[task]
     assert module.__doc__
-    assert module.SHARE > 0
+    assert module.SHARE >= 0
+    assert module.KEEPS in ("all", "rest", "named", "none")
+    assert set(module.FIELDS.values()) <= {"named", "added", "genre"}
+    assert all(set(fields(text)) <= set(module.FIELDS) for text in (*module.TEMPLATES, *module.PHRASES))
     assert all(set(fields(template)) <= FIELDS for template in module.TEMPLATES)
     assert len([recipe for recipe in recipes if recipe.task == task]) == 30
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(task_names()), st.integers(0, 2**32 - 1))
+def test_an_edit_put_together_from_its_changes_is_the_target(task, seed):
+    bed, gone, new = np.random.default_rng(seed).integers(-8000, 8000, (3, 50)).astype(np.float32) / 32768
+    module, silence = task_modules()[task], np.zeros(50, np.float32)
+    source, target = {
+        "all": (bed, bed + new),
+        "rest": (bed + gone, bed + new * module.BRINGS),
+        "named": (bed + gone, bed),
+        "none": (bed, new),
+    }[module.KEEPS]
+    removed, added = module.split(source, target, exchanged=lambda: (gone, new if module.BRINGS else silence))
+    latents = torch.from_numpy(np.stack([removed, added]))[None]
+    edited = from_parts(task, torch.from_numpy(source)[None], latents, lambda latent: latent[:, 0])
+    np.testing.assert_allclose(edited.sound[0], target, atol=1e-6)
 
 
 @pytest.mark.parametrize("task", task_modules())

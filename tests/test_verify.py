@@ -17,15 +17,16 @@ from instructme.dataset_tools import audio
 from instructme.dataset_tools.sharding import samples, tar_file
 from instructme.dataset_tools.sharding.index import index_of
 from instructme.dataset_tools.sharding.library import PARENTS
+from instructme.dataset_tools.tasks import task_names
 from instructme.manifests import tables
-from instructme.manifests.rows import TASKS, DataError, Part, Rhythm, Sample, Track, Triplet
+from instructme.manifests.rows import DataError, Part, Rhythm, Sample, Track, Triplet
 from instructme.pipelines.cli import main
 from instructme.pipelines.stages import verify
 from instructme.pipelines.stages.shard import shard
 
 Fields = dict[str, bytes]
 SHARD = "train-00000"
-OTHER = dict(zip(TASKS, [*TASKS[1:], TASKS[0]], strict=True))
+OTHER = dict(zip(task_names(), [*task_names()[1:], task_names()[0]], strict=True))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import pandas as pd
 from instructme.dataset_tools.audit import shapes
 from instructme.dataset_tools.audit.inputs import AuditTables, RecipeTable
 from instructme.dataset_tools.audit.report import Bars, Finding, Item, Matrix, Section, Table
-from instructme.manifests.rows import SPLITS, TASKS
+from instructme.dataset_tools.tasks import task_names
+from instructme.manifests.rows import SPLITS
 
 
 def section(found: AuditTables) -> Section:
@@ -100,7 +101,9 @@ def _licences(recipes: RecipeTable, tracks: pd.DataFrame) -> Matrix:
     joined = pd.Series([" AND ".join(sorted({source, target})) for source, target in zip(*sides, strict=True)], dtype=object)
     note = "The licences of both sides, joined where they differ."
     cells = (joined, counted["task"])
-    return shapes.matrix("Triplets by licence and task", *cells, weights=counted["triplets"], column_names=TASKS, note=note)
+    return shapes.matrix(
+        "Triplets by licence and task", *cells, weights=counted["triplets"], column_names=task_names(), note=note
+    )
 
 
 def _findings(found: AuditTables) -> list[Finding]:

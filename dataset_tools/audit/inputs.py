@@ -11,9 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from instructme.dataset_tools.tasks import task_names
 from instructme.manifests import tables, urls
 from instructme.manifests.datasets import read_datasets
-from instructme.manifests.rows import SPLITS, TASKS, Clip, Part, Reject, Rhythm, Stem, Track, Triplet
+from instructme.manifests.rows import SPLITS, Clip, Part, Reject, Rhythm, Stem, Track, Triplet
 
 _PREPARED = ("parts", "rhythm", "clips")
 _RECIPE_NUMBERS = ["length_samples", "source_start_samples", "target_stretch", "beat_error_ms", "chord_agreement"]
@@ -150,10 +151,11 @@ def _sounding(table: pa.Table) -> pd.DataFrame:
 def _recipes(work: Path) -> RecipeTable:
     path = work / "triplets.parquet"
     table = tables.read(path, Triplet, [*_RECIPE_NAMES, *_RECIPE_NUMBERS])
+    tables.check_known(path, "task", table["task"], task_names())
     rows = pd.DataFrame({name: _categories(table[name]) for name in _RECIPE_NAMES})
     rows = rows.assign(**{name: table[name].to_numpy() for name in _RECIPE_NUMBERS})
     rows["split"] = rows["split"].cat.set_categories(SPLITS)
-    rows["task"] = rows["task"].cat.set_categories(TASKS)
+    rows["task"] = rows["task"].cat.set_categories(task_names())
     del table
     lists = tables.read(path, Triplet, ["source_instruments", "target_instruments"])
     rows["source_parts"] = pc.list_value_length(lists["source_instruments"]).to_numpy()

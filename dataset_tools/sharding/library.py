@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
@@ -86,13 +87,14 @@ def cached(work: Path, state: tuple[str, ...]) -> Library:
     return read(work)
 
 
-def recipes(work: Path) -> pa.Table:
-    """Read the recipes of a working folder, checking that they belong to its tables and can be rendered.
+def recipes(work: Path, tasks: Collection[str]) -> pa.Table:
+    """Read the recipes of a working folder, of `tasks` only, checking that they belong to its tables and can be rendered.
 
     Raises:
         DataError: they don't, or the table is missing or damaged.
     """
     table = tables.read(work / "triplets.parquet", Triplet)
+    tables.check_known(work / "triplets.parquet", "task", table["task"], tasks)
     if problems := tables.broken_chain(work / "triplets.parquet"):
         raise DataError(f"{work / 'triplets.parquet'} can't be rendered: {problems[0]}: run pair again")
     return table

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.sharding import index, library, render, samples, tar_file
 from instructme.dataset_tools.sharding.windows import Windows
+from instructme.dataset_tools.tasks import task_names
 from instructme.manifests.rows import DataError, Triplet
 from instructme.pipelines.data.shard_reader import TripletAudio
 
@@ -23,7 +24,7 @@ class RecipeReader:
         if normalise not in render.NORMALISATIONS:
             raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
         self._normalise = normalise
-        self._recipes = library.recipes(work)
+        self._recipes = library.recipes(work, task_names())
         self.music = library.read(work)
         # Places in the table, not a copy of its rows: there may be millions.
         self._places = np.flatnonzero(pc.equal(self._recipes["split"], split).to_numpy())

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.sharding import tar_file
+from instructme.dataset_tools.tasks import task_names
 from instructme.manifests import tables, urls
-from instructme.manifests.rows import TASKS, DataError, Sample, Triplet
+from instructme.manifests.rows import DataError, Sample, Triplet
 from instructme.pipelines.data.byte_ranges import Ranges
 
 HELD = 64
@@ -151,7 +152,7 @@ class _Shard:
         """Check that all rows are of known tasks, one rate and one length, and lie in the tar."""
         column = {name: self._rows[name].to_numpy() for name in _COLUMNS[4:]}
         uniform = all(len(np.unique(column[name])) == 1 for name in ("sample_rate_hz", "length_samples"))
-        known = set(self._rows["task"].unique().to_pylist()) <= set(TASKS)
+        known = set(self._rows["task"].unique().to_pylist()) <= set(task_names())
         places = [(column[f"{side}_offset_bytes"], column[f"{side}_size_bytes"]) for side in ("source", "target", "json")]
         inside = [np.all((offset >= 0) & (size >= 0) & (offset + size <= tar_bytes)) for offset, size in places]
         return known and uniform and all(inside)

@@ -18,7 +18,7 @@ def examples(work: Path, count: int, seed: int = 0) -> list[Row]:
     Raises:
         DataError: recipes of other tables than those beside them, or a part that is missing or damaged.
     """
-    recipes, music = library.recipes(work), library.read(work)
+    recipes, music = library.recipes(work, task_names()), library.read(work)
     rows = []
     for number, task in enumerate(task_names()):
         places = np.flatnonzero(pc.equal(recipes["task"], task).to_numpy())

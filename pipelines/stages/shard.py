@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from instructme.dataset_tools.sharding import library, render, samples, tar_file
 from instructme.dataset_tools.sharding.index import PER_SHARD, index_of
 from instructme.dataset_tools.sharding.windows import Windows
+from instructme.dataset_tools.tasks import task_names
 from instructme.manifests import tables, urls
-from instructme.manifests.rows import SPLITS, TASKS, DataError, Sample, Triplet
+from instructme.manifests.rows import SPLITS, DataError, Sample, Triplet
 from instructme.pipelines.processes import cluster, engine, resume
 
 _CLAIM = ".instructme"
@@ -79,7 +80,7 @@ def shard(
     if normalise not in render.NORMALISATIONS:
         raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
     parents = {name: _digest(work / name) for name in library.PARENTS}
-    recipes = library.recipes(work)
+    recipes = library.recipes(work, task_names())
     units = []
     for name, rows, arguments in _cut(recipes, splits, limit, per_shard, shard_size_mb, normalise):
         key = resume.key(name, arguments, parents, tables.SCHEMA_VERSION, tables.tool_version())
@@ -232,5 +233,5 @@ def summary(index: Mapping[str, Any]) -> str:
     ]
     for split in (split for split in SPLITS if split in index["counts"]):
         tasks = index["counts"][split]
-        lines.append(f"  {split}: " + ", ".join(f"{tasks[task]:,} {task}" for task in TASKS if task in tasks))
+        lines.append(f"  {split}: " + ", ".join(f"{tasks[task]:,} {task}" for task in task_names() if task in tasks))
     return "\n".join(lines)

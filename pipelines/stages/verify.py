@@ -13,7 +13,7 @@ from instructme.dataset_tools.audio import Pcm, Samples
 from instructme.dataset_tools.sharding import checks, laws, library, samples, windows
 from instructme.dataset_tools.sharding.index import index_of
 from instructme.dataset_tools.sharding.tar_file import NAME
-from instructme.dataset_tools.tasks import task_module
+from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.manifests import tables, urls
 from instructme.manifests.rows import DataError, Sample, Triplet
 from instructme.pipelines.processes import engine
@@ -164,6 +164,9 @@ def _sample(tar: Path, row: Sample, normalise: str, music: library.Library | Non
     yield from wrong
     wrong, description, recipe = checks.description(tar, row)
     yield from wrong
+    if recipe and recipe.task not in task_names():
+        yield f"recipe: no task is known as {recipe.task!r}"
+        return
     if not music or not decoded or not recipe:
         return
     try:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from instructme.manifests.rows import TASKS
+from instructme.dataset_tools.tasks import task_names
 from instructme.manifests.tables import sha256
 from instructme.model.checkpoint import WEIGHTS, load_weights, read_config, restore, save_weights
 from instructme.model.conditions import Conditions
@@ -63,8 +63,8 @@ def with_vae_of(preset: Preset, vae_run: Path) -> Preset:
 
 def _check_single_steps(config: DiffusionConfig) -> None:
     """Refuse at once what sampling would refuse after hours of training."""
-    if unknown := sorted(set(config.single_step_tasks) - set(TASKS)):
-        raise ModelError(f"diffusion.single_step_tasks can't be {unknown[0]!r}: choose from {', '.join(TASKS)}")
+    if unknown := sorted(set(config.single_step_tasks) - set(task_names())):
+        raise ModelError(f"diffusion.single_step_tasks can't be {unknown[0]!r}: choose from {', '.join(task_names())}")
     if config.single_step_tasks and not (config.zero_terminal_snr and config.prediction == "v"):
         raise ModelError(
             "diffusion.single_step_tasks needs diffusion.zero_terminal_snr and diffusion.prediction=v: "
@@ -111,7 +111,7 @@ class EditorTrainer:
             losses.append(self._losses(batch, self._without_dropout, self.seed + 1, accelerator)["loss"].cpu())
             tasks += batch["task"]
         joined = torch.cat(losses)
-        by_task = {task: joined[[each == task for each in tasks]] for task in TASKS}
+        by_task = {task: joined[[each == task for each in tasks]] for task in task_names()}
         return {"loss": float(joined.mean())} | {task: float(each.mean()) for task, each in by_task.items() if len(each)}
 
     def preview(self, run: Path, step: int, accelerator: Any) -> None:
@@ -183,4 +183,4 @@ class EditorTrainer:
         """Choose the first validation triplet of each task."""
         batches = self._validation(accelerator)
         tasks = [task for batch in batches for task in batch["task"]]
-        return [tasks.index(task) for task in TASKS if task in tasks]
+        return [tasks.index(task) for task in task_names() if task in tasks]
