@@ -1,6 +1,7 @@
 """Draw recipes: everything random about a triplet is decided here, in one vectorised pass, and written as a row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import ModuleType
 from typing import NamedTuple
 from zlib import crc32
 
@@ -15,7 +16,7 @@ from instructme.dataset_tools.pairing.instructions import Templates
 from instructme.dataset_tools.pairing.pool import Pool
 from instructme.dataset_tools.pairing.recipes import RecipeArray
 from instructme.dataset_tools.tasks import task_module, task_modules
-from instructme.manifests.rows import SPLITS, Triplet
+from instructme.manifests.rows import SPLITS, DataError, Triplet
 from instructme.manifests.tables import schema
 
 _CHUNK = 1 << 18
@@ -136,12 +137,36 @@ def _texts(block: RecipeArray, pool: Pool, names: Sequence[str], templates: Temp
     named = instructions.spoken_list(pool.names(block["track"], block["named"]), rng)
     added = instructions.spoken_list(pool.names(block["target_track"], block["added"]), rng)
     genre = pa.array(pool.genres, pa.string()).take(pa.array(block["genre"], mask=block["genre"] < 0))
-    columns = {"named": named, "added": added, "genre": genre}
+    gain = pa.array(np.abs(block["gain_db"]).astype(np.int64), mask=block["gain_db"] == 0).cast(pa.string())
+    columns = {"named": named, "added": added, "genre": genre, "gain_db": gain}
     texts, places = [], []
     for code, name in enumerate(names):
-        rows = np.flatnonzero(block["task"] == code)
-        places.append(rows)
-        filled = {field: columns[column].take(rows) for field, column in task_module(name).FIELDS.items()}
-        texts.append(instructions.write(templates[name], filled, rng))
+        task = task_module(name)
+        for rows, fitting in _by_meaning(task, templates.get(name, ()), block, np.flatnonzero(block["task"] == code)):
+            places.append(rows)
+            filled = {field: columns[column].take(rows) for field, column in task.FIELDS.items()}
+            texts.append(instructions.write(fitting, filled, rng))
     back = np.argsort(np.concatenate(places))
     return pa.concat_arrays(texts).take(pa.array(back))
+
+
+def _by_meaning(
+    task: ModuleType, templates: Sequence[str], block: RecipeArray, rows: Ints
+) -> Iterator[tuple[Ints, Sequence[str]]]:
+    """Group recipes by the templates that may stand for them: all, where words say no more than their fields.
+
+    Raises:
+        DataError: no template fits a recipe.
+    """
+    if not hasattr(task, "says"):
+        if len(rows):
+            yield rows, templates
+        return
+    fits = np.array([task.says(text, block["gain_db"][rows]) for text in templates], dtype=bool).reshape(
+        len(templates), len(rows)
+    )
+    for which in np.unique(fits, axis=1).T:
+        fitting = [text for text, right in zip(templates, which, strict=True) if right]
+        if not fitting:
+            raise DataError(f"templates don't cover every gain: give texts for louder and for quieter, like {task.TEMPLATES}")
+        yield rows[(which == fits.T).all(axis=1)], fitting

@@ -3,7 +3,9 @@
 Text after a field is its documentation, shown wherever the table is described. Positions and lengths are samples at
 the working rate unless the name says otherwise; `list` fields of one row that belong together have equal length.
 
-`KEY` names the fields by which a row is unique in its table, `EQUAL` the lists of equal length. Floats are finite.
+`KEY` names the fields by which a row is unique in its table, `EQUAL` the lists of equal length, `LATER` the columns that came
+after the others: tables without them are read as if all were null, and a table in which all are null is written without them.
+Floats are finite.
 """
 
 import math
@@ -190,6 +192,7 @@ class Triplet:
     """A recipe: enough to render <instruction, source, target>. Table `triplets.parquet`, written by `pair`."""
 
     KEY: ClassVar = ("triplet_id",)
+    LATER: ClassVar = ("gain_db",)
 
     triplet_id: Annotated[Key, "key of the sample in the shards, [a-z0-9_-], shorter than 100 characters"]
     split: Annotated[Split, "train, validation or test"]
@@ -213,6 +216,7 @@ class Triplet:
     chord_agreement: Annotated[float | None, "share of the window in which both sides have the same chord (remix)"]
     chain_id: Annotated[str | None, "edits of one window that follow each other share it (`--rounds`)"]
     round: Annotated[Count, "1 for the first edit of a chain, and for single edits"]
+    gain_db: Annotated[int | None, Rule(-60, 60), "by how much the named part gets louder, or quieter below 0 (rebalance)"] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,9 +107,10 @@ def write(
         "seed": seed,
         "parents": dict(parents) if isinstance(parents, Mapping) else {parent.name: sha256(parent) for parent in parents},
     }
-    stated = schema(row_type).with_metadata({_KEY: json.dumps(provenance, sort_keys=True).encode()})
+    unused = [name for name in later(row_type) if table[name].null_count == len(table)]
+    table, stated = table.cast(schema(row_type)).drop_columns(unused), {_KEY: json.dumps(provenance, sort_keys=True).encode()}
     with atomic(path) as temporary:
-        pq.write_table(table.cast(stated), temporary, compression="zstd")
+        pq.write_table(table.replace_schema_metadata(stated), temporary, compression="zstd")
 
 
 def _source(path: Path) -> Any:
@@ -170,11 +171,13 @@ def read(path: Path, row_type: type, columns: Sequence[str] | None = None) -> pa
                 f"not {row_type.__name__} of version {SCHEMA_VERSION}: {_again(path)}"
             )
         try:
-            table = file.read(list(columns) if columns else None)
+            absent = set(later(row_type)) - set(file.schema_arrow.names)
+            table = file.read([name for name in columns if name not in absent] if columns else None)
             table.validate(full=True)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"damaged table: {path}: {_again(path)} ({_line(error)})") from None
     wanted = schema(row_type)
+    table = _complete(table, row_type, columns)
     expected = [wanted.field(name) for name in (columns or wanted.names)]
     if not pa.schema(expected).equals(table.schema.remove_metadata(), check_metadata=False):
         raise DataError(f"{path} was changed by hand: its columns aren't those of {row_type.__name__}: {_again(path)}")
@@ -212,6 +215,21 @@ def read_all(paths: Sequence[Path], row_type: type) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
         sound = False
     return table if sound else pa.concat_tables([read(path, row_type) for path in paths])
+
+
+def later(row_type: type) -> tuple[str, ...]:
+    """Name the columns that tables of older versions lack."""
+    return tuple(getattr(row_type, "LATER", ()))
+
+
+def _complete(table: pa.Table, row_type: type, columns: Sequence[str] | None) -> pa.Table:
+    """Add the later columns that a table lacks, all null, in their place."""
+    for name in later(row_type):
+        if name not in table.column_names and (columns is None or name in columns):
+            field = schema(row_type).field(name)
+            place = len(table.column_names) if columns is None else list(columns).index(name)
+            table = table.add_column(place, field, pa.nulls(len(table), field.type))
+    return table
 
 
 def _writer(path: Path) -> str:

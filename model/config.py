@@ -124,8 +124,8 @@ class DiffusionConfig:
     """The noisy latent enters times its signal, so that pure noise says nothing and one step depends on the conditions alone."""
     terminal_share: float = 0.0
     """Share of training steps spent at the last step, beyond the uniform draw."""
-    predict: Literal["target", "parts"] = "target"
-    """The latent of the target, or those of the removed and of the added part: output = source - removed + added."""
+    predict: Literal["target", "changes"] = "target"
+    """The latent of the target, or those of what is removed and what is added: output = source - removed + added."""
     text_dropout: float = 0.1
     """p_CFG."""
     source_dropout: float = 0.05
@@ -208,6 +208,10 @@ class Preset:
         return hop
 
 
+_FORMER = {("predict", "parts"): "changes"}
+"""Field and value of older run folders -> the value today."""
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """Turn a preset or part of one into plain values for JSON."""
     return dataclasses.asdict(config)
@@ -222,6 +226,7 @@ def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     hints = typing.get_type_hints(kind)
     if unknown := sorted(set(values) - set(hints)):
         raise ModelError(f"{kind.__name__} has no field {unknown[0]}: it has {', '.join(hints)}")
+    values = {name: _FORMER.get((name, str(value)), value) for name, value in values.items()}
     read = {name: _typed(f"{kind.__name__}.{name}", hints[name], value) for name, value in values.items()}
     for name, value in read.items():
         _check_range(f"{kind.__name__}.{name}", name, value)

@@ -38,7 +38,7 @@ def stand_in(removed=0.0, added=0.0, heard=None, preset=PRESET, data=None):
             heard.append(chunk)
         parts = [part(chunk) if callable(part) else part * chunk.source for part in (removed, added)]
         chunk.progress(1.0)
-        return torch.cat(parts, dim=1) if preset.diffusion.predict == "parts" else parts[1]
+        return torch.cat(parts, dim=1) if preset.diffusion.predict == "changes" else parts[1]
 
     return Editor(preset, Frames(), denoise, data=data)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from instructme.model.masks import beyond, consistent, follow, preserve, ratio, wiener
-from instructme.pipelines.editing.changes import from_parts, from_target
+from instructme.pipelines.editing.changes import from_changes, from_target
 
 RATE = 24000
 TIME = torch.arange(RATE)[None] / RATE
@@ -110,7 +110,7 @@ def decode(latents):
 )
 def test_parts_are_put_together_by_task(task, sound, kept):
     source, latents = torch.full((2, 6), 10.0), torch.cat([torch.full((2, 1, 6), 1.0), torch.full((2, 1, 6), 4.0)], dim=1)
-    made = from_parts(task, source, latents, decode)
+    made = from_changes(task, source, latents, decode)
     assert (made.sound == sound).all() and (made.kept == kept).all() and made.sound.shape == source.shape
 
 
@@ -124,7 +124,7 @@ def test_masks_repair_rough_parts(how, task):
     added = {"extract": left.roll(shift, -1), "remove": torch.zeros_like(drums)}.get(task, viola)
     latents = torch.stack([gone.roll(shift, -1), added], dim=1)
     wanted = {"remove": piano, "extract": drums, "replace": piano + viola, "add": source + viola, "remix": viola}[task]
-    plain, masked = (from_parts(task, source, latents, decode, each).sound for each in ("off", how))
+    plain, masked = (from_changes(task, source, latents, decode, each).sound for each in ("off", how))
     if task in ("add", "remix"):
         assert torch.equal(plain, masked)
     else:

@@ -289,7 +289,7 @@ def test_training_reads_byte_ranges_from_a_store(work: Path, tmp_path: Path, buc
     there = upload(tmp_path / "here", f"{bucket}/shards")
     preset = dataclasses.replace(TINY, sample_rate_hz=RATE_HZ, clip_seconds=WINDOW / RATE_HZ)
     rows = [[3, 39], [0, 12], [25, 1]]
-    opened = [Triplets(data, "train", preset, parts=True, work=work) for data in (tmp_path / "here", there)]
+    opened = [Triplets(data, "train", preset, changes=True, work=work) for data in (tmp_path / "here", there)]
     # The second one has been read from before its workers are forked.
     assert torch.equal(opened[1][3]["source"], opened[0][3]["source"])
     read = (list(load(triplets, rows, workers=workers)) for triplets, workers in zip(opened, (0, 2), strict=True))

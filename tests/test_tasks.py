@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,10 +19,10 @@ from instructme.dataset_tools.sharding.render import render
 from instructme.dataset_tools.tasks import task_modules, task_names
 from instructme.dataset_tools.triplets import Order, default_templates, draw
 from instructme.manifests.rows import Triplet
-from instructme.pipelines.editing.changes import from_parts
+from instructme.pipelines.editing.changes import from_changes
 
 LENGTH = 10 * RATE_HZ
-FIELDS = {"instrument", "instrument_a", "instrument_b", "instruments", "genre"}
+FIELDS = {"instrument", "instrument_a", "instrument_b", "instruments", "genre", "gain"}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def clicks(beats, length=LENGTH, seed=0):
 
 
 def test_tasks_are_shown_in_the_order_that_their_files_say():
-    assert task_names() == ("add", "remove", "extract", "replace", "remix")
+    assert task_names() == ("add", "remove", "extract", "replace", "remix", "rebalance")
 
 
 def test_nothing_else_asks_for_a_task_by_its_name():
@@ -74,7 +75,7 @@ def test_contract(task, recipes):
     assert module.__doc__
     assert module.SHARE >= 0
     assert module.KEEPS in ("all", "rest", "named", "none")
-    assert set(module.FIELDS.values()) <= {"named", "added", "genre"}
+    assert set(module.FIELDS.values()) <= {"named", "added", "genre", "gain_db"}
     assert all(set(fields(text)) <= set(module.FIELDS) for text in (*module.TEMPLATES, *module.PHRASES))
     assert all(set(fields(template)) <= FIELDS for template in module.TEMPLATES)
     assert len([recipe for recipe in recipes if recipe.task == task]) == 30
@@ -91,9 +92,13 @@ def test_an_edit_put_together_from_its_changes_is_the_target(task, seed):
         "named": (bed + gone, bed),
         "none": (bed, new),
     }[module.KEEPS]
-    removed, added = module.split(source, target, exchanged=lambda: (gone, new if module.BRINGS else silence))
+    recipe = SimpleNamespace(gain_db=1)
+    removed, added = module.split(
+        source, target, exchanged=lambda: (gone, new if module.BRINGS else silence), recipe=lambda: recipe
+    )
+    np.testing.assert_allclose(module.compose(source, removed, added), target, atol=1e-6)
     latents = torch.from_numpy(np.stack([removed, added]))[None]
-    edited = from_parts(task, torch.from_numpy(source)[None], latents, lambda latent: latent[:, 0])
+    edited = from_changes(task, torch.from_numpy(source)[None], latents, lambda latent: latent[:, 0])
     np.testing.assert_allclose(edited.sound[0], target, atol=1e-6)
 
 
@@ -116,6 +121,10 @@ def test_counts_of_parts_are_those_of_the_paper(task, recipes):
         elif task == "replace":
             assert (source - target, target - source) == (named, added)
             assert 1 <= len(source & target) <= 4
+        elif task == "rebalance":
+            assert source == target and len(named) == 1 and named < source
+            assert 3 <= abs(recipe.gain_db) <= 12 and str(abs(recipe.gain_db)) in recipe.instruction.replace("er", "er 6")
+            assert (recipe.gain_db < 0) == ("down" in recipe.instruction or "quieter" in recipe.instruction)
         else:
             assert recipe.target_track != recipe.source_track
 

@@ -40,7 +40,7 @@ PRESET = dataclasses.replace(
     clip_seconds=WINDOW / RATE_HZ,
     vae=SMALL_VAE,
     unet=dataclasses.replace(TINY.unet, chords=False),
-    diffusion=dataclasses.replace(TINY.diffusion, predict="parts"),
+    diffusion=dataclasses.replace(TINY.diffusion, predict="changes"),
 )
 HOP, FRAMES = 30, -(-WINDOW // 30)
 NAMES = ("source", "target", "removed", "added")
@@ -82,7 +82,7 @@ def encoded(work: Path, vae_run: Path, tmp_path_factory: pytest.TempPathFactory)
 def test_the_tars_hold_what_the_vae_makes_of_each_waveform(work: Path, vae_run: Path, encoded: Path) -> None:
     vae = Vae(SMALL_VAE).eval()
     checkpoint.restore(vae, vae_run)
-    audio = Triplets(work / "shards", "train", PRESET, parts=True, work=work)
+    audio = Triplets(work / "shards", "train", PRESET, changes=True, work=work)
     tars = sorted(str(path) for path in encoded.glob("latents-train-*.tar"))
     samples = list(webdataset.WebDataset(tars, shardshuffle=False))
     assert len(samples) == len(audio) == 40 and len(tars) == 3
@@ -102,7 +102,7 @@ def test_the_tars_hold_what_the_vae_makes_of_each_waveform(work: Path, vae_run: 
 
 def test_training_reads_latents_of_its_own_vae_and_says_so(work: Path, vae_run: Path, encoded: Path, tmp_path: Path) -> None:
     def open_with(**options: Any) -> Triplets:
-        return Triplets(work / "shards", "train", PRESET, parts=True, latents=encoded, **options)
+        return Triplets(work / "shards", "train", PRESET, changes=True, latents=encoded, **options)
 
     triplets = open_with(vae=digest(vae_run))
     assert triplets.encoded and triplets.note == "latents beside the shards"

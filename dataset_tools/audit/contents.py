@@ -5,7 +5,6 @@ import pandas as pd
 from instructme.dataset_tools.audit import shapes
 from instructme.dataset_tools.audit.inputs import AuditTables, RecipeTable
 from instructme.dataset_tools.audit.report import Bars, Finding, Item, Matrix, Section, Table
-from instructme.dataset_tools.tasks import task_names
 from instructme.manifests.rows import SPLITS
 
 
@@ -102,7 +101,7 @@ def _licences(recipes: RecipeTable, tracks: pd.DataFrame) -> Matrix:
     note = "The licences of both sides, joined where they differ."
     cells = (joined, counted["task"])
     return shapes.matrix(
-        "Triplets by licence and task", *cells, weights=counted["triplets"], column_names=task_names(), note=note
+        "Triplets by licence and task", *cells, weights=counted["triplets"], column_names=recipes.tasks, note=note
     )
 
 

@@ -71,7 +71,7 @@ def _matrices(recipes: RecipeTable, expected: pd.DataFrame) -> list[Item]:
         asked = recipes.asked[recipes.asked["split"] == split]
         title, cells = f"Instruments by task: {split}", (asked["instrument"], asked["task"])
         items.append(
-            shapes.matrix(title, *cells, weights=asked["recipes"], row_names=names, column_names=task_names(), name_empty=True)
+            shapes.matrix(title, *cells, weights=asked["recipes"], row_names=names, column_names=recipes.tasks, name_empty=True)
         )
     return items
 
@@ -79,7 +79,7 @@ def _matrices(recipes: RecipeTable, expected: pd.DataFrame) -> list[Item]:
 def empty_cells(recipes: RecipeTable, expected: pd.DataFrame) -> pd.DataFrame:
     """List (split, task, instrument) that no recipe asks for, with the songs and clips of that split that have it."""
     drawn = [split for split in SPLITS if (recipes.rows["split"] == split).any()]
-    tasks = [task for task in task_names() if (recipes.rows["task"] == task).any()]
+    tasks = [task for task in recipes.tasks if (recipes.rows["task"] == task).any()]
     names = sorted(expected["instrument"].unique())
     cells = pd.MultiIndex.from_product([drawn, tasks, names], names=["split", "task", "instrument"]).to_frame(index=False)
     cells = cells.merge(recipes.asked, how="left").merge(expected, how="left")

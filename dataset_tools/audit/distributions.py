@@ -6,7 +6,7 @@ import pandas as pd
 from instructme.dataset_tools.audit import shapes
 from instructme.dataset_tools.audit.inputs import AuditTables, RecipeTable
 from instructme.dataset_tools.audit.report import Finding, Item, Level, Section
-from instructme.dataset_tools.tasks import task_modules, task_names
+from instructme.dataset_tools.tasks import task_modules
 from instructme.manifests.rows import SPLITS
 
 
@@ -111,7 +111,7 @@ def _recipes(recipes: RecipeTable) -> list[Item]:
             rows["source_parts"],
             rows["task"],
             row_names=[str(number) for number in sorted(rows["source_parts"].unique())],
-            column_names=task_names(),
+            column_names=recipes.tasks,
         )
     ]
     if len(remixes):

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from instructme.dataset_tools.tasks import task_names
+from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.manifests import tables, urls
 from instructme.manifests.datasets import read_datasets
 from instructme.manifests.rows import SPLITS, Clip, Part, Reject, Rhythm, Stem, Track, Triplet
@@ -28,6 +28,11 @@ class RecipeTable:
     rows: pd.DataFrame
     asked: pd.DataFrame
     distinct_instructions: int
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Name the tasks of the default mix, and the others that were drawn."""
+        return tuple(self.rows["task"].cat.categories)
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def _recipes(work: Path) -> RecipeTable:
     rows = pd.DataFrame({name: _categories(table[name]) for name in _RECIPE_NAMES})
     rows = rows.assign(**{name: table[name].to_numpy() for name in _RECIPE_NUMBERS})
     rows["split"] = rows["split"].cat.set_categories(SPLITS)
-    rows["task"] = rows["task"].cat.set_categories(task_names())
+    rows["task"] = rows["task"].cat.set_categories(_tasks(rows["task"]))
     del table
     lists = tables.read(path, Triplet, ["source_instruments", "target_instruments"])
     rows["source_parts"] = pc.list_value_length(lists["source_instruments"]).to_numpy()
@@ -165,6 +170,11 @@ def _recipes(work: Path) -> RecipeTable:
     instructions = tables.read(path, Triplet, ["instruction"])["instruction"]
     keys = ["split", "task", "instrument"]
     return RecipeTable(rows, asked.groupby(keys, as_index=False)[["recipes"]].sum(), int(pc.count_distinct(instructions).as_py()))
+
+
+def _tasks(drawn: pd.Series) -> list[str]:
+    held = set(drawn.cat.categories)
+    return [name for name in task_names() if task_module(name).SHARE or name in held]
 
 
 def _categories(column: pa.ChunkedArray) -> pd.Categorical:

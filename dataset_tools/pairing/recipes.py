@@ -17,12 +17,12 @@ RECIPE = np.dtype(
         *((name, "i8") for name in ("start", "length", "source", "target_start", "target", "named", "added", "left_out")),
         *((name, "f8") for name in ("stretch", "beat_error_ms", "chord_agreement")),
         *((name, "i4") for name in ("track", "target_track", "chain")),
-        *((name, "i2") for name in ("genre", "task", "round")),
+        *((name, "i2") for name in ("genre", "task", "round", "gain_db")),
     ]
 )
 """`source`, `named` and `left_out` are masks of the source track's parts, `target` and `added` of the target track's.
 
-`genre` and `chain` are -1, the errors NaN, where they don't apply.
+`genre` and `chain` are -1, `gain_db` 0, the errors NaN, where they don't apply. `task` counts tasks by name.
 """
 RecipeArray = npt.NDArray[np.void]
 
@@ -101,6 +101,7 @@ def to_table(recipes: RecipeArray, pool: Pool, ids: pa.Array, split: str, tasks:
         "chord_agreement": pa.array(recipes["chord_agreement"], from_pandas=True),
         "chain_id": _take(chain, recipes["chain"]),
         "round": recipes["round"].astype(np.int64),
+        "gain_db": pa.array(recipes["gain_db"].astype(np.int64), mask=recipes["gain_db"] == 0),
     }
     return pa.table({name: columns[name] for name in schema(Triplet).names}, schema=schema(Triplet))
 

@@ -37,8 +37,8 @@ ReadWindow = Callable[[str, str, int, int], Pcm]
 
 
 def windows(recipe: Triplet) -> list[Window]:
-    """List the part windows that `render` reads for a recipe, in its order: those of both sides twice."""
-    return [*_source(recipe), *_target(recipe)]
+    """List the part windows that `render` reads for a recipe, in its order; what sounds on both sides is read twice."""
+    return [*_source(recipe), *_target(recipe), *_turned(recipe)]
 
 
 def render(recipe: Triplet, read_window: ReadWindow, normalise: str = "joint", rate_hz: int = 24000) -> Rendered:
@@ -53,6 +53,8 @@ def render(recipe: Triplet, read_window: ReadWindow, normalise: str = "joint", r
     """
     source = _sum(_source(recipe), read_window)
     target = stretch(_sum(_target(recipe), read_window), recipe.target_stretch, rate_hz)[: recipe.length_samples]
+    if turned := _turned(recipe):
+        target = target + np.float32(10 ** ((recipe.gain_db or 0) / 20) - 1) * _sum(turned, read_window)
     peaks = peak(source), peak(target)
     if normalise == "joint":
         gains = [min(1.0, CEILING / max(*peaks, CEILING))] * 2
@@ -103,6 +105,11 @@ def _target(recipe: Triplet) -> list[Window]:
     return [
         Window(recipe.target_track, instrument, recipe.target_start_samples, length) for instrument in recipe.target_instruments
     ]
+
+
+def _turned(recipe: Triplet) -> list[Window]:
+    """List the parts that both sides have at different levels."""
+    return [window for window in _source(recipe) if recipe.gain_db and window.instrument in recipe.named]
 
 
 def _sum(parts: Sequence[Window], read_window: ReadWindow) -> Samples:

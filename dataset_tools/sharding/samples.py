@@ -10,6 +10,7 @@ from instructme.dataset_tools import audio
 from instructme.dataset_tools.sharding import tar_file
 from instructme.dataset_tools.sharding.library import Library
 from instructme.dataset_tools.sharding.render import Rendered
+from instructme.manifests import tables
 from instructme.manifests.rows import Rhythm, Sample, Triplet
 
 
@@ -31,6 +32,7 @@ def describe(recipe: Triplet, gain: float, target_gain: float, library: Library)
         "named": recipe.named,
         "added": recipe.added,
         "genre": recipe.genre,
+        **({} if recipe.gain_db is None else {"gain_db": recipe.gain_db}),
         "dataset": library.track(recipe.source_track)["dataset"],
         "licence": _licence(recipe, library),
         "sample_rate_hz": library.rate_hz,
@@ -85,7 +87,7 @@ def row(recipe: Triplet, sides: Rendered, library: Library) -> Sample:
         instruction=recipe.instruction,
         dataset=library.track(recipe.source_track)["dataset"],
         licence=_licence(recipe, library),
-        recipe=json.dumps(dataclasses.asdict(recipe), sort_keys=True, ensure_ascii=False),
+        recipe=json.dumps(_used(recipe), sort_keys=True, ensure_ascii=False),
         sample_rate_hz=library.rate_hz,
         length_samples=recipe.length_samples,
         gain=sides.gain,
@@ -101,6 +103,12 @@ def row(recipe: Triplet, sides: Rendered, library: Library) -> Sample:
         json_offset_bytes=0,
         json_size_bytes=0,
     )
+
+
+def _used(recipe: Triplet) -> dict[str, Any]:
+    """Give the fields of a recipe, of those that came later only what is used: old recipes keep their bytes."""
+    values = dataclasses.asdict(recipe)
+    return {name: value for name, value in values.items() if value is not None or name not in tables.later(Triplet)}
 
 
 def locate(rows: Iterable[Sample], places: tar_file.Places) -> list[Sample]:

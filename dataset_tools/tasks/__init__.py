@@ -3,10 +3,10 @@
 A task is a module with these names. Nothing else in the package asks for a task by its name:
 
     ORDER: int                        place among the tasks in tables and lists
-    SHARE: int                        its part of `--total`, relative to the other tasks
+    SHARE: int                        its part of `--total`, relative to the other tasks; 0 if it is drawn only when asked for
     TEMPLATES: tuple[str, ...]        texts of training with fields, such as `add {instrument}`
     PHRASES: tuple[str, ...]          other texts that people write for it, with the same fields
-    FIELDS: dict[str, str]            field -> column of `Triplet` that fills it: named, added or genre
+    FIELDS: dict[str, str]            field -> column of `Triplet` that fills it: named, added, genre or gain_db
     KEEPS: str                        part of the source that stays: all, rest (all but the removed), named or none
     BRINGS: bool                      the target has sound that the source lacks
     CHAINS: bool                      another edit may follow it
@@ -17,11 +17,18 @@ A task is a module with these names. Nothing else in the package asks for a task
                                       the fault of the written audio in one line
     split(source, target, **more) -> (removed, added)
                                       the changes that an editor is trained to make, `(T,)` each
+    compose(source, removed, added) -> target
+                                      the edit of a source: compose(source, *split(source, target)) is the target
 
 In `law`, `part(instrument)` reads the source window of a part file and `more` holds `source_beats_samples` and `rate_hz`. In
-`split`, `more` holds `exchanged()`, which renders the parts that only one side has. Removed and added give the target back:
-what `KEEPS` names, plus the added signal if `BRINGS` is true. A task that edits the parts of one window also has
+`split`, `more` holds `exchanged()`, which renders the parts that only one side has, and `recipe()`. Removed and added give the
+target back: what `KEEPS` names, plus the added signal if `BRINGS` is true. A task that edits the parts of one window also has
 `sides(edited, other, bed)`, from which `edits.draw` does the drawing.
+
+A task whose words say more than its fields, as `louder` does, also has:
+
+    says(text, gain_db) -> mask       recipes that a text may stand for
+    meant(text, amount_db) -> int     gain in dB that a text asks for; `amount_db` is its number, None without one
 """
 
 import importlib

@@ -44,3 +44,8 @@ def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: Re
 def split(source: Samples, target: Samples, **_: object) -> tuple[Samples, Samples]:
     """Bring in what the target has beyond the source."""
     return np.zeros_like(source), target - source
+
+
+def compose(source: Samples, removed: Samples, added: Samples) -> Samples:
+    """Lay what is brought over the source."""
+    return source + added

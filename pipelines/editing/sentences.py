@@ -15,6 +15,8 @@ from instructme.manifests.rows import DataError
 
 LONGEST = 500
 """Most characters of an instruction."""
+LARGEST_DB = 24
+"""Most decibels by which an instruction may turn a part up or down."""
 EXAMPLES = '"add piano", "remove drums", "extract bass", "replace flute with violin" or "remix to Jazz genre"'
 _POLITE = re.compile(r"^(?:(?:please|kindly|now|then|just|can you|could you|would you|i want to|let's)\s+)+", re.IGNORECASE)
 _MUSIC = r"(?:mix|song|track|music|audio|recording|clip|piece)"
@@ -37,6 +39,7 @@ class Instruction:
     text: what the model reads: the user's words where they are a template's, else the same in the first template's words.
     task: None where the words tell none.
     named, added: instruments of the source, and new ones, sorted; those nobody knows are left out.
+    gain_db: by how much a part gets louder, or quieter below 0.
     warnings: one line each, for the user.
     """
 
@@ -46,6 +49,7 @@ class Instruction:
     added: tuple[str, ...] = ()
     genre: str | None = None
     warnings: tuple[str, ...] = ()
+    gain_db: int | None = None
 
 
 class _NamePhrase(NamedTuple):
@@ -95,7 +99,7 @@ def _phrases() -> dict[str, Sequence[str]]:
 
 
 def _readings(text: str, trained: Mapping[str, Sequence[str]]) -> Iterator[_Reading]:
-    for source, is_trained in ((trained, True), (_phrases(), False)):
+    for source, is_trained in ((trained, True), (default_templates(), False), (_phrases(), False)):
         for task, texts in source.items():
             for template in texts:
                 if match := re.fullmatch(_pattern(template), text, re.IGNORECASE):
@@ -112,6 +116,8 @@ def _pattern(template: str) -> str:
 def _names(field: str, text: str) -> list[_NamePhrase]:
     if field == "genre":
         return [_genre(text)]
+    if field == "gain":
+        return [_gain(text)]
     return [_instrument(label) for label in _JOINED.split(text) if label] or [_NamePhrase(text, None, _UNKNOWN)]
 
 
@@ -125,6 +131,13 @@ def _instrument(text: str) -> _NamePhrase:
     return _NamePhrase(label, match.instrument, _CERTAIN if match.certain else _GUESSED)
 
 
+def _gain(text: str) -> _NamePhrase:
+    """Read a whole number of decibels."""
+    amount = re.fullmatch(r"(\d{1,2})(?:\.0+)?", text.strip())
+    known = amount[1] if amount and 0 < int(amount[1]) <= LARGEST_DB else None
+    return _NamePhrase(text, known, _UNKNOWN if known is None else _EXACT)
+
+
 def _genre(text: str) -> _NamePhrase:
     label = _STYLE.sub("", _ARTICLE.sub("", text)).strip(" .!?\"'")
     name = genres.normalise(label)
@@ -133,7 +146,9 @@ def _genre(text: str) -> _NamePhrase:
 
 def _instruction(told: str, reading: _Reading, trained: Mapping[str, Sequence[str]]) -> Instruction:
     found = {field: tuple(sorted({name.name for name in names if name.name})) for field, names in reading.names.items()}
-    columns = {column: found.get(field, ()) for field, column in task_module(reading.task).FIELDS.items()}
+    task = task_module(reading.task)
+    columns = {column: found.get(field, ()) for field, column in task.FIELDS.items()}
+    amount_db = next(map(int, columns.get("gain_db", ())), None)
     worst, foreign, _ = reading.doubt()
     as_told = re.fullmatch(_pattern(reading.template), told, re.IGNORECASE) and worst == _EXACT and not foreign
     return Instruction(
@@ -143,6 +158,7 @@ def _instruction(told: str, reading: _Reading, trained: Mapping[str, Sequence[st
         added=columns.get("added", ()),
         genre=next(iter(found.get("genre", ())), None),
         warnings=tuple(_doubts(reading)),
+        gain_db=task.meant(told, amount_db) if hasattr(task, "meant") else None,
     )
 
 
@@ -150,6 +166,8 @@ def _rewrite(reading: _Reading, trained: Mapping[str, Sequence[str]]) -> str:
     """Say it in the words of the first template of training that has the same fields."""
     fields = {field: ", ".join(str(name.name) for name in names) for field, names in reading.names.items()}
     same = (text for text in trained.get(reading.task, ()) if set(re.findall(r"\{(\w+)\}", text)) == set(fields))
+    if meant := getattr(task_module(reading.task), "meant", None):  # "louder" and "quieter" have the same fields
+        same = (text for text in same if meant(text, 1) == meant(reading.template, 1))
     return next(same, reading.template).format(**fields)
 
 
@@ -157,7 +175,9 @@ def _doubts(reading: _Reading) -> Iterator[str]:
     for field, names in reading.names.items():
         known = genres.GENRES if field == "genre" else tuple(INSTRUMENTS)
         for name in names:
-            if name.doubt == _UNKNOWN:
+            if name.doubt == _UNKNOWN and field == "gain":
+                yield f'"{_short(name.label)}" is no whole number of decibels from 1 to {LARGEST_DB}'
+            elif name.doubt == _UNKNOWN:
                 kind = "genre" if field == "genre" else "instrument"
                 yield f'no {kind} is known as "{_short(name.label)}": nearest are {_nearest(name.label, known)}'
             elif name.doubt == _GUESSED:
@@ -167,7 +187,8 @@ def _doubts(reading: _Reading) -> Iterator[str]:
 
 
 def _no_task(text: str) -> str:
-    verbs = sorted({template.split()[0] for texts in _phrases().values() for template in texts})
+    first = {template.split()[0] for texts in _phrases().values() for template in texts}
+    verbs = sorted(word for word in first if "{" not in word)
     near = get_close_matches(text.split()[0].lower(), verbs, 3, 0.6) or task_names()
     return f'can\'t tell what "{_short(text)}" asks for: nearest known words are {", ".join(near)}; write for example {EXAMPLES}'
 

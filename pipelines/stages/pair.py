@@ -82,11 +82,12 @@ def pair(
         DataError: missing or mismatched tables, unknown tasks, unusable templates, or no recipe at all.
     """
     options = options or PairOptions()
-    known = list(task_modules())
-    if unknown := sorted(set(counts or {}) - set(known)):
-        raise DataError(f"unknown task {unknown[0]!r}: choose from {', '.join(known)}")
+    modules = task_modules()
+    if unknown := sorted(set(counts or {}) - set(modules)):
+        raise DataError(f"unknown task {unknown[0]!r}: choose from {', '.join(modules)}")
+    known = [task for task, module in modules.items() if module.SHARE or (counts or {}).get(task)]
     defaults = triplets.default_templates()
-    texts = instructions.read(templates, defaults) if templates else defaults
+    texts = instructions.read(templates, defaults) if templates else {task: defaults[task] for task in known}
     pool = pools.load(work)
     if not len(pool.windows):
         raise DataError(f"no clips in {work}: nothing to pair; {work / 'rejects.parquet'} says why")
@@ -108,7 +109,7 @@ def pair(
 
 def share(total: int) -> dict[str, int]:
     """Share a total among the tasks in the paper's proportions; what doesn't divide goes to the largest shares first."""
-    shares = {task: int(module.SHARE) for task, module in task_modules().items()}
+    shares = {task: int(module.SHARE) for task, module in task_modules().items() if module.SHARE}
     parts = {task: total * part // sum(shares.values()) for task, part in shares.items()}
     for task in sorted(shares, key=lambda name: -shares[name])[: total - sum(parts.values())]:
         parts[task] += 1

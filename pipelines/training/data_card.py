@@ -46,7 +46,7 @@ def describe(data: Path, split: str = "train") -> dict[str, Any]:
         levels_db = rows["source_rms_db"]
     else:
         path = data / "triplets.parquet"
-        table = tables.read(path, Triplet, ["split", "task", "instruction", "named", "added", "genre"])
+        table = tables.read(path, Triplet, ["split", "task", "instruction", "named", "added", "genre", "gain_db"])
         recipes = table.filter(pc.equal(table["split"], split)).to_pylist()
         digest = tables.sha256(path)
         opened = RecipeReader(data, split)
@@ -79,6 +79,7 @@ def _templates(recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _template(recipe: Mapping[str, Any]) -> str:
     """Put fields in the place of what an instruction names; a remix lists its instruments in any order."""
     values = {"named": recipe["named"], "added": recipe["added"], "genre": [recipe["genre"]] if recipe["genre"] else []}
+    values["gain_db"] = [str(abs(recipe["gain_db"]))] if recipe.get("gain_db") else []
     fields = task_module(recipe["task"]).FIELDS
     names = {field: values[column] for field, column in fields.items() if values[column]}
     text = str(recipe["instruction"])

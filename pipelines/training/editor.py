@@ -18,7 +18,7 @@ from instructme.model.config import DiffusionConfig, ModelError, Preset
 from instructme.model.diffusion import Diffusion
 from instructme.model.unet import Unet
 from instructme.model.vae import Vae
-from instructme.pipelines.data.latent_reader import PARTS
+from instructme.pipelines.data.latent_reader import CHANGES
 from instructme.pipelines.data.stream import Triplets, load
 from instructme.pipelines.pages import PageClip, Row, training_page
 from instructme.pipelines.training import checkpoints
@@ -32,7 +32,7 @@ VALIDATION_BATCH = 8
 
 
 def open_triplets(data: Path, split: str, preset: Preset, vae_run: Path, **options: Any) -> Triplets:
-    """Open a split as the editor needs it: parts and chords where the preset asks for them, latents where they fit the VAE.
+    """Open a split as the editor needs it: changes and chords where the preset asks for them, latents where they fit the VAE.
 
     Raises:
         DataError: see `Triplets`.
@@ -40,9 +40,9 @@ def open_triplets(data: Path, split: str, preset: Preset, vae_run: Path, **optio
     """
     weights = vae_run / f"{WEIGHTS}.safetensors"
     load_weights(vae_run)  # a missing or damaged file is told in one line
-    parts, seconds = preset.diffusion.predict == "parts", preset.editor_training.segment_seconds
+    changes, seconds = preset.diffusion.predict == "changes", preset.editor_training.segment_seconds
     return Triplets(
-        data, split, preset, segment_seconds=seconds, parts=parts, chords=preset.unet.chords, vae=sha256(weights), **options
+        data, split, preset, segment_seconds=seconds, changes=changes, chords=preset.unet.chords, vae=sha256(weights), **options
     )
 
 
@@ -85,7 +85,7 @@ class EditorTrainer:
         self.vae = Vae(preset.vae).eval().requires_grad_(False)
         restore(self.vae, vae_run)
         self.text = TextEncoder(preset.text.encoder, preset.text.width)
-        self._made = PARTS if preset.diffusion.predict == "parts" else ("target",)
+        self._made = CHANGES if preset.diffusion.predict == "changes" else ("target",)
         self.diffusion = Diffusion(preset.diffusion)
         # Every condition is heard in validation, so that runs with other dropouts are compared by one loss.
         heard = dataclasses.replace(preset.diffusion, text_dropout=0.0, source_dropout=0.0, chord_dropout=0.0)

@@ -23,7 +23,7 @@ from instructme.model.config import ModelError, Preset, override
 from instructme.model.devices import check_device
 from instructme.model.vae import Vae
 from instructme.pipelines.data.chord_frames import chord_matrix
-from instructme.pipelines.data.latent_reader import CHORDS, PARTS, SIDES, misfit
+from instructme.pipelines.data.latent_reader import CHANGES, CHORDS, SIDES, misfit
 from instructme.pipelines.data.shard_reader import ShardReader
 from instructme.pipelines.data.stream import Triplets, load
 from instructme.pipelines.processes import engine, resume
@@ -49,7 +49,7 @@ def latents(
 ) -> dict[str, int]:
     """Encode the shards in `data` with the VAE of a run: fp16 `.npy` members in `latents-<split>-NNNNN.tar`, and a marker.
 
-    A sample's members are `source` and `target` (C, F), where the preset predicts parts also `removed` and `added`, and where
+    A sample's members are `source` and `target` (C, F), where the preset predicts changes also `removed` and `added`, and where
     it has chords also `chords` (100, frames at 22050 / 512 Hz). Finished shards are kept; a shard's marker comes last.
 
     Args:
@@ -104,8 +104,8 @@ def latents(
 
 def members(preset: Preset) -> tuple[str, ...]:
     """Name what a preset needs of each triplet."""
-    parts = PARTS if preset.diffusion.predict == "parts" else ()
-    return (*SIDES, *parts, CHORDS) if preset.unet.chords else (*SIDES, *parts)
+    changes = CHANGES if preset.diffusion.predict == "changes" else ()
+    return (*SIDES, *changes, CHORDS) if preset.unet.chords else (*SIDES, *changes)
 
 
 class _EncodingJob(NamedTuple):
@@ -121,8 +121,8 @@ class _Clips(Dataset[_EncodingJob]):
     """Decode triplets and find their chords; runs in worker processes."""
 
     def __init__(self, data: Path, split: str, preset: Preset, work: Path | None) -> None:
-        parts = preset.diffusion.predict == "parts"
-        self.triplets = Triplets(data, split, preset, parts=parts, chords=preset.unet.chords, work=work)
+        changes = preset.diffusion.predict == "changes"
+        self.triplets = Triplets(data, split, preset, changes=changes, chords=preset.unet.chords, work=work)
         if not isinstance(self.triplets.read, ShardReader):
             raise DataError(f"latents lie beside shards, and {data} is a working folder: run 'instructme shard {data}' first")
         self.shards, self.split, self.preset = self.triplets.read, split, preset

@@ -22,7 +22,7 @@ from instructme.model.conditions.text import TextEncoder
 from instructme.model.diffusion import Diffusion
 from instructme.model.guidance import Scales, sample
 from instructme.model.unet import Unet
-from instructme.pipelines.data.latent_reader import PARTS
+from instructme.pipelines.data.latent_reader import CHANGES
 from instructme.pipelines.data.stream import Item, Triplets
 
 SAMPLERS = (("ddim", 200), ("ddim", 50), ("dpm++", 25), ("dpm++", 10))
@@ -59,10 +59,10 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
     preset, config = read_config(options.run, "editor")
-    parts = preset.diffusion.predict == "parts"
+    changes = preset.diffusion.predict == "changes"
     seconds, vae = preset.editor_training.segment_seconds, config["data"]["vae"]
     triplets = Triplets(
-        options.shards, options.split, preset, segment_seconds=seconds, parts=parts, chords=True, work=options.work, vae=vae
+        options.shards, options.split, preset, segment_seconds=seconds, changes=changes, chords=True, work=options.work, vae=vae
     )
     assert triplets.encoded, triplets.note
     batch = chosen(triplets, tuple(preset.diffusion.single_step_tasks), options.triplets)
@@ -72,7 +72,7 @@ def main() -> None:
     text, mask = TextEncoder(preset.text.encoder, preset.text.width).encode(batch["instruction"])
     chords = batch["chords"] if preset.unet.chords else None
     given = Conditions(*(each if each is None else each.to(options.device) for each in (text, mask, batch["source"], chords)))
-    clean = torch.cat([batch[name] for name in (PARTS if parts else ("target",))], dim=1).to(options.device)
+    clean = torch.cat([batch[name] for name in (CHANGES if changes else ("target",))], dim=1).to(options.device)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)).to(options.device)
     print(f"{len(clean)} latents of {', '.join(sorted(set(batch['task'])))}")
     print(f"{'guidance':>9}{'sampler':>12}{'error':>9}{'apart':>9}   interval of error beside the first")
