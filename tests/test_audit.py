@@ -302,10 +302,9 @@ def test_pages_hold_plain_values_only(tmp_path):
 def test_pandas_reads_every_table(tmp_path):
     work = made_songs.write(tmp_path, songs())
     for path in work.glob("*.parquet"):
-        assert (
-            list(pd.read_parquet(path).columns)
-            == tables.schema({"tracks": Track, "stems": Stem}.get(path.stem) or getattr(made_songs, _type(path))).names
-        )
+        row_type = {"tracks": Track, "stems": Stem}.get(path.stem) or getattr(made_songs, _type(path))
+        wanted = [name for name in tables.schema(row_type).names if name not in tables.later(row_type)]
+        assert list(pd.read_parquet(path).columns) == wanted
 
 
 def _type(path: Path) -> str:
