@@ -183,6 +183,8 @@ def test_windows_beyond_the_end_and_damaged_parts_name_the_file(part, tmp_path: 
     for start, length in ((LENGTH - 10, 11), (LENGTH + 1, 5)):
         with pytest.raises(DataError, match=r"bass\.flac.*run prepare again"):
             windows.read(tmp_path / "bass.flac", start, length)
+    with pytest.raises(DataError, match=rf"no samples {LENGTH - 10} to {LENGTH + 1}"):
+        windows.read(tmp_path / "bass.flac", LENGTH - 10, 11)
     (tmp_path / "piano.flac").write_bytes(b"not audio")
     with pytest.raises(DataError, match=r"piano\.flac.*run prepare again"):
         windows.read(tmp_path / "piano.flac", 0, 10)

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import types
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,30 @@ def test_nothing_in_a_shard_is_a_pickle(tar: Path) -> None:
         for member in file.getmembers():
             data = file.extractfile(member).read()
             assert data[:4] == b"fLaC" or json.loads(data)
+
+
+def test_places_are_known_while_a_tar_is_written(tmp_path: Path) -> None:
+    samples = [(f"add-{number}", fields(number)) for number in range(5)]
+    samples.append(("whole-blocks", {**fields(9), "json": b"{" + b" " * 510 + b"}"}))
+    written = tar_file.write_tar(tmp_path / "a.tar", samples)
+    assert written == tar_file.places(tmp_path / "a.tar")
+    for key, values in samples:
+        for name in tar_file.MEMBERS:
+            assert tar_file.read_bytes(tmp_path / "a.tar", *written[f"{key}.{name}"]) == values[name]
+
+
+def test_files_of_a_tar_are_the_owners_to_write_and_everyones_to_read(tar: Path) -> None:
+    with tarfile.open(tar) as file:
+        assert {(member.mode, member.mtime, member.uid, member.gid) for member in file} == {(0o644, 0, 0, 0)}
+
+
+def test_an_index_row_says_where_each_member_lies() -> None:
+    row = types.SimpleNamespace(
+        source_offset_bytes=1,
+        source_size_bytes=2,
+        target_offset_bytes=3,
+        target_size_bytes=4,
+        json_offset_bytes=5,
+        json_size_bytes=6,
+    )
+    assert [tar_file.place(row, member) for member in tar_file.MEMBERS] == [(1, 2), (3, 4), (5, 6)]
