@@ -52,6 +52,12 @@ def data() -> Path:
     return DATA
 
 
+def real_data(path: str) -> Path:
+    """Find a file or folder in the larger collection, else in `DATA`; skip the test where neither holds it."""
+    place = next((root / path for root in (SHARED, DATA) if (root / path).exists()), None)
+    return place or pytest.skip(f"{path} is only in the larger collection")
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Make an empty folder for a dataset, with room beside it."""

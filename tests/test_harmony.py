@@ -8,7 +8,7 @@ import mir_eval
 import numpy as np
 import pretty_midi
 import pytest
-from conftest import DATA, SHARED
+from conftest import real_data
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -233,9 +233,7 @@ def test_keys_weigh_how_long_the_tonic_sounds_against_the_scale(labels: list[str
 
 @pytest.mark.parametrize("song", ["003", "011", "024", "036"])
 def test_real_songs_agree_with_their_annotations(song: str) -> None:
-    folder = next((each for root in (SHARED, DATA) if (each := root / "pop909" / song).is_dir()), None)
-    if folder is None:
-        pytest.skip("this song is only in the larger collection")
+    folder = real_data(f"pop909/{song}")
     beats = np.loadtxt(folder / "beat_midi.txt")
     intervals, labels = mir_eval.io.load_labeled_intervals(str(folder / "chord_midi.txt"))
     positions = np.where(beats[:, 2] > 0, 1, 0)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import yaml
+from conftest import real_data
 from trees import build_medleydb, found, rejected, sound
 
 from instructme.dataset_tools.layouts import medleydb
@@ -28,8 +29,9 @@ def test_medleydb_metadata_in_the_track_folder_and_none_at_all(root: Path) -> No
     assert [item.reason for item in rejected("medleydb", root)] == ["metadata"]
 
 
-def test_medleydb_genuine_metadata_is_read(root: Path, data: Path, tmp_path: Path) -> None:
-    paths = sorted((data / "medleydb" / "metadata").glob("*.yaml"))
+def test_medleydb_genuine_metadata_is_read(root: Path, tmp_path: Path) -> None:
+    paths = sorted(real_data("medleydb/metadata").glob("*.yaml"))
+    paths = paths[:: max(1, len(paths) // 10)]
     for path in paths:
         values = yaml.safe_load(path.read_text())
         name = path.name.removesuffix("_METADATA.yaml")
