@@ -22,7 +22,14 @@ _RATES_HZ = range(1000, 1_000_001)
 
 
 def read(
-    found: FoundTrack, root: Path, *, dataset: str, layout: str, track_id: str, aliases: Mapping[str, str] | None = None
+    found: FoundTrack,
+    root: Path,
+    *,
+    dataset: str,
+    layout: str,
+    track_id: str,
+    aliases: Mapping[str, str] | None = None,
+    accept_guesses: bool = False,
 ) -> tuple[Track | None, list[Stem], list[Rejected]]:
     """Read the headers of a track's stems and normalise its labels.
 
@@ -32,11 +39,13 @@ def read(
     rejected = list(found.rejected)
     stems: list[Stem] = []
     for stem in found.stems:
-        row = _stem(stem, root, layout, track_id, aliases)
+        row = _stem(stem, root, layout, track_id, aliases, accept_guesses)
         if isinstance(row, Stem):
             stems.append(row)
         else:
             rejected.append(row)
+    stems, mixtures = _without_mixtures(stems)
+    rejected += mixtures
     if not stems:
         return None, [], [*rejected, Rejected(found.name, "no_stems", "no stem of it can be used")]
     song = found.song_group or song_key(found.artist, found.title) or track_id
@@ -62,13 +71,29 @@ def read(
     return track, _distinct(stems), rejected
 
 
-def _stem(found: FoundStem, root: Path, layout: str, track_id: str, aliases: Mapping[str, str] | None) -> Stem | Rejected:
+def _without_mixtures(stems: list[Stem]) -> tuple[list[Stem], list[Rejected]]:
+    """Leave out mixtures without one instrument, such as `no_vocals`, of songs that hold their parts as well."""
+    lacking = {stem.path: instruments.lacks(stem.label) for stem in stems}
+    families = {stem.family for stem in stems if not lacking[stem.path]}
+    doubled = [stem for stem in stems if lacking[stem.path] and families - {lacking[stem.path]}]
+    detail = "a mixture without one instrument by its name, beside the parts that it is made of"
+    kept = [stem for stem in stems if stem not in doubled]
+    return kept, [Rejected(stem.path, "not_a_stem", detail) for stem in doubled]
+
+
+def _stem(
+    found: FoundStem, root: Path, layout: str, track_id: str, aliases: Mapping[str, str] | None, accept_guesses: bool
+) -> Stem | Rejected:
     path = relative(root, found.path)
     if path is None:
         return Rejected(str(found.path), "unsafe_path", f"{found.path} lies outside the folder of its dataset, or isn't UTF-8")
     match = instruments.normalise(found.label, layout=layout, program=found.program, plugin=found.plugin, aliases=aliases)
     if not match.is_stem:
         return Rejected(path, "not_a_stem", f"a mixture or click track by its label: {found.label}")
+    guess = match.instrument if match.editable and not match.certain and not accept_guesses else None
+    name = guess or match.instrument
+    if guess:
+        match = match._replace(instrument="other", family="other", editable=False)
     header = _header(found.path)
     if isinstance(header, str):
         return Rejected(path, header.split(":")[0], header.partition(": ")[2])
@@ -83,7 +108,7 @@ def _stem(found: FoundStem, root: Path, layout: str, track_id: str, aliases: Map
         instrument=match.instrument,
         family=match.family,
         editable=match.editable,
-        lead=found.lead or (match.instrument in INSTRUMENTS and INSTRUMENTS[match.instrument].is_lead),
+        lead=found.lead or (name in INSTRUMENTS and INSTRUMENTS[name].is_lead),
         rule=match.rule,
         certain=match.certain,
         sample_rate_hz=rate_hz,
@@ -94,6 +119,7 @@ def _stem(found: FoundStem, root: Path, layout: str, track_id: str, aliases: Map
         bleed=found.bleed,
         known_bad=found.known_bad,
         flagged_rendered=found.flagged_rendered,
+        guess=guess,
     )
 
 

@@ -21,7 +21,14 @@ _LONGEST_LABEL = 255
 NO_STEM = "-"
 """Stands in the tables for what is no stem at all: mixes, masters, click tracks, guide tracks."""
 _EXAMPLES = re.compile(r"\([^)]*,[^)]*\)")
-_JOINED = re.compile(r"[&+,;]|\band\b|\bor\b", re.IGNORECASE)
+_JOINED = re.compile(
+    r"[&+,;]|(?<![a-z])(?:and|or|plus)(?![a-z])|(?<=[a-z])(?:And|Plus)(?=[A-Z])|(?<=bass)[\s_-]+(?=drums)", re.IGNORECASE
+)
+_LACKS = re.compile(
+    r"(?:\b|_)(?:no|minus|without|w/o|sans|ohne|sin|sem|off|less|except|but)[\s_-]+(?P<after>.+)|^(?P<before>.+?)[\s_-]?less(?:\b|_)",
+    re.IGNORECASE,
+)
+"""A mixture without an instrument: `no_vocals`, `Drumless`, `all except drums`."""
 
 
 class Instrument(NamedTuple):
@@ -59,14 +66,14 @@ _PROGRAMS = {int(row["program"]): row["instrument"] for row in _rows("programs.c
 _PATCHES = [(row["patch"], row["instrument"]) for row in _rows("plugins.csv")]
 
 
-def _key(label: str) -> str:
+def label_key(label: str) -> str:
     """Reduce a label to lower-case words, so that `lead_male_singer` and `lead male singer` are one."""
     return " ".join(re.findall(r"[a-z0-9]+", spelling.plain(label).lower()))
 
 
-_NAMES = {_key(name): name for name in INSTRUMENTS}
-_PROGRAM_NAMES = {_key(row["name"]): row["instrument"] for row in _rows("programs.csv")}
-_CLASSES = {(row["layout"], _key(row["label"])): row["instrument"] for row in _rows("classes.csv")}
+_NAMES = {label_key(name): name for name in INSTRUMENTS}
+_PROGRAM_NAMES = {label_key(row["name"]): row["instrument"] for row in _rows("programs.csv")}
+_CLASSES = {(row["layout"], label_key(row["label"])): row["instrument"] for row in _rows("classes.csv")}
 
 
 def _match(instrument: str, rule: str, certain: bool = True) -> InstrumentMatch:
@@ -88,7 +95,7 @@ def normalise(
     medleydb, moisesdb or musdb), the sampler patch, the General MIDI program (0-127; 128 is drums), the label read as a
     free file name. Never raises; what nobody knows is "other", not editable, by rule "unmatched".
     """
-    alias = (aliases or {}).get(label) or (aliases or {}).get(_key(label))
+    alias = (aliases or {}).get(label) or (aliases or {}).get(label_key(label))
     if alias is not None and (alias in INSTRUMENTS or alias == NO_STEM):
         return _match(alias, "alias")
     return _normalise(label[:_LONGEST_LABEL], layout, program if program in _PROGRAMS else None, plugin)
@@ -103,7 +110,7 @@ def _normalise(label: str, layout: str, program: int | None, plugin: str) -> Ins
         return _match(patch, "plugin")
     if program is not None:
         return _match(_PROGRAMS[program], "program")
-    if name := _NAMES.get(_key(label)) or _PROGRAM_NAMES.get(_key(label)):
+    if name := _NAMES.get(label_key(label)) or _PROGRAM_NAMES.get(label_key(label)):
         return _match(name, "name")
     for text, rule in ((label, "name"), (plugin, "plugin")):
         if read := _read(text):
@@ -113,11 +120,11 @@ def _normalise(label: str, layout: str, program: int | None, plugin: str) -> Ins
 
 def _class(label: str, layout: str) -> str | None:
     """Look up a dataset's class; of `stem/track type` the track type counts, then the stem; a list is looked up by its items."""
-    tails = [_key(label), _key(label.partition("/")[2]), _key(label.partition("/")[0])]
+    tails = [label_key(label), label_key(label.partition("/")[2]), label_key(label.partition("/")[0])]
     for tail in tails:
         if known := _CLASSES.get((layout, tail)):
             return known
-    items = [_CLASSES.get((layout, _key(item))) for item in _JOINED.split(label)]
+    items = [_CLASSES.get((layout, label_key(item))) for item in _JOINED.split(label)]
     return _merge([item for item in items if item]) if len(items) > 1 and all(items) else None
 
 
@@ -126,12 +133,24 @@ def _patch(plugin: str) -> str | None:
     return next((instrument for pattern, instrument in _PATCHES if fnmatchcase(name, pattern)), None)
 
 
+def lacks(label: str) -> str | None:
+    """Name the family that a mixture lacks by its label, such as vocals for `no_vocals`; None for other labels."""
+    match = _LACKS.search(spelling.plain(label))
+    if not match or (match["before"] and not spelling.knows(match["before"].lower())):
+        return None
+    named = spelling.best_name(match["after"] or match["before"])
+    return INSTRUMENTS[named.instrument].family if named and named.instrument != NO_STEM else None
+
+
 def _read(label: str) -> tuple[str, bool] | None:
-    """Read a free file name; of several instruments joined by `&`, `+` or a comma, find what they have in common."""
+    """Read a free file name; of several instruments in one name, find what they have in common."""
+    if lacks(label):
+        return "other", True
     parts = _JOINED.split(_EXAMPLES.sub("", spelling.plain(label)))
     read = [found for part in parts if (found := spelling.best_name(part))]
     firm = [found for found in read if found.certain] or read
-    names = {found.instrument for found in firm}
+    several = [names for part in parts if len(names := spelling.all_names(part)) > 1]
+    names = {found.instrument for found in firm}.union(*several)
     if len(names) > 1:
         return _merge(sorted(names)), False
     return (firm[0].instrument, firm[0].certain) if firm else None
@@ -144,6 +163,8 @@ def _merge(names: list[str]) -> str:
         return names[0]
     if families == {"drums", "percussion"}:
         return "drums"
+    if len(families) == 1 and len(finer := set(names) - {*_GENERAL.values()}) == 1:
+        return finer.pop()
     return _GENERAL[families.pop()] if len(families) == 1 else "other"
 
 
@@ -166,9 +187,9 @@ def _alias_rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[tuple[str
         raise DataError(f"{path}: no column {' and '.join(missing)}: its first line must be label,instrument")
     for row in reader:
         label, wanted = row["label"] or "", (row["instrument"] or "").strip()
-        name = NO_STEM if wanted == NO_STEM else _NAMES.get(_key(wanted))
+        name = NO_STEM if wanted == NO_STEM else _NAMES.get(label_key(wanted))
         if name is None:
             near = get_close_matches(wanted.lower(), list(INSTRUMENTS), 3, 0.4) or ["other"]
             raise DataError(f"{path} line {reader.line_num}: no instrument {wanted!r}: nearest are {', '.join(near)}")
         yield label, name
-        yield _key(label), name
+        yield label_key(label), name

@@ -92,6 +92,7 @@ class Stem:
     """One audio file as the dataset ships it. Table `stems.parquet`, written by `scan` from headers only."""
 
     KEY: ClassVar = ("track_id", "stem_id")
+    LATER: ClassVar = ("guess",)
 
     track_id: Annotated[Id, "track it belongs to"]
     stem_id: Annotated[str, "unique within the track"]
@@ -113,6 +114,7 @@ class Stem:
     bleed: Annotated[bool | None, "the dataset says that other instruments are heard in it"]
     known_bad: Annotated[str | None, "why the stem is known to be wrong (manifests/data/known_bad.csv); such stems make no part"]
     flagged_rendered: Annotated[bool | None, "what the dataset's own metadata claims about the file's existence"]
+    guess: Annotated[str | None, "instrument that the label may mean; it is not used as one unless guesses are accepted"] = None
 
 
 @dataclass(frozen=True, slots=True)

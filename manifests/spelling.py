@@ -18,11 +18,18 @@ from typing import NamedTuple
 _DATA = Path(__file__).with_name("data")
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _ABBREVIATED = re.compile(r"\b([A-Za-z])[./]([A-Za-z])\b")
+_KEY = re.compile(r"(?<![A-Za-z])[A-G][#b]?[\s_-]*(?:major|minor|maj|min)(?![a-z])", re.IGNORECASE)
+_GEAR = re.compile(r"(?<![A-Za-z0-9])\d{3,}[A-Za-z]+")
+"""A microphone or a preamplifier: `251AC`, `1073LB`."""
 _SUFFIX = re.compile(r"(\.(wav|flac|mp3|aiff?|ogg|m4a|mp4|mid))+$", re.IGNORECASE)
 _LONGEST_JOIN = 4
 """Tokens that may be written apart but are one word: `E Gtr`, `Hi Hat`, `2 Mix`."""
 _LONGEST_WORD = 40
 _ALWAYS = 5
+_INSTRUMENT = 2
+"""Least rank of a name that is an instrument, or a group of them, on its own."""
+_SHORT = 2
+"""Abbreviations of so many letters mean many things: a whole word of another instrument counts more."""
 _SIMILAR = 0.8
 """Share of letters that a misspelling has in common with its word (difflib's ratio)."""
 
@@ -32,6 +39,14 @@ class SpellingMatch(NamedTuple):
 
     instrument: str
     certain: bool
+
+
+class _Word(NamedTuple):
+    """A word of the tables that tokens stand for."""
+
+    word: str
+    certain: bool
+    short: bool
 
 
 class _Name(NamedTuple):
@@ -82,15 +97,41 @@ def knows(word: str) -> bool:
 
 def best_name(label: str) -> SpellingMatch | None:
     """Find the instrument that a free name names, if any; not certain where it rests on a typo, a guess or a tie."""
-    text = _ABBREVIATED.sub(r"\1\2", _SUFFIX.sub("", plain(label)))
-    read = list(_words(list(_TOKEN.finditer(text))))
-    order = list(dict.fromkeys(word for word, _ in read))
-    exact = _best(order, {word for word, certain in read if certain})
+    read = _read(label)
+    order = list(dict.fromkeys(each.word for each in read))
+    exact = _exact(read, order)
     loose = _best(order, set(order))
     # A guessed word may only make the reading finer, never overrule a word that is certain.
     if loose and (not exact or exact[0].words < loose[0].words):
         return SpellingMatch(loose[0].instrument, False)
     return SpellingMatch(exact[0].instrument, exact[1]) if exact else None
+
+
+def all_names(label: str) -> set[str]:
+    """List the instruments that a free name names in words of their own: two for `Bass_Drums`, one for `Bass Drum`."""
+    read = _read(label)
+    order = list(dict.fromkeys(each.word for each in read))
+    best = _exact(read, order)
+    if not best or best[0].rank == _ALWAYS:
+        return set()
+    words = {each.word for each in read if each.certain and not each.short} | best[0].words
+    names = [name for word in order for name in _NAMES.get(word, ()) if name.words <= words and name.rank >= _INSTRUMENT]
+    whole = [name for name in names if not any(name.words < other.words for other in names)]
+    return {best[0].instrument, *(name.instrument for name in whole if not name.words & best[0].words)}
+
+
+def _read(label: str) -> list[_Word]:
+    text = _SUFFIX.sub("", plain(label)).replace("_", " ")
+    text = _ABBREVIATED.sub(r"\1\2", _GEAR.sub(" ", _KEY.sub(" ", text)))
+    return list(_words(list(_TOKEN.finditer(text))))
+
+
+def _exact(read: list[_Word], order: list[str]) -> tuple[_Name, bool] | None:
+    """Find the best name in words that are certain; short ones may make it finer, never be another instrument."""
+    exact = _best(order, {each.word for each in read if each.certain})
+    firm = _best(order, {each.word for each in read if each.certain and not each.short})
+    firm = firm if firm and firm[0].rank >= _INSTRUMENT else None
+    return firm if exact and firm and not exact[0].words >= firm[0].words else exact
 
 
 def _best(order: list[str], words: set[str]) -> tuple[_Name, bool] | None:
@@ -107,20 +148,21 @@ def _best(order: list[str], words: set[str]) -> tuple[_Name, bool] | None:
     return winner, winner.rank > 0 and len({name.instrument for name in ties}) == 1
 
 
-def _words(tokens: list[re.Match[str]]) -> Iterator[tuple[str, bool]]:
-    """Yield the words that the tokens stand for, and whether that is certain."""
+def _words(tokens: list[re.Match[str]]) -> Iterator[_Word]:
+    """Yield the words that the tokens stand for."""
     spelt = [token[0].lower() for token in tokens]
     start = 0
     while start < len(tokens):
         for end in range(min(start + _LONGEST_JOIN, len(tokens)), start, -1):
             meaning = _lookup("".join(spelt[start:end]))
             if meaning and not _apart(tokens[start:end]):
-                yield from ((word, True) for word in meaning)
+                length = tokens[end - 1].end() - tokens[start].start()
+                yield from (_Word(word, True, length <= _SHORT) for word in meaning)
                 break
         else:
             end = start + 1
-            if spelt[start].isalpha():
-                yield from _unknown(spelt[start])
+            if spelt[start].isalpha() and len(spelt[start]) > 1:
+                yield from (_Word(word, certain, False) for word, certain in _unknown(spelt[start]))
         start = end
 
 

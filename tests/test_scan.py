@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from conftest import write_tone
-from trees import band, build_folder, build_moisesdb, build_musdb, build_slakh, build_table, slakh_track
+from trees import band, build_folder, build_moisesdb, build_musdb, build_slakh, build_table, slakh_track, sound
 
 from instructme.manifests import tables
 from instructme.manifests.datasets import read_datasets
@@ -217,3 +217,37 @@ def test_shared_examples_are_read(shared_data: Path, tmp_path: Path) -> None:
     assert {track.dataset: track.layout for track in rows.tracks} == {"rendered_examples": "slakh", "real_stems": "folder"}
     assert len(rows.stems) == 38 and all(stem.certain for stem in rows.stems) and not rows.rejects
     assert [stem.label for stem in rows.stems if "song.ogg" in stem.path] == ["backing track"] * 2
+
+
+def test_guesses_are_listed_and_not_named_until_they_are_accepted(root: Path, tmp_path: Path) -> None:
+    for name in ("Song/Giutar.wav", "Song/bass.wav", "Song/no_bass.wav"):
+        sound(root / name)
+    told = CliRunner().invoke(main, ["scan", str(root), "-o", str(tmp_path / "work")])
+    assert "'Giutar' may be guitar: 1 stems, such as Song/Giutar.wav" in told.output
+    assert "stems a song: 2" in told.output and "Song: bass, other" in told.output
+    rows = {stem.label: stem for stem in tables.read_rows(tmp_path / "work" / "stems.parquet", Stem)}
+    assert (rows["Giutar"].instrument, rows["Giutar"].guess, rows["Giutar"].editable) == ("other", "guitar", False)
+    accepted = scan([root], tmp_path / "other", accept_guesses=True)
+    assert {stem.instrument for stem in accepted.stems} == {"bass", "guitar"}
+    assert [(row.item, row.reason) for row in accepted.rejects] == [("Song/no_bass.wav", "not_a_stem")]
+
+
+def test_two_files_of_one_instrument_and_the_rest_are_a_song(root: Path, tmp_path: Path) -> None:
+    for name in ("Song/vocals.wav", "Song/no_vocals.wav"):
+        sound(root / name)
+    assert sorted(stem.instrument for stem in scan([root], tmp_path / "work").stems) == ["other", "vocals"]
+
+
+def test_an_alias_that_no_stem_has_is_told(root: Path, tmp_path: Path) -> None:
+    sound(root / "Song" / "thingy.wav")
+    (tmp_path / "names.csv").write_text("label,instrument\nthingy,piano\nthingamajig,harp\n")
+    rows = scan([root], tmp_path / "work", aliases=tmp_path / "names.csv")
+    assert [(row.item, row.reason) for row in rows.rejects] == [("thingamajig", "unused_alias")]
+    assert rows.stems[0].instrument == "piano"
+
+
+def test_a_dry_run_writes_nothing(root: Path, tmp_path: Path) -> None:
+    sound(root / "Song" / "bass.wav")
+    told = CliRunner().invoke(main, ["scan", str(root), "-o", str(tmp_path / "work"), "--dry-run"])
+    assert told.exit_code == 0 and "Song: bass" in told.output and "nothing was written" in told.output
+    assert not (tmp_path / "work").exists()

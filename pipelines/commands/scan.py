@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from instructme.pipelines.stages.scan import Rows
 
 ORDER = 20
+_EXAMPLES = 3
+_SHOWN_REJECTS = 20
 
 
 def _shares(context: click.Context, parameter: click.Parameter, value: str) -> tuple[float, ...]:
@@ -31,8 +33,10 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("--split", default="0.8,0.1,0.1", show_default=True, callback=_shares, help="Shares of train, validation, test.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of drawn splits.")
 @click.option("--aliases", type=click.Path(path_type=Path), help="CSV label,instrument: your names for instruments.")
+@click.option("--accept-guesses", is_flag=True, help="Name instruments in instructions also where a label only may mean them.")
 @click.option("--licence", "licences", multiple=True, help="Take tracks of this licence only, such as `CC-BY-4.0` or `CC*`.")
 @click.option("--dataset-name", "names", multiple=True, help="Name of the dataset, once per ROOT; else its folder's name.")
+@click.option("--dry-run", is_flag=True, help="Show what would be found; write nothing.")
 @options.MAX_REJECT
 def command(
     roots: tuple[Path, ...],
@@ -41,8 +45,10 @@ def command(
     split: tuple[float, ...],
     seed: int,
     aliases: Path | None,
+    accept_guesses: bool,
     licences: tuple[str, ...],
     names: tuple[str, ...],
+    dry_run: bool,
     max_reject: float | None,
 ) -> None:
     r"""Find the tracks and stems of datasets in any supported layout, from names, metadata and audio headers.
@@ -62,12 +68,24 @@ def command(
 
     if layout not in ("auto", *known_layouts()):
         raise click.BadParameter(f"choose from auto, {', '.join(known_layouts())}", param_hint="--layout")
-    rows = scan(roots, work, layout=layout, split=split, seed=seed, aliases=aliases, licences=licences, names=names)
-    _report(rows, work)
-    check(work, max_reject, prepared=False)
+    rows = scan(
+        roots,
+        work,
+        layout=layout,
+        split=split,
+        seed=seed,
+        aliases=aliases,
+        accept_guesses=accept_guesses,
+        licences=licences,
+        names=names,
+        dry_run=dry_run,
+    )
+    _report(rows, work, dry_run=dry_run)
+    if not dry_run:
+        check(work, max_reject, prepared=False)
 
 
-def _report(rows: "Rows", work: Path) -> None:
+def _report(rows: "Rows", work: Path, *, dry_run: bool = False) -> None:
     from collections import Counter, defaultdict
 
     longest: dict[str, float] = defaultdict(float)
@@ -86,6 +104,7 @@ def _report(rows: "Rows", work: Path) -> None:
         click.echo(
             f"{dataset}: layout {tracks[0].layout}, {len(tracks)} tracks, {files} stems, {hours:.2f} h; {shares} ({origin})"
         )
+        _songs(rows, dataset)
     used = {track.split for track in rows.tracks}
     if empty := [split for split in ("train", "validation", "test") if split not in used]:
         click.echo(f"no track is in {' or '.join(empty)}: there are too few artists or songs to share out; see --split")
@@ -95,10 +114,45 @@ def _report(rows: "Rows", work: Path) -> None:
             f"{label!r} {count}" for label, count in sorted(unmatched.items(), key=lambda item: (-item[1], item[0]))[:20]
         )
         click.echo(f"{len(unmatched)} labels without an instrument, never edited (map them with --aliases): {shown}")
+    _guesses(rows)
     reasons: Counter[str] = Counter()
     for reject in rows.rejects:
         reasons[reject.reason] += reject.count
     if reasons:
         shown = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
-        click.echo(f"rejected: {shown} (why: {work / 'rejects.parquet'})")
+        click.echo(f"rejected: {shown}" + ("" if dry_run else f" (why: {work / 'rejects.parquet'})"))
+    if dry_run:
+        for reject in rows.rejects[:_SHOWN_REJECTS]:
+            click.echo(f"  {reject.item}: {reject.reason}: {reject.detail}")
+        click.echo("nothing was written")
+        return
     click.echo(f"wrote {work / 'tracks.parquet'} and {work / 'stems.parquet'}")
+
+
+def _songs(rows: "Rows", dataset: str) -> None:
+    """Show how files were grouped into songs: stems a song, and a few songs with their instruments."""
+    from statistics import median
+
+    stems: dict[str, list[str]] = {track.track_id: [] for track in rows.tracks if track.dataset == dataset}
+    for stem in rows.stems:
+        if stem.track_id in stems:
+            stems[stem.track_id].append(stem.instrument)
+    sizes = [len(names) for names in stems.values()]
+    click.echo(f"  stems a song: {median(sizes):g} ({min(sizes)} to {max(sizes)})")
+    titles = {track.track_id: track.path for track in rows.tracks}
+    for track in sorted(stems)[:: max(1, len(stems) // _EXAMPLES)][:_EXAMPLES]:
+        click.echo(f"  {titles[track]}: {', '.join(sorted(stems[track]))}")
+
+
+def _guesses(rows: "Rows") -> None:
+    """List the labels that may mean an instrument, the most frequent first, each with an example."""
+    guesses: dict[tuple[str, str], list[str]] = {}
+    for stem in rows.stems:
+        if stem.guess:
+            guesses.setdefault((stem.label, stem.guess), []).append(stem.path)
+    if guesses:
+        click.echo(
+            f"{len(guesses)} labels may mean an instrument. Instructions don't name it without --accept-guesses or --aliases:"
+        )
+    for (label, guess), paths in sorted(guesses.items(), key=lambda item: (-len(item[1]), item[0])):
+        click.echo(f"  {label!r} may be {guess}: {len(paths)} stems, such as {paths[0]}")

@@ -36,6 +36,8 @@ class Rows:
     tracks: list[Track] = field(default_factory=list)
     stems: list[Stem] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    labels: set[str] = field(default_factory=set)
+    """Of all stems of the datasets that were read, also of those that were rejected."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,17 @@ def scan(
     split: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
     aliases: Path | None = None,
+    accept_guesses: bool = False,
     licences: Sequence[str] = (),
     names: Sequence[str] = (),
+    dry_run: bool = False,
 ) -> Rows:
     """Write tracks.parquet, stems.parquet, datasets.json and the scan's rejects for all roots.
 
     Datasets that WORK already holds are not read again; only their drawn splits follow the new ones. A root that is
     scanned again replaces its rows. `licences` are the only ones taken, `*` and `?` allowed; `names` are those of the
-    datasets, in the order of the roots, else taken from the folders.
+    datasets, in the order of the roots, else taken from the folders. A label that only may mean an instrument is a guess: the
+    stem sounds in mixes and is never named, unless `accept_guesses`. With `dry_run` nothing is written.
 
     Example:
         ```python
@@ -81,17 +86,19 @@ def scan(
     Raises:
         DataError: a root that isn't there or has no known layout, unusable aliases, or nothing usable found.
     """
-    sweep(work)
+    if not dry_run:
+        sweep(work)
     known = read_datasets(work)
     own = instruments.load_aliases(aliases) if aliases else {}
     chosen = _choose(roots, work, layout, names, known)
     rows = _kept(work, set(known) - {dataset.name for dataset in chosen})
     for dataset in chosen:
         with urls.explained(dataset.root):
-            found = _read(dataset, own, licences, {track.track_id for track in rows.tracks})
+            found = _read(dataset, own, accept_guesses, licences, {track.track_id for track in rows.tracks})
         rows.tracks += found.tracks
         rows.stems += found.stems
         rows.rejects += found.rejects
+        rows.labels |= found.labels
         known[dataset.name] = {"root": str(dataset.folder), "layout": dataset.layout}
         if dataset.folder != dataset.root:
             known[dataset.name]["table"] = dataset.root.name
@@ -100,11 +107,15 @@ def scan(
         reasons = Counter(reject.reason for reject in rows.rejects)
         first = f"; first: {rows.rejects[0].detail}" if rows.rejects else ""
         raise DataError(f"nothing usable in {', '.join(map(str, roots))}: {_told(reasons) or 'no tracks'}{first}")
+    rows.rejects += _unused(own, rows)
+    if dry_run:
+        return rows
     arguments = {
         "aliases": tables.sha256(aliases) if aliases else None,
         "datasets": {name: entry["layout"] for name, entry in sorted(known.items())},
         "licences": sorted(licences),
         "split": list(split),
+        **({"accept_guesses": True} if accept_guesses else {}),
     }
     tables.write(work / "tracks.parquet", rows.tracks, Track, arguments=arguments, seed=seed)
     tables.write(work / "stems.parquet", rows.stems, Stem, arguments=arguments, seed=seed, parents=[work / "tracks.parquet"])
@@ -212,11 +223,23 @@ def _kept(work: Path, known: set[str]) -> Rows:
     return rows
 
 
+def _unused(aliases: Mapping[str, str], rows: Rows) -> list[Reject]:
+    """Tell of aliases that no stem has as its label, such as misspelt ones."""
+    held = {instruments.label_key(label) for label in (*rows.labels, *(stem.label for stem in rows.stems))}
+    unused = sorted(label for label in aliases if label == instruments.label_key(label) and label not in held)
+    return [
+        Reject("scan", None, None, label, "unused_alias", "no stem has this label: is it spelt as in the files?", 1)
+        for label in unused
+    ]
+
+
 def _told(reasons: Mapping[str, int]) -> str:
     return ", ".join(f"{count} left out: {reason}" for reason, count in sorted(reasons.items()))
 
 
-def _read(dataset: Dataset, aliases: Mapping[str, str], licences: Sequence[str], taken: Container[str]) -> Rows:
+def _read(
+    dataset: Dataset, aliases: Mapping[str, str], accept_guesses: bool, licences: Sequence[str], taken: Container[str]
+) -> Rows:
     """Read all tracks of a dataset, headers in threads; `taken` are the ids of tracks of other datasets."""
     from tqdm import tqdm
 
@@ -236,11 +259,18 @@ def _read(dataset: Dataset, aliases: Mapping[str, str], licences: Sequence[str],
             reject(None, Rejected(item.name, "licence", f"its licence is {item.licence}"))
         else:
             found.append(item)
+    rows.labels |= {stem.label for item in found for stem in item.stems}
     identify = _identifier(dataset, found, taken)
 
     def read(item: FoundTrack) -> tuple[Track | None, list[Stem], list[Rejected]]:
         return headers.read(
-            item, dataset.folder, dataset=dataset.name, layout=dataset.layout, track_id=identify(item), aliases=aliases
+            item,
+            dataset.folder,
+            dataset=dataset.name,
+            layout=dataset.layout,
+            track_id=identify(item),
+            aliases=aliases,
+            accept_guesses=accept_guesses,
         )
 
     with ThreadPoolExecutor(urls.THREADS if urls.is_remote(dataset.root) else _THREADS) as threads:
