@@ -1,7 +1,7 @@
 """Guided sampling: from noise to latents (paper: eq. 4 to 6), with the samplers of diffusers."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,12 +71,11 @@ def sample(
     sampler: str | None = None,
     steps: int | None = None,
     classifier: Classifier | None = None,
-    progress: Callable[[], object] = lambda: None,
-) -> Tensor:
-    """Make latents (B, C, F) from noise of that shape, which decides all that is left to chance.
+) -> Iterator[Tensor]:
+    """Yield latents (B, C, F) after each step of the sampler; the last ones are the result.
 
-    `sampler` and `steps` default to those of the preset. One step gives the estimate from pure noise: the posterior mean, where
-    the schedule ends without signal.
+    `noise` has their shape and is the only source of chance. `sampler` and `steps` default to those of the preset. One step
+    gives the estimate from pure noise. If the schedule ends without signal, this is the posterior mean.
 
     Raises:
         ModelError: no such sampler, more steps than the schedule has, or a single step of a schedule that ends with signal.
@@ -86,7 +85,6 @@ def sample(
     weights = scales.weights()
 
     def estimate(noisy: Tensor, step: int) -> Tensor:
-        progress()
         at = torch.full((len(noisy),), step, device=noisy.device)
         variants = stack([conditions.keeping(*keep) for _, keep in weights])
         entering = diffusion.entering(noisy, at)
@@ -96,7 +94,8 @@ def sample(
         return diffusion.clean(predicted, noisy, at)
 
     if steps == 1:
-        return _single(config, estimate, noise)
+        yield _single(config, estimate, noise)
+        return
     scheduler = _scheduler(diffusion, sampler or config.sampler, steps)
     noisy: Tensor = noise * scheduler.init_noise_sigma
     for number, step in enumerate(scheduler.timesteps.tolist()):
@@ -105,7 +104,7 @@ def sample(
         if classifier is not None and number % classifier.every == 0:
             clean = classifier.moved(clean, float(diffusion.noise[step]))
         noisy = scheduler.step(diffusion.predicted(clean, noisy, at), step, noisy).prev_sample
-    return noisy
+        yield noisy
 
 
 def _single(config: DiffusionConfig, estimate: Callable[[Tensor, int], Tensor], noise: Tensor) -> Tensor:

@@ -31,14 +31,13 @@ class Frames:
 
 
 def stand_in(removed=0.0, added=0.0, heard=None, preset=PRESET, data=None):
-    """Make an editor whose parts are shares of what it hears, or functions of the chunk."""
+    """Make an editor whose changes are shares of what it hears, or functions of the chunk."""
 
     def denoise(chunk):
         if heard is not None:
             heard.append(chunk)
         parts = [part(chunk) if callable(part) else part * chunk.source for part in (removed, added)]
-        chunk.progress(1.0)
-        return torch.cat(parts, dim=1) if preset.diffusion.predict == "changes" else parts[1]
+        yield torch.cat(parts, dim=1) if preset.diffusion.predict == "changes" else parts[1], 1.0
 
     return Editor(preset, Frames(), denoise, data=data)
 

@@ -114,6 +114,13 @@ def test_variations_take_the_next_seeds(song, tmp_path):
 
 
 @pytest.mark.usefixtures("half")
+def test_a_warning_is_printed_once_for_all_variations(song, tmp_path):
+    for _ in range(2):
+        result = invoke("run", song, "frobnicate", "frobnicate", "-o", tmp_path / "a.wav", "--variations", 2)
+        assert result.stderr.count("nearest known words") == 1, result.stderr
+
+
+@pytest.mark.usefixtures("half")
 def test_a_lead_lies_over_the_last_round_only(song, tmp_path):
     for name in ("plain.wav", "led.wav"):
         lead = ["--lead", tmp_path / "lead.flac"] if name == "led.wav" else []

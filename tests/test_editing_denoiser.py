@@ -1,5 +1,6 @@
 """The denoiser's settings: a single step is the posterior mean, which nothing guides away unless somebody asks for it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -40,20 +41,22 @@ def test_single_steps_are_not_guided_by_default(
 ) -> None:
     seen = asked(instruction, settings, monkeypatch)
     assert (seen["steps"], seen["scales"].text) == (steps, text)
+    assert len(seen["shares"]) == steps and sum(seen["shares"]) == pytest.approx(1)
 
 
 def asked(instruction: str, settings: SamplingSettings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Give what the sampler is asked for."""
+    """Return the arguments of the sampler, and the share of the work of each step."""
     seen: dict[str, Any] = {}
 
-    def sample(*arguments: Any, **options: Any) -> Tensor:
+    def sample(*arguments: Any, **options: Any) -> Iterator[Tensor]:
         seen.update(options)
-        return noise
+        yield from [noise] * options["steps"]
 
     monkeypatch.setattr(guidance, "sample", sample)
     noise, source = torch.zeros(1, latents(PRESET), 8), torch.zeros(1, PRESET.vae.latent_channels, 8)
     denoise = Denoiser(PRESET, Unet(PRESET), Words(), lambda sound, prompt: sound.sum(dim=1))  # type: ignore[arg-type]
-    denoise(Chunk(parse(instruction, None), settings, source, None, noise, lambda latent: latent[:, 0], lambda share: None))
+    chunk = Chunk(parse(instruction, None), settings, source, None, noise, lambda latent: latent[:, 0])
+    seen["shares"] = [share for _, share in denoise(chunk)]
     return seen
 
 

@@ -1,5 +1,6 @@
 """An edit keeps length, level, channels and rate, whatever the model makes; exact, with a lossless stand-in for the networks."""
 
+import functools
 import math
 
 import numpy as np
@@ -12,17 +13,15 @@ from hypothesis import strategies as st
 from instructme.manifests.rows import DataError
 from instructme.model.config import ModelError, override
 from instructme.pipelines.editing import editor as editor_module
-from instructme.pipelines.editing.denoiser import noise
-from instructme.pipelines.editing.editor import Editor
+from instructme.pipelines.editing.denoiser import SamplingSettings, noise
+from instructme.pipelines.editing.editor import Editor, EditWarning
+
+pytestmark = pytest.mark.filterwarnings("ignore::instructme.pipelines.editing.editor.EditWarning")
 
 
 def under_db(sound, wanted):
     """Error in dB under what is wanted."""
     return 20 * math.log10(max(np.linalg.norm(sound - wanted), 1e-9) / np.linalg.norm(wanted))
-
-
-def quiet(line):
-    pass
 
 
 @settings(max_examples=30)
@@ -35,7 +34,7 @@ def quiet(line):
 def test_an_edit_that_changes_nothing_gives_the_source(seconds, rate, channels, task):
     audio = music(seconds, max(channels, 1), rate)
     audio = audio if channels else audio[:, 0]
-    edited = stand_in().edit(audio, rate, f"{task} drums", preserve="off", say=quiet)
+    edited = stand_in().edit(audio, rate, f"{task} drums", preserve="off")
     assert edited.shape == audio.shape and edited.dtype == np.float32
     np.testing.assert_allclose(edited, audio, atol=1e-5)
 
@@ -44,7 +43,7 @@ def test_an_edit_that_changes_nothing_gives_the_source(seconds, rate, channels, 
 @pytest.mark.parametrize("task", ["add piano", "remove piano", "replace piano with bass", "do what you can"])
 def test_preserving_changes_nothing_where_nothing_is_edited(how, task):
     audio = music(5, 2, 44100)
-    np.testing.assert_allclose(stand_in().edit(audio, 44100, task, preserve=how, say=quiet), audio, atol=2e-4)
+    np.testing.assert_allclose(stand_in().edit(audio, 44100, task, preserve=how), audio, atol=2e-4)
 
 
 def test_parts_add_up_to_the_source_unless_somebody_asks_for_something_else():
@@ -114,9 +113,7 @@ def test_the_model_hears_the_level_it_was_trained_at_and_the_user_gets_his_own_b
     heard = []
     audio = music(5, 1, level=level)[:, 0]
     audio[: RATE + 1] = 0  # silence doesn't count
-    edited = stand_in(removed=0.5, heard=heard, data={"rms_db": -20.0}).edit(
-        audio, RATE, "remove bass", preserve="off", say=quiet
-    )
+    edited = stand_in(removed=0.5, heard=heard, data={"rms_db": -20.0}).edit(audio, RATE, "remove bass", preserve="off")
     np.testing.assert_allclose(edited, 0.5 * audio, atol=1e-6)
     for chunk in heard[1:]:
         assert 20 * math.log10(chunk.source.square().mean().sqrt()) == pytest.approx(-20, abs=0.3)
@@ -127,7 +124,7 @@ def test_a_level_that_the_run_was_trained_at_stays(level_db, heard_db):
     heard = []
     audio = music(2, 1)
     audio *= 10 ** (level_db / 20) / np.sqrt(np.mean(audio**2))
-    stand_in(heard=heard, data={"rms_db": -20.0, "rms_range_db": [-30, -15]}).edit(audio, RATE, "remove bass", say=quiet)
+    stand_in(heard=heard, data={"rms_db": -20.0, "rms_range_db": [-30, -15]}).edit(audio, RATE, "remove bass")
     assert 20 * math.log10(heard[0].source.square().mean().sqrt()) == pytest.approx(heard_db, abs=0.1)
 
 
@@ -161,10 +158,11 @@ def test_noise_is_standard_normal():
 
 
 def test_silence_stays_and_is_told():
-    said, heard = [], []
-    edited = stand_in(added=1.0, heard=heard).edit(np.zeros((30000, 2), np.float32), 44100, "add piano", say=said.append)
+    heard = []
+    with pytest.warns(EditWarning) as said:
+        edited = stand_in(added=1.0, heard=heard).edit(np.zeros((30000, 2), np.float32), 44100, "add piano")
     assert not edited.any() and edited.shape == (30000, 2) and not heard
-    assert len(said) == 1 and "silent" in said[0]
+    assert len(said) == 1 and "silent" in str(said[0].message)
 
 
 def test_silent_chunks_are_left_alone():
@@ -175,13 +173,13 @@ def test_silent_chunks_are_left_alone():
 
 
 def test_a_result_over_full_scale_is_turned_down_as_a_whole():
-    said = []
     audio = music(5, 1)[:, 0]
     audio *= 0.9 / np.abs(audio).max()
-    edited = stand_in(added=1.0).edit(audio, RATE, "add piano", say=said.append)
+    with pytest.warns(EditWarning) as said:
+        edited = stand_in(added=1.0).edit(audio, RATE, "add piano")
     assert np.abs(edited).max() <= 1 and np.abs(edited).max() == pytest.approx(1)
     np.testing.assert_allclose(edited / edited[100], audio / audio[100], rtol=1e-3, atol=1e-3)
-    assert len(said) == 1 and "5.1 dB" in said[0]
+    assert len(said) == 1 and "5.1 dB" in str(said[0].message)
 
 
 @pytest.mark.parametrize(
@@ -230,14 +228,44 @@ def test_the_chords_are_those_of_what_the_model_hears(monkeypatch):
     assert chords[0, 0, 100] == pytest.approx(100.5 * HOP / RATE * 22050 / 512, rel=1e-5)
 
 
-def test_warnings_and_progress():
-    said, done = [], []
+def test_words_that_the_run_does_not_know_are_warned_of():
     editor = stand_in(data={"instruments": ["bass"], "templates": {"add": ["give {instrument}"]}})
-    editor.edit(music(9.3), RATE, "give viola", say=said.append, progress=done.append)
-    assert said == ["the run was not trained on viola: nearest are bass"]
-    assert sum(done) == pytest.approx(9.3) and len(done) > 5
+    with pytest.warns(EditWarning) as said:
+        editor.edit(music(1), RATE, "give viola")
+    assert [str(each.message) for each in said] == ["the run was not trained on viola: nearest are bass"]
     with pytest.warns(UserWarning, match="nearest known words"):
         editor.edit(music(1), RATE, "frobnicate")
+
+
+def test_settings_are_given_as_a_whole_or_one_by_one():
+    heard = []
+    edit = functools.partial(stand_in(heard=heard).edit, music(1), RATE, "remove bass")
+    edit(), edit(SamplingSettings(seed=3, steps=9)), edit(seed=3), edit(SamplingSettings(seed=3, steps=9), seed=4, preserve="off")
+    assert [chunk.settings for chunk in heard] == [
+        SamplingSettings(),
+        SamplingSettings(seed=3, steps=9),
+        SamplingSettings(seed=3),
+        SamplingSettings(seed=4, steps=9, preserve="off"),
+    ]
+    with pytest.raises(TypeError, match="colour"):
+        edit(colour="blue")
+
+
+def test_blocks_report_each_step_and_hold_no_more_than_two_chunks():
+    heard, steps = [], 5
+    editor = stand_in(heard=heard)
+    denoise = editor._denoise
+    editor._denoise = lambda chunk: ((latents, 1 / steps) for latents, _ in denoise(chunk) for _ in range(steps))
+    audio = np.concatenate([music(9.3), np.zeros((3 * RATE, 2), np.float32)])
+    samples, seconds, sizes = 0, [], []
+    for block in editor.blocks(audio, RATE, "remove bass"):
+        samples += len(block.samples)
+        seconds.append(block.seconds)
+        sizes.append(len(block.samples))
+        assert samples >= (len(heard) - 2) * RATE
+    assert samples == len(audio) and max(sizes) <= 2 * RATE
+    assert sum(seconds) == pytest.approx(12.3) and max(seconds) <= 2.0
+    assert sum(each > 0 for each in seconds) > steps * len(heard)
 
 
 def test_a_device_that_is_not_there_is_told(tmp_path):

@@ -45,7 +45,8 @@ def conditions(batch: int, frames: int) -> Conditions:
 def made(config: DiffusionConfig, unet: Any = None, frames: int = 20000, **options: Any) -> torch.Tensor:
     noise = torch.randn(1, 1, frames, generator=torch.Generator().manual_seed(0))
     options = {"scales": Scales(1.0), **options}
-    return sample(unet or Gaussian(config), Diffusion(config), conditions(1, frames), noise, **options)
+    *_, latents = sample(unet or Gaussian(config), Diffusion(config), conditions(1, frames), noise, **options)
+    return latents
 
 
 @pytest.mark.parametrize("config", [PRINTED, TERMINAL])
@@ -107,11 +108,24 @@ def test_the_classifier_is_asked_every_few_steps() -> None:
     assert len(asked) == 3
 
 
-def test_equal_noise_gives_equal_latents_and_progress_is_told() -> None:
-    calls: list[int] = []
-    first = made(TERMINAL, steps=7, frames=30, progress=lambda: calls.append(1))
-    assert torch.equal(first, made(TERMINAL, steps=7, frames=30))
-    assert len(calls) == 7
+def test_equal_noise_gives_equal_latents() -> None:
+    assert torch.equal(made(TERMINAL, steps=7, frames=30), made(TERMINAL, steps=7, frames=30))
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_the_latents_are_given_after_each_step(steps: int) -> None:
+    evaluations: list[int] = []
+
+    def counted(noisy: torch.Tensor, step: torch.Tensor, given: Conditions) -> torch.Tensor:
+        evaluations.append(int(step[0]))
+        return Gaussian(TERMINAL)(noisy, step, given)
+
+    noise = torch.randn(1, 1, 30)
+    for done, latents in enumerate(
+        sample(counted, Diffusion(TERMINAL), conditions(1, 30), noise, scales=Scales(1.0), steps=steps), 1
+    ):
+        assert len(evaluations) == done and not latents.requires_grad
+    assert done == steps
 
 
 @pytest.mark.parametrize(("options", "words"), [({"sampler": "euler"}, "choose ddim"), ({"steps": 2000}, "take fewer")])

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from instructme.manifests.rows import DataError
     from instructme.pipelines.data.dataset import TripletDataset
     from instructme.pipelines.data.tar_stream import open_shards
-    from instructme.pipelines.editing.editor import Editor
+    from instructme.pipelines.editing.denoiser import SamplingSettings
+    from instructme.pipelines.editing.editor import Editor, EditWarning
     from instructme.pipelines.stages.pair import pair
     from instructme.pipelines.stages.prepare import prepare
     from instructme.pipelines.stages.scan import scan
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DataError",
+    "EditWarning",
     "Editor",
+    "SamplingSettings",
     "TripletDataset",
     "__version__",
     "audit",
@@ -38,7 +41,9 @@ __all__ = [
 ]
 _MODULES = {
     "DataError": "manifests.rows",
+    "EditWarning": "pipelines.editing.editor",
     "Editor": "pipelines.editing.editor",
+    "SamplingSettings": "pipelines.editing.denoiser",
     "TripletDataset": "pipelines.data.dataset",
     "audit": "dataset_tools.audit",
     "open_shards": "pipelines.data.tar_stream",

@@ -1,6 +1,9 @@
 """The verb `edit`."""
 
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,23 +86,37 @@ def command(
 
     from instructme.pipelines.editing.denoiser import SamplingSettings
     from instructme.pipelines.editing.editor import Editor
-    from instructme.pipelines.editing.song import edit
+    from instructme.pipelines.editing.song import FileEdit
 
-    written = edit(
-        lambda: Editor.load(run, device or ("cuda" if torch.cuda.is_available() else "cpu"), embedding=embedding),
-        source,
-        instructions,
-        out,
-        settings=SamplingSettings(seed, steps, guidance, source_guidance, chord_guidance, prompt, _preserve(preserve)),
-        variations=variations,
-        keep_rounds=keep_rounds,
-        lead=lead,
-        page=report,
-        bar=lambda seconds: tqdm(total=seconds, desc="edit", bar_format=_BAR, delay=1),
-        say=lambda line: tqdm.write(f"warning: {line}", file=sys.stderr),
-    )
-    for path in written:
+    job = FileEdit(source, instructions, out, variations=variations, keep_rounds=keep_rounds, lead=lead, page=report)
+    editor = Editor.load(run, device or ("cuda" if torch.cuda.is_available() else "cpu"), embedding=embedding)
+    settings = SamplingSettings(seed, steps, guidance, source_guidance, chord_guidance, prompt, _preserve(preserve))
+    with _printed_warnings(), tqdm(total=job.seconds, desc="edit", bar_format=_BAR, delay=1) as bar:
+        for seconds in job.run(editor, settings):
+            bar.update(min(seconds, job.seconds - bar.n))  # a sum of floats may end a little over the total
+    for path in job.written:
         click.echo(path)
+
+
+@contextmanager
+def _printed_warnings() -> Iterator[None]:
+    """Print each warning of the editor once, as a line above the progress bar."""
+    from tqdm import tqdm
+
+    from instructme.pipelines.editing.editor import EditWarning
+
+    show = warnings.showwarning
+
+    def show_line(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+        if issubclass(category, EditWarning):
+            tqdm.write(f"warning: {message}", file=sys.stderr)
+        else:
+            show(message, category, *place, **options)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", EditWarning)
+        warnings.showwarning = show_line
+        yield
 
 
 def _preserve(wanted: bool | None) -> Any:

@@ -1,7 +1,6 @@
 """Cut audio of any length into chunks that overlap, and cross-fade their edits."""
 
 import math
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -24,18 +23,10 @@ def spans(seconds: float, chunk_seconds: float) -> list[tuple[int, float]]:
     return [(start, min(start + longest, seconds)) for start in starts]
 
 
-def join(pieces: Iterable[tuple[int, Samples]]) -> Iterator[Samples]:
-    """Cross-fade pieces, each (first sample, (n, channels)), linearly over all that they share; yield what is finished.
+def cross_fade(old: Samples, new: Samples) -> Samples:
+    """Fade linearly from (m, channels) to (n, channels) over the m samples that both have: (n, channels).
 
-    Pieces come in order and none leaves a gap. The fade is linear because what both keep of the source is the same.
+    The fade is linear because both hold the same kept sound.
     """
-    pending: Samples = np.zeros((0, 0), dtype=np.float32)
-    start = 0
-    for first, piece in pieces:
-        if first > start:
-            yield pending[: first - start]
-        old = pending[first - start :]
-        fade = np.arange(1, len(old) + 1, dtype=np.float32)[:, None] / np.float32(len(old) + 1)
-        both = old + fade * (piece[: len(old)] - old) if len(old) else old
-        pending, start = np.concatenate([both, piece[len(old) :]]) if len(old) else piece, first
-    yield pending
+    fade = np.arange(1, len(old) + 1, dtype=np.float32)[:, None] / np.float32(len(old) + 1)
+    return np.concatenate([old + fade * (new[: len(old)] - old), new[len(old) :]])

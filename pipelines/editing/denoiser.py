@@ -1,6 +1,6 @@
 """Sample the latents of one chunk with a trained denoiser."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,25 @@ _BLOCK_FRAMES = 64
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """How an edit is sampled; None takes what the run's preset says."""
+    """How an edit is made; None takes the default of the run.
+
+    Args:
+        seed: of the noise that the sampler starts from.
+        steps: of the sampler.
+        text_guidance: scale of the instruction, w of eq. 4.
+        source_guidance: scale of the source.
+        chord_guidance: scale of the chords.
+        prompt: text that describes the result, such as "a happy music". The editor needs an embedding for it.
+        preserve: how the kept sound is taken from the source. By default, a run that predicts changes makes them add up to it.
+
+    Example:
+        ```python
+        from instructme import Editor, SamplingSettings
+
+        settings = SamplingSettings(seed=3, steps=50)
+        edited = Editor.load("runs/editor").edit(audio, 44100, "remove drums", settings)
+        ```
+    """
 
     seed: int = 0
     steps: int | None = None
@@ -29,18 +47,17 @@ class SamplingSettings:
     source_guidance: float | None = None
     chord_guidance: float | None = None
     prompt: str | None = None
-    """What the result shall sound like, such as "a happy music" (classifier guidance)."""
     preserve: Preserve | None = None
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """What the denoiser is told about a chunk.
+    """The input of the denoiser for one chunk of music.
 
-    source: (1, C, F) its latent, and chords (1, 100, F) on its clock, None for models without.
-    noise: (1, Cz, F), Cz channels of what is denoised: target, or removed and added part.
-    sound: latents (B, Cz, F) -> the edit (B, T) they stand for, differentiable.
-    progress: called after each step with the share of the work that it was.
+    source: its latent (1, C, F).
+    chords: (1, 100, F) on the clock of the latent; None for models without chords.
+    noise: (1, Cz, F). The Cz channels are those of the target, or of the removed and the added signal.
+    sound: a differentiable function from latents (B, Cz, F) to the sound (B, T) of the edit.
     """
 
     instruction: Instruction
@@ -49,11 +66,10 @@ class Chunk:
     chords: Tensor | None
     noise: Tensor
     sound: Callable[[Tensor], Tensor]
-    progress: Callable[[float], object]
 
 
-Denoise = Callable[[Chunk], Tensor]
-"""Chunk -> latents (1, Cz, F)."""
+Denoise = Callable[[Chunk], Iterator[tuple[Tensor, float]]]
+"""Yield, after each step, the latents (1, Cz, F) of a chunk and the share of the work that the step was."""
 Listen = Callable[[Tensor, str], Tensor]
 """Sound (B, T) at the preset's rate and a prompt -> their distance (B,), differentiable (paper: eq. 5)."""
 
@@ -66,11 +82,13 @@ class Denoiser:
         self._bf16 = preset.editor_training.precision == "bf16"
         self._unet, self._text, self._distance = unet, text, distance
 
-    def __call__(self, chunk: Chunk) -> Tensor:
-        """Sample (paper: eq. 4 to 6); tasks that the preset samples in one step do so unless `steps` or a prompt says more.
+    def __call__(self, chunk: Chunk) -> Iterator[tuple[Tensor, float]]:
+        """Sample step by step (paper: eq. 4 to 6); see `Denoise`.
+
+        A task that the preset samples in one step takes one step, unless the settings have `steps` or a prompt.
 
         Raises:
-            DataError: a prompt, but nothing that hears how near a sound is to it.
+            DataError: the settings have a prompt, but the editor has no embedding.
         """
         config, settings = self._diffusion.config, chunk.settings
         single = chunk.instruction.task in config.single_step_tasks and not settings.prompt
@@ -79,7 +97,7 @@ class Denoiser:
         usual_guidance = config.text_guidance if steps > 1 else 1.0
         text, mask = self._text.encode([chunk.instruction.text])
         device = chunk.source.device
-        return guidance.sample(
+        for latents in guidance.sample(
             self._predict,
             self._diffusion,
             Conditions(text.to(device), mask.to(device), chunk.source, chunk.chords),
@@ -91,8 +109,8 @@ class Denoiser:
             ),
             steps=steps,
             classifier=self._classifier(chunk),
-            progress=lambda: chunk.progress(1 / steps),
-        )
+        ):
+            yield latents, 1 / steps
 
     def _predict(self, noisy: Tensor, step: Tensor, conditions: Conditions) -> Tensor:
         """Predict as in training: on a GPU in bf16, where the run was trained so."""

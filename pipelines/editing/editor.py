@@ -1,9 +1,10 @@
 """Edit audio of any length, rate and number of channels with a trained run."""
 
+import dataclasses
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -17,13 +18,14 @@ from instructme.model.checkpoint import CONFIG, read_config, restore
 from instructme.model.conditions.text import TextEncoder
 from instructme.model.config import ModelError, Preset
 from instructme.model.devices import check_device
-from instructme.model.unet import Unet, latents
+from instructme.model.unet import Unet
+from instructme.model.unet import latents as latent_channels
 from instructme.model.vae import Vae
 from instructme.pipelines.data.chord_frames import chord_matrix, on_clock
 from instructme.pipelines.editing import sentences
 from instructme.pipelines.editing.changes import EditedSound, Preserve, from_changes, from_target
 from instructme.pipelines.editing.channels import hear, spread
-from instructme.pipelines.editing.crossfade import join, spans
+from instructme.pipelines.editing.crossfade import cross_fade, spans
 from instructme.pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, SamplingSettings, noise
 from instructme.pipelines.editing.sentences import Instruction
 
@@ -33,16 +35,30 @@ SILENCE_DB = -80.0
 """Below this RMS nothing is edited."""
 MOST_CHANNELS = 64
 """More are samples: an array the wrong way round."""
-Say = Callable[[str], object]
-Progress = Callable[[float], object]
 
 
-def _nothing(_: object) -> None:
-    pass
+class EditWarning(UserWarning):
+    """Warn about words that a run does not know, about silence, and about a result that is turned down.
+
+    Example:
+        ```python
+        import warnings
+        from instructme import EditWarning
+
+        warnings.simplefilter("error", EditWarning)  # or "ignore"
+        ```
+    """
+
+
+class EditBlock(NamedTuple):
+    """The next finished samples (n, channels) of an edit, n often 0, and the seconds of music done since the last block."""
+
+    samples: Samples
+    seconds: float
 
 
 class Audio(Protocol):
-    """An array (n, channels), or what is read like one."""
+    """An array (n, channels), or an object that is read like one."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, span: slice, /) -> Samples: ...
@@ -51,9 +67,9 @@ class Audio(Protocol):
 class Editor:
     """A trained run, ready to edit.
 
-    Music of any length is cut into chunks of the run's clip length that overlap and are cross-faded. The mean of the channels
-    is edited, brought into the range of levels that the run was trained at and back; see `channels.spread` for stereo and for
-    what lies above the model's Nyquist frequency.
+    The editor cuts music of any length into overlapping chunks of the run's clip length, and cross-fades their edits. It edits
+    the mean of the channels, within the range of levels that the run was trained on. See `channels.spread` for stereo and for
+    frequencies above the model's Nyquist frequency.
 
     Example:
         ```python
@@ -99,20 +115,7 @@ class Editor:
         return cls(preset, vae, Denoiser(preset, unet, text, listen), data=data, device=device)
 
     def edit(
-        self,
-        audio: Samples,
-        rate_hz: int,
-        instruction: str,
-        *,
-        seed: int = 0,
-        steps: int | None = None,
-        text_guidance: float | None = None,
-        source_guidance: float | None = None,
-        chord_guidance: float | None = None,
-        prompt: str | None = None,
-        preserve: Preserve | None = None,
-        progress: Progress = _nothing,
-        say: Say = warnings.warn,
+        self, audio: Samples, rate_hz: int, instruction: str, settings: SamplingSettings | None = None, **changes: Any
     ) -> Samples:
         """Edit audio (T,) or (T, channels) by one instruction: the same shape, level and rate, never over full scale.
 
@@ -120,18 +123,14 @@ class Editor:
             audio: float samples.
             rate_hz: any rate.
             instruction: such as "remove drums".
-            seed: of the noise that sampling starts from.
-            steps: of the sampler; None takes the preset's, as for the scales of guidance.
-            text_guidance: w of eq. 4.
-            source_guidance: scale of the source.
-            chord_guidance: scale of the chords.
-            prompt: what the result shall sound like.
-            preserve: how what is kept comes from the source; None makes kept and removed sound add up to it, if a run has both.
-            progress: called with the seconds of music that were done since the last call.
-            say: called with each warning, a line.
+            settings: see `SamplingSettings`.
+            **changes: fields of the settings, such as seed=3.
 
         Raises:
             DataError: no samples, NaN, an instruction that is empty or too long.
+
+        Warns:
+            EditWarning: unknown words, silence, or a result that is turned down.
         """
         whole = np.asarray(audio)
         if whole.ndim not in (1, 2) or not whole.size or not np.issubdtype(whole.dtype, np.floating):
@@ -139,106 +138,94 @@ class Editor:
         if whole.ndim == 2 and whole.shape[1] > MOST_CHANNELS:
             raise DataError(f"can't edit {whole.shape[1]} channels: give samples as (T, channels), or a single channel (T,)")
         shaped = whole.astype(np.float32, copy=False).reshape(len(whole), -1)
-        settings = SamplingSettings(seed, steps, text_guidance, source_guidance, chord_guidance, prompt, preserve)
-        edited = np.concatenate(list(self.blocks(shaped, rate_hz, instruction, settings, progress=progress, say=say)))
-        return (edited * np.float32(safe_gain(peak(edited), say))).reshape(whole.shape)
+        settings = dataclasses.replace(settings or SamplingSettings(), **changes)
+        edited = np.concatenate([block.samples for block in self.blocks(shaped, rate_hz, instruction, settings)])
+        return (edited * np.float32(safe_gain(peak(edited)))).reshape(whole.shape)
 
-    def read(self, instruction: str, say: Say = warnings.warn) -> Instruction:
-        """Read an instruction, and say what in it is not understood or was not trained on.
+    def read(self, instruction: str) -> Instruction:
+        """Read an instruction, and warn about words that are unknown or that the run was not trained on.
 
         Raises:
             DataError: empty or too long.
         """
-        told = sentences.parse(instruction, self.data.get("templates"))
-        for line in (*told.warnings, *sentences.untrained(told, self.data)):
-            say(line)
-        return told
+        read = sentences.parse(instruction, self.data.get("templates"))
+        for line in (*read.warnings, *sentences.untrained(read, self.data)):
+            warnings.warn(line, EditWarning, stacklevel=2)
+        return read
 
     def blocks(
-        self,
-        audio: Audio,
-        rate_hz: int,
-        instruction: str,
-        settings: SamplingSettings,
-        *,
-        progress: Progress = _nothing,
-        say: Say = warnings.warn,
-    ) -> Iterator[Samples]:
-        """Edit (n, channels) in bounded memory: yield blocks (n, channels), as long together; they may exceed full scale.
+        self, audio: Audio, rate_hz: int, instruction: str, settings: SamplingSettings | None = None
+    ) -> Iterator[EditBlock]:
+        """Edit (n, channels) in bounded memory: yield a block after each step of the sampler and after each chunk.
+
+        The samples of all blocks are as long as the audio together, and may exceed full scale. Warnings are those of `edit`.
 
         Raises:
             DataError: NaN, or an instruction that is empty or too long.
         """
-        told = self.read(instruction, say)
-        most = self.preset.diffusion.steps
+        read, settings, most = self.read(instruction), settings or SamplingSettings(), self.preset.diffusion.steps
         if settings.steps is not None and not 1 <= settings.steps <= most:
             raise DataError(f"can't sample in {settings.steps} steps: take 1 to {most}, or leave it to the run")
         level = level_db(audio, rate_hz)
         if level <= SILENCE_DB:
-            say("the music is silent: there is nothing to edit, so it stays as it is")
+            warnings.warn("the music is silent: there is nothing to edit, so it stays as it is", EditWarning, stacklevel=2)
         low, high = self.data.get("rms_range_db") or [self.data.get("rms_db", RMS_DB)] * 2
         gain = 10 ** ((min(max(level, low), high) - level) / 20)
 
         chunks = spans(len(audio) / rate_hz, self.preset.clip_seconds)
         share = len(audio) / rate_hz / sum(stop - start for start, stop in chunks)
-
-        def edited(start: int, stop: float) -> tuple[int, Samples]:
+        pending, first = audio[:0], 0
+        for start, stop in chunks:
             chunk = audio[start * rate_hz : round(stop * rate_hz)]
-            done = lambda seconds: progress(share * seconds)  # noqa: E731
-            return start * rate_hz, self._chunk(chunk, rate_hz, start, gain, told, settings, done)
+            edited = yield from self._chunk(chunk, rate_hz, start, share * (stop - start), gain, read, settings)
+            shared = start * rate_hz - first
+            yield EditBlock(pending[:shared], 0.0)
+            pending, first = cross_fade(pending[shared:], edited), start * rate_hz
+        yield EditBlock(pending, 0.0)
 
-        yield from join(edited(start, stop) for start, stop in chunks)
-
+    @torch.no_grad()
     def _chunk(
         self,
         audio: Samples,
         rate_hz: int,
         start_s: int,
+        seconds: float,
         gain: float,
-        told: Instruction,
+        read: Instruction,
         settings: SamplingSettings,
-        progress: Progress,
-    ) -> Samples:
-        """Edit (n, channels) that the model hears at once."""
-        seconds, model_hz = len(audio) / rate_hz, self.preset.sample_rate_hz
+    ) -> Generator[EditBlock, None, Samples]:
+        """Edit (n, channels) that the model hears at once; `seconds` are its share of the whole music."""
+        model_hz, nothing = self.preset.sample_rate_hz, audio[:0]
         heard = hear(audio, rate_hz, model_hz)
         if rms_db(heard) <= SILENCE_DB:
-            progress(seconds)
+            yield EditBlock(nothing, seconds)
             return audio
         wave = torch.from_numpy(heard * np.float32(gain))[None].to(self._device)
-        made = self._made(wave, start_s, told, settings, lambda share: progress(share * seconds))
+        source = self._vae.to_latent(wave[:, None])
+        frames, first_frame = source.shape[-1], round(start_s * model_hz / self.preset.hop_samples)
+        drawn = noise(settings.seed, first_frame, frames, latent_channels(self.preset)).to(self._device)
+
+        def sound_of(latents: Tensor) -> Tensor:
+            return self._composed(read.task, wave, latents, "off").sound
+
+        chunk = Chunk(read, settings, source, self._chords(wave, frames), drawn, sound_of)
+        for latents, share in self._denoise(chunk):  # noqa: B007
+            yield EditBlock(nothing, share * seconds)
+        made = self._composed(read.task, wave, latents, settings.preserve)
         sound, kept = ((each[0].float().cpu() / gain).numpy() for each in made)
         if not np.isfinite(sound).all():
             raise DataError("the run makes sound that isn't finite: its weights are damaged, take an earlier checkpoint")
-        return spread(audio, heard, sound, kept, told.task, rate_hz=rate_hz, model_hz=model_hz)
+        return spread(audio, heard, sound, kept, read.task, rate_hz=rate_hz, model_hz=model_hz)
 
-    @torch.no_grad()
-    def _made(self, wave: Tensor, start_s: int, told: Instruction, settings: SamplingSettings, progress: Progress) -> EditedSound:
-        """Edit (1, T) at the model's rate and level."""
-        source = self._vae.to_latent(wave[:, None])
-        changes = self.preset.diffusion.predict == "changes"
+    def _composed(self, task: str | None, wave: Tensor, latents: Tensor, how: Preserve | None) -> EditedSound:
+        """Compose the edit of (1, T), at the model's rate and level, from latents (1, Cz, F)."""
 
-        def compose(latent: Tensor, how: Preserve) -> EditedSound:
-            def decode(each: Tensor) -> Tensor:
-                return self._vae.from_latent(each, wave.shape[1])[:, 0]
+        def decode(latent: Tensor) -> Tensor:
+            return self._vae.from_latent(latent, wave.shape[1])[:, 0]
 
-            return (
-                from_changes(told.task, wave, latent, decode, how)
-                if changes
-                else from_target(told.task, wave, decode(latent), how)
-            )
-
-        first_frame = round(start_s * self.preset.sample_rate_hz / self.preset.hop_samples)
-        chunk = Chunk(
-            instruction=told,
-            settings=settings,
-            source=source,
-            chords=self._chords(wave, source.shape[-1]),
-            noise=noise(settings.seed, first_frame, source.shape[-1], latents(self.preset)).to(self._device),
-            sound=lambda latent: compose(latent, "off").sound,
-            progress=progress,
-        )
-        return compose(self._denoise(chunk), settings.preserve or ("consistent" if changes else "off"))
+        if self.preset.diffusion.predict == "changes":
+            return from_changes(task, wave, latents, decode, how or "consistent")
+        return from_target(task, wave, decode(latents), how or "off")
 
     def _chords(self, wave: Tensor, frames: int) -> Tensor | None:
         """Recognise the chords of what the model hears, as in training: (1, 100, frames)."""
@@ -293,9 +280,10 @@ def level_db(audio: Audio, rate_hz: int) -> float:
     return db(np.sqrt(power / seconds)) if seconds else FLOOR_DB
 
 
-def safe_gain(highest: float, say: Say) -> float:
-    """Find the gain that brings a peak down to full scale, and say so; 1 where it is not above."""
+def safe_gain(highest: float, name: str = "the result") -> float:
+    """Compute the gain that turns a peak down to full scale, with a warning; 1 if the peak is not above."""
     if highest <= 1.0:
         return 1.0
-    say(f"the result peaks {db(highest):.1f} dB over full scale: all of it is turned down by as much")
+    line = f"{name} peaks {db(highest):.1f} dB over full scale: all of it is turned down by as much"
+    warnings.warn(line, EditWarning, stacklevel=2)
     return 1.0 / highest

@@ -1,10 +1,8 @@
 """Edit an audio file, from its format to that of the results."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,72 +10,88 @@ from instructme.dataset_tools.audio import Samples, peak
 from instructme.manifests.rows import DataError
 from instructme.pipelines.editing import edit_page, sentences
 from instructme.pipelines.editing.denoiser import SamplingSettings
-from instructme.pipelines.editing.editor import Editor, Progress, Say, safe_gain
-from instructme.pipelines.editing.files import BLOCK, Kind, Scratch, check_format, check_writable, decode, encode
+from instructme.pipelines.editing.editor import Editor, safe_gain
+from instructme.pipelines.editing.files import BLOCK, Scratch, check_format, check_writable, decode, encode
 
 
-def edit(
-    load: Callable[[], Editor],
-    source: Path,
-    texts: Sequence[str],
-    out: Path,
-    *,
-    settings: SamplingSettings,
-    variations: int = 1,
-    keep_rounds: bool = False,
-    lead: Path | None = None,
-    page: Path | None = None,
-    bar: Callable[[float], AbstractContextManager[Any]],
-    say: Say,
-) -> list[Path]:
-    """Edit a file by one instruction after the other, in several variations, and write the results: their paths.
+class FileEdit:
+    """Edit a file by one instruction after the other, in several variations.
 
-    Memory doesn't grow with the length: what isn't being worked on lies in files without a name beside `out`.
-
-    Args:
-        load: loads the editor, once all that is quick to check is checked.
-        source: any file that libsndfile reads.
-        texts: instructions.
-        out: the result's name; with several variations, what theirs are made from.
-        settings: of the first variation; the others take the next seeds.
-        variations: how many.
-        keep_rounds: also write the result of each instruction.
-        lead: a file to lay over the results.
-        page: a report to write.
-        bar: makes a progress bar, such as tqdm's, for so many seconds of music.
-        say: called with each warning, a line; never twice with the same.
-
-    Raises:
-        DataError: an instruction or file that can't be used, or an output that is also an input.
+    A mistake in the arguments shows before a model is loaded. Memory doesn't grow with the length of the music, because the
+    sound lies in files without a name beside the result. The attribute `written` lists the files that `run` writes, and `seconds`
+    is the length of the music times the numbers of instructions and variations.
     """
-    for text in texts:
-        sentences.parse(text)
-    names = [_names(out, number + 1 if variations > 1 else None, len(texts)) for number in range(variations)]
-    written = [path for rounds in names for path in (rounds if keep_rounds else rounds[-1:])]
-    _check(written, page, [source, *([lead] if lead else [])])
-    out.parent.mkdir(parents=True, exist_ok=True)
-    music, kind = decode(source, out.parent)
-    for path in written:
-        check_writable(path, kind, music.channels)
-    over = decode(lead, out.parent, kind.rate_hz)[0] if lead else None
-    editor, say = load(), _once(say)
-    results: list[list[Scratch]] = []
-    with bar(len(music) / kind.rate_hz * len(texts) * variations) as shown:
 
-        def progress(seconds: float) -> None:
-            shown.update(min(seconds, shown.total - shown.n))  # sums of floats may end a little over the total
+    def __init__(
+        self,
+        source: Path,
+        texts: Sequence[str],
+        out: Path,
+        *,
+        variations: int = 1,
+        keep_rounds: bool = False,
+        lead: Path | None = None,
+        page: Path | None = None,
+    ) -> None:
+        """Check the instructions and the files, and decode the source and the lead.
 
-        for number, paths in enumerate(names):
-            each = dataclasses.replace(settings, seed=settings.seed + number)
+        Args:
+            source: any file that libsndfile reads.
+            texts: instructions.
+            out: name of the result. Variations and rounds get names that are made from it.
+            variations: number of results.
+            keep_rounds: also write the result of each instruction.
+            lead: a file to lay over the results.
+            page: a report to write.
+
+        Raises:
+            DataError: an instruction or file that can't be used, or an output that is also an input.
+        """
+        for text in texts:
+            sentences.parse(text)
+        self._source, self._texts, self._page = source, texts, page
+        self._names = [_names(out, number + 1 if variations > 1 else None, len(texts)) for number in range(variations)]
+        self._results = [path for rounds in self._names for path in (rounds if keep_rounds else rounds[-1:])]
+        self.written = [*self._results, *([page] if page else [])]
+        _check(self._results, page, [source, *([lead] if lead else [])])
+        out.parent.mkdir(parents=True, exist_ok=True)
+        self._music, self._kind = decode(source, out.parent)
+        for path in self._results:
+            check_writable(path, self._kind, self._music.channels)
+        self._lead = decode(lead, out.parent, self._kind.rate_hz)[0] if lead else None
+        self.seconds = len(self._music) / self._kind.rate_hz * len(texts) * variations
+
+    def run(self, editor: Editor, settings: SamplingSettings) -> Iterator[float]:
+        """Edit and write the files: after each step, yield the seconds of music that it did.
+
+        The first variation takes the seed of the settings, the others the next seeds.
+
+        Raises:
+            DataError: see `Editor.blocks`.
+
+        Warns:
+            EditWarning: see `Editor.edit`.
+        """
+        results: list[list[Scratch]] = []
+        for number, paths in enumerate(self._names):
+            varied, result = dataclasses.replace(settings, seed=settings.seed + number), self._music
             results.append([])
-            for path, result in zip(paths, _rounds(editor, music, kind, texts, each, progress, say), strict=True):
-                if path in written:
-                    _save(path, result, kind, say, over if path == paths[-1] else None)
-                results[-1] += [result] if page else []
-    if page:
-        edit_page.write(page, source.name, music, results, kind.rate_hz, texts)
-        written.append(page)
-    return written
+            for text, path in zip(self._texts, paths, strict=True):
+                before, result = result, Scratch(self._music.channels, self._music.folder)
+                for block in editor.blocks(before, self._kind.rate_hz, text, varied):
+                    result.append(block.samples)
+                    yield block.seconds
+                if path in self._results:
+                    self._save(path, result, self._lead if path == paths[-1] else None)
+                results[-1] += [result] if self._page else []
+        if self._page:
+            edit_page.write(self._page, self._source.name, self._music, results, self._kind.rate_hz, self._texts)
+
+    def _save(self, path: Path, result: Scratch, lead: Scratch | None) -> None:
+        """Write a result, with a lead of the same rate laid over it, as a whole no louder than full scale."""
+        highest = max(peak(block) for block in _overlaid(result, lead)) if lead else result.peak
+        gain = np.float32(safe_gain(highest, path.name))
+        encode(path, (block * gain for block in _overlaid(result, lead)), self._kind, len(result), result.channels)
 
 
 def _names(out: Path, variation: int | None, rounds: int) -> list[Path]:
@@ -92,43 +106,13 @@ def _check(written: Sequence[Path], page: Path | None, inputs: Sequence[Path]) -
         check_format(path)
     for path in (*written, *([page] if page else [])):
         if path.resolve() in [each.resolve() for each in inputs]:
-            raise DataError(f"{path} would overwrite what it is made from: choose another name (-o)")
+            raise DataError(f"{path} would overwrite an input: choose another name (-o)")
     if page and page.resolve() in [path.resolve() for path in written]:
         raise DataError(f"{page} would overwrite the edited music: choose another name for the report")
 
 
-def _once(say: Say) -> Say:
-    said: set[str] = set()
-
-    def new(line: str) -> None:
-        if line not in said:
-            said.add(line)
-            say(line)
-
-    return new
-
-
-def _rounds(
-    editor: Editor, source: Scratch, kind: Kind, texts: Sequence[str], settings: SamplingSettings, progress: Progress, say: Say
-) -> Iterator[Scratch]:
-    """Edit by one instruction after the other: yield the result of each."""
-    for text in texts:
-        result = Scratch(source.channels, source.folder)
-        for block in editor.blocks(source, kind.rate_hz, text, settings, progress=progress, say=say):
-            result.append(block)
-        yield result
-        source = result
-
-
-def _save(path: Path, result: Scratch, kind: Kind, say: Say, lead: Scratch | None) -> None:
-    """Write a result, with a lead of the same rate laid over it, as a whole no louder than full scale."""
-    highest = max(peak(block) for block in _overlaid(result, lead)) if lead else result.peak
-    gain = np.float32(safe_gain(highest, lambda line: say(f"{path.name}: {line}")))
-    encode(path, (block * gain for block in _overlaid(result, lead)), kind, len(result), result.channels)
-
-
 def _overlaid(result: Scratch, lead: Scratch | None) -> Iterator[Samples]:
-    """Add a lead to a result, cut to its length; as the mean of its channels where they are others than the result's."""
+    """Add a lead to a result, cut to its length. A lead with another number of channels is mixed down to mono."""
     for number, block in enumerate(result.blocks()):
         if lead is None:
             yield block

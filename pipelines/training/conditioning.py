@@ -85,7 +85,8 @@ def effects(
         made = []
         for seed in range(first_seed, first_seed + seeds):
             noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(given.source.device)
-            made.append(sample(unet, diffusion, conditions, noise, scales=Scales(1.0), steps=steps))
+            *_, latents = sample(unet, diffusion, conditions, noise, scales=Scales(1.0), steps=steps)
+            made.append(latents)
             progress()
         return torch.stack(made).mean(dim=0)
 

@@ -1,6 +1,7 @@
 """Train the denoiser of the editor in the latent space of a trained VAE (paper: eq. 2 and 3)."""
 
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ class EditorTrainer:
     def preview(self, run: Path, step: int, accelerator: Any) -> None:
         """Write RUN/edits.html: training curves, and an edit of each task beside its source and target."""
         from instructme.pipelines.editing.denoiser import Denoiser
-        from instructme.pipelines.editing.editor import Editor
+        from instructme.pipelines.editing.editor import Editor, EditWarning
 
         device, rate_hz, rows = accelerator.device, self.preset.sample_rate_hz, []
         # Compiled for the shapes of training, it would be compiled again for each edit.
@@ -126,7 +127,9 @@ class EditorTrainer:
         editor = Editor(self.preset, self.vae.to(device), denoiser, data=config["data"], device=device)
         for row in self._examples(accelerator):
             clip, audio = self.validation.waveforms(row)
-            edit = editor.edit(audio["source"], rate_hz, clip.instruction, seed=self.seed, say=lambda _: None)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", EditWarning)
+                edit = editor.edit(audio["source"], rate_hz, clip.instruction, seed=self.seed)
             clips = [("source", audio["source"]), ("edit", edit), ("target", audio["target"])]
             rows.append(Row(clip.instruction, [PageClip(label, samples, rate_hz) for label, samples in clips]))
         if accelerator.is_main_process:

@@ -7,6 +7,7 @@ nothing. "vae" is the target decoded from its own latent: what an editor that de
 """
 
 import argparse
+import warnings
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from instructme.model.losses import si_sdr_db
 from instructme.model.vae import Vae
 from instructme.pipelines.data.shard_reader import TripletAudio
 from instructme.pipelines.data.stream import Triplets
-from instructme.pipelines.editing.editor import Editor
+from instructme.pipelines.editing.editor import Editor, EditWarning
 
 TASKS = ("remove", "extract")
 
@@ -37,7 +38,7 @@ def measure(editor: Editor, vae: Vae, clip: TripletAudio, rate_hz: int, ways: di
         decoded = vae.from_latent(vae.to_latent(torch.from_numpy(clip.target)[None, None]), len(clip.target))[0, 0].numpy()
     values = {"source": ratio_db(clip.source, clip.target), "vae": ratio_db(decoded, clip.target)}
     for name, way in ways.items():
-        edit = editor.edit(clip.source, rate_hz, clip.instruction, say=lambda _: None, **way)
+        edit = editor.edit(clip.source, rate_hz, clip.instruction, **way)
         values[name] = ratio_db(edit, clip.target)
     return values
 
@@ -61,6 +62,7 @@ def main() -> None:
     vae = Vae(preset.vae).eval()
     restore(vae, options.run, "vae")
     editor, triplets = Editor.load(options.run, options.device), Triplets(options.shards, options.split, preset)
+    warnings.simplefilter("ignore", EditWarning)
     left, found = dict.fromkeys(TASKS, options.triplets), defaultdict(list)
     for row in tqdm(range(len(triplets))):
         clip, _ = triplets.waveforms(row)

@@ -80,7 +80,7 @@ def main() -> None:
     errors: list[np.ndarray[tuple[int], np.dtype[np.float32]]] = []
     for scale, (sampler, steps) in tqdm(list(itertools.product(scales, SAMPLERS))):
         diffusion = Diffusion(preset.diffusion)
-        made = sample(unet, diffusion, given, noise, scales=Scales(scale), sampler=sampler, steps=steps)
+        *_, made = sample(unet, diffusion, given, noise, scales=Scales(scale), sampler=sampler, steps=steps)
         error = power(made - clean) / power(clean)
         if (sampler, steps) == SAMPLERS[0]:
             first, errors = made, [error]
