@@ -115,10 +115,11 @@ def build_folder(root: Path) -> None:
 def build_table(root: Path) -> None:
     sound(root / "audio" / "x.wav")
     sound(root / "audio" / "y.flac")
+    sound(root / "audio" / "z.flac")
     rows = [
         ["song 1", "audio/x.wav", "violin", "train", "jazz", "120", "A minor", "CC0-1.0", "g", "", "no"],
         ["song 1", "audio/y.flac", "", "", "", "", "", "", "", "true", "yes"],
-        ["song 2", "audio/y.flac", "bass", "", "", "", "", "", "", "", ""],
+        ["song 2", "audio/z.flac", "bass", "", "", "", "", "", "", "", ""],
     ]
     with (root / "stems.csv").open("w", newline="") as file:
         header = ["track_id", "path", "instrument", "split", "genre", "tempo", "key", "license", "group_id", "is_drum", "bleed"]

@@ -1,27 +1,34 @@
 """Read a table of stems that a user wrote: CSV or parquet, paths relative to its folder.
 
-Columns `track_id,path,instrument`, and optionally `stem_id,split,genre,tempo,key,license,group_id,is_drum,bleed`; empty
-cells are unknown. `group_id` joins tracks that a split must not part. What is said of a track counts on its first row.
+Columns `track_id,path,instrument`, and optionally `stem_id,artist,title,split,genre,tempo,key,license,group_id,is_drum,bleed`;
+empty cells are unknown. Names of columns may have capitals; commas, semicolons, tabs or bars may part the cells. `group_id` joins
+tracks that a split must not part. What is said of a track counts on its first row.
 Also the two columns `type,path`, as some separation tools have them: single parts that don't belong together in time.
 """
 
 import csv
+import io
+import posixpath
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from instructme.dataset_tools.layouts import SPLIT_NAMES, FoundStem, FoundTrack, Rejected, files, positive, text, yes
 from instructme.manifests.rows import DataError
 
+if TYPE_CHECKING:
+    import pandas
+
 EXPECTS = "a CSV or parquet file with the columns track_id, path, instrument"
 COMPANIONS = ()
+_TEXT = (".csv", ".tsv")
 _NEEDED = ("track_id", "path", "instrument")
 _SINGLES = ("type", "path")
 
 
 def recognises(root: Path) -> bool:
     """Tell whether the root is a CSV or parquet file, or a folder with exactly one that has the columns."""
-    return (root.is_file() and root.suffix.lower() in (".csv", ".parquet")) or len(_tables(root)) == 1
+    return (root.is_file() and root.suffix.lower() in (*_TEXT, ".parquet")) or len(_tables(root)) == 1
 
 
 def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
@@ -38,11 +45,17 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
     elif missing := [name for name in _NEEDED if name not in columns]:
         raise DataError(f"no column {', '.join(missing)} in {path}: a table of stems needs {', '.join(_NEEDED)}")
     songs: dict[str, list[dict[str, Any]]] = {}
+    places: dict[str, int] = {}
     for number, row in enumerate(rows, 2):
         if not text(row["track_id"]) or not text(row["path"]):
             yield Rejected(f"{path.name} row {number}", "incomplete", "no track_id or no path")
+        elif (place := posixpath.normpath(text(row["path"]).replace("\\", "/"))) in places:
+            yield Rejected(
+                f"{path.name} row {number}", "twice", f"row {places[place]} has {place} already: leave out one of both"
+            )
         else:
-            songs.setdefault(text(row["track_id"]), []).append(row)
+            places[place] = number
+            songs.setdefault(text(row["track_id"]), []).append({**row, "path": place})
     for name, stems in songs.items():
         yield _track(path.parent, name, stems)
 
@@ -64,7 +77,8 @@ def _track(folder: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
     return FoundTrack(
         name=name,
         path=folder,
-        title=name,
+        title=text(first.get("title")) or name,
+        artist=text(first.get("artist")) or None,
         stems=stems,
         genre=text(first.get("genre")) or None,
         licence=text(first.get("license")) or text(first.get("licence")) or "unknown",
@@ -79,31 +93,50 @@ def _track(folder: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
 
 def _tables(root: Path) -> list[Path]:
     """List the tables of stems in a folder."""
-    found = files(root, ".csv").values() or files(root, ".parquet").values()
-    return [path for path in found if {*_NEEDED} <= _columns(path) or _columns(path) == {*_SINGLES}]
+    found = files(root, *_TEXT).values() or files(root, ".parquet").values()
+    return [path for path in found if {*_NEEDED} <= (columns := _columns(path)) or columns == {*_SINGLES}]
 
 
 def _columns(path: Path) -> set[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        if path.suffix.lower() == ".parquet":
-            return set(pq.read_schema(path).names)
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return set(next(csv.reader(file), []))
-    except (OSError, ValueError, csv.Error, pa.ArrowException):
+        return set(_frame(path, rows=1).columns)
+    except DataError:
         return set()
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
+    frame = _frame(path)
+    rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return rows
+
+
+def _frame(path: Path, rows: int | None = None) -> "pandas.DataFrame":
+    """Read a table: delimiter and encoding as found, names of columns trimmed and in lower case, all cells text.
+
+    Raises:
+        DataError: unreadable.
+    """
+    import pandas as pd
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
         if path.suffix.lower() == ".parquet":
-            return list(pq.read_table(path).to_pylist())
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(csv.DictReader(file))
+            frame = pd.read_parquet(path)
+        else:
+            text = _decoded(path)
+            first = text.partition("\n")[0]
+            delimiter = max(",;\t|", key=first.count)
+            frame = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, nrows=rows, index_col=False)
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         raise DataError(f"can't read the table {path}: {' '.join(str(error).split())[:200]}") from None
+    frame.columns = [str(name).strip().lower() for name in frame.columns]
+    return frame
+
+
+def _decoded(path: Path) -> str:
+    """Read text in UTF-8, else in Latin-1 as older spreadsheets write it."""
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
