@@ -1,10 +1,11 @@
 """Read chord labels in Harte syntax (ISMIR 2005): `root:shorthand(degrees)/bass`, `N` for no chord, `X` for unknown.
 
+mir_eval reads the syntax. `mir_eval.chord.encode` loses degrees above the octave (the 9 of `C:9`), so `parse` adds them up here.
+
 Two chords agree here when root and third agree, as in mir_eval's `thirds`: sevenths, inversions and added notes don't
-count, and a chord without a minor third counts as major. `codes` states this as one integer per chord.
+count, and a chord without a minor third counts as major. `codes` gives one integer per chord.
 """
 
-import re
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
@@ -17,35 +18,8 @@ from instructme.manifests.rows import DataError
 Codes = npt.NDArray[np.int8]
 NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 """Spelling of the twelve roots in every label and key that we write."""
-
-_NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_DEGREES = {1: 0, 2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 7: 11, 8: 12, 9: 14, 10: 16, 11: 17, 12: 19, 13: 21}
-_TRIADS = {"maj": (0, 4, 7), "min": (0, 3, 7), "dim": (0, 3, 6), "aug": (0, 4, 8), "sus2": (0, 2, 7), "sus4": (0, 5, 7)}
-_SEVENTHS = {"maj7": (0, 4, 7, 11), "7": (0, 4, 7, 10), "min7": (0, 3, 7, 10), "minmaj7": (0, 3, 7, 11)}
-SHORTHANDS: dict[str, tuple[int, ...]] = {
-    **_TRIADS,
-    **_SEVENTHS,
-    "dim7": (0, 3, 6, 9),
-    "hdim7": (0, 3, 6, 10),
-    "maj6": (0, 4, 7, 9),
-    "min6": (0, 3, 7, 9),
-    "1": (0,),
-    "5": (0, 7),
-    "9": (*_SEVENTHS["7"], 2),
-    "maj9": (*_SEVENTHS["maj7"], 2),
-    "min9": (*_SEVENTHS["min7"], 2),
-    "11": (*_SEVENTHS["7"], 2, 5),
-    "maj11": (*_SEVENTHS["maj7"], 2, 5),
-    "min11": (*_SEVENTHS["min7"], 2, 5),
-    "13": (*_SEVENTHS["7"], 2, 5, 9),
-    "maj13": (*_SEVENTHS["maj7"], 2, 5, 9),
-    "min13": (*_SEVENTHS["min7"], 2, 5, 9),
-}
-"""Semitones above the root, modulo 12, of each shorthand."""
-
-_SYNTAX = re.compile(
-    r"(?P<root>[A-G][#b]*)(:(?=[^/])(?P<shorthand>[a-z]*\d*)(\((?P<degrees>[*#b\d, ]+)\))?)?(/(?P<bass>[#b]*\d+))?"
-)
+_MISSING = {"maj11": ("maj7", {"9", "11"}), "aug7": ("aug", {"b7"})}
+"""Shorthands that mir_eval's syntax allows and its tables lack: a shorthand that it knows, and more degrees."""
 
 
 class Chord(NamedTuple):
@@ -56,11 +30,11 @@ class Chord(NamedTuple):
     bass: int
 
 
-def _semitones(degree: str) -> int:
-    number = int(degree.strip("#b"))
-    if number not in _DEGREES:
-        raise ValueError(degree)
-    return (_DEGREES[number] + degree.count("#") - degree.count("b")) % 12
+def semitones(shorthand: str) -> list[int]:
+    """List the semitones above the root of a shorthand without degrees above the octave, such as `min7`."""
+    import mir_eval  # takes a second
+
+    return [int(step) for step in np.flatnonzero(mir_eval.chord.quality_to_bitmap(shorthand))]
 
 
 @cache
@@ -72,25 +46,22 @@ def parse(label: str) -> Chord:
     """
     if label in ("N", "X"):
         return Chord(-1, frozenset(), -1)
-    match = _SYNTAX.fullmatch(label)
+    import mir_eval
+
     try:
-        if match is None:
-            raise ValueError(label)
-        return _chord(**match.groupdict())
-    except (ValueError, KeyError):
+        root, shorthand, degrees, bass = mir_eval.chord.split(label, reduce_extended_chords=True)
+    except mir_eval.chord.InvalidChordException:
         raise DataError(f"not a chord label: {label!r}: write it in Harte syntax such as C:maj, F#:min7/b3 or N") from None
 
+    def steps(names: set[str]) -> set[int]:
+        return {mir_eval.chord.scale_degree_to_semitone(name) % 12 for name in names}
 
-def _chord(root: str, shorthand: str | None, degrees: str | None, bass: str | None) -> Chord:
-    tonic = (_NATURALS[root[0]] + root.count("#") - root.count("b")) % 12
-    intervals = {0} if degrees and not shorthand else set(SHORTHANDS[shorthand or "maj"])
-    for degree in (degrees or "").replace(" ", "").split(",") if degrees else ():
-        if degree.startswith("*"):
-            intervals.discard(_semitones(degree[1:]))
-        else:
-            intervals.add(_semitones(degree))
-    lowest = _semitones(bass) if bass else 0
-    return Chord(tonic, frozenset((tonic + step) % 12 for step in intervals | {lowest}), (tonic + lowest) % 12)
+    shorthand, more = _MISSING.get(shorthand, (shorthand, set()))
+    omitted = {name for name in degrees if name.startswith("*")}
+    chord = {*semitones(shorthand), *steps((degrees | more) - omitted)} if shorthand else {0, *steps(degrees - omitted)}
+    tonic, lowest = mir_eval.chord.pitch_class_to_semitone(root), steps({bass}).pop()
+    pitches = chord - steps({name[1:] for name in omitted}) | {lowest}
+    return Chord(tonic % 12, frozenset((tonic + step) % 12 for step in pitches), (tonic + lowest) % 12)
 
 
 @cache

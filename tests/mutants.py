@@ -24,7 +24,7 @@ EQUIVALENT = HERE / "tests" / "mutants_equivalent.txt"
 LOWEST_SHARE, LOWEST_MODULE_SHARE = 0.85, 0.6
 HEAVY = (
     "numpy pandas pyarrow.parquet scipy.signal scipy.ndimage torch librosa soundfile soxr yaml click jinja2 pretty_midi mido "
-    "symusic mir_eval safetensors.torch distributed pytest hypothesis"
+    "mir_eval safetensors.torch distributed pytest hypothesis"
 )
 """The server imports these once; its children are forks."""
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from instructme.dataset_tools import harmony, rhythm
-from instructme.dataset_tools.chord_labels import NAMES, SHORTHANDS
+from instructme.dataset_tools.chord_labels import NAMES, semitones
 from instructme.dataset_tools.recognisers import chord_network
 
 RATE_HZ = 24000
@@ -16,7 +16,7 @@ def organ(labels: list[str], seconds: float = 2.0) -> np.ndarray:
     out = []
     for label in labels:
         root, quality = label.split(":")
-        pitches = [36 + NAMES.index(root), *(60 + (NAMES.index(root) + step) % 12 for step in SHORTHANDS[quality])]
+        pitches = [36 + NAMES.index(root), *(60 + (NAMES.index(root) + step) % 12 for step in semitones(quality))]
         waves = [
             np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * harmonic * time) / harmonic**1.5
             for pitch in pitches

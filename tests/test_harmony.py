@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructme.dataset_tools import harmony, rhythm
-from instructme.dataset_tools.chord_labels import NAMES, SHORTHANDS, codes, parse
-from instructme.dataset_tools.midi import note_chords
+from instructme.dataset_tools.chord_labels import NAMES, codes, parse, semitones
+from instructme.dataset_tools.midi import note_chords, tempo_map
 from instructme.manifests.rows import DataError
 
 RATE_HZ = 24000
@@ -46,7 +46,7 @@ def comping(labels: list[str], beats: int = 4) -> list[tuple[float, float, int]]
         (begin * BEAT_S, begin * BEAT_S + 0.45, 60 + (tone + parse(label).root) % 12)
         for bar, label in enumerate(labels)
         for begin in range(bar * beats, (bar + 1) * beats)
-        for tone in SHORTHANDS[label.split(":")[1]]
+        for tone in semitones(label.split(":")[1])
     ]
 
 
@@ -245,3 +245,18 @@ def test_real_songs_agree_with_their_annotations(song: str) -> None:
     )
     assert mir_eval.chord.evaluate(intervals, labels, estimate, names)["majmin"] > 0.9
     assert (codes(found.labels) >= 0).all()
+
+
+def test_a_tempo_in_the_last_track_moves_chords_as_it_moves_beats(tmp_path: Path) -> None:
+    """One reader gives the times of both."""
+    labels = ["C:maj", "F:maj", "G:maj", "C:maj"]
+    path = write_midi(tmp_path / "piano.mid", comping(labels))
+    song = mido.MidiFile(path)
+    for track in song.tracks:
+        track[:] = [message for message in track if message.type != "set_tempo"]
+    song.tracks.append(mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=1_000_000)]))
+    song.save(path)
+    beats_s, _ = tempo_map.read([path]).beats()
+    assert np.allclose(np.diff(beats_s), 1.0)
+    on = note_chords.read([(path, None)]).on
+    assert np.allclose(np.unique(on), beats_s[: 4 * len(labels)])

@@ -49,7 +49,6 @@ HEAVY_FOR_COMMANDS = HEAVY | {
     "distributed",
     "dask",
     "pretty_midi",
-    "symusic",
 }
 FILES = sorted(path for room in MAY_IMPORT for path in (ROOT / room).rglob("*.py"))
 COMMANDS = sorted((ROOT / "pipelines" / "commands").glob("[a-z]*.py"))

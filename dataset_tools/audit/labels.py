@@ -4,8 +4,9 @@ import pandas as pd
 
 from instructme.dataset_tools.audit import shapes
 from instructme.dataset_tools.audit.inputs import AuditTables
-from instructme.dataset_tools.audit.midi_files import DRUMS, MidiStudy
+from instructme.dataset_tools.audit.midi_files import MidiStudy
 from instructme.dataset_tools.audit.report import Finding, Item, Level, Section
+from instructme.dataset_tools.midi.tempo_map import DRUMS
 from instructme.manifests import instruments
 
 _AGREE = 0.5

@@ -14,7 +14,6 @@ from instructme.manifests import tables
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import ACTIVITY_RATE_HZ, DataError, Part
 
-DRUMS = 128
 _GRID = 24
 """Steps of a quarter note to which onsets are rounded before they are hashed."""
 _FEWEST_NOTES = 16
@@ -75,16 +74,13 @@ def read(path: Path) -> StemNotes:
     Raises:
         DataError: unreadable.
     """
-    score = tempo_map.load(path)
-    ticks = [(track.notes.numpy(), DRUMS if track.is_drum else track.program) for track in score.tracks if len(track.notes)]
-    events = [np.stack([note["time"] * _GRID // score.tpq, note["pitch"]], axis=1).astype(np.int64) for note, _ in ticks]
-    joined = np.concatenate([np.zeros((0, 2), np.int64), *events])
+    music = tempo_map.read_file(path)
+    notes = np.concatenate([np.zeros((0, 4)), *(voice.notes for voice in music.voices)])
+    joined = np.floor(np.stack([notes[:, 0] * _GRID + 1e-6, notes[:, 2]], axis=1)).astype(np.int64)
     joined = joined[np.lexsort(joined.T[::-1])]
     joined[:, 0] -= joined[0, 0] if len(joined) else 0
-    programs = {program for _, program in ticks}
-    seconds = [track.notes.numpy() for track in score.to("second").tracks if len(track.notes)]
-    times = [np.stack([note["time"], note["time"] + note["duration"]], axis=1).astype(np.float64) for note in seconds]
-    times_s = np.concatenate([np.zeros((0, 2)), *times])
+    programs = {voice.program for voice in music.voices}
+    times_s = music.seconds(notes[:, :2])
     digest = hashlib.sha256(joined.tobytes()).hexdigest()[:16]
     return StemNotes(len(joined), digest, programs.pop() if len(programs) == 1 else None, times_s)
 

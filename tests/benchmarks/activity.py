@@ -22,7 +22,7 @@ Frames = npt.NDArray[np.bool_]
 
 def truth(paths: list[Path], frames: int, longest_gap_s: float = 0.5) -> Frames:
     """Mark the frames in which any note of these MIDI files is on."""
-    songs = [pretty_midi.PrettyMIDI(str(path)) for path in paths]  # symusic drops notes of a key that is struck again
+    songs = [pretty_midi.PrettyMIDI(str(path)) for path in paths]
     notes = sorted((note.start, note.end) for song in songs for track in song.instruments for note in track.notes)
     active, last_s = np.zeros(frames, dtype=bool), -np.inf
     for on_s, off_s in notes:
