@@ -11,12 +11,12 @@ TORCH ?= $(shell grep '^torch==' constraints.txt)
 DEMO ?= out/demo
 SYSTEM_PACKAGES = mma fluidsynth fluid-soundfont-gm
 SOUNDFONT = /usr/share/sounds/sf2/FluidR3_GM.sf2
-# mypy can't follow package-dir: it reads the package through links.
+# mypy and mkdocstrings can't follow package-dir: they read the package through links.
 TYPED = $(VENV)/typed
 INSTRUCTME = $(VENV)/bin/instructme
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all mutants lint setup system clean
+.PHONY: help demo test test-all mutants docs lint setup system clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,12 +42,18 @@ test-all: setup system ## run every test, the slow ones too
 mutants: setup system ## make small faults in the code and print which share of them the tests notice (hours; a stopped run goes on)
 	nice $(VENV)/bin/python tests/mutants.py
 
-lint: setup ## check format, lint and types
+docs: setup typed ## build the manual into out/docs, without network
+	TYPED=$(TYPED) $(VENV)/bin/mkdocs build --strict --quiet
+
+lint: setup typed ## check format, lint and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
+	MYPYPATH=$(TYPED) $(VENV)/bin/mypy
+
+.PHONY: typed
+typed: setup
 	@mkdir -p $(TYPED)/instructme && ln -sfn $(CURDIR)/manifests $(CURDIR)/dataset_tools $(CURDIR)/model $(CURDIR)/pipelines \
 		$(CURDIR)/pipelines/api/__init__.py $(CURDIR)/pipelines/api/py.typed $(TYPED)/instructme/
-	MYPYPATH=$(TYPED) $(VENV)/bin/mypy
 
 setup: $(VENV)/.installed ## create the virtual environment and install the locked packages
 

@@ -1,4 +1,4 @@
-"""Describe the tables for people: `python -m instructme.manifests.describe` prints manifests/README.md."""
+"""Describe the tables for people: `python -m instructme.manifests.describe` prints docs/tables.md."""
 
 from instructme.manifests import rows
 from instructme.manifests.tables import schema
@@ -17,7 +17,7 @@ TABLES = {
 
 def markdown() -> str:
     """Write the documentation of every table and column as Markdown, from the row types."""
-    lines = ["# Tables", "", "Generated from `rows.py` by `python -m instructme.manifests.describe > manifests/README.md`.", ""]
+    lines = ["# Tables", "", "Generated from `rows.py` by `python -m instructme.manifests.describe > docs/tables.md`.", ""]
     lines += [" ".join((rows.__doc__ or "").split("\n\n")[1].split()), ""]
     for name, row_type in TABLES.items():
         lines += [

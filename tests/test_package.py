@@ -24,8 +24,6 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("manifests", "dataset_tools", "model", "pipelines")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-NOT_SHIPPED = {"README.md", "audit.webp", "example.webp"}
-"""Files beside the code that only readers of the repository need."""
 ANOTHER = "raise SystemExit('another package answers')"
 
 
@@ -100,11 +98,7 @@ def run(python: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_wheel_holds_every_module_and_data_file(wheel: Path) -> None:
     files = [path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()]
-    shipped = {
-        without_rooms(str(path.relative_to(ROOT)))
-        for path in files
-        if path.name not in NOT_SHIPPED and "__pycache__" not in path.parts
-    }
+    shipped = {without_rooms(str(path.relative_to(ROOT))) for path in files if "__pycache__" not in path.parts}
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert held == shipped

@@ -1,4 +1,4 @@
-"""The questions of the README: each one is answered by DuckDB on a made working folder."""
+"""The SQL recipes of the manual: each one is answered by DuckDB on a made working folder."""
 
 import re
 from pathlib import Path
@@ -12,8 +12,7 @@ from instructme.manifests import describe, rows, tables
 from instructme.manifests.rows import Reject, Stem, Track
 from instructme.pipelines.stages.pair import pair
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-SECTION = README.partition("## Questions you can ask\n")[2].partition("\n## ")[0]
+SECTION = (Path(__file__).parents[1] / "docs/sql.md").read_text()
 QUESTIONS = re.findall(r"```sql\n(.*?)```", SECTION, re.DOTALL)
 
 
@@ -57,4 +56,4 @@ def test_every_table_and_column_is_documented():
     for name, kind in describe.TABLES.items():
         assert f"Table `{name}`" in " ".join((kind.__doc__ or "").split())
         assert all(f"| `{column}` |" in describe.markdown() for column in tables.schema(kind).names)
-    assert (Path(describe.__file__).with_name("README.md")).read_text() == describe.markdown()
+    assert (Path(__file__).parents[1] / "docs/tables.md").read_text() == describe.markdown()
