@@ -43,7 +43,7 @@ mutants: setup system ## make small faults in the code and print which share of 
 	nice $(VENV)/bin/python tests/mutants.py
 
 docs: setup typed ## build the manual into out/docs, without network
-	TYPED=$(TYPED) $(VENV)/bin/mkdocs build --strict --quiet
+	TYPED=$(TYPED) NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 lint: setup typed ## check format, lint and types
 	$(VENV)/bin/ruff format --check .

@@ -1,8 +1,11 @@
 """README and manual tell the truth: commands have their options, code runs, links lead somewhere, numbers have commands."""
 
 import ast
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,6 +166,22 @@ def test_the_slurm_script_asks_for_commands_that_exist() -> None:
     compile(code, "slurm.py", "exec")
     verbs = [ast.literal_eval(verb) for verb in re.findall(r'\["([a-z]+)", work', code) for verb in [f'"{verb}"']]
     assert verbs == ["prepare", "pair", "shard"] and all(main.get_command(click.Context(main), verb) for verb in verbs)
+
+
+@pytest.mark.slow
+def test_the_manual_is_built_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    package = tmp_path / "typed/instructme"
+    package.mkdir(parents=True)
+    for place in ("manifests", "dataset_tools", "model", "pipelines", "pipelines/api/__init__.py"):
+        (package / Path(place).name).symlink_to(ROOT / place)
+    program = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    result = subprocess.run(
+        program, cwd=ROOT, env={**os.environ, "TYPED": str(tmp_path / "typed")}, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    pages = "".join(path.read_text() for path in (tmp_path / "site").rglob("*.html"))
+    assert not re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=.?https?:", pages)
+    assert 'class="doc doc-heading"' in pages
 
 
 def test_nothing_is_left_to_be_filled_in() -> None:
