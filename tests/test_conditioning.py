@@ -98,9 +98,9 @@ def test_a_model_without_chords_and_without_a_terminal_schedule_is_checked_in_ma
 
 def test_the_command_prints_ratios_and_fails_where_a_condition_is_not_heard(tmp_path: Path) -> None:
     heard = CliRunner().invoke(command, [str(write_run(tmp_path / "heard")), "--seeds", "2"])
-    assert heard.exit_code == 0 and "over chance" in heard.stdout and "NOT HEARD" not in heard.stdout
+    assert heard.exit_code == 0 and "over chance" in heard.stdout and "NOT USED" not in heard.stdout
     deaf = CliRunner().invoke(command, [str(write_run(tmp_path / "deaf", deaf="text_attention.out")), "--seeds", "2"])
-    assert deaf.exit_code == 1 and "NOT HEARD" in deaf.stdout and "text" in deaf.stderr
+    assert deaf.exit_code == 1 and "NOT USED" in deaf.stdout and "text" in deaf.stderr
 
 
 def test_over_many_steps_chance_is_that_of_edits(tmp_path: Path) -> None:

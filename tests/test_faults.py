@@ -187,7 +187,7 @@ def stop(process: subprocess.Popen[bytes], whom: str, number: signal.Signals, er
     assert session(process.pid) == []
     assert code == 128 + number
     (line,) = said(errors)
-    assert "same command goes on" in line
+    assert "same command again" in line
 
 
 def check_stop(

@@ -65,7 +65,7 @@ def refused(result: Result, why: str, where: Path) -> None:
     assert result.exit_code == 1, result.output
     lines = [line for line in result.output.splitlines() if "Error" in line or "Traceback" in line]
     assert len(lines) == 1 and lines[0] == result.output.splitlines()[-1]
-    assert lines[0].startswith(f"Error: {why}: '") and str(where) in lines[0] and "the same command goes on" in lines[0], lines
+    assert lines[0].startswith(f"Error: {why}: '") and str(where) in lines[0] and "the same command again" in lines[0], lines
 
 
 def test_a_build_goes_on_when_a_full_disk_has_grown(music: Path, whole: Path, disk: tuple[Path, Resize]) -> None:
@@ -154,7 +154,7 @@ def test_sweeping_leaves_what_is_not_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EXDEV])
 def test_every_refusal_says_what_where_and_what_to_do(number: int) -> None:
     line = errors.explain(OSError(number, "some words", "/a\nb"))
-    assert line.startswith(os.strerror(number)) and "'/a\\nb'" in line and "the same command goes on" in line
+    assert line.startswith(os.strerror(number)) and "'/a\\nb'" in line and "the same command again" in line
     assert "\n" not in errors.explain(OSError("two\nlines"))
 
 

@@ -59,7 +59,7 @@ with stoppable():
         program.send_signal(number)
         output, errors = program.communicate(timeout=30)
     assert program.returncode == 128 + number and time.monotonic() - asked < 5
-    assert len(errors.strip().splitlines()) == 1 and "the same command goes on" in errors
+    assert len(errors.strip().splitlines()) == 1 and "the same command again" in errors
     assert ("cleaned" in output) == (what == "cleans up") and ("lost" in output) == (what == "loses the interrupt")
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 

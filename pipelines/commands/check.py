@@ -1,4 +1,4 @@
-"""The verb `check`: say whether a trained editor listens to its conditions."""
+"""The verb `check`: test whether a trained editor uses its conditions."""
 
 from pathlib import Path
 
@@ -7,19 +7,20 @@ import click
 ORDER = 110
 
 
-@click.command("check", short_help="Check that a trained editor listens to source, text and chords.")
+@click.command("check", short_help="Check that a trained editor uses source, text and chords.")
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--seeds", default=8, show_default=True, type=click.IntRange(1), help="Noises that each output is the mean of.")
-@click.option("--steps", type=click.IntRange(1), help="Steps of the sampler.  [default: 1, or 50 where the run can't]")
+@click.option("--seeds", default=8, show_default=True, type=click.IntRange(1), help="Average each output over so many noises.")
+@click.option("--steps", type=click.IntRange(1), help="Steps of the sampler.  [default: 1, or 50 if the run can't do 1]")
 @click.option("--device", default="cpu", show_default=True, help="Device of torch, such as cuda.")
 def command(run: Path, seeds: int, steps: int | None, device: str) -> None:
-    r"""Measure what source, text and chords do to the output of the editor in RUN, beside what chance does to it.
+    r"""Measure how much the output of the editor in RUN depends on source, text and chords.
 
-    Each condition in turn is taken from another example, and the chords are also moved by half the clip. The ratio is the change
-    that makes over the change that other noise makes. Ends with exit code 1 where a condition isn't heard over chance.
+    The command swaps one condition at a time for that of another example. It also moves the chords by half the clip. It compares
+    the change of the output with the change that other noise makes: the ratio is "over chance". If a ratio is 1 or less,
+    the exit code is 1.
 
-    A single step hardly depends on its noise, so that any change is over chance there: look at its share of the output, too.
-    With --steps 25 other noise changes an output as it changes an edit, and a condition must do more than that.
+    A single step hardly depends on its noise, so its ratios are large. Look at the share of the output too, or take
+    --steps 25: then the noise changes the output as much as it changes an edit.
 
     \b
     Example:
@@ -34,7 +35,7 @@ def command(run: Path, seeds: int, steps: int | None, device: str) -> None:
         effects = conditioning.check(run, device, seeds, steps, bar.update)
     click.echo(f"{'condition':32}{'change':>10}{'of output':>12}{'over chance':>14}")
     for effect in effects:
-        verdict = "" if effect.ratio > 1 else "   NOT HEARD"
+        verdict = "" if effect.ratio > 1 else "   NOT USED"
         click.echo(f"{effect.condition:32}{effect.change:10.4f}{effect.share:12.2%}{effect.ratio:14.1f}{verdict}")
     if unheard := [effect.condition for effect in effects if effect.ratio <= 1]:
-        raise click.ClickException(f"not heard over chance: {', '.join(unheard)}: train longer, or look at {run / 'edits.html'}")
+        raise click.ClickException(f"the editor does not use {', '.join(unheard)}: train longer, or look at {run / 'edits.html'}")

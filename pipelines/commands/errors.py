@@ -1,33 +1,35 @@
-"""Say in one line what the machine refuses, and what to do about it."""
+"""Explain errors of the system in one line, with advice."""
 
 import errno
 import os
 
 _ADVICE = {
     errno.ENOSPC: "free some space there",
-    errno.EDQUOT: "free some of your quota there, or have it raised",
-    errno.EROFS: "it is mounted for reading only: choose another place, or have it mounted for writing",
-    errno.EACCES: "mend its rights, or choose another place",
-    errno.EPERM: "mend its rights, or choose another place",
-    errno.EIO: "check that disk",
-    errno.EMFILE: "raise the limit (ulimit -n)",
+    errno.EDQUOT: "delete files there, or ask for a larger quota",
+    errno.EROFS: "the disk is read-only: choose another place, or mount it for writing",
+    errno.EACCES: "change its permissions, or choose another place",
+    errno.EPERM: "change its permissions, or choose another place",
+    errno.EIO: "check the disk for damage",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
 }
 
 
 def explain(error: OSError) -> str:
-    """Name what is refused and where, and what to do."""
+    """Describe an error in one line: the cause, the file, and advice."""
     if error.errno is None:
-        return f"{' '.join(str(error).split())}: check path, rights and free space, then run again"
+        return f"{' '.join(str(error).split())}: check path, permissions and free space, then run the same command again"
     where = f": {error.filename!r}" if error.filename else ""
-    advice = _ADVICE.get(error.errno, "check path, rights and free space")
-    return f"{os.strerror(error.errno)}{where}: {advice}; then the same command goes on"
+    advice = _ADVICE.get(error.errno, "check path, permissions and free space")
+    return f"{os.strerror(error.errno)}{where}: {advice}, then run the same command again"
 
 
 def memory(error: RuntimeError) -> str | None:
-    """Tell where torch ran out of memory, or a process that loads for it was killed, and what to do; None if it is neither."""
-    told = str(error)
-    if "DataLoader worker" in told:
-        return "a process that reads was killed, for want of memory most likely: take fewer --workers; the same command goes on"
-    if "out of memory" in told or "can't allocate memory" in told:
-        return "out of memory: take a smaller --batch-size, or more parts of it (--set editor_training.accumulation=4)"
+    """Describe an error of torch in one line, with advice, if its cause is a lack of memory; otherwise return None."""
+    words = str(error)
+    if "DataLoader worker" in words:
+        return (
+            "a worker that reads data was killed, probably by a lack of memory: run the same command again with fewer --workers"
+        )
+    if "out of memory" in words or "can't allocate memory" in words:
+        return "out of memory: use a smaller --batch-size, or split each batch (--set editor_training.accumulation=4)"
     return None

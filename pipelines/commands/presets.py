@@ -1,4 +1,4 @@
-"""`instructme presets`: list the presets, and print one as JSON."""
+"""The verb `presets`: list the presets, or print one as JSON."""
 
 import click
 
@@ -9,11 +9,12 @@ ORDER = 80
 
 @click.command("presets", short_help="List the presets, or print one as JSON.")
 @click.argument("name", required=False, type=click.Choice(list(PRESETS)))
-@click.option("--set", "settings", metavar="PART.FIELD=VALUE", multiple=True, help="Change a field first; may be repeated.")
+@click.option("--set", "settings", metavar="PART.FIELD=VALUE", multiple=True, help="Change a field; repeatable.")
 def command(name: str | None, settings: tuple[str, ...]) -> None:
-    r"""List the presets, or print the preset NAME as JSON: every field that --set changes, and the models' parameter counts.
+    r"""List the presets, or print the preset NAME as JSON.
 
-    Nothing is built: counting `paper` takes no memory. The counts need torch: pip install 'instructme[train]'.
+    The JSON has every field that --set can change, and the numbers of parameters. Counting builds no model and takes little
+    memory. It needs torch: pip install 'instructme[train]'.
 
     \b
     Example:
@@ -26,7 +27,7 @@ def command(name: str | None, settings: tuple[str, ...]) -> None:
     from instructme.model import config, unet, vae
 
     if name is None and settings:
-        raise click.UsageError("--set needs the NAME of a preset.")
+        raise click.UsageError("--set needs the NAME of a preset, such as tiny")
     for preset in PRESETS.values() if name is None else [config.override(PRESETS[name], settings)]:
         counts = {"vae": vae.parameter_counts(preset), "unet": unet.parameter_counts(preset)}
         if name is None:

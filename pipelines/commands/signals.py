@@ -1,4 +1,4 @@
-"""End the program at Ctrl-C or SIGTERM: one line, no traceback, no process left behind, whatever it is doing."""
+"""End the program at Ctrl-C or SIGTERM: print one line and no traceback, and leave no process behind."""
 
 import os
 import signal
@@ -11,31 +11,31 @@ from typing import Any, NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE_S = 3.0
-"""How long what runs may take to clean up after itself."""
-_LINE = b"\nStopped. Nothing half-written is left in view; the same command goes on.\n"
+"""Time that the program gets to clean up."""
+_LINE = b"\nStopped. All finished files are complete. To continue, run the same command again.\n"
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM in the block into one line, the end of all child processes, and exit code 130 or 143.
+    """End the program at the first SIGINT or SIGTERM in the block: print one line, end all child processes, exit with 130 or 143.
 
-    The block gets a KeyboardInterrupt, to remove its temporary files; where that is lost, such as in a callback of a
-    library, or cleaning up takes too long, the program ends without.
+    The block gets a KeyboardInterrupt, so that it can remove its temporary files. If a library swallows the interrupt, or
+    if the cleaning takes too long, the program ends without it.
     """
-    asked, told = os.pipe()
+    reading, writing = os.pipe()
     stopped, ended = threading.Event(), threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         stopped.set()
-        os.write(told, bytes([number]))
+        os.write(writing, bytes([number]))
         with suppress(OSError):
             os.write(2, _LINE)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what falls over from now on has nothing to say
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # errors that follow from the stop would only confuse
         raise KeyboardInterrupt
 
-    threading.Thread(target=_end, args=(asked, ended), daemon=True).start()
+    threading.Thread(target=_end, args=(reading, ended), daemon=True).start()
     for each in SIGNALS:
         signal.signal(each, stop)
     try:
@@ -46,9 +46,9 @@ def stoppable() -> Iterator[None]:
             threading.Event().wait()
 
 
-def _end(asked: int, ended: threading.Event) -> NoReturn:
-    """Wait for a signal; then kill child processes until the block has ended or has had its time, and exit."""
-    number = os.read(asked, 1)[0]
+def _end(reading: int, ended: threading.Event) -> NoReturn:
+    """Wait for a signal. Then kill child processes until the block ends or its time is over, and exit."""
+    number = os.read(reading, 1)[0]
     import psutil  # type: ignore[import-untyped]
 
     deadline_s = time.monotonic() + PATIENCE_S  # by the clock: on a busy machine listing the children takes longer than the wait
