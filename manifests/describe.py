@@ -13,12 +13,20 @@ TABLES = {
     "<split>-NNNNN.parquet": rows.Sample,
     "rejects.parquet": rows.Reject,
 }
+INTRODUCTION = """
+All tables are parquet files in the working folder. The index of a shard lies beside its tar.
+
+- Positions and lengths are counted in samples at the working rate, unless the name has another unit.
+- List columns of one row that belong together have the same length.
+- Each file also holds its schema version, its arguments, its seed, and the SHA-256 of the tables that it was made from.
+
+This page is generated: `python -m instructme.manifests.describe > docs/tables.md`.
+""".strip()
 
 
 def markdown() -> str:
     """Write the documentation of every table and column as Markdown, from the row types."""
-    lines = ["# Tables", "", "Generated from `rows.py` by `python -m instructme.manifests.describe > docs/tables.md`.", ""]
-    lines += [" ".join((rows.__doc__ or "").split("\n\n")[1].split()), ""]
+    lines = ["# Tables", "", *INTRODUCTION.splitlines(), ""]
     for name, row_type in TABLES.items():
         lines += [
             f"## `{name}`",
