@@ -1,11 +1,13 @@
 """README and manual tell the truth: commands have their options, code runs, links lead somewhere, numbers have commands."""
 
 import ast
+import importlib
 import os
 import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ import pytest
 import soundfile
 from made_work import make_work
 
+from instructme.dataset_tools import song_names
+from instructme.dataset_tools.layouts import FoundTrack
+from instructme.dataset_tools.layouts import folder as folder_layout
 from instructme.dataset_tools.tasks import task_names
 from instructme.manifests import describe, tables
 from instructme.manifests.rows import Reject
@@ -245,6 +250,43 @@ def test_the_presets_are_listed() -> None:
 def test_layouts_are_listed_with_a_tree() -> None:
     names = {path.stem for path in (ROOT / "dataset_tools/layouts").glob("[a-z]*.py")}
     assert names == set(re.findall(r"^### (\w+)$", PAGES["docs/datasets.md"], re.MULTILINE))
+
+
+def tree(text: str, root: Path) -> None:
+    """Make the folders and empty files of a drawn tree."""
+    folders = {0: root}
+    for line in text.splitlines()[1:]:
+        if match := re.match(r"((?:│   |    )*)[├└]── (.*?)(?:\s{3,}.*)?$", line.strip("\n")):
+            depth, place = len(match[1]) // 4, folders[len(match[1]) // 4] / match[2]
+            if match[2].endswith("/"):
+                place.mkdir(parents=True)
+                folders[depth + 1] = place
+            else:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.touch()
+
+
+def trees(title: str, following: str) -> list[str]:
+    """Give the drawn trees between two headings, without indentation."""
+    section = PAGES["docs/datasets.md"].partition(f"{title}\n")[2].partition(f"\n{following}")[0]
+    return [textwrap.dedent(block) for block in re.findall(r"```text\n(.*?)```", section, re.DOTALL) if "──" in block]
+
+
+def test_trees_of_your_own_songs_are_read_as_drawn(tmp_path: Path) -> None:
+    songs = []
+    for number, text in enumerate(trees("## What must my data look like?", "## Formats")[:3]):
+        tree(text, tmp_path / str(number))
+        found = [item for item in folder_layout.tracks(tmp_path / str(number)) if isinstance(item, FoundTrack)]
+        songs.append([len(track.stems) for track in found])
+    assert songs == [[3, 2], [2, 2], [3]]
+    assert not song_names.group(["Kick In", "Kick Out"]).songs
+
+
+@pytest.mark.parametrize("layout", ["slakh", "musdb", "moisesdb", "medleydb"])
+def test_the_tree_of_a_layout_is_recognised(layout: str, tmp_path: Path) -> None:
+    (text,) = trees(f"### {layout}", "###")
+    tree(text, tmp_path)
+    assert importlib.import_module(f"instructme.dataset_tools.layouts.{layout}").recognises(tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES)
