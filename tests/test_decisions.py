@@ -1,0 +1,80 @@
+"""Pages "How it decides" and "When things go wrong" agree with the code: examples of names, constants, messages."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from instructme.dataset_tools import activity, clips, headers, parts, rhythm, song_names
+from instructme.dataset_tools.audit import fingerprint
+from instructme.dataset_tools.midi import grid_check
+from instructme.dataset_tools.pairing import combinations, matching
+from instructme.manifests import instruments
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs/decisions.md").read_text()
+MESSAGES = (ROOT / "docs/problems.md").read_text().partition("## Messages")[2].partition("\n## ")[0]
+CONSTANTS = {
+    "Stems may differ in length": f"{parts.LENGTH_TOLERANCE_S:g} s",
+    "Longest file": f"{headers._LONGEST_S / 3600:g} h",
+    "A part starts": f"{activity.ONSET_UNDER_DB:g} dB",
+    "A part ends": f"{activity.RELEASE_UNDER_DB:g} dB",
+    "Quietest active frame": f"{activity.QUIETEST_DB:g} dBFS",
+    "Gaps that are filled": f"{activity.LONGEST_GAP_FRAMES} frames",
+    "A clip is dropped": f"less than {clips.MIN_SOUNDING:g} ",
+    "Notes that must confirm a MIDI grid": f"{rhythm.LEAST_SHARE:g}",
+    "Fewest notes of a grid check": f"{grid_check.FEWEST_NOTES}",
+    "Weight of notes on beats, in MIDI": f"{rhythm.LEAST_BEAT_WEIGHT:g}",
+    "Weight of bass notes on downbeats, in MIDI": f"{rhythm.LEAST_DOWNBEAT_WEIGHT:g}",
+    "Concentration of note onsets": f"{grid_check.LEAST_CONCENTRATION:g}",
+    "Largest lag of audio and MIDI": f"{1000 * grid_check.LARGEST_LAG_S:g} ms",
+    "Correlation at that lag, of the highest": f"{grid_check.LEAST_PEAK:g}",
+    "Agreement of beats and onsets in audio": f"{rhythm.LEAST_AGREEMENT:g}",
+    "Lead of the downbeat in audio": f"{rhythm.LEAST_LEAD:g}",
+    "Fewest beats": f"{rhythm.FEWEST_BEATS}",
+    "Tempi": f"{rhythm.TEMPI_BPM[0]:g} to {rhythm.TEMPI_BPM[1]:g} bpm",
+    "Largest beat error": f"{matching.MOST_ERROR_MS:g} ms",
+    "Median beat error": f"{matching.MOST_MEDIAN_ERROR_MS:g} ms",
+    "Tempo drift without stretching": f"{matching.MOST_DRIFT_MS:g} ms",
+    "Fewest beats in a window": f"{matching.FEWEST_BEATS}",
+}
+
+
+def section(title: str) -> str:
+    return PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize(("rule", "value"), CONSTANTS.items())
+def test_constants_are_those_of_the_code(rule: str, value: str) -> None:
+    (cell,) = re.findall(rf"^\| {re.escape(rule)} \| ([^|]*) \|", PAGE, re.MULTILINE)
+    assert re.search(rf"(?<![\w.-]){re.escape(value.strip())}(?![\w.])", cell), (cell, value)
+
+
+def test_constants_of_sentences_are_those_of_the_code() -> None:
+    assert f"At most {combinations.LARGEST} instruments" in PAGE and f"at most {combinations.MOST_PARTS} parts" in PAGE
+    assert f"less than {fingerprint.SAME:g} of the bits" in PAGE
+
+
+def test_names_of_instruments_are_read_as_the_page_shows() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \| (yes|no) \|", section("Names of instruments"), re.MULTILINE)
+    assert len(rows) >= 7
+    for label, instrument, certain in rows:
+        match = instruments.normalise(label)
+        assert (match.instrument, match.certain) == (instrument, certain == "yes"), label
+
+
+def test_folders_are_read_as_the_page_shows() -> None:
+    rows = re.findall(r"^\| (`.*`) \| ([^|]+) \|$", section("Songs in one folder"), re.MULTILINE)
+    assert len(rows) >= 4
+    for files, songs in rows:
+        names = [song.name for song in song_names.group(re.findall(r"`([^`]+)`", files)).songs]
+        assert ", ".join(sorted(names)) == ("" if songs == "one song" else songs), files
+
+
+def test_messages_of_the_page_are_in_the_code() -> None:
+    code = "\n".join(
+        path.read_text() for room in ("dataset_tools", "manifests", "model", "pipelines") for path in ROOT.glob(f"{room}/**/*.py")
+    )
+    begins = re.findall(r"`([^`]+)`", "".join(line.split("|")[1] for line in MESSAGES.splitlines() if line.startswith("| `")))
+    assert len(begins) > 10
+    assert all(f'"{begin}' in code for begin in begins), [begin for begin in begins if f'"{begin}' not in code]
