@@ -24,17 +24,28 @@ _LOUDEST = 2.0**31
 """Some float files hold integers; the sum of many larger samples might be infinite."""
 
 
-def read(path: Path, rate_hz: int | None = None, start: int = 0, length: int | None = None) -> Samples:
+_CANCELLED = 1e-3
+"""Share of the channels' power below which their mean is what opposite channels leave (-30 dB)."""
+
+
+class OppositeChannelsError(DataError):
+    """Channels that cancel each other out: one of them is the music."""
+
+
+def read(
+    path: Path, rate_hz: int | None = None, start: int = 0, length: int | None = None, *, channel: int | None = None
+) -> Samples:
     """Read a file, or `length` frames from `start` at the file's own rate, as mono at `rate_hz`.
 
-    Channels are averaged. Resampling is soxr's high quality and runs over the whole excerpt. Memory is bounded by the
-    result: files of many channels or a high rate are decoded in blocks.
+    Channels are averaged, or one `channel` is taken. Resampling is soxr's high quality and runs over the whole excerpt. Memory is
+    bounded by the result: files of many channels or a high rate are decoded in blocks.
 
     Returns:
         (T,) float32.
 
     Raises:
         DataError: missing, unreadable, truncated, or with samples that are no audio.
+        OppositeChannelsError: the channels cancel each other out.
     """
     import soundfile
 
@@ -42,7 +53,7 @@ def read(path: Path, rate_hz: int | None = None, start: int = 0, length: int | N
         with soundfile.SoundFile(path) as file:
             file.seek(start)
             expected = file.frames - start
-            samples, decoded = _mono(file, rate_hz, expected if length is None else length)
+            samples, decoded, cancelled = _mono(file, rate_hz, expected if length is None else length, channel)
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
         raise DataError(f"can't read audio: {path}: {error}") from None
     # MP3 headers may promise up to a percent too much.
@@ -51,24 +62,35 @@ def read(path: Path, rate_hz: int | None = None, start: int = 0, length: int | N
     # Written so that NaN fails, too.
     if not peak(samples) <= _LOUDEST:
         raise DataError(f"not audio: {path}: it holds NaN or infinite samples, or levels beyond all reason")
+    if cancelled:
+        raise OppositeChannelsError(f"opposite channels: {path}: their mean is silent though each of them sounds")
     return samples
 
 
-def _mono(file: "soundfile.SoundFile", rate_hz: int | None, frames: int) -> tuple[Samples, int]:
-    """Decode, average channels and resample in blocks; give the samples and how many frames were decoded."""
+def _mono(file: "soundfile.SoundFile", rate_hz: int | None, frames: int, channel: int | None) -> tuple[Samples, int, bool]:
+    """Decode, average channels and resample in blocks.
+
+    Returns:
+        The samples, how many frames were decoded, and whether the channels cancel each other out.
+    """
     import soxr
 
     same = rate_hz in (None, file.samplerate)
     stream = soxr.ResampleStream(file.samplerate, rate_hz or file.samplerate, 1, dtype="float32")
     nothing: Samples = np.zeros(0, dtype=np.float32)
     done, decoded = [nothing], 0
+    power = mean_power = 0.0
     while len(block := file.read(min(_BLOCK_FRAMES, frames - decoded), dtype="float32", always_2d=True)):
-        mono = block[:, 0] if file.channels == 1 else sum(block.T[1:], block[:, 0]) / np.float32(file.channels)
+        if file.channels == 1 or channel is not None:
+            mono = block[:, channel or 0]
+        else:
+            mono = sum(block.T[1:], block[:, 0]) / np.float32(file.channels)
+            power, mean_power = power + float(np.vdot(block, block)) / file.channels, mean_power + float(np.vdot(mono, mono))
         done.append(mono if same else stream.resample_chunk(mono))
         decoded += len(block)
     if not same:
         done.append(stream.resample_chunk(nothing, last=True))
-    return np.concatenate(done), decoded
+    return np.concatenate(done), decoded, mean_power + power > 0 and mean_power < _CANCELLED * power
 
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:

@@ -1,11 +1,12 @@
 """Merge the stems of a track into parts: one 16-bit mono FLAC per instrument, all of one length and one gain."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,14 @@ from instructme.manifests.rows import DataError, Part, Reject, Stem, Track
 
 LENGTH_TOLERANCE_S = 5.0
 """Stems that end earlier or later than the others by up to this are padded: many a DAW trims the silence at the end."""
+LOUD_TOLD, LOUD_REJECTED = 2.0, 10.0
+"""Peaks above 6 dB over full scale are told; files that peak 20 dB over it hold something else than float samples."""
+DC_FLOOR = 1e-3
+"""Constant offset from which on it is taken off (-60 dBFS), if it is more than a twentieth of the RMS as well."""
+DC_SHARE = 0.05
+CANCELLED = 1e-3
+SOFT, SOFT_TARGET = 0.05, 0.5
+"""A track whose loudest part peaks below -26 dBFS is turned up to -6 dBFS."""
 _MEMORY_BYTES = 256 << 20
 """Merged parts of a track wait in memory up to this size, then on disk."""
 
@@ -61,14 +70,20 @@ def merge(
     for group in groups:
         total: Samples = np.zeros(0, dtype=np.float32)
         used: list[Stem] = []
+        heard: dict[bytes, str] = {}
         for stem in group:
             try:
-                samples = audio.read(inside(root, stem.path), rate_hz)
+                samples, notes = _decode(inside(root, stem.path), rate_hz)
+                if len(samples) >= rate_hz:  # the mean of less may be a wave that isn't whole
+                    samples, notes = _clean(samples, notes)
+                notes += [*_fault(stem, samples, total, heard)]
             except DataError as error:
                 rejects.append(reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")))
                 continue
-            total = _add(total, samples)
-            used.append(stem)
+            rejects += [reject(track, stem.path, note.reason, note.detail) for note in notes]
+            if not any(note.fatal for note in notes):
+                total = _add(total, samples)
+                used.append(stem)
         if used:
             store = SpooledTemporaryFile(_MEMORY_BYTES // len(groups), dir=str(scratch))  # noqa: SIM115
             store.write(total.view(np.uint8).data)
@@ -79,12 +94,13 @@ def merge(
 def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) -> Iterator[tuple[Part, Samples]]:
     """Write each part as FLAC into `folder`; yield its row, with a path under `relative`, and the samples as written.
 
-    All parts share a length, the longest, and a gain, 1 unless one of them would have clipped.
+    All parts share a length, the longest, and a gain: 1 unless one of them would have clipped, or all are so soft that 16 bit
+    would hold little of them.
     """
     from pyloudnorm import Meter
 
     length = max((part.length_samples for part in merged), default=0)
-    gain = float(np.float32(1.0 / max([1.0, *(part.full_scale for part in merged)])))
+    gain = _gain(max((part.full_scale for part in merged), default=0.0))
     meter = Meter(rate_hz)
     for part in merged:
         whole = part.load(length, gain)
@@ -114,6 +130,61 @@ def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) 
             ),
             samples,
         )
+
+
+class _Note(NamedTuple):
+    """Something to tell of a stem; a fatal one leaves it out."""
+
+    reason: str
+    detail: str
+    fatal: bool
+
+
+def _decode(path: Path, rate_hz: int) -> tuple[Samples, list[_Note]]:
+    """Read a stem as mono; of channels that cancel each other out, the first."""
+    try:
+        return audio.read(path, rate_hz), []
+    except audio.OppositeChannelsError:
+        detail = "its channels are opposite, so that their mean is silent: the first one is taken"
+        return audio.read(path, rate_hz, channel=0), [_Note("cancels", detail, False)]
+
+
+def _clean(samples: Samples, notes: list[_Note]) -> tuple[Samples, list[_Note]]:
+    """Take a constant offset off, which would count as sound."""
+    offset = float(samples.mean(dtype=np.float64)) if len(samples) else 0.0
+    if abs(offset) < max(DC_FLOOR, DC_SHARE * float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))):
+        return samples, notes
+    return samples - np.float32(offset), [*notes, _Note("dc_offset", f"a constant offset of {offset:.3f} was taken off", False)]
+
+
+def _fault(stem: Stem, samples: Samples, total: Samples, heard: dict[bytes, str]) -> Iterator[_Note]:
+    """Find what keeps a stem from being summed: silence, a copy, the opposite of what is there, levels beyond reason."""
+    highest = audio.peak(samples)
+    if highest < audio.STEP / 2:
+        yield _Note("silent", "it holds no sound", False)
+        return
+    digest = hashlib.sha256(np.rint(samples / np.float32(audio.STEP)).astype(np.int32).tobytes()).digest()
+    if digest in heard:
+        yield _Note("twice", f"the same sound as {heard[digest]}: one of them is used", True)
+        return
+    heard[digest] = stem.path
+    if highest > LOUD_REJECTED:
+        yield _Note("too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True)
+        return
+    if highest > LOUD_TOLD:
+        yield _Note("loud", f"it peaks {audio.db(highest):.0f} dB over full scale: all stems of the track are turned down", False)
+    length = min(len(samples), len(total))
+    both = float(np.square(samples[:length] + total[:length], dtype=np.float64).sum())
+    apart = float(np.square(samples[:length], dtype=np.float64).sum() + np.square(total[:length], dtype=np.float64).sum())
+    if length and apart and both < CANCELLED * apart:
+        yield _Note("cancels", "it is the opposite of another stem of its instrument: together they are silent", True)
+
+
+def _gain(full_scale: float) -> float:
+    """Bring a track down to full scale, or up where 16 bit would hold little of it."""
+    if 0 < full_scale < SOFT:
+        return float(np.float32(SOFT_TARGET / full_scale))
+    return float(np.float32(1.0 / max(1.0, full_scale)))
 
 
 def reject(track: Track, item: str, reason: str, detail: str, count: int = 1) -> Reject:

@@ -10,7 +10,10 @@ from instructme.manifests.rows import Clip, DataError, Part, Reject, Stem, Track
 
 _CHOSEN = {"omitted", "licence", "leaks", "not_a_stem", "known_bad"}
 """Reasons by which the dataset or the user left something out."""
-_HARMLESS = {"unused_alias", "unread_midi", "unread_table", "split", "silent_clip", "bad_chart", "midi_refused"}
+_HARMLESS = {
+    *("cancels", "dc_offset", "loud", "unused_alias", "unread_midi", "unread_table"),
+    *("split", "silent_clip", "bad_chart", "midi_refused"),
+}
 """Reasons that cost no stem."""
 _TRACKS = {"metadata", "no_stems", "link"}
 """Reasons of `scan` that stand for whole tracks."""
