@@ -21,8 +21,9 @@ LENGTH_TOLERANCE_S = 5.0
 LOUD_TOLD, LOUD_REJECTED = 2.0, 10.0
 """Peaks above 6 dB over full scale are told; files that peak 20 dB over it hold something else than float samples."""
 DC_FLOOR = 1e-3
-"""Constant offset from which on it is taken off (-60 dBFS), if it is more than a twentieth of the RMS as well."""
-DC_SHARE = 0.05
+"""Constant offset from which on it is taken off (-60 dBFS)."""
+_DC_SPREAD = 0.5
+"""An offset is constant if the means of nearly all frames lie within so much of it; asymmetric waves end where their notes do."""
 CANCELLED = 1e-3
 SOFT, SOFT_TARGET = 0.05, 0.5
 """A track whose loudest part peaks below -26 dBFS is turned up to -6 dBFS."""
@@ -75,7 +76,7 @@ def merge(
             try:
                 samples, notes = _decode(inside(root, stem.path), rate_hz)
                 if len(samples) >= rate_hz:  # the mean of less may be a wave that isn't whole
-                    samples, notes = _clean(samples, notes)
+                    samples, notes = _clean(samples, notes, rate_hz)
                 notes += [*_fault(stem, samples, total, heard)]
             except DataError as error:
                 rejects.append(reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")))
@@ -149,10 +150,12 @@ def _decode(path: Path, rate_hz: int) -> tuple[Samples, list[_Note]]:
         return audio.read(path, rate_hz, channel=0), [_Note("cancels", detail, False)]
 
 
-def _clean(samples: Samples, notes: list[_Note]) -> tuple[Samples, list[_Note]]:
-    """Take a constant offset off, which would count as sound."""
-    offset = float(samples.mean(dtype=np.float64)) if len(samples) else 0.0
-    if abs(offset) < max(DC_FLOOR, DC_SHARE * float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))):
+def _clean(samples: Samples, notes: list[_Note], rate_hz: int) -> tuple[Samples, list[_Note]]:
+    """Take a constant offset off, which would count as sound; `(T,)` of a second or more."""
+    frame = rate_hz // 10
+    means = samples[: len(samples) // frame * frame].reshape(-1, frame).mean(axis=1, dtype=np.float64)
+    low, offset, high = np.percentile(means, [5, 50, 95])
+    if abs(offset) < DC_FLOOR or high - low > _DC_SPREAD * abs(offset):
         return samples, notes
     return samples - np.float32(offset), [*notes, _Note("dc_offset", f"a constant offset of {offset:.3f} was taken off", False)]
 

@@ -133,7 +133,7 @@ class Part:
     stems: Annotated[list[str], "stem_ids merged into it"]
     sample_rate_hz: Annotated[RateHz, "working rate"]
     length_samples: Annotated[Count, "length, equal for all parts of a track"]
-    gain: Annotated[float, Rule(0), "gain of all parts of the track: 1 unless a part would clip, or all are very soft"]
+    gain: Annotated[float, Rule(0), "gain applied to all parts of the track, 1 unless a merged part would have clipped"]
     lufs: Annotated[Decibels | None, "integrated loudness (ITU-R BS.1770-4), null where it is not defined"]
     rms_db: Annotated[Decibels, "RMS of the whole part in dBFS, -120 for silence"]
     peak_db: Annotated[Decibels, "sample peak in dBFS, -120 for silence"]

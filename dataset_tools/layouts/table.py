@@ -106,8 +106,8 @@ def _columns(path: Path) -> set[str]:
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     frame = _frame(path)
-    rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return rows
+    plain = frame.astype(object).where(frame.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
 def _frame(path: Path, rows: int | None = None) -> "pandas.DataFrame":
