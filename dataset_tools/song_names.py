@@ -2,12 +2,12 @@
 
 A song's name is what stays when an instrument is cut off a file name, at any separator that people use: a space, `_`, `.`, `-`,
 a parenthesis, a capital letter. It counts as a song's name if an instrument occurs with another song's name, too. Names of
-numbers and of common words (`001`, `Take 2`, `Slow Song`) count if two instruments do. Words that belong to instruments and
-microphones (`Lead`, `DI`) are never a song's name on their own.
+numbers and of common words (`001`, `Take 2`, `Slow Song`) count if two instruments do, or if they are a series. Words that
+belong to instruments and microphones (`Lead`, `DI`) are never a song's name on their own.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -156,7 +156,8 @@ def _several(read: _Readings) -> Grouping | None:
     several = {song for song in read.named if len(read.labels[song]) > 1}
     dotted = read.is_dotted()
     sure = dotted or read.covers(several) == len(read.cuts)
-    full = {song for song in several if song in own or sure or _differ(read.shared[song])}
+    series = Counter(map(_root, read.named))
+    full = {song for song in several if song in own or sure or series[_root(song)] > 1 or _differ(read.shared[song])}
     if not full or len(read.named) < 2:
         # Two songs may share no instrument; but then every file must belong to one.
         return _assign(read.cuts, (pairs_up,)) if read.covers(pairs_up) == len(read.cuts) else None
@@ -164,6 +165,11 @@ def _several(read: _Readings) -> Grouping | None:
     # Among songs, a word of instruments may be a title, too: `Whisper - Drums`.
     likely = read.repeated if read.covers(firm) > len(read.cuts) / 2 else set()
     return _assign(read.cuts, (full, firm, likely, pairs_up))
+
+
+def _root(song: str) -> str:
+    """Give a name without the number or letter at its end, by which the songs of a series differ: `track1`, `SongA`."""
+    return re.sub(r"(\d+|[a-z])$", "", song)
 
 
 def _differ(labels: set[str]) -> bool:

@@ -12,6 +12,7 @@ from instructme.dataset_tools.song_names import group, labels, title
 
 SEVERAL = {
     "SongA_bass|SongA_drums|SongB_bass|SongB_drums": {"SongA", "SongB"},
+    "SongA_bass|SongA_drums|SongB_bass": {"SongA", "SongB"},
     "track1_bass|track1_drums|track2_bass|track2_drums": {"track1", "track2"},
     "Band - Highway - Vocals|Band - Highway - Kick|Band - Lonely - Vocals|Band - Lonely - Keys": {"Highway", "Lonely"},
     "Band - Highway - Vox|Band - Highway - Synth|Band - Lonely - Vox|Band - Lonely - Bass DI": {"Highway", "Lonely"},
