@@ -27,8 +27,9 @@ def invoke(*arguments: object) -> Result:
 
 
 def error_of(result: Result) -> str:
-    """Check that a verb ended in one line and exit code 1, and return the line."""
+    """Check that a verb ended in one line and exit code 1, and return the line; progress and what is made again come before."""
     lines = [line for line in result.stderr.replace("\r", "\n").splitlines() if line.strip() and "[00:" not in line]
+    lines = [line for line in lines if " again, because options, inputs or files have changed" not in line]
     assert result.exit_code == 1 and len(lines) == 1, result.output
     return lines[0]
 

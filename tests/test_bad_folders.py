@@ -203,11 +203,13 @@ def write_table(
 def test_rows_of_a_table_that_can_not_be_used_have_reasons(tmp_path: Path) -> None:
     good_song(tmp_path / "data")
     write_tone(tmp_path / "secret.wav", 2.0, RATE_HZ)
+    write_tone(tmp_path / "data" / "extra.wav", 2.0, RATE_HZ, 330.0)
     write_table(
         tmp_path / "data" / "t.csv",
         ("song", "bass.wav", "bass", "x"),
         ("song", "piano.wav", "piano", "x"),
-        ("song", "bass.wav", "flute", "x-2"),
+        ("song", "extra.wav", "flute", "x-2"),
+        ("song", "bass.wav", "flute", "y"),
         ("song", "nothing.wav", "flute", ""),
         ("song", "../secret.wav", "flute", ""),
         ("song", str(tmp_path / "secret.wav"), "flute", ""),
@@ -219,7 +221,7 @@ def test_rows_of_a_table_that_can_not_be_used_have_reasons(tmp_path: Path) -> No
     )
     rejects = build(tmp_path / "work", tmp_path / "data" / "t.csv")
     reasons = [reason for _, _, reason in rejects]
-    assert sorted(reasons) == ["incomplete"] * 2 + ["missing"] + ["unreadable"] + ["unsafe_path"] * 4
+    assert sorted(reasons) == ["incomplete"] * 2 + ["missing"] + ["twice"] + ["unreadable"] + ["unsafe_path"] * 4
     ids = [row.stem_id for row in tables.read_rows(tmp_path / "work" / "stems.parquet", Stem)]
     assert sorted(ids) == ["x", "x-2", "x-2-2"]
     assert [row.instrument for row in tables.read_rows(tmp_path / "work" / "parts.parquet", Part)] == ["bass", "flute", "piano"]

@@ -236,7 +236,7 @@ def test_a_gain_that_was_not_applied(work: Path, task: str, gain: float) -> None
         ("at 16000 Hz, not", lambda row, fields: edit(fields, "source", lambda audio: audio, 16000)),
         ("one gain of at most 1", lambda row, fields: dataclasses.replace(row, target_gain=row.gain / 2)),
         ("recipe: task differs", lambda row, fields: retold(row, f'"task": "{row.task}', f'"task": "{OTHER[row.task]}')),
-        ("can't be read", lambda row, fields: retold(row, '"task": "', '"task": "x')),
+        ("no task is known as 'x", lambda row, fields: retold(row, '"task": "', '"task": "x')),
         ("can't be read", lambda row, fields: dataclasses.replace(row, recipe="{}")),
         ("can't be read", lambda row, fields: retold(row, '"round": 1', '"round": "x"')),
     ],
