@@ -117,3 +117,10 @@ def test_a_chart_belongs_to_the_song_whose_folder_it_lies_in(root: Path) -> None
         (root / folder / "chords.lab").write_text("0 1 C:maj")
     charts = {track.name: track.chords_path for track in found("folder", root)}
     assert charts == {"One": root / "One" / "chords.lab", "Two": None, "flat/Three": None, "flat/Four": None}
+
+
+def test_folder_of_instruments_in_the_plural_is_one_song(root: Path) -> None:
+    for name in ("Song/Guitars/left.wav", "Song/Guitars/right.wav", "Song/Drums/kick.wav", "Song/Keyboards/pad.wav"):
+        sound(root / name)
+    (song,) = found("folder", root)
+    assert song.title == "Song" and len(song.stems) == 4

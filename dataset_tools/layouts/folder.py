@@ -148,8 +148,9 @@ def _unnamed(root: Path, sounds: Mapping[str, Path]) -> Iterator[Rejected]:
 
 
 def _is_instrument(name: str) -> bool:
-    """Tell whether a name is that of an instrument and nothing else; `Piano Man` is a song."""
-    return name.lower().replace("_", " ") in INSTRUMENTS or any(
+    """Tell whether a name is that of an instrument and nothing else, or its plural; `Piano Man` is a song."""
+    plain = name.lower().replace("_", " ")
+    return bool({plain, plain.removesuffix("s")} & INSTRUMENTS.keys()) or any(
         normalise(name, layout=layout).rule == "class" for layout in ("musdb", "moisesdb")
     )
 
