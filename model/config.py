@@ -184,6 +184,33 @@ class EmbeddingConfig:
 
 
 @dataclass(frozen=True)
+class SeparatorConfig:
+    """The network that takes a named instrument out of a mix."""
+
+    instruments: tuple[str, ...] = ()
+    """Names of the table of instruments, in its order."""
+    sample_rate_hz: int = 24000
+    segment_seconds: float = 6.144
+    """Length of what the network sees at once, in training and in editing."""
+    fft_samples: int = 2048
+    hop_samples: int = 512
+    band_counts: tuple[int, ...] = (12, 6, 6, 5)
+    """Numbers of bands of equal width, from low to high frequencies."""
+    band_bins: tuple[int, ...] = (8, 16, 32, 128)
+    """Their widths in bins."""
+    block_frames: int = 3
+    """Frames of a token."""
+    width: int = 160
+    head_channels: int = 32
+    encoder_layers: int = 2
+    """Layers that do not know the instrument."""
+    decoder_layers: int = 3
+    """Layers that know it."""
+    condition_width: int = 96
+    text_width: int = 384
+
+
+@dataclass(frozen=True)
 class Preset:
     """A whole editor."""
 

@@ -1,0 +1,202 @@
+"""Separate a named instrument from a mix: a band-split transformer that makes a complex mask of an STFT.
+
+The mix is cut into bands and pairs of frames, as in Band-Split RNN (Luo and Yu, 2023) and BS-RoFormer (Lu et al., 2024).
+The first layers do not know what is asked for, so that several instruments of one mix share them.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from instructme.model.config import SeparatorConfig
+
+_QUIET = 1e-5
+
+
+class Separator(nn.Module):
+    """Estimate named parts of a mix, and whether they sound at all.
+
+    Args:
+        config: sizes of the network, and the names that its table of instruments knows.
+    """
+
+    def __init__(self, config: SeparatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.register_buffer("window", torch.hann_window(config.fft_samples), persistent=False)
+        self.split = _BandLinear(config, 3, width)
+        self.place = nn.Parameter(torch.randn(sum(config.band_counts), width) * 0.02)
+        self.encoder = nn.ModuleList(_Layer(width, config.head_channels) for _ in range(config.encoder_layers))
+        self.decoder = nn.ModuleList(
+            _Layer(width, config.head_channels, config.condition_width) for _ in range(config.decoder_layers)
+        )
+        self.table = nn.Embedding(len(config.instruments), config.condition_width)
+        self.words = nn.Linear(config.text_width, config.condition_width)
+        self.register_buffer("text_mean", torch.zeros(config.text_width))
+        self.register_buffer("text_deviation", torch.ones(config.text_width))
+        self.norm = nn.LayerNorm(width)
+        self.hidden = nn.Linear(width, 2 * width)
+        self.join = _BandLinear(config, 2, width, out=True)
+        self.presence = nn.Linear(width, 1)
+
+    def condition(self, instruments: Tensor | None = None, text: Tensor | None = None) -> Tensor:
+        """Turn what is asked for into vectors (..., condition_width).
+
+        Args:
+            instruments: indices into the table of names; below 0 where the words alone count.
+            text: mean token vectors (..., text_width) of the words; NaN where the name alone counts.
+        """
+        total = torch.zeros((), device=self.text_mean.device)
+        if instruments is not None:
+            known = (instruments >= 0)[..., None]
+            total = total + torch.where(known, self.table(instruments.clamp(min=0)), 0.0)
+        if text is not None:
+            said = ~torch.isnan(text[..., :1])
+            vector = (torch.nan_to_num(text) - self.text_mean) / self.text_deviation
+            total = total + torch.where(said, self.words(vector), 0.0)
+        return total
+
+    def forward(self, mix: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
+        """Estimate parts (B, Q, T) of mixes (B, T), and logits of their presence (B, Q, blocks of frames).
+
+        Args:
+            mix: at the rate of the configuration, at any level.
+            conditions: (B, Q, condition_width) of Q questions a mix, made by `condition`.
+        """
+        level = mix.square().mean(dim=1, keepdim=True).sqrt() + _QUIET
+        spectrum = self._stft(mix / level)
+        tokens = self.split(self._features(spectrum)) + self.place
+        for layer in self.encoder:
+            tokens = layer(tokens)
+        queries = conditions.shape[1]
+        tokens, asked = tokens.repeat_interleave(queries, dim=0), conditions.flatten(0, 1)
+        for layer in self.decoder:
+            tokens = layer(tokens, asked)
+        tokens = self.norm(tokens)
+        presence = self.presence(tokens.mean(dim=2))[..., 0].unflatten(0, (-1, queries))
+        value, gate = self.hidden(tokens).chunk(2, dim=-1)
+        mask = torch.view_as_complex(self.join(value * functional.silu(gate)).float().contiguous())
+        masked = spectrum.repeat_interleave(queries, dim=0) * mask[..., : spectrum.shape[-1]]
+        sound = self._istft(masked, mix.shape[1]).unflatten(0, (-1, queries))
+        return sound * level[:, None], presence
+
+    def _stft(self, mix: Tensor) -> Tensor:
+        size, hop = self.config.fft_samples, self.config.hop_samples
+        return torch.stft(mix.float(), size, hop, window=self.window, return_complex=True, pad_mode="constant")
+
+    def _istft(self, spectrum: Tensor, length: int) -> Tensor:
+        size, hop = self.config.fft_samples, self.config.hop_samples
+        return torch.istft(spectrum, size, hop, window=self.window, length=length)
+
+    def _features(self, spectrum: Tensor) -> Tensor:
+        """Compress a spectrum: real and imaginary part times magnitude ** -0.5, and the logarithm of the magnitude."""
+        spectrum = spectrum / (0.375 * self.config.fft_samples) ** 0.5
+        magnitude = spectrum.abs().clamp(min=1e-4)
+        root = spectrum / magnitude.sqrt()
+        return torch.stack([root.real, root.imag, magnitude.log() / 3 + 1], dim=-1)
+
+
+class _BandLinear(nn.Module):
+    """Map bins to tokens, a matrix for each band, or tokens to bins. The highest bin follows its neighbour."""
+
+    def __init__(self, config: SeparatorConfig, values: int, width: int, *, out: bool = False) -> None:
+        super().__init__()
+        self.values, self.frames, self.out = values, config.block_frames, out
+        self.counts, self.bins = config.band_counts, config.band_bins
+        sizes = [bins * self.frames * values for bins in self.bins]
+        shapes = [(count, *((width, size) if out else (size, width))) for count, size in zip(self.counts, sizes, strict=True)]
+        self.weights = nn.ParameterList(nn.Parameter(torch.randn(shape) * shape[1] ** -0.5) for shape in shapes)
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(shape[0], shape[2])) for shape in shapes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._to_bins(x) if self.out else self._to_tokens(x)
+
+    def _to_tokens(self, bins: Tensor) -> Tensor:
+        """(B, F, T, values) -> (B, blocks, bands, width)."""
+        missing = -bins.shape[2] % self.frames
+        blocks = functional.pad(bins, (0, 0, 0, missing)).unflatten(2, (-1, self.frames)).permute(0, 2, 1, 3, 4)
+        tokens, first = [], 0
+        for count, size, weight, bias in zip(self.counts, self.bins, self.weights, self.biases, strict=True):
+            group = blocks[:, :, first : first + count * size].unflatten(2, (count, size)).flatten(3)
+            tokens.append(torch.einsum("btki,kio->btko", group, weight) + bias)
+            first += count * size
+        return torch.cat(tokens, dim=2)
+
+    def _to_bins(self, tokens: Tensor) -> Tensor:
+        """(B, blocks, bands, width) -> (B, F, T, values)."""
+        bins, first = [], 0
+        for count, size, weight, bias in zip(self.counts, self.bins, self.weights, self.biases, strict=True):
+            group = torch.einsum("btki,kio->btko", tokens[:, :, first : first + count], weight) + bias
+            bins.append(group.unflatten(3, (size, self.frames, self.values)).flatten(2, 3))
+            first += count
+        whole = torch.cat([*bins, bins[-1][:, :, -1:]], dim=2)
+        return whole.permute(0, 2, 1, 3, 4).flatten(2, 3)
+
+
+class _Layer(nn.Module):
+    """Attention along time, then across bands, each with a gated network after it; a condition scales and shifts their inputs."""
+
+    def __init__(self, width: int, head_channels: int, condition_width: int = 0) -> None:
+        super().__init__()
+        self.time, self.bands = _Attention(width, head_channels, rotate=True), _Attention(width, head_channels)
+        self.after_time, self.after_bands = _Gated(width), _Gated(width)
+        self.film = nn.Linear(condition_width, 8 * width) if condition_width else None
+        if self.film is not None:
+            nn.init.zeros_(self.film.bias)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """(B, blocks, bands, width) -> the same."""
+        film = [None] * 4 if self.film is None or condition is None else self.film(condition)[:, None, None].chunk(4, dim=-1)
+        x = x + self.time(x.transpose(1, 2), film[0]).transpose(1, 2)
+        x = x + self.after_time(x, film[1])
+        x = x + self.bands(x, film[2])
+        return x + self.after_bands(x, film[3])
+
+
+def _conditioned(x: Tensor, film: Tensor | None) -> Tensor:
+    if film is None:
+        return x
+    scale, shift = film.chunk(2, dim=-1)
+    return x * (1 + scale) + shift
+
+
+class _Attention(nn.Module):
+    """Self-attention along the third axis of (B, M, N, width)."""
+
+    def __init__(self, width: int, head_channels: int, *, rotate: bool = False) -> None:
+        super().__init__()
+        self.heads, self.rotate = width // head_channels, rotate
+        self.norm = nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor, film: Tensor | None = None) -> Tensor:
+        batch, rows = x.shape[:2]
+        qkv = self.qkv(_conditioned(self.norm(x), film)).flatten(0, 1).unflatten(-1, (3, self.heads, -1))
+        query, key, value = (each.transpose(1, 2) for each in qkv.unbind(2))
+        if self.rotate:
+            query, key = _rotated(query), _rotated(key)
+        mixed = functional.scaled_dot_product_attention(query, key, value)
+        return self.out(mixed.transpose(1, 2).flatten(2)).unflatten(0, (batch, rows))
+
+
+def _rotated(x: Tensor) -> Tensor:
+    """Rotate half of the channels of (..., N, channels) by rotary position embedding (Su et al., 2021)."""
+    count, part = x.shape[-2], x.shape[-1] // 4
+    speed = 1000.0 ** -(torch.arange(part, device=x.device) / part)
+    angle = torch.arange(count, device=x.device)[:, None] * speed
+    cosine, sine = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    first, second, rest = x.split([part, part, x.shape[-1] - 2 * part], dim=-1)
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine, rest], dim=-1)
+
+
+class _Gated(nn.Module):
+    """Feed-forward network with a gate (SwiGLU, Shazeer 2020)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor, film: Tensor | None = None) -> Tensor:
+        value, gate = self.up(_conditioned(self.norm(x), film)).chunk(2, dim=-1)
+        return self.down(value * functional.silu(gate))

@@ -1,0 +1,167 @@
+"""Draw mixes of parts, and questions about them, for a separator.
+
+Half of the mixes are parts of one song that sound together, half are parts of different songs. A question is the name of an
+instrument; its answer is the sum of all parts that this name covers, or silence.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from instructme.manifests.instruments import INSTRUMENTS
+from instructme.model.production import produce
+from instructme.pipelines.training.part_bank import BLOCK_SAMPLES, PartBank
+
+MOST_PARTS = 5
+_COUNTS = (2, 3, 4, 5)
+_COUNT_SHARES = (0.3, 0.35, 0.2, 0.15)
+_FAMILY_WEIGHTS = {"drums": 4.0, "bass": 3.0, "guitar": 3.0, "vocals": 2.0, "keys": 3.0}
+_GAIN_DB = (-7.0, 5.0)
+_FASTEST = 2 ** (3 / 12)
+_SEPARATE = {("piano", "electric piano")}
+_GENERAL = {each.family: each.name for each in reversed(INSTRUMENTS.values())}
+
+
+def covers(name: str, instrument: str) -> bool:
+    """Tell whether a name also means an instrument: "guitar" means every guitar, "saxophone" the tenor saxophone."""
+    if name == instrument or (name, instrument) in _SEPARATE:
+        return name == instrument
+    entry = INSTRUMENTS[instrument]
+    return name == _GENERAL[entry.family] or instrument.endswith(f" {name}")
+
+
+NAMES = tuple(name for name, entry in INSTRUMENTS.items() if entry.editable)
+"""The names that may be asked for, in the order of the separator's table."""
+
+
+class DrawnMixes(NamedTuple):
+    """B mixes of up to P parts, with Q questions each, decided but not rendered."""
+
+    parts: np.ndarray
+    """(B, P) part of the bank, or -1."""
+    starts: np.ndarray
+    """(B, P) first sample of the window."""
+    speeds: np.ndarray
+    gains: np.ndarray
+    """(B, P) amplitudes."""
+    asked: np.ndarray
+    """(B, Q) index into NAMES."""
+    covered: np.ndarray
+    """(B, Q, P) 1 where a question covers a part."""
+
+
+def draw(bank: PartBank, mixes: int, questions: int, rng: np.random.Generator, *, absent: float = 0.1) -> DrawnMixes:
+    """Draw mixes whose first question is balanced by the names of instruments; a share of the questions is about none of them."""
+    rows = [_draw_mix(bank, questions, rng, absent) for _ in range(mixes)]
+    return DrawnMixes(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+def _draw_mix(bank: PartBank, questions: int, rng: np.random.Generator, absent: float) -> tuple[np.ndarray, ...]:
+    first = _draw_part(bank, rng)
+    count = int(rng.choice(_COUNTS, p=_COUNT_SHARES))
+    parts, starts, speeds = _from_song(bank, first, count, rng) if rng.random() < 0.5 else ([], [], [])
+    if len(parts) < 2:
+        parts, starts, speeds = _from_songs(bank, first, count, rng)
+    empty = np.full(MOST_PARTS, -1)
+    empty[: len(parts)] = parts
+    gains = 10 ** (rng.uniform(*_GAIN_DB, MOST_PARTS) / 20)
+    named = [bank.parts[part].instrument for part in parts]
+    asked = [_question(named, each, rng, absent) for each in range(questions)]
+    covered = np.array([[float(covers(name, each)) for each in named] + [0.0] * (MOST_PARTS - len(named)) for name in asked])
+    indices = np.array([NAMES.index(name) for name in asked])
+    return empty, _padded(starts), _padded(speeds), gains, indices, covered
+
+
+def _padded(values: list[float]) -> np.ndarray:
+    return np.array([*values, *[1.0] * (MOST_PARTS - len(values))])
+
+
+def _draw_part(bank: PartBank, rng: np.random.Generator, avoid: tuple[str, ...] = ()) -> int:
+    """Draw a part: half by weighted family, half evenly by name."""
+    names = [name for name in list(bank.by_instrument) if INSTRUMENTS[name].editable and name not in avoid]
+    families = {INSTRUMENTS[name].family for name in names}
+    if rng.random() < 0.6:
+        order = sorted(families)
+        weights = np.array([_FAMILY_WEIGHTS.get(family, 1.0) for family in order])
+        family = order[rng.choice(len(order), p=weights / weights.sum())]
+        names = [name for name in names if INSTRUMENTS[name].family == family]
+    members = bank.by_instrument[names[rng.integers(len(names))]]
+    return members[rng.integers(len(members))]
+
+
+def _start(bank: PartBank, part: int, rng: np.random.Generator) -> int:
+    starts = bank.parts[part].starts
+    block = int(starts[rng.integers(len(starts))]) * BLOCK_SAMPLES
+    return max(0, int(block + rng.integers(-BLOCK_SAMPLES, BLOCK_SAMPLES)))
+
+
+def _speed(rng: np.random.Generator) -> float:
+    return float(_FASTEST ** rng.uniform(-1, 1)) if rng.random() < 0.6 else 1.0
+
+
+def _from_song(bank: PartBank, first: int, count: int, rng: np.random.Generator) -> tuple[list[int], list[float], list[float]]:
+    """Take other parts of the song that sound in the same window."""
+    start, speed = _start(bank, first, rng), _speed(rng)
+    block = start // BLOCK_SAMPLES
+    others = [each for each in bank.songs[bank.parts[first].song] if each != first and _near(bank.parts[each].starts, block)]
+    others = list(rng.permutation(others)[: count - 1])
+    parts = [first, *map(int, others)]
+    return parts, [start] * len(parts), [speed] * len(parts)
+
+
+def _near(starts: np.ndarray, block: int) -> bool:
+    place = np.searchsorted(starts, block)
+    return bool(place < len(starts) and starts[place] - block <= 1) or bool(place and block - starts[place - 1] <= 1)
+
+
+def _from_songs(bank: PartBank, first: int, count: int, rng: np.random.Generator) -> tuple[list[int], list[float], list[float]]:
+    """Take parts of other songs, of other instruments."""
+    parts, names = [first], [bank.parts[first].instrument]
+    while len(parts) < count and len(names) < len(bank.by_instrument):
+        part = _draw_part(bank, rng, tuple(names))
+        parts.append(part)
+        names.append(bank.parts[part].instrument)
+    return parts, [_start(bank, each, rng) for each in parts], [_speed(rng) for _ in parts]
+
+
+def _question(named: list[str], which: int, rng: np.random.Generator, absent: float) -> str:
+    """Name a part, by its own name or a more general one, or an instrument that does not sound."""
+    if rng.random() < absent:
+        free = [name for name in NAMES if not any(covers(name, each) or covers(each, name) for each in named)]
+        return free[rng.integers(len(free))]
+    sounding = [each for each in named if INSTRUMENTS[each].editable]
+    instrument = sounding[which % len(sounding)]
+    general = [name for name in NAMES if name != instrument and covers(name, instrument)]
+    return general[rng.integers(len(general))] if general and rng.random() < 0.4 else instrument
+
+
+class RenderedMixes(NamedTuple):
+    """Mixes (B, T), the answers (B, Q, T) to their questions, and the questions (B, Q)."""
+
+    mix: Tensor
+    answers: Tensor
+    asked: Tensor
+
+
+def render(bank: PartBank, drawn: DrawnMixes, rate_hz: int, generator: torch.Generator | None = None) -> RenderedMixes:
+    """Read the parts, produce them if there is a generator, and sum them, on the device of the bank."""
+    device = bank.samples.device
+    flat = drawn.parts.reshape(-1)
+    places = np.array([(bank.parts[max(each, 0)].start, bank.parts[max(each, 0)].samples) for each in flat])
+
+    def as_tensor(values: np.ndarray, kind: torch.dtype) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(device, kind)
+
+    sound = bank.windows(
+        as_tensor(places, torch.int64),
+        as_tensor(drawn.starts.reshape(-1), torch.int64),
+        as_tensor(drawn.speeds.reshape(-1), torch.float32),
+    )
+    if generator is not None:
+        sound = produce(sound, rate_hz, generator)
+    gains = as_tensor(drawn.gains * (drawn.parts >= 0), torch.float32)
+    parts = sound.unflatten(0, drawn.parts.shape) * gains[..., None]
+    answers = torch.einsum("bqp,bpt->bqt", as_tensor(drawn.covered, torch.float32), parts)
+    return RenderedMixes(parts.sum(dim=1), answers, as_tensor(drawn.asked, torch.int64))

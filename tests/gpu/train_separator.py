@@ -1,0 +1,268 @@
+"""Train a separator on a bank of parts, for a given number of seconds, on one GPU (or, in small, on a CPU).
+
+    python3 tests/gpu/train_separator.py BANK OUT --words words.npz --seconds 1200
+
+Songs may still be rendered into BANK meanwhile: new ones are read in a thread. OUT holds log.jsonl, separator.json (configuration), the average
+of the weights in float16 (separator.safetensors) and the last weights in float32 with the optimiser (state.pt), from which
+the same command goes on. Needs torch, numpy and safetensors only.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import queue
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from instructme.model.config import SeparatorConfig
+from instructme.model.separation_loss import separation_loss, si_sdr_db
+from instructme.model.separator import Separator
+from instructme.pipelines.training.mixtures import NAMES, RenderedMixes, draw, render
+from instructme.pipelines.training.part_bank import PartBank, read_song
+
+QUESTIONS = 2
+WARMUP_STEPS = 200
+EMA_DECAY = 0.999
+
+
+def main() -> None:
+    options = _options()
+    torch.set_float32_matmul_precision("high")
+    device = torch.device(options.device)
+    config = dataclasses.replace(SeparatorConfig(instruments=NAMES), **json.loads(options.set))
+    window = round(config.segment_seconds * config.sample_rate_hz)
+    banks = {
+        name: PartBank(int(size * 1e9), window, device)
+        for name, size in (("train", options.gigasamples), ("test", 0.4), ("ood", 0.4))
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    threading.Thread(target=_read_songs, args=(options.bank, banks), daemon=True).start()
+    while len(banks["train"].songs) < options.first_songs:
+        time.sleep(0.2)
+    trainer = Trainer(config, banks["train"], options, device)
+    trainer.run(banks)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bank", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--words", type=Path, required=True)
+    parser.add_argument("--seconds", type=float, default=1200.0)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rate", type=float, default=6e-4)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--gigasamples", type=float, default=14.0)
+    parser.add_argument("--first-songs", type=int, default=60)
+    parser.add_argument("--validate-every", type=float, default=90.0, help="seconds")
+    parser.add_argument("--validation-mixes", type=int, default=64)
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--set", default="{}", help="fields of the configuration as JSON")
+    return parser.parse_args()
+
+
+def _read_songs(folder: Path, banks: dict[str, PartBank]) -> None:
+    """Read songs as they appear, for ever."""
+    done: set[str] = set()
+    while True:
+        for path in sorted(folder.glob("*.json"), key=lambda each: each.stat().st_mtime):
+            if path.name not in done:
+                done.add(path.name)
+                about, parts = read_song(path)
+                banks[about["split"]].add(parts)
+        time.sleep(1.0)
+
+
+class Trainer:
+    """The network, its average, its optimiser, and the clock that sets the learning rate."""
+
+    def __init__(self, config: SeparatorConfig, bank: PartBank, options: argparse.Namespace, device: torch.device) -> None:
+        torch.manual_seed(0)
+        self.config, self.bank, self.options, self.device = config, bank, options, device
+        self.model = Separator(config).to(device)
+        self.phrases, self.vectors = _phrases(options.words, device)
+        known = torch.cat([self.vectors[rows] for rows in self.phrases.values()])
+        self.model.text_mean.copy_(known.mean(0))
+        self.model.text_deviation.copy_(known.std(0) + 1e-4)
+        decayed = [each for each in self.model.parameters() if each.ndim > 1]
+        others = [each for each in self.model.parameters() if each.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=options.rate, betas=(0.9, 0.98), fused=device.type == "cuda")
+        self.average = [each.detach().clone() for each in self.model.parameters()]
+        self.step, self.elapsed_s = 0, 0.0
+        self.generator = torch.Generator(device).manual_seed(1)
+        self._restore()
+        self.network = self.model
+        for layer in (*self.model.encoder, *self.model.decoder) if options.compile else ():
+            layer.compile()
+        self.queue: queue.Queue = queue.Queue(4)
+        threading.Thread(target=self._draw, daemon=True).start()
+
+    def _draw(self) -> None:
+        rng = np.random.default_rng(time.time_ns())
+        while True:
+            self.queue.put(draw(self.bank, self.options.batch, QUESTIONS, rng))
+
+    def run(self, banks: dict[str, PartBank]) -> None:
+        began, logged, validated = time.time() - self.elapsed_s, time.time(), time.time()
+        sums: dict[str, float] = {}
+        waited = 0.0
+        while self.elapsed_s < self.options.seconds:
+            before = time.time()
+            drawn = self.queue.get()
+            waited += time.time() - before
+            losses = self._train(render(self.bank, drawn, self.config.sample_rate_hz, self.generator), drawn.asked)
+            self.step += 1
+            self.elapsed_s = time.time() - began
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0) + value
+            if self.step % 100 == 0:
+                means = {name: round(float(value) / 100, 4) for name, value in sums.items()}
+                now = time.time()
+                if not math.isfinite(means["error"]):
+                    self._restore()
+                self._log(
+                    step=self.step,
+                    s=round(self.elapsed_s),
+                    songs=len(self.bank.songs),
+                    hours=round(self.bank.used / 8.64e7, 1),
+                    steps_per_s=round(100 / (now - logged), 2),
+                    waiting=round(waited / (now - logged), 3),
+                    **means,
+                )
+                sums, waited, logged = {}, 0.0, now
+            if time.time() - validated > self.options.validate_every:
+                self.save()
+                self._log(step=self.step, s=round(self.elapsed_s), **self.validate(banks))
+                logged = validated = time.time()
+        self.save()
+        self._log(step=self.step, s=round(self.elapsed_s), finished=True, **self.validate(banks, 4))
+
+    def _train(self, mixes: RenderedMixes, asked: np.ndarray) -> dict[str, torch.Tensor]:
+        rate = self._rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            estimates, presence = self.network(mixes.mix, self._condition(mixes.asked, asked))
+        losses = separation_loss(estimates.float(), presence, mixes.answers, mixes.mix)
+        total = losses["error"] + losses["spectrum"] + 0.1 * losses["presence"]
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, [each.detach() for each in self.model.parameters()], 1 - decay)
+        return {name: value.detach() for name, value in losses.items()} | {"norm": norm.detach()}
+
+    def _rate(self) -> float:
+        warm = min(1.0, (self.step + 1) / WARMUP_STEPS)
+        return (
+            self.options.rate
+            * warm
+            * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.elapsed_s / self.options.seconds))))
+        )
+
+    def _condition(self, asked: torch.Tensor, names: np.ndarray) -> torch.Tensor:
+        """Ask by name, by words, or by both."""
+        draws = np.random.random(names.shape)
+        rows = [
+            [self.phrases[name][int(draw * len(self.phrases[name]))] for name, draw in zip(*row)] for row in zip(names, draws)
+        ]
+        rows = torch.tensor(rows, device=self.device)
+        text, chance = self.vectors[rows], torch.rand(asked.shape, device=self.device)
+        return self.model.condition(torch.where(chance < 0.3, -1, asked), torch.where((chance > 0.7)[..., None], torch.nan, text))
+
+    @torch.no_grad()
+    def validate(self, banks: dict[str, PartBank], batches: int = 1) -> dict[str, float]:
+        """Measure SI-SDR over unseen songs, with the average of the weights; identity beside it."""
+        own = [each.detach().clone() for each in self.model.parameters()]
+        _fill(self.model, self.average)
+        scores: dict[str, float] = {}
+        for name, bank in banks.items():
+            if name != "train" and len(bank.songs) >= 4:
+                for which, value in self._score(bank, batches).items():
+                    scores[f"{name}_{which}"] = round(value, 2)
+        _fill(self.model, own)
+        return scores
+
+    def _score(self, bank: PartBank, batches: int) -> dict[str, float]:
+        values: dict[str, list[torch.Tensor]] = {}
+        rng = np.random.default_rng(5)
+        for _ in range(batches):
+            mixes = render(
+                bank, draw(bank, self.options.validation_mixes, QUESTIONS, rng, absent=0.15), self.config.sample_rate_hz
+            )
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+                estimates, _ = self.network(mixes.mix, self.model.condition(mixes.asked))
+            mix, answers = mixes.mix[:, None].expand_as(estimates), mixes.answers
+            there = answers.square().mean(-1) > 1e-3 * mix.square().mean(-1)
+            rest_there = (mix - answers).square().mean(-1) > 1e-3 * mix.square().mean(-1)
+            both = there & rest_there
+            level = 10 * (estimates.square().mean(-1) / mix.square().mean(-1).clamp(min=1e-9)).clamp(min=1e-9).log10()
+            for key, value in {
+                "extract": si_sdr_db(estimates, answers)[both],
+                "extract_identity": si_sdr_db(mix, answers)[both],
+                "remove": si_sdr_db(mix - estimates, mix - answers)[both],
+                "remove_identity": si_sdr_db(mix, mix - answers)[both],
+                "absent_db": level[answers.square().mean(-1) == 0],
+            }.items():
+                values.setdefault(key, []).append(value)
+        return {key: float(torch.cat(each).mean()) for key, each in values.items() if torch.cat(each).numel()}
+
+    def save(self) -> None:
+        own = [each.detach().clone() for each in self.model.parameters()]
+        _fill(self.model, self.average)
+        tensors = {key: value.half().contiguous().cpu() for key, value in self.model.state_dict().items()}
+        _fill(self.model, own)
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+        }
+        save_file(tensors, self.options.out / "separator.safetensors")
+        (self.options.out / "separator.json").write_text(json.dumps(dataclasses.asdict(self.config)))
+        torch.save(state, self.options.out / "state.tmp")
+        (self.options.out / "state.tmp").replace(self.options.out / "state.pt")
+
+    def _restore(self) -> None:
+        path = self.options.out / "state.pt"
+        if path.exists():
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.average, self.step, self.elapsed_s = state["average"], state["step"], state["elapsed_s"]
+
+    def _log(self, **values: object) -> None:
+        line = json.dumps(values)
+        print(line, flush=True)
+        with (self.options.out / "log.jsonl").open("a") as file:
+            file.write(line + "\n")
+
+
+@torch.no_grad()
+def _fill(model: torch.nn.Module, values: list[torch.Tensor]) -> None:
+    for parameter, value in zip(model.parameters(), values, strict=True):
+        parameter.copy_(value)
+
+
+def _phrases(path: Path, device: torch.device) -> tuple[dict[int, list[int]], torch.Tensor]:
+    """Read the phrases of each name: rows of a table of text vectors."""
+    with np.load(path, allow_pickle=False) as file:
+        vectors, owners = torch.from_numpy(file["vectors"]).float().to(device), file["owners"].tolist()
+    rows: dict[int, list[int]] = {}
+    for row, owner in enumerate(owners):
+        rows.setdefault(owner, []).append(row)
+    return rows, vectors
+
+
+if __name__ == "__main__":
+    main()
