@@ -36,12 +36,14 @@ def is_remote(path: Path) -> bool:
     return not isinstance(path, Path)
 
 
-def parse(text: str) -> Path:
-    """Turn a path, or a URL that fsspec understands, into what has the methods of a `Path`; file:// is a local path.
+def parse(text: str | Path) -> Path:
+    """Turn a path, or a URL that fsspec understands, into an object with the methods of a `Path`; file:// is a local path.
 
     Raises:
         DataError: credentials in the URL, a kind of store that isn't known, or its package isn't installed.
     """
+    if not isinstance(text, str):
+        return text
     if not is_url(text):
         return Path(text)
     scheme, _, rest = text.partition("://")
@@ -61,8 +63,8 @@ def parse(text: str) -> Path:
     return cast(Path, path)
 
 
-def local(text: str, what: str) -> Path:
-    """Take a path that must be local.
+def local(text: str | Path, what: str) -> Path:
+    """Turn a string into a path that must be local; messages name it `what`.
 
     Raises:
         DataError: it is a URL.

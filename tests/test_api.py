@@ -6,8 +6,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from made_work import RATE_HZ, make_part
 
 import instructme
+from instructme.dataset_tools import audio
 from instructme.manifests import extras
 
 EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -64,3 +66,26 @@ def test_a_missing_package_names_its_extra(package: str, use: str, extra: str) -
 def test_a_package_of_no_extra_keeps_its_error() -> None:
     with pytest.raises(ModuleNotFoundError, match="No module named 'no_such_package'"), extras.named():
         import no_such_package  # noqa: F401
+
+
+def test_the_stages_take_paths_and_strings_alike(tmp_path: Path) -> None:
+    for number in range(8):
+        for instrument in ("bass", "drums", "piano"):
+            samples = make_part("set-a", instrument)[1000 * number :][: 6 * RATE_HZ]
+            audio.write_flac(tmp_path / "music" / f"song {number}" / f"{instrument}.flac", samples, RATE_HZ)
+    hashes = []
+    for kind in (str, Path):
+        music, work, shards = kind(tmp_path / "music"), kind(tmp_path / kind.__name__), kind(tmp_path / kind.__name__ / "shards")
+        assert len(instructme.scan(music, work, seed=1).tracks) == len(instructme.scan([music], work, seed=1).tracks) == 8
+        instructme.prepare(work, workers=0, sample_rate_hz=RATE_HZ, clip_seconds=2.0, rhythm="none", chords="none")
+        instructme.pair(work, total=10, eval_count=2)
+        hashes.append(instructme.shard(work, shards, per_shard=5, workers=0)["hash"])
+        assert instructme.verify(shards, work=work, workers=0) == []
+        assert "triplets" in instructme.audit(work, shards=shards, audio=False).facts
+    assert hashes[0] == hashes[1]
+
+
+def test_a_working_folder_in_a_store_is_refused() -> None:
+    for run in (lambda: instructme.scan("music", "memory://work"), lambda: instructme.pair("memory://work")):
+        with pytest.raises(instructme.DataError, match="the working folder can't be a URL"):
+            run()

@@ -7,9 +7,10 @@ from instructme.dataset_tools.audit import inputs as tables_of
 from instructme.dataset_tools.audit import midi_files as notes
 from instructme.dataset_tools.audit.inputs import AuditTables
 from instructme.dataset_tools.audit.report import Report
+from instructme.manifests import urls
 
 
-def audit(work: Path, *, shards: Path | None = None, audio: bool = True) -> Report:
+def audit(work: str | Path, *, shards: str | Path | None = None, audio: bool = True) -> Report:
     """Count and check everything that a working folder holds, at whatever stage it is.
 
     `shards` is where `shard` wrote to, by default WORK/shards. `audio` also reads the MIDI files of stems and the first minute
@@ -17,16 +18,16 @@ def audit(work: Path, *, shards: Path | None = None, audio: bool = True) -> Repo
 
     Example:
         ```python
-        from pathlib import Path
         from instructme import audit
 
-        print(audit(Path("work")).facts)
+        print(audit("work").facts)
         ```
 
     Raises:
         DataError: no tables of `scan` there, or a table that can't be read.
     """
-    found = tables_of.read(work, shards)
+    work = urls.local(work, "the working folder")
+    found = tables_of.read(work, urls.parse(shards) if shards else None)
     midi = notes.study(found) if audio else None
     sections = [
         contents.section(found),

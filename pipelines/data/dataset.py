@@ -68,7 +68,7 @@ class TripletDataset:
         normalise: str | None = None,
         seed: int = 0,
     ) -> None:
-        place = urls.parse(data) if isinstance(data, str) else data
+        place = urls.parse(data)
         self._reader, self._tensors, self._seed = open_split(place, split, normalise), tensors, seed
         self.sample_rate_hz = max(self._reader.rates_hz)
         self._crop_samples = None if crop_s is None else round(crop_s * self.sample_rate_hz)

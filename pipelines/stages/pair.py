@@ -18,7 +18,7 @@ from instructme.dataset_tools.pairing.pool import Pool
 from instructme.dataset_tools.sharding import tar_file
 from instructme.dataset_tools.tasks import task_modules
 from instructme.dataset_tools.triplets import Filled, Order
-from instructme.manifests import tables
+from instructme.manifests import tables, urls
 from instructme.manifests.rows import SPLITS, DataError, Reject, Triplet
 from instructme.pipelines.processes.engine import cores
 
@@ -43,7 +43,7 @@ class PairSummary:
 
 
 def pair(
-    work: Path,
+    work: str | Path,
     *,
     counts: Mapping[str, int] | None = None,
     total: int | None = None,
@@ -51,7 +51,7 @@ def pair(
     rounds: int = 1,
     seconds: Sequence[int] = (),
     options: PairOptions | None = None,
-    templates: Path | None = None,
+    templates: str | Path | None = None,
     seed: int = 0,
     plan: bool = False,
 ) -> PairSummary:
@@ -59,10 +59,9 @@ def pair(
 
     Example:
         ```python
-        from pathlib import Path
         from instructme import pair
 
-        pair(Path("work"), total=20_000, eval_count=200, seed=0)
+        pair("work", total=20_000, eval_count=200, seed=0)
         ```
 
     Args:
@@ -81,6 +80,8 @@ def pair(
     Raises:
         DataError: missing or mismatched tables, unknown tasks, unusable templates, or no recipe at all.
     """
+    work = urls.local(work, "the working folder")
+    templates = urls.local(templates, "the templates") if templates else None
     options = options or PairOptions()
     modules = task_modules()
     if unknown := sorted(set(counts or {}) - set(modules)):

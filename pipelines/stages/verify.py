@@ -31,9 +31,9 @@ class CheckUnit:
 
 
 def verify(
-    shards: Path,
+    shards: str | Path,
     *,
-    work: Path | None = None,
+    work: str | Path | None = None,
     sample: int | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -46,16 +46,17 @@ def verify(
 
     Example:
         ```python
-        from pathlib import Path
         from instructme import verify
 
-        for problem in verify(Path("work/shards"), work=Path("work")):
+        for problem in verify("work/shards", work="work"):
             print(problem)
         ```
 
     Raises:
         DataError: the folder holds no shards, or `work` no tables.
     """
+    shards = urls.parse(shards)
+    work = urls.local(work, "the working folder") if work else None
     urls.look(shards)
     names = sorted({path.stem for path in shards.iterdir() if NAME.fullmatch(path.stem)} if shards.is_dir() else ())
     if not names:
