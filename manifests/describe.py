@@ -12,9 +12,12 @@ TABLES = {
     "triplets.parquet": rows.Triplet,
     "<split>-NNNNN.parquet": rows.Sample,
     "rejects.parquet": rows.Reject,
+    "scores.parquet": rows.EditScore,
+    "sets.parquet": rows.SetScore,
 }
 INTRODUCTION = """
-All tables are parquet files in the working folder. The index of a shard lies beside its tar.
+All tables are parquet files in the working folder. The index of a shard lies beside its tar. `scores.parquet` and `sets.parquet`
+lie in the folder that `evaluate` writes.
 
 - Positions and lengths are counted in samples at the working rate, unless the name has another unit.
 - List columns of one row that belong together have the same length.

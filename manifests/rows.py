@@ -260,3 +260,37 @@ class Reject:
     reason: Annotated[str, "reason code such as `unreadable`, `too_long`, `silent_clip`"]
     detail: Annotated[str, "one line for a person"]
     count: Annotated[Count, "how many things this row stands for"]
+
+
+@dataclass(frozen=True, slots=True)
+class EditScore:
+    """One metric of one edit. Table `scores.parquet`, written by `evaluate`."""
+
+    KEY: ClassVar = ("dataset", "key", "system", "metric")
+
+    key: Annotated[str, "the edit: the key of the triplet in the shards, or the column `key` of the list of pairs"]
+    task: Annotated[Task, "edit task"]
+    dataset: Annotated[str, "dataset of the source"]
+    song: Annotated[str, "song of the source; intervals are drawn by song"]
+    system: Annotated[str, "what made the edit, or a control: oracle, identity, shuffled, noise-30, noise-20, rest-20"]
+    metric: Annotated[str, "file name of the metric in pipelines/evaluation/metrics"]
+    value: Annotated[float | None, "the score, null where it is not defined"]
+    reason: Annotated[str | None, "why there is no score"]
+
+
+@dataclass(frozen=True, slots=True)
+class SetScore:
+    """One distance between the set of edits and the set of targets. Table `sets.parquet`, written by `evaluate`."""
+
+    KEY: ClassVar = ("dataset", "task", "system", "metric")
+
+    task: Annotated[Task, "edit task"]
+    dataset: Annotated[str, "dataset of the sources"]
+    system: Annotated[str, "what made the edits, or a control"]
+    metric: Annotated[str, "fad_musicnn, kad_musicnn or fad_vggish"]
+    value: Annotated[float | None, "the distance, null where it is not defined"]
+    reason: Annotated[str | None, "why there is no distance"]
+    edits: Annotated[int, Rule(0), "edits in the set"]
+    frames: Annotated[int, Rule(0), "frames of all edits"]
+    low: Annotated[float | None, "lower end of the 95 % interval of the difference to identity"]
+    high: Annotated[float | None, "upper end of it"]

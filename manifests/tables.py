@@ -25,6 +25,7 @@ WRITERS = {
     **dict.fromkeys(("tracks", "stems", "rejects"), "scan"),
     **dict.fromkeys(("parts", "rhythm", "clips"), "prepare"),
     "triplets": "pair",
+    **dict.fromkeys(("scores", "sets"), "evaluate"),
 }
 """Which verb writes a table."""
 Row = TypeVar("Row")

@@ -44,6 +44,14 @@ WEIGHTS = {
         "J. Pons, X. Serra: musicnn, ISMIR 2019 late-breaking",
         "tags of music, and the ear of 'train embedding'",
     ),
+    "notes": Weights(
+        "basic-pitch",
+        "0.4.0",
+        "738adb503aae7fdfc7d1e1511aa0ce35052315f260a19531ef4c356708425db0",
+        "Apache-2.0",
+        "R. Bittner et al.: A lightweight instrument-agnostic model for polyphonic note transcription, ICASSP 2022",
+        "notes from audio, for 'evaluate'",
+    ),
 }
 
 

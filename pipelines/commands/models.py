@@ -1,4 +1,4 @@
-"""`instructme models`: fetch the pretrained weights that recognise beats and hear music, and list them."""
+"""`instructme models`: fetch the pretrained weights that recognise beats and notes and hear music, and list them."""
 
 import click
 
@@ -9,8 +9,9 @@ ORDER = 15
 def command() -> None:
     r"""Fetch pretrained weights by hash into the user's cache, and list them.
 
-    They are optional. Without beatnet, downbeats are known only from MIDI. 'train embedding' starts from musicnn.
-    Both run with torch, which the extra 'train' installs: pip install 'instructme[train]'.
+    They are optional. Without beatnet, downbeats are known only from MIDI. 'train embedding' starts from musicnn, and 'evaluate'
+    takes musicnn and notes. The first two run with torch: pip install 'instructme[train]'. The last one runs with onnxruntime:
+    pip install 'instructme[evaluate]'.
 
     \b
     Example:

@@ -1,0 +1,80 @@
+"""The verb `evaluate`: edits -> scores, tables."""
+
+from pathlib import Path
+
+import click
+
+from instructme.manifests.rows import SPLITS
+from instructme.pipelines.commands import options
+
+ORDER = 105
+
+
+@click.command("evaluate", cls=options.WithSettings, short_help="Score edits, and write tables.")
+@click.argument("shards", required=False, type=options.Place(exists=True, file_okay=False))
+@click.option(
+    "--pairs",
+    type=options.Local(exists=True, dir_okay=False),
+    help="Table of files: key, source, target, edit; task, instruction, system.",
+)
+@click.option(
+    "--edits",
+    multiple=True,
+    type=options.Local(exists=True, file_okay=False),
+    help="Folder of edits that are named by the keys of SHARDS.",
+)
+@click.option("-o", "--out", required=True, type=options.Local(file_okay=False), help="Folder to write.")
+@click.option("--split", default="test", show_default=True, type=click.Choice(SPLITS), help="Split of SHARDS.")
+@click.option("--count", type=click.IntRange(1), help="Triplets of each task of SHARDS.  [default: all]")
+@options.SET
+@click.option(
+    "--controls", hidden=True, default=100, show_default=True, type=click.IntRange(0), help="Triplets of a task with controls."
+)
+@click.option("--least-done", hidden=True, default=0.5, show_default=True, type=options.Finite(), help="joint: least edit_done.")
+@click.option(
+    "--most-error", hidden=True, default=3.0, show_default=True, type=options.Finite(0), help="joint: most kept_error_db."
+)
+@options.WORKERS
+def command(
+    shards: Path | None,
+    pairs: Path | None,
+    edits: tuple[Path, ...],
+    out: Path,
+    split: str,
+    count: int | None,
+    controls: int,
+    least_done: float,
+    most_error: float,
+    workers: int | None,
+) -> None:
+    r"""Score edits against their targets, and write scores.parquet and tables.md into OUT.
+
+    Give one of these:
+
+    \b
+      --pairs FILE.csv   a table of audio files of any system. Paths are relative to the table.
+      SHARDS --edits D   a folder of edits, one file for each key of the shards.
+
+    Each table has rows for the target itself, for the source (identity), for a stranger's target, and for targets with noise. A
+    system that is worse than identity is worse than doing nothing. Intervals are drawn by song.
+
+    Features are kept in OUT/features, so that a second run is fast.
+
+    \b
+    Example:
+      instructme evaluate --pairs edits.csv -o scores
+      instructme evaluate work/shards --edits mine --edits theirs -o scores --count 800
+    """
+    if (shards is None) == (pairs is None) or (shards and not edits):
+        raise click.UsageError("give --pairs FILE.csv, or SHARDS with --edits FOLDER")
+    from instructme.pipelines.evaluation import cases as listed
+    from instructme.pipelines.evaluation import evaluate
+
+    if pairs:
+        cases = listed.from_table(pairs)
+    else:
+        assert shards is not None
+        cases = listed.from_shards(shards, split, count, evaluate.names(edits))
+    limits = {"joint": {"least_done": least_done, "most_kept_error_db": most_error}}
+    for line in evaluate.evaluate(cases, out, options=limits, controls=controls, workers=workers):
+        click.echo(line)

@@ -1,0 +1,1 @@
+"""Score edits: metrics of the signal, of harmony, rhythm and instruments, with controls and intervals."""

@@ -1,0 +1,233 @@
+"""List what is scored: triplets with the edits of one or more systems, from a table of files or from shards."""
+
+import csv
+import dataclasses
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.audio import Samples
+from instructme.manifests.rows import DataError
+from instructme.pipelines.evaluation.spectra import RATE_HZ
+
+COLUMNS = ("key", "source", "target", "edit")
+"""Columns that a table of pairs must have; task, instruction, system, dataset, song and absent are optional."""
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+
+
+class Triplet(Protocol):
+    """Where the two sides of a triplet lie."""
+
+    def read(self) -> tuple[Samples, Samples]:
+        """Read source and target, (T,) at 24 kHz."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TripletFiles:
+    """Two files of any format, rate and number of channels."""
+
+    source: Path
+    target: Path
+
+    def read(self) -> tuple[Samples, Samples]:
+        """Read source and target, (T,) at 24 kHz.
+
+        Raises:
+            DataError: a file is missing or damaged.
+        """
+        return audio.read(self.source, RATE_HZ), audio.read(self.target, RATE_HZ)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardRow:
+    """A row of a split of shards."""
+
+    shards: Path
+    split: str
+    row: int
+
+    def read(self) -> tuple[Samples, Samples]:
+        """Read source and target, (T,) at 24 kHz.
+
+        Raises:
+            DataError: a shard is missing or damaged.
+        """
+        from instructme.pipelines.data.shard_reader import ShardReader
+
+        reader = ShardReader(self.shards, self.split)
+        heard, rate_hz = reader.audio(self.row), int(reader.values(self.row)["sample_rate_hz"])
+        if rate_hz == RATE_HZ:
+            return heard.source, heard.target
+        return audio.resample(heard.source, rate_hz, RATE_HZ), audio.resample(heard.target, rate_hz, RATE_HZ)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A triplet and its edits.
+
+    song: intervals are drawn by it.
+    gain_db: gain of the source in the target, where it is known.
+    absent: the instruction names an instrument that isn't there.
+    edits: system -> file; a file that is missing is counted.
+    stranger: another triplet of the same task, whose target is the control "shuffled".
+    """
+
+    key: str
+    task: str
+    dataset: str
+    song: str
+    instruction: str
+    triplet: Triplet
+    edits: Mapping[str, Path]
+    named: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    gain_db: float | None = None
+    absent: bool = False
+    stranger: Triplet | None = None
+
+
+def from_table(path: Path) -> list[Case]:
+    """Read a table of pairs: CSV or TSV with a header. Paths are relative to the table.
+
+    Rows with the same key, task, source and target are edits of one triplet by several systems.
+
+    Raises:
+        DataError: no such table, a column is missing, or a key stands for two different triplets.
+    """
+    rows = _rows(path)
+    groups: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in rows:
+        groups.setdefault((row.get("dataset") or path.stem, row["key"]), []).append(row)
+    cases = []
+    for (dataset, key), group in groups.items():
+        first = group[0]
+        if any((row["source"], row["target"]) != (first["source"], first["target"]) for row in group):
+            raise DataError(f"{path}: key {key!r} has two different sources or targets: give each triplet its own key")
+        edits: dict[str, Path] = {}
+        for row in group:
+            system = row.get("system") or "edit"
+            if system in edits:
+                raise DataError(f"{path}: key {key!r} has two edits of {system}: name their systems in a column 'system'")
+            edits[system] = path.parent / row["edit"] if row["edit"] else Path()
+        files = TripletFiles(path.parent / first["source"], path.parent / first["target"])
+        words = _read_instruction(first.get("instruction") or "")
+        task = _task(first.get("task") or words["task"] or "edit")
+        absent = (first.get("absent") or "").strip().lower() in ("1", "true", "yes")
+        song = first.get("song") or first["source"]
+        cases.append(
+            Case(
+                key,
+                task,
+                dataset,
+                song,
+                first.get("instruction") or "",
+                files,
+                edits,
+                words["named"],
+                words["added"],
+                absent=absent,
+            )
+        )
+    return with_strangers(cases)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"can't read the table of pairs {path}: {error}") from None
+    first = text.partition("\n")[0]
+    rows = list(csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in first else ";" if ";" in first else ","))
+    rows = [{(name or "").strip().lower(): (value or "").strip() for name, value in row.items() if name} for row in rows]
+    if not rows:
+        raise DataError(f"{path} has no rows: give a header with {', '.join(COLUMNS)}, and a row for each edit")
+    if missing := [name for name in COLUMNS if name not in rows[0]]:
+        raise DataError(f"{path} has no column {' and no column '.join(missing)}: it has {', '.join(rows[0])}")
+    if bad := [number for number, row in enumerate(rows, start=2) if not all(row[name] for name in COLUMNS[:3])]:
+        raise DataError(f"{path}, line {bad[0]}: key, source and target must not be empty")
+    return rows
+
+
+def _task(text: str) -> str:
+    return re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_") or "edit"
+
+
+def _read_instruction(text: str) -> dict[str, Any]:
+    """Read which task an instruction asks for, and which instruments it names."""
+    from instructme.pipelines.editing import sentences
+
+    if not text or len(text) > sentences.LONGEST:
+        return {"task": None, "named": (), "added": ()}
+    read = sentences.parse(text)
+    return {"task": read.task, "named": read.named, "added": read.added}
+
+
+def from_shards(shards: Path, split: str, count: int | None, edits: Mapping[str, Path]) -> list[Case]:
+    """List triplets of a split, `count` of each task by their keys' hash, with edits from folders of files named by key.
+
+    Args:
+        shards: a folder that `shard` has finished.
+        split: such as test.
+        count: most triplets of a task; None for all.
+        edits: system -> folder.
+
+    Raises:
+        DataError: no such shards or split.
+    """
+    from instructme.pipelines.data.shard_reader import ShardReader
+
+    reader = ShardReader(shards, split)
+    found: dict[str, list[Case]] = {}
+    for row in range(int(reader.sizes.sum())):
+        values = reader.values(row)
+        recipe = reader.recipe(row)
+        key = values["triplet_id"]
+        case = Case(
+            key=key,
+            task=recipe.task,
+            dataset=values.get("dataset") or recipe.source_track.split("-")[0],
+            song=recipe.source_track,
+            instruction=recipe.instruction,
+            triplet=ShardRow(shards, split, row),
+            edits={system: edit_file(folder, key) for system, folder in edits.items()},
+            named=tuple(recipe.named),
+            added=tuple(recipe.added),
+            gain_db=_gain_db(values),
+        )
+        found.setdefault(recipe.task, []).append(case)
+    return with_strangers([case for task in sorted(found) for case in drawn(found[task], count)])
+
+
+def drawn(cases: Sequence[Case], count: int | None) -> list[Case]:
+    """Choose the cases whose keys have the smallest hashes, in the order of their keys: more cases hold the fewer."""
+    chosen = sorted(cases, key=lambda case: hashlib.sha256(case.key.encode()).hexdigest())[:count]
+    return sorted(chosen, key=lambda case: case.key)
+
+
+def _gain_db(values: Mapping[str, Any]) -> float:
+    return 20 * math.log10(values["target_gain"] / values["gain"])
+
+
+def edit_file(folder: Path, key: str) -> Path:
+    """Find the edit of a key in a folder: any format; the name that it should have if there is none."""
+    names = (folder / f"{key}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in names if path.exists()), folder / f"{key}.flac")
+
+
+def with_strangers(cases: Sequence[Case]) -> list[Case]:
+    """Give each case the next one of the same task, and of another song where there is one, as its stranger."""
+    by_task: dict[str, list[Case]] = {}
+    for case in cases:
+        by_task.setdefault(case.task, []).append(case)
+    placed = {(case.dataset, case.key): place for group in by_task.values() for place, case in enumerate(group)}
+    return [dataclasses.replace(case, stranger=_stranger(by_task[case.task], placed[case.dataset, case.key])) for case in cases]
+
+
+def _stranger(group: Sequence[Case], place: int) -> Triplet | None:
+    others = [*group[place + 1 :], *group[:place]]
+    songs = (each.triplet for each in others if each.song != group[place].song)
+    return next(songs, others[0].triplet if others else None)

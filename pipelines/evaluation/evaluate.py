@@ -1,0 +1,71 @@
+"""Score cases and write the results: scores.parquet and tables.md."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from instructme.dataset_tools.recognisers import chord_network, weights
+from instructme.manifests import tables
+from instructme.manifests.files import atomic
+from instructme.manifests.rows import DataError, EditScore
+from instructme.pipelines.evaluation import features, scoring
+from instructme.pipelines.evaluation.cases import Case
+from instructme.pipelines.evaluation.metrics import inputs
+from instructme.pipelines.evaluation.score_cases import Settings, check_systems, notes_of, score_cases
+from instructme.pipelines.evaluation.score_tables import markdown
+
+FEATURES = "features"
+
+
+def names(folders: Sequence[Path]) -> dict[str, Path]:
+    """Name systems by their folders.
+
+    Raises:
+        DataError: two folders have one name.
+    """
+    named = {folder.resolve().name: folder for folder in folders}
+    if len(named) < len(folders):
+        raise DataError("two folders of edits have the same name: rename one, because tables name systems by their folders")
+    return named
+
+
+def evaluate(
+    cases: Sequence[Case],
+    out: Path,
+    *,
+    options: scoring.Options | None = None,
+    controls: int | None = None,
+    workers: int | None = None,
+) -> Iterator[str]:
+    """Score cases and write the results into `out`; yield lines for the user.
+
+    Raises:
+        DataError: a system has the name of a control, or there are no cases.
+    """
+    if not cases:
+        raise DataError("there is nothing to score: the table or the split has no triplets")
+    systems = check_systems(cases)
+    metrics, lacking = scoring.usable()
+    out.mkdir(parents=True, exist_ok=True)
+    if not any(case.absent for case in cases):
+        metrics = [name for name in metrics if "absent" not in inputs(name)]
+    settings = Settings(tuple(metrics), options or {}, out / FEATURES)
+    scored = score_cases(cases, settings, with_controls=controls, workers=workers)
+    rows = [row for _, scores in scored for row in scores.rows]
+    stated = {"recognisers": recognisers(), "options": options or {}}
+    tables.write(out / "scores.parquet", rows, EditScore, arguments=stated)
+    text = markdown(rows, lacking, notes_of(scored))
+    with atomic(out / "tables.md") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    yield from (f"{name} was not computed: {advice}" for name, advice in lacking.items())
+    yield f"scored {len(cases)} triplets of {', '.join(systems) or 'no system'}: {out / 'tables.md'}"
+
+
+def recognisers() -> dict[str, str]:
+    """Name the recognisers that are here, with the hashes of their weights."""
+    here = {name for name, (available, _) in features.RECOGNISERS.items() if available()}
+    made_by = {
+        "chords": chord_network.name,
+        "notes": lambda: weights.label("notes"),
+        "embedding": lambda: weights.label("musicnn"),
+    }
+    return {name: label() for name, label in made_by.items() if name in here}

@@ -1,0 +1,172 @@
+"""Score cases: every metric of every edit and of the controls, in parallel."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.audio import Samples
+from instructme.manifests.rows import DataError, EditScore
+from instructme.pipelines.evaluation import cells
+from instructme.pipelines.evaluation.cases import Case
+from instructme.pipelines.evaluation.controls import CONTROLS, controls
+from instructme.pipelines.evaluation.features import Features, Sound
+from instructme.pipelines.evaluation.metrics import Score
+from instructme.pipelines.evaluation.scoring import Options, score_edit
+from instructme.pipelines.evaluation.spectra import RATE_HZ
+from instructme.pipelines.processes import engine
+
+MOST_CUT = 0.1
+"""Share of the target by which an edit may be shorter or longer."""
+Frames = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is computed.
+
+    metrics: names. options: see `scoring.Options`. features: folder that keeps features.
+    """
+
+    metrics: tuple[str, ...]
+    options: Options = field(default_factory=dict)
+    features: Path | None = None
+
+
+@dataclass
+class CaseScores:
+    """The scores of a case; `frames` are the embeddings (patches, 200) of each system, and `notes` counts what was adapted."""
+
+    rows: list[EditScore]
+    frames: dict[str, Frames]
+    notes: Counter[str]
+
+
+def score_cases(
+    cases: Sequence[Case], settings: Settings, *, with_controls: int | None = None, workers: int | None = None
+) -> list[tuple[Case, CaseScores]]:
+    """Score cases in the order they come in; the controls are made for the first `with_controls` of each task and dataset."""
+    seen: Counter[tuple[str, str]] = Counter()
+    units = []
+    for number, case in enumerate(cases):
+        seen[case.dataset, case.task] += 1
+        units.append((number, with_controls is None or seen[case.dataset, case.task] <= with_controls))
+    score = partial(_score_unit, list(cases), settings)
+    results = dict(engine.run(score, units, description="evaluate", workers=workers))
+    return [(cases[unit[0]], results[unit]) for unit in units]
+
+
+def _score_unit(cases: Sequence[Case], settings: Settings, unit: tuple[int, bool]) -> CaseScores:
+    return score_case(cases[unit[0]], settings, unit[1])
+
+
+def score_case(case: Case, settings: Settings, with_controls: bool = True) -> CaseScores:
+    """Score the edits and the controls of one triplet. What can't be read or compared gets a reason for every metric."""
+    result = CaseScores([], {}, Counter())
+    try:
+        source, target = case.triplet.read()
+    except DataError as error:
+        _refuse(case, settings, result, list(case.edits), f"unreadable_triplet: {error}")
+        return result
+    if len(source) != len(target):
+        result.notes["source and target of unequal length were cut to the shorter one"] += 1
+        source, target = (each[: min(len(source), len(target))] for each in (source, target))
+    if not len(target) or not target.any():
+        _refuse(case, settings, result, list(case.edits), "silent_target" if len(target) else "empty_target")
+        return result
+    known = _Known(case, source, target, settings.features)
+    for system, path in case.edits.items():
+        edit = _read(path, len(target), result.notes)
+        if isinstance(edit, str):
+            _refuse(case, settings, result, [system], edit)
+        else:
+            _add(case, settings, result, system, known.features(edit))
+    if with_controls:
+        stranger = case.stranger.read()[1] if case.stranger else None
+        for name, edit in controls(case.key, source, target, stranger, known.gain_db):
+            _add(case, settings, result, name, known.features(edit))
+    return result
+
+
+class _Known:
+    """Source and target of a case, cut to the length of an edit."""
+
+    def __init__(self, case: Case, source: Samples, target: Samples, folder: Path | None) -> None:
+        self._case, self._folder = case, folder
+        self._sides = {"source": source, "target": target}
+        self._sounds: dict[int, dict[str, Sound]] = {}
+        self._cells: dict[int, cells.Cells] = {}
+        self.gain_db = self._of(len(target))[1].gain_db
+
+    def _of(self, length: int) -> tuple[dict[str, Sound], cells.Cells]:
+        if length not in self._sounds:
+            sounds = {name: Sound(side[:length], self._folder) for name, side in self._sides.items()}
+            self._sounds[length] = sounds
+            self._cells[length] = cells.find(sounds["target"].samples, sounds["source"].samples, self._case.gain_db)
+        return self._sounds[length], self._cells[length]
+
+    def features(self, edit: Samples) -> Features:
+        """Prepare what the metrics of an edit take; an edit that is one of the sides is not analysed again."""
+        sounds, found = self._of(len(edit))
+        same = next((sound for sound in sounds.values() if np.array_equal(sound.samples, edit)), None)
+        case = self._case
+        facts = {"cells": found, "task": case.task, "named": case.named, "added": case.added, "absent": case.absent}
+        return Features({"edit": same or Sound(edit, self._folder), **sounds}, facts)
+
+
+def _read(path: Path, length: int, notes: Counter[str]) -> Samples | str:
+    """Read an edit at 24 kHz, cut to the length of the target, or say why it can't be scored."""
+    if not path.is_file():
+        return "missing_edit"
+    try:
+        edit = audio.read(path, RATE_HZ)
+    except DataError as error:
+        return f"unreadable_edit: {error}"
+    if not len(edit):
+        return "empty_edit"
+    if abs(len(edit) - length) > MOST_CUT * length:
+        return "lengths_differ"
+    if len(edit) < length:
+        notes["edits were shorter than their targets: all sides were cut"] += 1
+    if len(edit) > length:
+        notes["edits were longer than their targets, and were cut"] += 1
+    return edit[:length]
+
+
+def _add(case: Case, settings: Settings, result: CaseScores, system: str, values: Features) -> None:
+    scores = score_edit(values, settings.metrics, settings.options)
+    result.rows += [_row(case, system, name, score) for name, score in scores.items()]
+    if "direction" in settings.metrics:
+        result.frames[system] = values["edit_embedding"]
+        result.frames["target"] = values["target_embedding"]
+
+
+def _refuse(case: Case, settings: Settings, result: CaseScores, systems: Sequence[str], reason: str) -> None:
+    result.rows += [_row(case, system, name, reason) for system in systems for name in settings.metrics]
+
+
+def _row(case: Case, system: str, metric: str, score: Score) -> EditScore:
+    value, reason = (None, score) if isinstance(score, str) else (float(score), None)
+    return EditScore(case.key, case.task, case.dataset, case.song, system, metric, value, reason)
+
+
+def check_systems(cases: Sequence[Case]) -> list[str]:
+    """List the systems of all cases.
+
+    Raises:
+        DataError: a system has the name of a control.
+    """
+    systems = list(dict.fromkeys(system for case in cases for system in case.edits))
+    if taken := sorted(set(systems) & (set(CONTROLS) | {"target"})):
+        raise DataError(f"{taken[0]} is the name of a control: give that system another name")
+    return systems
+
+
+def notes_of(scored: Sequence[tuple[Case, CaseScores]]) -> Mapping[str, int]:
+    """Sum up what was adapted."""
+    return sum((scores.notes for _, scores in scored), Counter())

@@ -1,0 +1,161 @@
+"""Write the scores as tables in Markdown: systems and controls, by dataset, task and group of metrics."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from instructme.manifests.rows import EditScore
+from instructme.pipelines.evaluation.controls import CONTROLS
+from instructme.pipelines.evaluation.intervals import Interval, interval, paired
+from instructme.pipelines.evaluation.metrics import metric_modules
+
+GROUPS = {"signal": "Signal", "music": "Harmony and rhythm", "instruction": "Instruction"}
+ARROWS = {"up": "↑", "down": "↓"}
+BELOW = "▼"
+NO_DIFFERENCE = "="
+
+
+class Key(NamedTuple):
+    """What a column of numbers belongs to."""
+
+    dataset: str
+    task: str
+    system: str
+    metric: str
+
+
+class Scores:
+    """All scores by dataset, task, system and metric: values by key, and the songs of keys."""
+
+    def __init__(self, rows: Sequence[EditScore]) -> None:
+        self.values: dict[Key, dict[str, float]] = {}
+        self.songs: dict[str, dict[str, str]] = {}
+        self.reasons: Counter[tuple[str, str, str]] = Counter()
+        self.systems = list(dict.fromkeys(row.system for row in rows if row.system not in CONTROLS))
+        self.groups = sorted({(row.dataset, row.task) for row in rows})
+        for row in rows:
+            self.songs.setdefault(row.dataset, {})[row.key] = row.song
+            if row.value is None:
+                self.reasons[row.system, row.metric, str(row.reason)] += 1
+            else:
+                self.values.setdefault(Key(row.dataset, row.task, row.system, row.metric), {})[row.key] = row.value
+
+    def interval(self, key: Key) -> Interval | None:
+        """Compute mean and interval of a system's metric; None if no edit has a value."""
+        held = self.values.get(key, {})
+        songs = self.songs.get(key.dataset, {})
+        return interval(list(held.values()), [songs[each] for each in held]) if held else None
+
+    def difference(self, key: Key, other: str) -> Interval | None:
+        """Compare a system with another one on the edits that both have."""
+        one, two = (self.values.get(each, {}) for each in (key, key._replace(system=other)))
+        return paired(one, two, self.songs.get(key.dataset, {}))
+
+    def below_identity(self, key: Key) -> bool:
+        """Say whether a system is worse than doing nothing, by an interval that does not hold 0."""
+        if key.system in CONTROLS or not metric_modules()[key.metric].ABOVE_SOURCE:
+            return False
+        difference = self.difference(key, "identity")
+        return difference is not None and difference.sign == (-1 if metric_modules()[key.metric].BETTER == "up" else 1)
+
+
+def markdown(rows: Sequence[EditScore], lacking: Mapping[str, str], notes: Mapping[str, int], extra: Sequence[str] = ()) -> str:
+    """Write all tables.
+
+    Args:
+        rows: scores.
+        lacking: metrics that could not be computed, and what to do about it.
+        notes: what was adapted, and how often.
+        extra: further lines after the tables of systems.
+    """
+    scores = Scores(rows)
+    lines = ["# Scores", "", *_legend()]
+    for dataset, task in scores.groups:
+        lines += [f"## {dataset}: {task}", ""]
+        for group, heading in GROUPS.items():
+            lines += _table(scores, dataset, task, group, heading)
+    lines += [*extra, *_differences(scores), *_left_out(scores, lacking, notes)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _legend() -> list[str]:
+    lines = [
+        "Each cell is a mean with its 95 % interval, drawn by song. Arrows show the better direction.",
+        "The number of edits stands beside a mean where it is not that of the row.",
+    ]
+    lines += [f"{BELOW} marks a system that is worse than `identity`: its interval of the difference does not hold 0.", ""]
+    lines += ["| control | meaning |", "|---|---|", *(f"| {name} | {text} |" for name, text in CONTROLS.items()), ""]
+    return lines
+
+
+def _table(scores: Scores, dataset: str, task: str, group: str, heading: str) -> Iterator[str]:
+    names = [name for name, module in metric_modules().items() if group == module.GROUP]
+    systems = [*scores.systems, *CONTROLS]
+    found = {(system, name): scores.interval(Key(dataset, task, system, name)) for system in systems for name in names}
+    names = [name for name in names if any(found[system, name] for system in systems)]
+    systems = [system for system in systems if any(found[system, name] for name in names)]
+    if not names:
+        return
+    yield f"### {heading}"
+    yield ""
+    yield "| system | edits | " + " | ".join(f"`{name}` {ARROWS[metric_modules()[name].BETTER]}" for name in names) + " |"
+    yield "|---|---:|" + "---:|" * len(names)
+    for system in systems:
+        means = [found[system, name] for name in names]
+        below = [scores.below_identity(Key(dataset, task, system, name)) for name in names]
+        most = max(mean.edits for mean in means if mean)
+        units = [metric_modules()[name].UNIT for name in names]
+        cells = [cell(*each, most) for each in zip(means, units, below, strict=True)]
+        yield f"| {system if system in CONTROLS else f'**{system}**'} | {most} | " + " | ".join(cells) + " |"
+    yield ""
+
+
+def cell(found: Interval | None, unit: str = "", below: bool = False, edits: int | None = None) -> str:
+    """Write a mean with its interval, and the number of edits where it is not `edits`."""
+    if found is None:
+        return "–"
+    digits = 2 if unit == "dB" else 3
+    ends = f" [{found.low:.{digits}f}, {found.high:.{digits}f}]" if found.songs > 1 else ""
+    count = "" if found.edits == edits else f" n={found.edits}"
+    return f"{found.mean:.{digits}f}{ends}{count}{f' {BELOW}' if below else ''}"
+
+
+def _differences(scores: Scores) -> Iterator[str]:
+    """Compare each two systems; a difference whose interval holds 0 isn't called one."""
+    pairs = [(one, other) for place, one in enumerate(scores.systems) for other in scores.systems[place + 1 :]]
+    for one, other in pairs:
+        yield f"## {one} less {other}"
+        yield ""
+        yield f"Paired differences on the same edits. {NO_DIFFERENCE} marks an interval that holds 0: no difference was found."
+        yield ""
+        yield "| dataset: task | metric | difference | |"
+        yield "|---|---|---:|---|"
+        for dataset, task in scores.groups:
+            for name, module in metric_modules().items():
+                if (found := scores.difference(Key(dataset, task, one, name), other)) is not None:
+                    better = (found.sign > 0) == (module.BETTER == "up")
+                    verdict = NO_DIFFERENCE if not found.sign else f"{one if better else other} is better"
+                    yield f"| {dataset}: {task} | `{name}` | {cell(found, module.UNIT)} | {verdict} |"
+        yield ""
+
+
+def _left_out(scores: Scores, lacking: Mapping[str, str], notes: Mapping[str, int]) -> Iterator[str]:
+    """Count what has no score, by its reason."""
+    systems: Counter[tuple[str, str]] = Counter()
+    for (system, metric, reason), count in scores.reasons.items():
+        if system in scores.systems:
+            systems[metric, reason.partition(":")[0]] += count
+    yield "## Not scored"
+    yield ""
+    if lacking:
+        yield from (f"- `{name}` was not computed: {advice}" for name, advice in lacking.items())
+        yield ""
+    if notes:
+        yield from (f"- {count} {text}" for text, count in notes.items())
+        yield ""
+    if not systems:
+        yield "Every edit has a value of every metric that was computed."
+        return
+    yield "| metric | reason | edits |"
+    yield "|---|---|---:|"
+    yield from (f"| `{metric}` | {reason} | {count} |" for (metric, reason), count in sorted(systems.items()))

@@ -1,0 +1,150 @@
+"""`instructme evaluate`: tables of files and folders of edits in, scores and tables out; everything is counted."""
+
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+from evaluation_music import chords, drums
+from made_work import make_work
+
+from instructme.manifests import tables
+from instructme.manifests.rows import DataError, EditScore
+from instructme.pipelines.cli import main
+from instructme.pipelines.data.shard_reader import ShardReader
+from instructme.pipelines.evaluation import cases, evaluate, scoring
+from instructme.pipelines.evaluation.controls import CONTROLS
+from instructme.pipelines.stages.shard import shard
+
+FAST = ["clipped", "edit_done", "joint", "kept_error_db", "log_mel_db", "si_sdr_db", "si_sdri_db"]
+
+
+@pytest.fixture(autouse=True)
+def only_fast_metrics(monkeypatch):
+    monkeypatch.setattr(scoring, "usable", lambda: (FAST, {"note_f": "fetch the weights"}))
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Write seven pairs with edits of two systems: half done at 44.1 kHz in stereo, not done, short, damaged, missing, silent."""
+    rows = []
+    for number in range(7):
+        bed, drum = chords(number, seconds=3.0), drums(3.0, seed=number)
+        for name, samples in (("s", bed + drum), ("t", bed), ("half", bed + 0.3 * drum)):
+            soundfile.write(tmp_path / f"{number}{name}.wav", samples, 24000)
+        for system, edit in (("half", f"{number}half.wav"), ("none", f"{number}s.wav")):
+            sides = {"source": f"{number}s.wav", "target": f"{number}t.wav"}
+            rows.append({"key": str(number), "instruction": "remove drums", **sides, "edit": edit, "system": system})
+    samples, _ = soundfile.read(tmp_path / "0half.wav")
+    soundfile.write(tmp_path / "0half.wav", np.stack([samples] * 2, axis=1)[:70000], 24000)
+    soundfile.write(tmp_path / "1s_short.wav", samples[:30000], 24000)
+    soundfile.write(tmp_path / "2nan.wav", np.full(72000, np.nan), 24000, subtype="FLOAT")
+    rows[3]["edit"], rows[5]["edit"], rows[7]["edit"] = "1s_short.wav", "2nan.wav", "gone.wav"
+    return write(tmp_path / "pairs.csv", rows)
+
+
+def write(path, rows):
+    with path.open("w") as file:
+        table = csv.DictWriter(file, rows[0])
+        table.writeheader()
+        table.writerows(rows)
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["evaluate", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_pairs_become_scores_and_tables(pairs, tmp_path):
+    result = run("--pairs", pairs, "-o", tmp_path / "out", "--workers", 0)
+    assert result.exit_code == 0 and "scored 7 triplets of half, none" in result.output
+    rows = tables.read_rows(tmp_path / "out/scores.parquet", EditScore)
+    assert len(rows) == 7 * len(FAST) * (2 + len(CONTROLS))
+    assert {row.task for row in rows} == {"remove"} and {row.dataset for row in rows} == {"pairs"}
+    value = {(row.key, row.system, row.metric): row.value for row in rows}
+    reason = {(row.key, row.system): (row.reason or "").partition(":")[0] for row in rows if row.metric == "clipped"}
+    assert 0 < value["3", "half", "edit_done"] < value["3", "oracle", "edit_done"] == 1
+    assert value["0", "none", "si_sdri_db"] == 0 == value["0", "identity", "si_sdri_db"]
+    assert value["0", "none", "joint"] == 0
+    assert [reason[str(number), "none"] for number in range(4)] == ["", "lengths_differ", "unreadable_edit", "missing_edit"]
+    text = (tmp_path / "out/tables.md").read_text()
+    assert "1 edits were shorter than their targets" in text and "| `clipped` | missing_edit | 1 |" in text
+    assert "`note_f` was not computed: fetch the weights" in text and "half is better" in text
+    assert "| **half** | 7 |" in text and all(f"| {control} | 7 |" in text for control in CONTROLS)
+
+
+def test_the_same_run_gives_the_same_scores(pairs, tmp_path):
+    for out in ("one", "two"):
+        run("--pairs", pairs, "-o", tmp_path / out, "--workers", 0)
+    assert (tmp_path / "one/scores.parquet").read_bytes() == (tmp_path / "two/scores.parquet").read_bytes()
+
+
+def test_a_system_that_adds_noise_is_below_identity(pairs, tmp_path):
+    rows = list(csv.DictReader(pairs.open()))[::2]
+    for row in rows:
+        samples, _ = soundfile.read(tmp_path / row["source"])
+        noisy = samples + 0.3 * np.random.default_rng(0).standard_normal(len(samples))
+        soundfile.write(tmp_path / f"{row['key']}noisy.wav", noisy, 24000)
+        row["edit"], row["system"] = f"{row['key']}noisy.wav", "noisy"
+    out = tmp_path / "out"
+    run("--pairs", write(tmp_path / "noisy.csv", rows), "-o", out, "--workers", 0, "--set", "controls=4")
+    (line,) = [line for line in (out / "tables.md").read_text().splitlines() if line.startswith("| **noisy**")]
+    assert line.count("▼") >= 3
+
+
+def test_shards_are_scored_with_a_folder_of_edits(tmp_path):
+    work = make_work(tmp_path / "work")
+    shard(work, work / "shards", limit=4, splits=["train"], workers=0)
+    reader = ShardReader(work / "shards", "train")
+    (tmp_path / "perfect").mkdir()
+    for row in range(3):
+        audio = reader.audio(row)
+        soundfile.write(tmp_path / f"perfect/{audio.key}.wav", audio.target, reader.values(row)["sample_rate_hz"])
+    arguments = ["--edits", tmp_path / "perfect", "--split", "train", "-o", tmp_path / "out", "--workers", 0]
+    result = run(work / "shards", *arguments, "--set", "controls=0")
+    assert result.exit_code == 0, result.output
+    rows = tables.read_rows(tmp_path / "out/scores.parquet", EditScore)
+    assert {row.system for row in rows} == {"perfect"}
+    scored = [row.value for row in rows if row.metric == "si_sdr_db" and row.value is not None]
+    assert len(scored) == 3 and min(scored) > 60
+    assert sum(row.reason == "missing_edit" for row in rows if row.metric == "si_sdr_db") == 1
+
+
+def test_more_triplets_hold_the_fewer_ones(tmp_path):
+    work = make_work(tmp_path / "work")
+    shard(work, work / "shards", splits=["train"], workers=0)
+    few, many = (cases.from_shards(work / "shards", "train", count, {}) for count in (1, 3))
+    assert {case.key for case in few} < {case.key for case in many}
+    assert all(case.gain_db == 0 for case in many)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no rows"),
+        ("key,source,target\na,b,c\n", "has no column edit"),
+        ("key,source,target,edit\n,b,c,d\n", "line 2"),
+        ("key,source,target,edit\na,b,c,d\na,x,c,d\n", "two different sources"),
+        ("key,source,target,edit\na,b,c,d\na,b,c,d\n", "two edits of edit"),
+        ("key,source,target,edit,system\na,b,c,d,oracle\n", "oracle is the name of a control"),
+    ],
+)
+def test_tables_that_cannot_be_used_are_explained(tmp_path, text, message):
+    path = tmp_path / "pairs.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message):
+        list(evaluate.evaluate(cases.from_table(path), tmp_path / "out", workers=0))
+
+
+def test_a_missing_source_is_a_reason_for_every_metric(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text("key;source;target;edit\na;b.wav;c.wav;d.wav\n")
+    run("--pairs", path, "-o", tmp_path / "out", "--workers", 0)
+    rows = tables.read_rows(tmp_path / "out/scores.parquet", EditScore)
+    assert len(rows) == len(FAST) and all(str(row.reason).startswith("unreadable_triplet") for row in rows)
+
+
+def test_usage_errors_exit_with_2(tmp_path):
+    assert run("-o", tmp_path).exit_code == 2
+    assert run(tmp_path, "-o", tmp_path).exit_code == 2
