@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from instructme.model.config import ModelError, Preset, from_dict, to_dict
 
-KINDS = ("vae", "editor", "embedding")
+KINDS = ("vae", "editor", "embedding", "separator")
 CONFIG = "config.json"
 WEIGHTS = "weights"
 """Name of the weights that users use (the average over the last steps)."""

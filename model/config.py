@@ -13,6 +13,7 @@ Config = TypeVar("Config")
 _POSITIVE = {
     *("sample_rate_hz", "clip_seconds", "segment_seconds", "strides", "kernels", "dilations", "hop_samples", "temperature"),
     *("channels", "encoder_channels", "decoder_channels", "latent_channels", "head_channels", "width", "hidden", "blocks"),
+    *("band_counts", "band_bins", "block_frames", "encoder_layers", "decoder_layers", "condition_width", "text_width"),
     *(
         "source_blocks",
         "chunk_frames",
@@ -190,23 +191,24 @@ class SeparatorConfig:
     instruments: tuple[str, ...] = ()
     """Names of the table of instruments, in its order."""
     sample_rate_hz: int = 24000
-    segment_seconds: float = 6.144
-    """Length of what the network sees at once, in training and in editing."""
     fft_samples: int = 2048
     hop_samples: int = 512
-    band_counts: tuple[int, ...] = (12, 6, 6, 5)
-    """Numbers of bands of equal width, from low to high frequencies."""
-    band_bins: tuple[int, ...] = (8, 16, 32, 128)
-    """Their widths in bins."""
-    block_frames: int = 3
-    """Frames of a token."""
-    width: int = 160
-    head_channels: int = 32
-    encoder_layers: int = 2
+    network: Literal["frames", "bands"] = "frames"
+    """Convolutions along the frames with a real mask, or a band-split transformer with a complex mask."""
+    width: int = 320
+    encoder_layers: int = 3
     """Layers that do not know the instrument."""
-    decoder_layers: int = 3
+    decoder_layers: int = 5
     """Layers that know it."""
     condition_width: int = 96
+    band_counts: tuple[int, ...] = (12, 6, 6, 5)
+    """Numbers of bands of equal width, from low to high frequencies (`bands`)."""
+    band_bins: tuple[int, ...] = (8, 16, 32, 128)
+    """Their widths in bins (`bands`)."""
+    block_frames: int = 3
+    """Frames of a token (`bands`)."""
+    head_channels: int = 32
+    """Of the attention (`bands`)."""
     text_width: int = 384
 
 
@@ -225,6 +227,17 @@ class Preset:
     vae_training: TrainingConfig
     editor_training: TrainingConfig
     embedding_training: TrainingConfig
+    separator: SeparatorConfig = SeparatorConfig()
+    separator_training: TrainingConfig = TrainingConfig(
+        steps=5000,
+        batch_size=8,
+        learning_rate=1e-3,
+        betas=(0.9, 0.98),
+        weight_decay=0.01,
+        warmup_steps=200,
+        decay="cosine",
+        segment_seconds=2.56,
+    )
 
     @property
     def hop_samples(self) -> int:

@@ -7,7 +7,16 @@ has the same parts in a size that two CPU cores train in minutes; its first leve
 
 import dataclasses
 
-from instructme.model.config import DiffusionConfig, EmbeddingConfig, Preset, TextConfig, TrainingConfig, UnetConfig, VaeConfig
+from instructme.model.config import (
+    DiffusionConfig,
+    EmbeddingConfig,
+    Preset,
+    SeparatorConfig,
+    TextConfig,
+    TrainingConfig,
+    UnetConfig,
+    VaeConfig,
+)
 
 # 96 channels at 50 Hz are 4,800 values/s. The linear path alone, a low pass at 2.4 kHz, keeps 13 dB SI-SDR of unseen songs
 # before any training (64 channels: 10 dB). 1,200 steps of small, 8 x 1 s each, on one core: 13.6 dB, and the spectrum above
@@ -68,6 +77,18 @@ PAPER = Preset(
     ),
     editor_training=TrainingConfig(steps=200_000, batch_size=16, learning_rate=1e-4, precision="bf16"),
     embedding_training=_EMBEDDING_TRAINING,
+    separator=SeparatorConfig(network="bands", width=160, encoder_layers=2, decoder_layers=3),
+    separator_training=TrainingConfig(
+        steps=100_000,
+        batch_size=64,
+        learning_rate=6e-4,
+        betas=(0.9, 0.98),
+        weight_decay=0.01,
+        warmup_steps=500,
+        decay="cosine",
+        precision="bf16",
+        segment_seconds=6.144,
+    ),
 )
 
 SMALL = Preset(
@@ -130,6 +151,19 @@ TINY = Preset(
         checkpoint_every=60,
     ),
     embedding_training=TrainingConfig(steps=100, batch_size=32, learning_rate=1e-3),
+    separator=SeparatorConfig(width=96, encoder_layers=2, decoder_layers=3, condition_width=48),
+    separator_training=TrainingConfig(
+        steps=100,
+        batch_size=8,
+        learning_rate=2e-3,
+        warmup_steps=20,
+        decay="cosine",
+        ema_decay=0.98,
+        segment_seconds=2.56,
+        validate_every=100,
+        validation_triplets=16,
+        checkpoint_every=100,
+    ),
 )
 
 PRESETS = {preset.name: preset for preset in (TINY, SMALL, PAPER)}

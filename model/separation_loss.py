@@ -1,45 +1,49 @@
-"""The loss of a separator, and the SI-SDR that it is judged by. Answers and estimates are (B, Q, T), mixes (B, T)."""
+"""The loss of a separator, and the SI-SDR that it is judged by."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-FFT_SAMPLES = (2048, 1024, 512, 256)
 _FLOOR = 1e-3
 """Error relative to the mix (-30 dB) under which less error counts little."""
 _PRESENT = 10 ** (-35 / 20)
 """Level relative to the mix over which an instrument counts as present."""
 
 
-def separation_loss(estimates: Tensor, presence: Tensor, answers: Tensor, mix: Tensor) -> dict[str, Tensor]:
-    """Compare estimates with answers; the error of the rest of the mix is the same error.
+def separation_loss(mask: Tensor, presence: Tensor, answers: Tensor, mix: Tensor) -> dict[str, Tensor]:
+    """Compare a masked mix with answers. The rest of the mix has the same error, so that it needs no term of its own.
+
+    Args:
+        mask: real or complex (B, Q, F, T).
+        presence: logits (B, Q, blocks of frames).
+        answers: spectra (B, Q, F, T); all 0 where the instrument is absent.
+        mix: spectra (B, F, T).
 
     Returns:
         `error`: log10 of error energy over mix energy, with a floor. An absent instrument counts like any other.
-        `spectrum`: L1 of complex STFTs of four sizes, relative to the mix.
+        `spectrum`: mean magnitude of the error, relative to that of the mix.
         `presence`: binary cross-entropy of the presence of the instrument in each block of frames.
     """
-    wrong, power = estimates - answers, mix.square().mean(dim=-1)[:, None].clamp(min=1e-8)
-    error = (wrong.square().mean(dim=-1) / power + _FLOOR).log10().mean()
-    return {"error": error, "spectrum": _spectrum(wrong, mix), "presence": _presence(presence, answers, power)}
+    whole, part = _power(mix), _power(answers)
+    if mask.is_complex():
+        wrong = _power(mix[:, None] * mask - answers)
+    else:  # the same in real numbers, which is much faster
+        common = (torch.view_as_real(mix)[:, None] * torch.view_as_real(answers)).sum(-1)
+        wrong = (whole[:, None] * mask - 2 * common) * mask + part
+    wrong = wrong.clamp(min=1e-10)
+    level = whole.mean(dim=(1, 2))[:, None] + 1e-6
+    error = (wrong.mean(dim=(2, 3)) / level + _FLOOR).log10().mean()
+    spectrum = (wrong.sqrt().mean(dim=(2, 3)) / (whole.sqrt().mean(dim=(1, 2))[:, None] + 1e-4)).mean()
+    return {"error": error, "spectrum": spectrum, "presence": _presence(presence, part, level)}
 
 
-def _spectrum(wrong: Tensor, mix: Tensor) -> Tensor:
-    total = mix.new_zeros(())
-    for size in FFT_SAMPLES:
-        window = torch.hann_window(size, device=mix.device)
-        errors, whole = (
-            torch.stft(each, size, size // 4, window=window, return_complex=True) for each in (wrong.flatten(0, 1), mix)
-        )
-        level = whole.abs().mean(dim=(1, 2)).clamp(min=1e-4).repeat_interleave(wrong.shape[1])
-        total = total + (errors.abs().mean(dim=(1, 2)) / level).mean()
-    return total / len(FFT_SAMPLES)
+def _power(spectrum: Tensor) -> Tensor:
+    return torch.view_as_real(spectrum).square().sum(-1)
 
 
-def _presence(logits: Tensor, answers: Tensor, power: Tensor) -> Tensor:
-    blocks = logits.shape[-1]
-    level = functional.adaptive_avg_pool1d(answers.square(), blocks)
-    return functional.binary_cross_entropy_with_logits(logits.float(), (level > power[..., None] * _PRESENT**2).float())
+def _presence(logits: Tensor, part: Tensor, level: Tensor) -> Tensor:
+    blocks = functional.adaptive_avg_pool1d(part.mean(dim=2), logits.shape[-1])
+    return functional.binary_cross_entropy_with_logits(logits.float(), (blocks > level[..., None] * _PRESENT**2).float())
 
 
 def si_sdr_db(estimates: Tensor, answers: Tensor) -> Tensor:

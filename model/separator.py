@@ -1,8 +1,12 @@
-"""Separate a named instrument from a mix: a band-split transformer that makes a complex mask of an STFT.
+"""Separate a named instrument from a mix, by a mask of its STFT.
 
-The mix is cut into bands and pairs of frames, as in Band-Split RNN (Luo and Yu, 2023) and BS-RoFormer (Lu et al., 2024).
-The first layers do not know what is asked for, so that several instruments of one mix share them.
+Two networks make the mask. `frames` is a stack of dilated convolutions over frames that makes a real mask: a laptop trains it.
+`bands` is a band-split transformer that makes a complex mask, as in Band-Split RNN (Luo and Yu, 2023) and BS-RoFormer (Lu et
+al., 2024): it needs a GPU. In both, the first layers do not know what is asked for, so that several questions about one mix
+share them.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +15,13 @@ from torch.nn import functional
 from instructme.model.config import SeparatorConfig
 
 _QUIET = 1e-5
+
+
+class SeparatorMasks(NamedTuple):
+    """Masks (B, Q, F, T) of a spectrum, and logits (B, Q, blocks) of the presence of each instrument in blocks of frames."""
+
+    mask: Tensor
+    presence: Tensor
 
 
 class Separator(nn.Module):
@@ -23,22 +34,12 @@ class Separator(nn.Module):
     def __init__(self, config: SeparatorConfig) -> None:
         super().__init__()
         self.config = config
-        width = config.width
         self.register_buffer("window", torch.hann_window(config.fft_samples), persistent=False)
-        self.split = _BandLinear(config, 3, width)
-        self.place = nn.Parameter(torch.randn(sum(config.band_counts), width) * 0.02)
-        self.encoder = nn.ModuleList(_Layer(width, config.head_channels) for _ in range(config.encoder_layers))
-        self.decoder = nn.ModuleList(
-            _Layer(width, config.head_channels, config.condition_width) for _ in range(config.decoder_layers)
-        )
         self.table = nn.Embedding(len(config.instruments), config.condition_width)
         self.words = nn.Linear(config.text_width, config.condition_width)
         self.register_buffer("text_mean", torch.zeros(config.text_width))
         self.register_buffer("text_deviation", torch.ones(config.text_width))
-        self.norm = nn.LayerNorm(width)
-        self.hidden = nn.Linear(width, 2 * width)
-        self.join = _BandLinear(config, 2, width, out=True)
-        self.presence = nn.Linear(width, 1)
+        self.mask = _FrameMask(config) if config.network == "frames" else _BandMask(config)
 
     def condition(self, instruments: Tensor | None = None, text: Tensor | None = None) -> Tensor:
         """Turn what is asked for into vectors (..., condition_width).
@@ -57,44 +58,125 @@ class Separator(nn.Module):
             total = total + torch.where(said, self.words(vector), 0.0)
         return total
 
-    def forward(self, mix: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
-        """Estimate parts (B, Q, T) of mixes (B, T), and logits of their presence (B, Q, blocks of frames).
+    def forward(self, spectrum: Tensor, instruments: Tensor, text: Tensor | None = None) -> SeparatorMasks:
+        """Estimate masks of parts from the spectrum (B, F, T) of mixes of any level, made by `stft`.
 
         Args:
-            mix: at the rate of the configuration, at any level.
-            conditions: (B, Q, condition_width) of Q questions a mix, made by `condition`.
+            spectrum: of B mixes.
+            instruments: (B, Q) what is asked about each mix; see `condition`.
+            text: (B, Q, text_width) the same in words; see `condition`.
         """
-        level = mix.square().mean(dim=1, keepdim=True).sqrt() + _QUIET
-        spectrum = self._stft(mix / level)
-        tokens = self.split(self._features(spectrum)) + self.place
+        level = spectrum.abs().square().mean(dim=(1, 2), keepdim=True).sqrt() + _QUIET
+        return SeparatorMasks(*self.mask(spectrum / level, self.condition(instruments, text)))
+
+    def separate(self, mix: Tensor, instruments: Tensor, text: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Estimate parts (B, Q, T) of mixes (B, T), and logits of their presence (B, Q, blocks)."""
+        spectrum = self.stft(mix)
+        mask, presence = self(spectrum, instruments, text)
+        return self.istft(spectrum[:, None] * mask, mix.shape[-1]), presence
+
+    def stft(self, sound: Tensor) -> Tensor:
+        """Transform (..., T) to (..., F, frames)."""
+        size, hop = self.config.fft_samples, self.config.hop_samples
+        flat = sound.float().reshape(-1, sound.shape[-1])
+        spectrum = torch.stft(flat, size, hop, window=self.window, return_complex=True, pad_mode="constant")
+        return spectrum.unflatten(0, sound.shape[:-1])
+
+    def istft(self, spectra: Tensor, length: int) -> Tensor:
+        """Transform (..., F, frames) back to (..., length)."""
+        size, hop = self.config.fft_samples, self.config.hop_samples
+        sound = torch.istft(spectra.flatten(0, -3), size, hop, window=self.window, length=length)
+        return sound.unflatten(0, spectra.shape[:-2])
+
+
+class _FrameMask(nn.Module):
+    """Magnitudes in, a real mask of 0 to 1 out, by residual dilated convolutions along the frames."""
+
+    def __init__(self, config: SeparatorConfig) -> None:
+        super().__init__()
+        bins, width = config.fft_samples // 2 + 1, config.width
+        self.start = nn.Conv1d(bins, width, 1)
+        self.encoder = nn.ModuleList(_FrameBlock(width, 2**layer) for layer in range(config.encoder_layers))
+        self.decoder = nn.ModuleList(
+            _FrameBlock(width, 2**layer, config.condition_width) for layer in range(config.decoder_layers)
+        )
+        self.end = nn.Conv1d(width, bins, 1)
+        self.presence = nn.Conv1d(width, 1, 1)
+
+    def forward(self, spectrum: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
+        """Make masks (B, Q, F, T) and presence (B, Q, T) from spectra of level 1."""
+        questions = conditions.shape[1]
+        x = self.start((spectrum.abs() + 1e-3).log() / 2 + 1)
+        for block in self.encoder:
+            x = block(x)
+        x, asked = x.repeat_interleave(questions, dim=0), conditions.flatten(0, 1)
+        for block in self.decoder:
+            x = block(x, asked)
+        x = _frame_norm(x)
+        mask, presence = self.end(x).float().sigmoid(), self.presence(x)[:, 0]
+        return mask.unflatten(0, (-1, questions)), presence.unflatten(0, (-1, questions))
+
+
+class _FrameBlock(nn.Module):
+    """A dilated convolution and a linear map, with a condition that scales and shifts their input."""
+
+    def __init__(self, width: int, dilation: int, condition_width: int = 0) -> None:
+        super().__init__()
+        self.wide = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
+        self.out = nn.Conv1d(width, width, 1)
+        self.film = nn.Linear(condition_width, 2 * width) if condition_width else None
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        normed = _frame_norm(x)
+        if self.film is not None and condition is not None:
+            scale, shift = self.film(condition)[..., None].chunk(2, dim=1)
+            normed = normed * (1 + scale) + shift
+        return x + self.out(functional.silu(self.wide(normed)))
+
+
+def _frame_norm(x: Tensor) -> Tensor:
+    """Scale each frame of (B, C, T) to a mean square of 1."""
+    return x * (x.square().mean(dim=1, keepdim=True) + _QUIET).rsqrt()
+
+
+class _BandMask(nn.Module):
+    """Tokens of a band and a few frames, attention along time and across bands, a complex mask out."""
+
+    def __init__(self, config: SeparatorConfig) -> None:
+        super().__init__()
+        self.config, width = config, config.width
+        self.split = _BandLinear(config, 3, width)
+        self.place = nn.Parameter(torch.randn(sum(config.band_counts), width) * 0.02)
+        self.encoder = nn.ModuleList(_Layer(width, config.head_channels) for _ in range(config.encoder_layers))
+        self.decoder = nn.ModuleList(
+            _Layer(width, config.head_channels, config.condition_width) for _ in range(config.decoder_layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.hidden = nn.Linear(width, 2 * width)
+        self.join = _BandLinear(config, 2, width, out=True)
+        self.presence = nn.Linear(width, 1)
+
+    def forward(self, spectrum: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
+        """Make masks (B, Q, F, T) and presence (B, Q, blocks) from spectra of level 1."""
+        questions = conditions.shape[1]
+        tokens = self.split(_features(spectrum)) + self.place
         for layer in self.encoder:
             tokens = layer(tokens)
-        queries = conditions.shape[1]
-        tokens, asked = tokens.repeat_interleave(queries, dim=0), conditions.flatten(0, 1)
+        tokens, asked = tokens.repeat_interleave(questions, dim=0), conditions.flatten(0, 1)
         for layer in self.decoder:
             tokens = layer(tokens, asked)
         tokens = self.norm(tokens)
-        presence = self.presence(tokens.mean(dim=2))[..., 0].unflatten(0, (-1, queries))
+        presence = self.presence(tokens.mean(dim=2))[..., 0]
         value, gate = self.hidden(tokens).chunk(2, dim=-1)
         mask = torch.view_as_complex(self.join(value * functional.silu(gate)).float().contiguous())
-        masked = spectrum.repeat_interleave(queries, dim=0) * mask[..., : spectrum.shape[-1]]
-        sound = self._istft(masked, mix.shape[1]).unflatten(0, (-1, queries))
-        return sound * level[:, None], presence
+        return mask[..., : spectrum.shape[-1]].unflatten(0, (-1, questions)), presence.unflatten(0, (-1, questions))
 
-    def _stft(self, mix: Tensor) -> Tensor:
-        size, hop = self.config.fft_samples, self.config.hop_samples
-        return torch.stft(mix.float(), size, hop, window=self.window, return_complex=True, pad_mode="constant")
 
-    def _istft(self, spectrum: Tensor, length: int) -> Tensor:
-        size, hop = self.config.fft_samples, self.config.hop_samples
-        return torch.istft(spectrum, size, hop, window=self.window, length=length)
-
-    def _features(self, spectrum: Tensor) -> Tensor:
-        """Compress a spectrum: real and imaginary part times magnitude ** -0.5, and the logarithm of the magnitude."""
-        spectrum = spectrum / (0.375 * self.config.fft_samples) ** 0.5
-        magnitude = spectrum.abs().clamp(min=1e-4)
-        root = spectrum / magnitude.sqrt()
-        return torch.stack([root.real, root.imag, magnitude.log() / 3 + 1], dim=-1)
+def _features(spectrum: Tensor) -> Tensor:
+    """Compress a spectrum: real and imaginary part times magnitude ** -0.5, and the logarithm of the magnitude."""
+    magnitude = spectrum.abs().clamp(min=1e-4)
+    root = spectrum / magnitude.sqrt()
+    return torch.stack([root.real, root.imag, magnitude.log() / 3 + 1], dim=-1)
 
 
 class _BandLinear(nn.Module):

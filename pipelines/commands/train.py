@@ -43,13 +43,24 @@ _SHARED = (
 )
 
 
+_READING = ("--order", "--workers")
+"""Options of data that is read from shards."""
+
+
 def _shared(function: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_SHARED):
         function = option(function)
     return function
 
 
-@click.group("train", short_help="Train the VAE, the editor and the embedding.")
+def _without_reading(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the shared options but for those of reading."""
+    command = _shared(function)
+    command.__click_params__ = [each for each in command.__click_params__ if not set(each.opts) & set(_READING)]  # type: ignore[attr-defined]
+    return command
+
+
+@click.group("train", short_help="Train the separator, the VAE, the editor and the embedding.")
 def command() -> None:
     r"""Train the models of the editor: first the VAE, then the editor in its latent space.
 
@@ -128,6 +139,25 @@ def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, *
     from instructme.pipelines.training import start
 
     start.editor(data, vae_run, work, latents, start.Choices(**shared))
+
+
+@command.command("separator", short_help="Train the separator: a named part out of a mix.")
+@click.argument("work", type=_FOLDER)
+@_without_reading
+def separator(work: Path, **shared: Any) -> None:
+    r"""Train a separator on the parts of WORK, a folder that 'instructme prepare' wrote.
+
+    Each step mixes parts on the fly: half of the mixes are parts of one song, the others parts of different songs. Levels,
+    equaliser, compression, saturation, room and speed are drawn. All parts must fit into memory (170 MB an hour).
+
+    
+    Example:
+      instructme train separator work -o runs/separator
+      instructme edit song.wav "remove drums" --run runs/separator -o out.wav
+    """
+    from instructme.pipelines.training import start
+
+    start.separator(work, start.Choices(**shared))
 
 
 @command.command("embedding", short_help="Train the joint embedding that 'edit --prompt' needs.")

@@ -147,21 +147,21 @@ class RenderedMixes(NamedTuple):
 
 def render(bank: PartBank, drawn: DrawnMixes, rate_hz: int, generator: torch.Generator | None = None) -> RenderedMixes:
     """Read the parts, produce them if there is a generator, and sum them, on the device of the bank."""
-    device = bank.samples.device
-    flat = drawn.parts.reshape(-1)
-    places = np.array([(bank.parts[max(each, 0)].start, bank.parts[max(each, 0)].samples) for each in flat])
-
-    def as_tensor(values: np.ndarray, kind: torch.dtype) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(device, kind)
-
-    sound = bank.windows(
-        as_tensor(places, torch.int64),
-        as_tensor(drawn.starts.reshape(-1), torch.int64),
-        as_tensor(drawn.speeds.reshape(-1), torch.float32),
-    )
+    parts = dry_parts(bank, drawn)
     if generator is not None:
-        sound = produce(sound, rate_hz, generator)
-    gains = as_tensor(drawn.gains * (drawn.parts >= 0), torch.float32)
-    parts = sound.unflatten(0, drawn.parts.shape) * gains[..., None]
-    answers = torch.einsum("bqp,bpt->bqt", as_tensor(drawn.covered, torch.float32), parts)
-    return RenderedMixes(parts.sum(dim=1), answers, as_tensor(drawn.asked, torch.int64))
+        parts = produce(parts.flatten(0, 1), rate_hz, generator).view_as(parts)
+    covered = torch.from_numpy(drawn.covered).to(parts)
+    answers = torch.einsum("bqp,bpt->bqt", covered, parts)
+    return RenderedMixes(parts.sum(dim=1), answers, torch.from_numpy(drawn.asked).to(parts.device))
+
+
+def dry_parts(bank: PartBank, drawn: DrawnMixes) -> Tensor:
+    """Read the parts with their gains: (B, P, T), silent where a mix has fewer parts."""
+    device, there = bank.samples.device, drawn.parts >= 0
+    rows = [bank.parts[each] for each in drawn.parts[there]]
+    places = torch.tensor([(row.start, row.samples) for row in rows], device=device)
+    starts, speeds, gains = (torch.from_numpy(each[there]).to(device) for each in (drawn.starts, drawn.speeds, drawn.gains))
+    sound = bank.windows(places, starts.long(), speeds.float()) * gains.float()[:, None]
+    parts = sound.new_zeros(*drawn.parts.shape, sound.shape[1])
+    parts[torch.from_numpy(there).to(device)] = sound
+    return parts

@@ -35,10 +35,16 @@ class PartBank:
         capacity_samples: room for so many samples.
         window_samples: length of the windows that are drawn.
         device: where the samples lie.
+        path: a file to keep them in, for banks larger than the memory.
     """
 
-    def __init__(self, capacity_samples: int, window_samples: int, device: str | torch.device = "cpu") -> None:
-        self.samples = torch.empty(capacity_samples, dtype=torch.int16, device=device)
+    def __init__(
+        self, capacity_samples: int, window_samples: int, device: str | torch.device = "cpu", path: Path | None = None
+    ) -> None:
+        if path is None:
+            self.samples = torch.empty(capacity_samples, dtype=torch.int16, device=device)
+        else:
+            self.samples = torch.from_file(str(path), shared=True, size=capacity_samples, dtype=torch.int16)
         self.window_samples, self.used = window_samples, 0
         self.parts: list[BankedPart] = []
         self.songs: list[list[int]] = []

@@ -87,7 +87,8 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def _fixed(preset: Preset, kind: str) -> Preset:
     """Set the free fields of a kind's training to nothing, and drop what says how the other kinds are trained."""
-    parts = {name: None for name in ("vae_training", "editor_training", "embedding_training") if name != f"{kind}_training"}
+    kinds = ("vae_training", "editor_training", "embedding_training", "separator_training")
+    parts = {name: None for name in kinds if name != f"{kind}_training"}
     training = dataclasses.replace(getattr(preset, f"{kind}_training"), **dict.fromkeys(FREE, 0))
     return dataclasses.replace(preset, **parts, **{f"{kind}_training": training})  # type: ignore[arg-type]
 

@@ -95,6 +95,26 @@ def embedding(data: Path, captions: Path | None, choices: Choices) -> None:
     _train(trainer, preset, triplets, about, choices)
 
 
+def separator(work: Path, choices: Choices) -> None:
+    """Train a separator on the parts of a working folder.
+
+    Raises:
+        DataError, ModelError: see `read_bank` and `loop.train`.
+    """
+    from instructme.pipelines.training.separator import SeparatorTrainer, batches, read_bank, with_instruments
+
+    preset = with_instruments(choices.read_preset("separator"))
+    training, validation = (read_bank(work, split, preset) for split in ("train", "validation"))
+    size, count = preset.separator_training.batch_size, len(training.parts)
+    _say(f"separator, preset {preset.name}: {preset.separator_training.steps} steps of {size} mixes of {count} parts")
+
+    def share(first_step: int, rank: int, ranks: int) -> Any:
+        return batches(training, size, choices.seed, first_step, rank, ranks)
+
+    about = {"hash": sha256(work / "parts.parquet"), "split": "train", "instruments": sorted(training.by_instrument)}
+    _loop(SeparatorTrainer(preset, validation, choices.seed), preset, share, about, choices)
+
+
 def _train(trainer: loop.Trainer, preset: Preset, triplets: Triplets, about: Mapping[str, Any], choices: Choices) -> None:
     training = getattr(preset, f"{trainer.kind}_training")
     workers = min(4, engine.cores() - 1) if choices.workers is None else choices.workers
@@ -105,6 +125,10 @@ def _train(trainer: loop.Trainer, preset: Preset, triplets: Triplets, about: Map
 
     _say(f"{trainer.kind}, preset {preset.name}: {training.steps} steps of {training.batch_size} on {len(triplets)} triplets")
     _say(f"reads {triplets.note}")
+    _loop(trainer, preset, share, about, choices)
+
+
+def _loop(trainer: loop.Trainer, preset: Preset, share: loop.Batches, about: Mapping[str, Any], choices: Choices) -> None:
     loop.train(
         trainer,
         choices.run,

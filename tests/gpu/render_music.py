@@ -27,7 +27,7 @@ REAL_SHARE = 0.4
 RMS_DB = -20.0
 _DRUM_KITS = (0, 0, 8, 16, 24, 25, 32, 40)
 _HITS = {
-    **{note: "kick" for note in (35, 36)},
+    **dict.fromkeys((35, 36), "kick"),
     **{37: "snare_sidestick", 38: "snare", 40: "snare", 42: "hihat_closed", 44: "hihat_foot", 46: "hihat_open"},
     **{41: "tom_floor", 43: "tom_floor", 45: "tom_mid", 47: "tom_mid", 48: "tom_high", 50: "tom_high"},
     **{
@@ -68,6 +68,7 @@ class Sounds:
                 hits.sort(key=lambda sound: float(np.square(sound[:2400]).sum()))
 
     def drums(self, notes: list[tuple[float, float, int, int]], seconds: float, rng: np.random.Generator) -> np.ndarray:
+        """Play General MIDI drum notes with a kit."""
         whole = [name for name, kit in self.kits.items() if "kick" in kit]
         kit = dict(self.kits[whole[rng.integers(len(whole))]])
         if rng.random() < 0.3 and "frankensnare" in self.kits:
@@ -84,6 +85,7 @@ class Sounds:
         return sound[: round(seconds * RATE_HZ)]
 
     def play(self, name: str, notes: list[tuple[float, float, int, int]], seconds: float, rng: np.random.Generator) -> np.ndarray:
+        """Play notes with the recordings of one instrument."""
         sets = list(self.notes[name].values())
         keys = sets[rng.integers(len(sets))]
         pitches = np.array(sorted(keys))
@@ -111,7 +113,7 @@ class Sounds:
 def _add(sound: np.ndarray, note: np.ndarray, start_s: float) -> None:
     start = round(start_s * RATE_HZ)
     room = len(sound) - start
-    if 0 <= start and room > 0:
+    if start >= 0 and room > 0:
         sound[start : start + len(note)] += note[:room]
 
 

@@ -2,9 +2,8 @@
 
     python3 tests/gpu/train_separator.py BANK OUT --words words.npz --seconds 1200
 
-Songs may still be rendered into BANK meanwhile: new ones are read in a thread. OUT holds log.jsonl, separator.json (configuration), the average
-of the weights in float16 (separator.safetensors) and the last weights in float32 with the optimiser (state.pt), from which
-the same command goes on. Needs torch, numpy and safetensors only.
+Songs may still be rendered into BANK meanwhile: new ones are read in a thread. OUT holds log.jsonl, separator.json
+(configuration), the average of the weights in float16 (separator.safetensors), and state.pt, from which the same command goes on. Needs torch, numpy and safetensors only.
 """
 
 import argparse
@@ -36,12 +35,12 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")
     device = torch.device(options.device)
     config = dataclasses.replace(SeparatorConfig(instruments=NAMES), **json.loads(options.set))
-    window = round(config.segment_seconds * config.sample_rate_hz)
+    window = round(options.segment_seconds * config.sample_rate_hz)
+    options.out.mkdir(parents=True, exist_ok=True)
     banks = {
-        name: PartBank(int(size * 1e9), window, device)
+        name: PartBank(int(size * 1e9), window, device, options.out / f"{name}.i16" if device.type == "cpu" else None)
         for name, size in (("train", options.gigasamples), ("test", 0.4), ("ood", 0.4))
     }
-    options.out.mkdir(parents=True, exist_ok=True)
     threading.Thread(target=_read_songs, args=(options.bank, banks), daemon=True).start()
     while len(banks["train"].songs) < options.first_songs:
         time.sleep(0.2)
@@ -54,6 +53,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("bank", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--words", type=Path, required=True)
+    parser.add_argument("--segment-seconds", type=float, default=6.144)
     parser.add_argument("--seconds", type=float, default=1200.0)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=6e-4)
@@ -98,8 +98,7 @@ class Trainer:
         self.step, self.elapsed_s = 0, 0.0
         self.generator = torch.Generator(device).manual_seed(1)
         self._restore()
-        self.network = self.model
-        for layer in (*self.model.encoder, *self.model.decoder) if options.compile else ():
+        for layer in (*self.model.mask.encoder, *self.model.mask.decoder) if options.compile else ():
             layer.compile()
         self.queue: queue.Queue = queue.Queue(4)
         threading.Thread(target=self._draw, daemon=True).start()
@@ -110,6 +109,7 @@ class Trainer:
             self.queue.put(draw(self.bank, self.options.batch, QUESTIONS, rng))
 
     def run(self, banks: dict[str, PartBank]) -> None:
+        """Train until the time is over."""
         began, logged, validated = time.time() - self.elapsed_s, time.time(), time.time()
         sums: dict[str, float] = {}
         waited = 0.0
@@ -117,7 +117,9 @@ class Trainer:
             before = time.time()
             drawn = self.queue.get()
             waited += time.time() - before
-            losses = self._train(render(self.bank, drawn, self.config.sample_rate_hz, self.generator), drawn.asked)
+            losses = self._train(
+                render(self.bank, drawn, self.config.sample_rate_hz, self.generator if self.step % 3 else None), drawn.asked
+            )
             self.step += 1
             self.elapsed_s = time.time() - began
             for name, value in losses.items():
@@ -148,9 +150,10 @@ class Trainer:
         rate = self._rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            estimates, presence = self.network(mixes.mix, self._condition(mixes.asked, asked))
-        losses = separation_loss(estimates.float(), presence, mixes.answers, mixes.mix)
+        mix, answers = self.model.stft(mixes.mix), self.model.stft(mixes.answers)
+        with self._autocast():
+            mask, presence = self.model(mix, *self._questions(mixes.asked, asked))
+        losses = separation_loss(mask, presence, answers, mix)
         total = losses["error"] + losses["spectrum"] + 0.1 * losses["presence"]
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
@@ -169,15 +172,16 @@ class Trainer:
             * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.elapsed_s / self.options.seconds))))
         )
 
-    def _condition(self, asked: torch.Tensor, names: np.ndarray) -> torch.Tensor:
+    def _questions(self, asked: torch.Tensor, names: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """Ask by name, by words, or by both."""
         draws = np.random.random(names.shape)
         rows = [
-            [self.phrases[name][int(draw * len(self.phrases[name]))] for name, draw in zip(*row)] for row in zip(names, draws)
+            [self.phrases[name][int(draw * len(self.phrases[name]))] for name, draw in zip(*row, strict=True)]
+            for row in zip(names, draws, strict=True)
         ]
         rows = torch.tensor(rows, device=self.device)
         text, chance = self.vectors[rows], torch.rand(asked.shape, device=self.device)
-        return self.model.condition(torch.where(chance < 0.3, -1, asked), torch.where((chance > 0.7)[..., None], torch.nan, text))
+        return torch.where(chance < 0.3, -1, asked), torch.where((chance > 0.7)[..., None], torch.nan, text)
 
     @torch.no_grad()
     def validate(self, banks: dict[str, PartBank], batches: int = 1) -> dict[str, float]:
@@ -199,8 +203,8 @@ class Trainer:
             mixes = render(
                 bank, draw(bank, self.options.validation_mixes, QUESTIONS, rng, absent=0.15), self.config.sample_rate_hz
             )
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-                estimates, _ = self.network(mixes.mix, self.model.condition(mixes.asked))
+            with self._autocast():
+                estimates, _ = self.model.separate(mixes.mix, mixes.asked)
             mix, answers = mixes.mix[:, None].expand_as(estimates), mixes.answers
             there = answers.square().mean(-1) > 1e-3 * mix.square().mean(-1)
             rest_there = (mix - answers).square().mean(-1) > 1e-3 * mix.square().mean(-1)
@@ -216,7 +220,11 @@ class Trainer:
                 values.setdefault(key, []).append(value)
         return {key: float(torch.cat(each).mean()) for key, each in values.items() if torch.cat(each).numel()}
 
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+
     def save(self) -> None:
+        """Write the average of the weights, and the state to go on from."""
         own = [each.detach().clone() for each in self.model.parameters()]
         _fill(self.model, self.average)
         tensors = {key: value.half().contiguous().cpu() for key, value in self.model.state_dict().items()}

@@ -1,0 +1,156 @@
+"""Train a separator on mixes that are drawn from the parts of a working folder."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from instructme.dataset_tools import audio
+from instructme.manifests.rows import DataError, Part, Track
+from instructme.manifests.tables import read_rows
+from instructme.model.conditions.text import TextEncoder
+from instructme.model.config import Preset
+from instructme.model.production import produce
+from instructme.model.separation_loss import separation_loss, si_sdr_db
+from instructme.model.separator import Separator
+from instructme.pipelines.training.loop import Batch, descend
+from instructme.pipelines.training.mixtures import NAMES, DrawnMixes, draw, dry_parts
+from instructme.pipelines.training.optimizers import optimizer
+from instructme.pipelines.training.part_bank import PartBank
+
+QUESTIONS = 2
+"""Instruments that are asked for in each mix."""
+WORDS_ALONE, NAME_ALONE = 0.3, 0.3
+"""Shares of the questions without the name, and without the words."""
+
+
+def with_instruments(preset: Preset) -> Preset:
+    """Fill in the names of the separator's table."""
+    return dataclasses.replace(preset, separator=dataclasses.replace(preset.separator, instruments=NAMES))
+
+
+def read_bank(work: Path, split: str, preset: Preset) -> PartBank:
+    """Read the parts of the tracks of a split into memory.
+
+    Raises:
+        DataError: no parts, or parts of another rate than the preset's.
+    """
+    rate_hz = preset.separator.sample_rate_hz
+    splits = {track.track_id: track.split for track in read_rows(work / "tracks.parquet", Track)}
+    rows = [row for row in read_rows(work / "parts.parquet", Part) if splits.get(row.track_id) == split]
+    if not rows:
+        raise DataError(f"{work} has no parts of the split {split}: run 'instructme prepare {work}' first")
+    if wrong := next((row for row in rows if row.sample_rate_hz != rate_hz), None):
+        raise DataError(f"{work / wrong.path} has {wrong.sample_rate_hz} Hz, the preset wants {rate_hz}: prepare at this rate")
+    bank = PartBank(sum(row.length_samples for row in rows), round(preset.separator_training.segment_seconds * rate_hz))
+    for track_id in dict.fromkeys(row.track_id for row in rows):
+        own = [row for row in rows if row.track_id == track_id]
+        bank.add([(row.instrument, audio.to_int16(audio.read(work / row.path))) for row in own])
+    return bank
+
+
+def batches(bank: PartBank, batch_size: int, seed: int, first_step: int, rank: int, ranks: int) -> Iterator[Batch]:
+    """Yield this rank's share of the mixes of each step, without end. Each mix follows from the seed and its number."""
+    step = first_step
+    while True:
+        numbers = np.arange(step * batch_size + rank, (step + 1) * batch_size, ranks)
+        yield _batch(bank, numbers, seed)
+        step += 1
+
+
+def _batch(bank: PartBank, numbers: np.ndarray, seed: int) -> Batch:
+    drawn = [draw(bank, 1, QUESTIONS, np.random.default_rng([seed, number])) for number in numbers.tolist()]
+    mixes = DrawnMixes(*(np.concatenate(each) for each in zip(*drawn, strict=True)))
+    return {
+        "number": torch.from_numpy(numbers),
+        "parts": dry_parts(bank, mixes),
+        "covered": torch.from_numpy(mixes.covered).float(),
+        "asked": torch.from_numpy(mixes.asked),
+    }
+
+
+class SeparatorTrainer:
+    """The trainer of a separator; see `loop.Trainer`."""
+
+    kind = "separator"
+    averaged = "separator"
+
+    def __init__(self, preset: Preset, validation: PartBank, seed: int = 0) -> None:
+        """Build the network; its words are scaled by those of all names."""
+        torch.manual_seed(seed)
+        self.preset, self.seed = preset, seed
+        network = Separator(preset.separator)
+        self._words = TextEncoder(preset.text.encoder, preset.separator.text_width).mean(NAMES)
+        network.text_mean.copy_(self._words.mean(dim=0))
+        network.text_deviation.copy_(self._words.std(dim=0) + 1e-4)
+        self.modules: dict[str, nn.Module] = {"separator": network}
+        self.optimizers: dict[str, Optimizer] = {"separator": optimizer(network.parameters(), preset.separator_training)}
+        size = preset.separator_training.batch_size
+        count = max(1, preset.separator_training.validation_triplets // size)
+        self._validation = [_batch(validation, np.arange(size) + size * each, 2**31 + 1) for each in range(count)]
+
+    def update(self, batch: Batch, step: int, accelerator: Any) -> dict[str, Tensor]:
+        """Produce the parts, mix them, ask, and go down the loss."""
+        generator = torch.Generator(batch["parts"].device).manual_seed(self.seed * 2**32 + int(batch["number"][0]))
+        parts = batch["parts"].flatten(0, 1)
+        parts = produce(parts, self.preset.separator.sample_rate_hz, generator).view_as(batch["parts"])
+        values = self._losses(parts, batch, generator)
+        loss = values["error"] + values["spectrum"] + 0.1 * values["presence"]
+        training = self.preset.separator_training
+        descend(accelerator, loss, self.modules["separator"], self.optimizers["separator"], training.clip_norm)
+        return {"loss": loss.detach()} | {name: value.detach() for name, value in values.items()}
+
+    def _losses(self, parts: Tensor, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        network, plain = self.modules["separator"], _plain(self.modules["separator"])
+        answers = plain.stft(torch.einsum("bqp,bpt->bqt", batch["covered"], parts))
+        mix = plain.stft(parts.sum(dim=1))
+        chance = torch.rand(batch["asked"].shape, generator=generator, device=parts.device)
+        names = torch.where(chance < WORDS_ALONE, -1, batch["asked"])
+        words = self._words.to(parts.device)[batch["asked"]]
+        words = torch.where((chance > 1 - NAME_ALONE)[..., None], torch.nan, words)
+        mask, presence = network(mix, names, words)
+        return separation_loss(mask, presence, answers, mix)
+
+    def validate(self, accelerator: Any) -> dict[str, float]:
+        """Measure loss and SI-SDR of extract and remove on dry mixes of the validation split, beside those of the mix itself."""
+        scores: dict[str, list[Tensor]] = {"loss": []}
+        network = accelerator.unwrap_model(self.modules["separator"])
+        for batch in self._validation:
+            parts, covered = batch["parts"].to(accelerator.device), batch["covered"].to(accelerator.device)
+            mix, answers = parts.sum(dim=1), torch.einsum("bqp,bpt->bqt", covered, parts)
+            spectrum = network.stft(mix)
+            mask, presence = network(spectrum, batch["asked"].to(accelerator.device))
+            losses = separation_loss(mask, presence, network.stft(answers), spectrum)
+            estimates = network.istft(spectrum[:, None] * mask, mix.shape[-1])
+            scores["loss"].append(losses["error"][None])
+            for name, value in _scores(estimates, answers, mix[:, None].expand_as(answers)).items():
+                scores.setdefault(name, []).append(value)
+        return {name: float(torch.cat(values).mean()) for name, values in scores.items()}
+
+    def preview(self, run: Path, step: int, accelerator: Any) -> None:
+        """Write nothing: the curves are in metrics.jsonl."""
+
+    def finish(self, run: Path, accelerator: Any) -> None:
+        """Leave the weights as they are."""
+
+
+def _plain(module: nn.Module) -> Separator:
+    return getattr(module, "module", module)
+
+
+def _scores(estimates: Tensor, answers: Tensor, mix: Tensor) -> dict[str, Tensor]:
+    """Compute SI-SDR where both the answer and the rest sound."""
+    power = mix.square().mean(dim=-1)
+    sounding = torch.minimum(answers.square().mean(dim=-1), (mix - answers).square().mean(dim=-1)) > 1e-3 * power
+    pairs = {
+        "extract_db": (estimates, answers),
+        "extract_identity_db": (mix, answers),
+        "remove_db": (mix - estimates, mix - answers),
+        "remove_identity_db": (mix, mix - answers),
+    }
+    return {name: si_sdr_db(ours[sounding], theirs[sounding]) for name, (ours, theirs) in pairs.items()}

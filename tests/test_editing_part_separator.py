@@ -1,0 +1,73 @@
+"""Separating music of any length: blocks fit together, channels stay apart, absent instruments are silent."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from instructme.model.config import ModelError, SeparatorConfig
+from instructme.model.separator import Separator, SeparatorMasks
+from instructme.pipelines.editing.part_separator import BLOCK_S, PartSeparator, gate
+
+RATE_HZ = 24_000
+
+
+class HalfSeparator(Separator):
+    """Takes half of everything for drums and nothing for the piano."""
+
+    def forward(self, spectrum: Tensor, instruments: Tensor, text: Tensor | None = None) -> SeparatorMasks:
+        """Make masks of 0.5, present for instrument 0 alone."""
+        shape = (*instruments.shape, spectrum.shape[-1])
+        present = torch.where(instruments[..., None] == 0, 9.0, -9.0).expand(shape)
+        return SeparatorMasks(torch.full((*instruments.shape, *spectrum.shape[1:]), 0.5), present)
+
+
+@pytest.fixture(scope="module")
+def separator() -> PartSeparator:
+    config = SeparatorConfig(instruments=("drums", "piano"), width=8, encoder_layers=1, decoder_layers=1, condition_width=4)
+    return PartSeparator(HalfSeparator(config))
+
+
+def music(seconds: float, rate_hz: int = RATE_HZ, channels: int = 2) -> np.ndarray:
+    return 0.1 * np.random.default_rng(0).standard_normal((round(seconds * rate_hz), channels)).astype(np.float32)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 3.0, BLOCK_S, BLOCK_S + 0.5, 2.5 * BLOCK_S])
+def test_blocks_fit_together_without_a_seam(separator: PartSeparator, seconds: float) -> None:
+    audio = music(seconds)
+    part = np.concatenate(list(separator.parts(audio, RATE_HZ, ["drums"])))
+    np.testing.assert_allclose(part, 0.5 * audio, atol=1e-4)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 22_050, 44_100, 48_000])
+def test_other_rates_and_frequencies_that_the_network_does_not_hear(separator: PartSeparator, rate_hz: int) -> None:
+    audio = music(2.0, rate_hz)
+    part = np.concatenate(list(separator.parts(audio, rate_hz, ["drums"])))
+    middle = slice(rate_hz // 4, -rate_hz // 4)
+    assert part.shape == audio.shape
+    assert np.sqrt(np.square(part - 0.5 * audio)[middle].mean()) < 0.1 * np.sqrt(np.square(audio).mean())
+
+
+def test_an_absent_instrument_is_silent(separator: PartSeparator) -> None:
+    assert not np.concatenate(list(separator.parts(music(2.0), RATE_HZ, ["piano"]))).any()
+
+
+def test_channels_stay_apart(separator: PartSeparator) -> None:
+    audio = music(2.0)
+    audio[:, 1] = 0
+    part = np.concatenate(list(separator.parts(audio, RATE_HZ, ["drums"])))
+    assert part[:, 0].any() and not part[:, 1].any()
+
+
+def test_an_unknown_instrument_is_refused(separator: PartSeparator) -> None:
+    with pytest.raises(ModelError, match="does not know kazoo"):
+        list(separator.parts(music(1.0), RATE_HZ, ["kazoo"]))
+
+
+def test_the_gate_opens_a_little_before_and_closes_a_little_after() -> None:
+    presence = torch.full((1, 1, 100), -9.0)
+    presence[..., 40:60] = 9.0
+    gains = gate(presence, 100, 20.0)[0, 0]
+    assert gains[40:60].min() == 1.0
+    assert gains[:30].max() == gains[70:].max() == 0.0
+    assert gains[36] > 0 and gains[63] > 0

@@ -1,0 +1,51 @@
+"""The separator's loss, in real and in complex numbers, and SI-SDR beside an independent computation."""
+
+import numpy as np
+import torch
+
+from instructme.model.separation_loss import separation_loss, si_sdr_db
+
+
+def spectra(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.view_as_complex(torch.randn(*shape, 2, generator=torch.Generator().manual_seed(seed)))
+
+
+MIX, ANSWERS, LOGITS = spectra(2, 9, 12), spectra(2, 3, 9, 12, seed=1), torch.zeros(2, 3, 12)
+
+
+def test_a_real_mask_costs_the_same_as_the_complex_mask_of_equal_value() -> None:
+    mask = torch.rand(2, 3, 9, 12, generator=torch.Generator().manual_seed(2))
+    real = separation_loss(mask, LOGITS, ANSWERS, MIX)
+    both = separation_loss(mask.to(torch.complex64), LOGITS, ANSWERS, MIX)
+    for name, value in real.items():
+        torch.testing.assert_close(value, both[name], rtol=1e-4, atol=1e-5)
+
+
+def test_the_right_mask_costs_least() -> None:
+    right = torch.rand(2, 3, 9, 12, generator=torch.Generator().manual_seed(3))
+    answers = MIX[:, None] * right
+    perfect = separation_loss(right, LOGITS, answers, MIX)
+    assert abs(float(perfect["error"]) - -3.0) < 0.01  # the floor, in powers of ten
+    assert float(perfect["spectrum"]) < 1e-3
+    for share in (0.9, 0.5, 0.0):
+        worse = separation_loss(right * share, LOGITS, answers, MIX)
+        assert worse["error"] > perfect["error"] and worse["spectrum"] > perfect["spectrum"]
+
+
+def test_presence_is_learned_from_the_level_of_the_answer() -> None:
+    answers = torch.zeros_like(ANSWERS)
+    answers[:, 0] = MIX
+    right = torch.full((2, 3, 12), -9.0)
+    right[:, 0] = 9.0
+    assert separation_loss(torch.zeros(2, 3, 9, 12), right, answers, MIX)["presence"] < 0.01
+    assert separation_loss(torch.zeros(2, 3, 9, 12), -right, answers, MIX)["presence"] > 5
+
+
+def test_si_sdr_is_that_of_the_definition() -> None:
+    rng = np.random.default_rng(0)
+    estimate, answer = rng.standard_normal((2, 4000))
+    scale = estimate @ answer / (answer @ answer)
+    expected = 10 * np.log10(np.sum((scale * answer) ** 2) / np.sum((estimate - scale * answer) ** 2))
+    found = si_sdr_db(torch.from_numpy(estimate), torch.from_numpy(answer))
+    np.testing.assert_allclose(float(found), expected, rtol=1e-6)
+    np.testing.assert_allclose(float(si_sdr_db(torch.from_numpy(3 * estimate), torch.from_numpy(answer))), expected, rtol=1e-6)
