@@ -1,4 +1,4 @@
-"""Score cases and write the results: scores.parquet and tables.md."""
+"""Score cases and write the results: scores.parquet, sets.parquet and tables.md."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,12 +6,13 @@ from pathlib import Path
 from instructme.dataset_tools.recognisers import chord_network, weights
 from instructme.manifests import tables
 from instructme.manifests.files import atomic
-from instructme.manifests.rows import DataError, EditScore
+from instructme.manifests.rows import DataError, EditScore, SetScore
 from instructme.pipelines.evaluation import features, scoring
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.metrics import inputs
 from instructme.pipelines.evaluation.score_cases import Settings, check_systems, notes_of, score_cases
 from instructme.pipelines.evaluation.score_tables import markdown
+from instructme.pipelines.evaluation.set_scores import Embedded, markdown_of_sets, score_sets
 
 FEATURES = "features"
 
@@ -53,7 +54,10 @@ def evaluate(
     rows = [row for _, scores in scored for row in scores.rows]
     stated = {"recognisers": recognisers(), "options": options or {}}
     tables.write(out / "scores.parquet", rows, EditScore, arguments=stated)
-    text = markdown(rows, lacking, notes_of(scored))
+    embedded = Embedded(scored)
+    sets = score_sets(embedded)
+    tables.write(out / "sets.parquet", sets, SetScore, arguments=stated)
+    text = markdown(rows, lacking, notes_of(scored), list(markdown_of_sets(embedded, sets)))
     with atomic(out / "tables.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
     yield from (f"{name} was not computed: {advice}" for name, advice in lacking.items())

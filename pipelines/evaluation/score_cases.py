@@ -143,7 +143,7 @@ def _add(case: Case, settings: Settings, result: CaseScores, system: str, values
     result.rows += [_row(case, system, name, score) for name, score in scores.items()]
     if "direction" in settings.metrics:
         result.frames[system] = values["edit_embedding"]
-        result.frames["target"] = values["target_embedding"]
+        result.frames |= {"target": values["target_embedding"], "identity": values["source_embedding"]}
 
 
 def _refuse(case: Case, settings: Settings, result: CaseScores, systems: Sequence[str], reason: str) -> None:

@@ -1,0 +1,116 @@
+"""Score sets of edits by dataset, task and system, and write them as a table."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from instructme.manifests.rows import SetScore
+from instructme.pipelines.evaluation.cases import Case
+from instructme.pipelines.evaluation.controls import CONTROLS
+from instructme.pipelines.evaluation.score_cases import CaseScores
+from instructme.pipelines.evaluation.set_distances import DISTANCES, Frames, FrameSet, common, difference, distance
+
+SMALL = 50
+"""Edits below which a table warns of a small set."""
+Group = tuple[str, str]
+"""Dataset and task."""
+
+
+class Embedded:
+    """The embeddings of all sounds, by dataset and task, system and key."""
+
+    def __init__(self, scored: Sequence[tuple[Case, CaseScores]]) -> None:
+        self.frames: dict[Group, dict[str, dict[str, Frames]]] = {}
+        self.songs: dict[Group, dict[str, str]] = {}
+        for case, scores in scored:
+            group = case.dataset, case.task
+            self.songs.setdefault(group, {})[case.key] = case.song
+            for system, frames in scores.frames.items():
+                self.frames.setdefault(group, {}).setdefault(system, {})[case.key] = frames
+
+    def sets(self, group: Group, *systems: str) -> list[FrameSet]:
+        """Give the sets of several systems over the keys that all have."""
+        held = [self.frames[group].get(system, {}) for system in systems]
+        keys = common(*held)
+        return [FrameSet({key: each[key] for key in keys}, self.songs[group]) for each in held]
+
+    def systems(self, group: Group) -> list[str]:
+        """List the systems and controls that have embeddings, systems first."""
+        held = [system for system in self.frames[group] if system not in ("target", *CONTROLS)]
+        return [*held, *(control for control in CONTROLS if control in self.frames[group])]
+
+
+def score_sets(embedded: Embedded) -> list[SetScore]:
+    """Compute every distance of every set to the targets of the same keys, and its difference to that of the sources."""
+    return [
+        _score(embedded, group, system, name)
+        for group in sorted(embedded.frames)
+        for system in embedded.systems(group)
+        for name in DISTANCES
+    ]
+
+
+def _score(embedded: Embedded, group: Group, system: str, name: str) -> SetScore:
+    edits, source, target = embedded.sets(group, system, "identity", "target")
+    dataset, task = group
+    counts = len(edits.keys), len(edits.frames)
+    if len(edits.frames) < 3:
+        return SetScore(task, dataset, system, name, None, "too_few_frames", *counts, None, None)
+    value = distance(name, edits.frames, target.frames)
+    ends: tuple[float | None, float | None] = (None, None)
+    if system not in CONTROLS:
+        found = difference(name, edits, source, target)
+        ends = (found.low, found.high) if np.isfinite(found.low) else ends
+    return SetScore(task, dataset, system, name, value, None, *counts, *ends)
+
+
+def markdown_of_sets(embedded: Embedded, rows: Sequence[SetScore]) -> Iterator[str]:
+    """Write the distances of sets, and the differences between systems whose intervals do not hold 0."""
+    if not rows:
+        return
+    yield from ("## Distances of sets", "")
+    yield "Frechet distance (FAD) and kernel distance (KAD) of MusiCNN's embeddings to those of the targets: lower is better."
+    yield "The interval is that of the difference to `identity`. Compare only rows with the same number of edits."
+    yield ""
+    yield "| dataset: task | system | edits | " + " | ".join(f"`{name}` ↓" for name in DISTANCES) + " |"
+    yield "|---|---|---:|" + "---:|" * len(DISTANCES)
+    by_row: dict[tuple[str, str, str], dict[str, SetScore]] = {}
+    for row in rows:
+        by_row.setdefault((row.dataset, row.task, row.system), {})[row.metric] = row
+    for (dataset, task, system), scores in by_row.items():
+        cells = " | ".join(_cell(scores[name]) for name in DISTANCES)
+        name = system if system in CONTROLS else f"**{system}**"
+        yield f"| {dataset}: {task} | {name} | {scores[next(iter(DISTANCES))].edits} | {cells} |"
+    yield ""
+    if any(row.edits < SMALL for row in rows):
+        yield f"Sets of fewer than {SMALL} edits are small for such distances: take the differences, not the values."
+        yield ""
+    yield from _between_systems(embedded)
+
+
+def _cell(score: SetScore) -> str:
+    if score.value is None:
+        return "–"
+    digits = 3 if score.metric.startswith("fad") else 2
+    if score.low is None or score.high is None:
+        return f"{score.value:.{digits}f}"
+    mark = " ▼" if score.low > 0 else ""
+    return f"{score.value:.{digits}f} [{score.low:+.{digits}f}, {score.high:+.{digits}f}]{mark}"
+
+
+def _between_systems(embedded: Embedded) -> Iterator[str]:
+    lines = []
+    for group in sorted(embedded.frames):
+        systems = [system for system in embedded.systems(group) if system not in CONTROLS]
+        for one, other in ((one, other) for place, one in enumerate(systems) for other in systems[place + 1 :]):
+            first, second, target = embedded.sets(group, one, other, "target")
+            for name in DISTANCES if len(first.frames) > 2 else ():
+                lines.append(_line(": ".join(group), one, other, name, difference(name, first, second, target)))
+    if lines:
+        yield from ("| dataset: task | distance | difference | |", "|---|---|---:|---|", *lines, "")
+
+
+def _line(group: str, one: str, other: str, name: str, found: tuple[float, float, float]) -> str:
+    mean, low, high = found
+    verdict = f"{one} is better" if high < 0 else f"{other} is better" if low > 0 else "="
+    return f"| {group} | `{name}` {one} less {other} | {mean:.3f} [{low:.3f}, {high:.3f}] | {verdict} |"
