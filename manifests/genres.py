@@ -38,6 +38,11 @@ def normalise(label: str) -> str | None:
     return next((genre for genre in known if genre), None) or _by_last_words(label)
 
 
+def exact(label: str) -> str | None:
+    """Name the genre of a whole label; unlike `normalise`, drop no word of it."""
+    return _GENRES.get(_key(label))
+
+
 def _by_last_words(label: str) -> str | None:
     words = label.replace("-", " ").replace("_", " ").split()
     tails = (_key(" ".join(words[start:])) for start in range(1, len(words)))

@@ -107,6 +107,29 @@ def best_name(label: str) -> SpellingMatch | None:
     return SpellingMatch(exact[0].instrument, exact[1]) if exact else None
 
 
+def whole_name(label: str) -> tuple[str, int] | None:
+    """Find the instrument that all words of a label name together, and the rank of that name in names.csv.
+
+    Unlike `best_name`, it drops no word and guesses none: `second guitar` and `giutar` are None.
+    """
+    tokens = list(_TOKEN.finditer(plain(label)))
+    spelt = [token[0].lower() for token in tokens]
+    words: set[str] = set()
+    start = 0
+    while start < len(tokens):
+        ends = range(min(start + _LONGEST_JOIN, len(tokens)), start, -1)
+        joined = ((end, "".join(spelt[start:end])) for end in ends)
+        known = next(((end, found) for end, text in joined if len(text) > _SHORT and (found := _lookup(text))), None)
+        if known is None:
+            return None
+        start, found = known
+        words |= set(found)
+    names = [name for word in words for name in _NAMES.get(word, ()) if name.words == words]
+    top = max((name.rank for name in names), default=0)
+    best = {name.instrument for name in names if name.rank == top}
+    return (best.pop(), top) if len(best) == 1 else None
+
+
 def all_names(label: str) -> set[str]:
     """List the instruments that a free name names in words of their own: two for `Bass_Drums`, one for `Bass Drum`."""
     read = _read(label)

@@ -102,7 +102,7 @@ def main() -> None:
       instructme verify work/shards --work work
       instructme train vae work/shards -o runs/vae --preset tiny
       instructme train editor work/shards --vae runs/vae --work work -o runs/editor --preset tiny
-      instructme edit runs/editor song.wav "remove drums" -o out.wav
+      instructme edit song.wav "remove drums" --run runs/editor -o out.wav
     """
 
 

@@ -1,5 +1,6 @@
 """The verb `edit`: rounds, variations, lead and report; memory; one line for bad input."""
 
+import json
 import subprocess
 import sys
 
@@ -59,13 +60,15 @@ def song(tmp_path):
     return tmp_path / "song.wav"
 
 
-def invoke(*arguments):
-    return CliRunner().invoke(main, ["edit", *map(str, arguments)])
+def invoke(run, *arguments):
+    return CliRunner().invoke(main, ["edit", "--run", *map(str, (run, *arguments))])
 
 
-def one_line(result):
+def one_line(result, exit_code=1):
     lines = [line for line in result.stderr.splitlines() if line.strip()]
-    return result.exit_code == 1 and len(lines) == 1 and lines[0].startswith("Error: ") and "Traceback" not in result.output
+    return (
+        result.exit_code == exit_code and len(lines) == 1 and lines[0].startswith("Error: ") and "Traceback" not in result.output
+    )
 
 
 def test_a_run_folder_edits_a_file(run, song, tmp_path):
@@ -116,8 +119,8 @@ def test_variations_take_the_next_seeds(song, tmp_path):
 @pytest.mark.usefixtures("half")
 def test_a_warning_is_printed_once_for_all_variations(song, tmp_path):
     for _ in range(2):
-        result = invoke("run", song, "frobnicate", "frobnicate", "-o", tmp_path / "a.wav", "--variations", 2)
-        assert result.stderr.count("nearest known words") == 1, result.stderr
+        result = invoke("run", song, "remvoe drums", "remvoe bass", "-o", tmp_path / "a.wav", "--variations", 2)
+        assert result.stderr.count('"remvoe" is read as "remove"') == 1, result.stderr
 
 
 @pytest.mark.usefixtures("half")
@@ -171,12 +174,54 @@ def test_silence_is_told_and_stays(tmp_path):
 
 @pytest.mark.usefixtures("half")
 @pytest.mark.parametrize(
-    ("text", "complaint"), [("", "instruction is empty"), ("  ", "instruction is empty"), ("x" * 10000, "10,000 characters")]
+    ("text", "complaint"),
+    [("", "sentence is empty"), ("  ", "sentence is empty"), ("x" * 10000, "10,000 characters"), ("add reverb", "reverb")],
 )
-def test_instructions_that_can_not_be_used_are_one_line(song, tmp_path, text, complaint):
+def test_sentences_that_can_not_be_used_are_one_line(song, tmp_path, text, complaint):
     result = invoke("run", song, "remove bass", text, "-o", tmp_path / "out.wav")
-    assert one_line(result) and complaint in result.stderr and len(result.stderr) < 300
+    assert one_line(result, 2) and complaint in result.stderr and len(result.stderr) < 300
     assert not (tmp_path / "out.wav").exists()
+
+
+def test_a_plan_is_printed_and_nothing_is_edited(tmp_path):
+    def printed(*arguments):
+        return CliRunner().invoke(main, ["edit", *map(str, arguments), "--plan"])
+
+    result = printed("none.wav", "drums 6 dB louder", "remvoe the bass after 0:10")
+    assert json.loads(result.stdout) == [
+        {"task": "rebalance", "instruments": ["drums"], "gain_db": 6},
+        {"task": "remove", "instruments": ["bass"], "start_s": 10},
+    ]
+    assert result.exit_code == 0 and 'warning: "remvoe" is read as "remove"' in result.stderr
+    assert one_line(printed("none.wav", "remove drums", "make it faster"), 2)
+    write_config(tmp_path, "editor", PRESET, {"data": {"templates": {"add": ["give {instrument}"]}}})
+    assert json.loads(printed("none.wav", "give viola", "--run", tmp_path).stdout)[0]["task"] == "add"
+
+
+def test_a_plan_loads_no_torch():
+    code = (
+        "import sys; from instructme.pipelines.editing.sentences import read; read('remove drums'); print('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+@pytest.mark.usefixtures("half")
+def test_the_order_of_the_first_version_still_works(song, tmp_path):
+    result = CliRunner().invoke(main, ["edit", "run", str(song), "remove bass", "-o", str(tmp_path / "a.wav")])
+    assert result.exit_code == 0 and (tmp_path / "a.wav").exists()
+    for arguments in (["-o", str(tmp_path / "b.wav")], ["--run", "run"]):
+        assert CliRunner().invoke(main, ["edit", str(song), "remove bass", *arguments]).exit_code == 2
+
+
+@pytest.mark.usefixtures("half")
+def test_steps_are_rounds_and_a_span_after_the_end_is_one_line(song, tmp_path):
+    sentence = "remove the bass and drums, then add a piano after 0:01"
+    result = invoke("run", song, sentence, "-o", tmp_path / "a.wav", "--keep-rounds")
+    assert result.stdout.split() == [str(tmp_path / name) for name in ("a.round1.wav", "a.round2.wav", "a.wav")]
+    before, after = (soundfile.read(tmp_path / name)[0] for name in ("a.round2.wav", "a.wav"))
+    assert np.array_equal(before[:44100], after[:44100]) and not np.allclose(before[45000:], after[45000:], atol=1e-4)
+    result = invoke("run", song, "remove bass after 0:10", "-o", tmp_path / "b.wav")
+    assert one_line(result) and "is 3.3 s long" in result.stderr and not (tmp_path / "b.wav").exists()
 
 
 @pytest.mark.parametrize("data", ["rock", {"instruments": 3}, {"templates": ["add"]}])
@@ -253,9 +298,9 @@ from instructme.pipelines.cli import main
 from instructme.pipelines.editing.editor import Editor
 editor = stand_in(removed=0.5)
 Editor.load = lambda *_, **__: editor
-CliRunner().invoke(main, ["edit", "run", {warm!r}, "remove bass", "-o", {out!r}])
+CliRunner().invoke(main, ["edit", "--run", "run", {warm!r}, "remove bass", "-o", {out!r}])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-result = CliRunner().invoke(main, ["edit", "run", {song!r}, "remove bass", "add piano", "-o", {out!r}])
+result = CliRunner().invoke(main, ["edit", "--run", "run", {song!r}, "remove bass", "add piano", "-o", {out!r}])
 assert result.exit_code == 0, result.output
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """

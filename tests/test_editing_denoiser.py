@@ -11,7 +11,7 @@ from instructme.model import config, guidance
 from instructme.model.presets import TINY
 from instructme.model.unet import Unet, latents
 from instructme.pipelines.editing.denoiser import Chunk, Denoiser, SamplingSettings
-from instructme.pipelines.editing.sentences import parse
+from instructme.pipelines.editing.sentences import read
 
 PRESET = config.override(TINY, ["unet.channels=[64]", "unet.chords=false", "diffusion.text_guidance=2.5"])
 
@@ -55,7 +55,7 @@ def asked(instruction: str, settings: SamplingSettings, monkeypatch: pytest.Monk
     monkeypatch.setattr(guidance, "sample", sample)
     noise, source = torch.zeros(1, latents(PRESET), 8), torch.zeros(1, PRESET.vae.latent_channels, 8)
     denoise = Denoiser(PRESET, Unet(PRESET), Words(), lambda sound, prompt: sound.sum(dim=1))  # type: ignore[arg-type]
-    chunk = Chunk(parse(instruction, None), settings, source, None, noise, lambda latent: latent[:, 0])
+    chunk = Chunk(read(instruction).steps[0].instructions()[0], settings, source, None, noise, lambda latent: latent[:, 0])
     seen["shares"] = [share for _, share in denoise(chunk)]
     return seen
 

@@ -16,6 +16,7 @@ from instructme.manifests.rows import Sample, Triplet
 from instructme.model.presets import TINY
 from instructme.pipelines.data.stream import Triplets, batches
 from instructme.pipelines.editing import sentences
+from instructme.pipelines.editing.refusals import SentenceError
 from instructme.pipelines.stages.pair import pair
 from instructme.pipelines.stages.prepare import prepare
 from instructme.pipelines.stages.scan import scan
@@ -77,9 +78,8 @@ def test_a_task_is_one_file(task: str, prepared: Path, toy_folder: None) -> None
             source, removed, added, target = (batch[key][number].numpy() for key in ("source", "removed", "added", "target"))
             assert np.allclose(tasks.task_module(name).compose(source, removed, added), target, atol=1e-4)
     for text, gain_db in SAYS[task].items():
-        read = sentences.parse(text)
-        assert (read.task, read.gain_db, read.warnings) == (task, gain_db, ())
-        assert len(read.named) == 1 and not read.added
+        (step,) = sentences.read(text).steps
+        assert (step.task, step.gain_db, len(step.instruments)) == (task, gain_db, 1)
 
 
 def test_a_task_out_of_the_mix_is_drawn_only_when_asked_for(prepared: Path) -> None:
@@ -89,5 +89,5 @@ def test_a_task_out_of_the_mix_is_drawn_only_when_asked_for(prepared: Path) -> N
 
 
 def test_a_gain_that_nobody_can_mean_is_said() -> None:
-    (warning,) = sentences.parse("turn piano up by 90 dB").warnings
-    assert "no whole number of decibels" in warning
+    with pytest.raises(SentenceError, match="24 dB"):
+        sentences.read("turn piano up by 90 dB")

@@ -6,6 +6,8 @@ A task is a module with these names. Nothing else in the package asks for a task
     SHARE: int                        its part of `--total`, relative to the other tasks; 0 if it is drawn only when asked for
     TEMPLATES: tuple[str, ...]        texts of training with fields, such as `add {instrument}`
     PHRASES: tuple[str, ...]          other texts that people write for it, with the same fields
+    IDIOMS: dict[str, str]            optional: words that ask for the task and name its instrument, such as karaoke
+    HALVES: tuple[str, str]           optional: tasks that only take away, and only bring, where lists differ in length
     FIELDS: dict[str, str]            field -> column of `Triplet` that fills it: named, added, genre or gain_db
     KEEPS: str                        part of the source that stays: all, rest (all but the removed), named or none
     BRINGS: bool                      the target has sound that the source lacks
@@ -28,7 +30,7 @@ target back: what `KEEPS` names, plus the added signal if `BRINGS` is true. A ta
 A task whose words say more than its fields, as `louder` does, also has:
 
     says(text, gain_db) -> mask       recipes that a text may stand for
-    meant(text, amount_db) -> int     gain in dB that a text asks for; `amount_db` is its number, None without one
+    meant(text, amount_db) -> float   gain in dB that a text asks for; `amount_db` is its number, None without one
 """
 
 import importlib

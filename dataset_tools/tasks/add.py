@@ -15,8 +15,11 @@ ORDER = 0
 SHARE = 3
 TEMPLATES = ("add {instrument}", "Add {instrument}")
 PHRASES = (
-    *(f"{verb} {{instrument}}" for verb in ("add", "insert", "include", "layer", "put", "bring", "put in", "bring in")),
-    *(f"{verb} {{instrument}} in" for verb in ("put", "bring")),
+    *(f"{verb} {{instrument}}" for verb in ("add", "insert", "include", "layer", "put", "bring", "introduce", "overlay")),
+    *(f"{verb} in {{instrument}}" for verb in ("put", "bring", "add", "throw", "mix", "layer", "drop")),
+    *(f"{verb} {{instrument}} {place}" for verb in ("put", "bring", "mix") for place in ("in", "on top", "over it")),
+    *(f"{verb} {{instrument}}" for verb in ("accompany it with", "give it", "have it with")),
+    *(f"{verb} {{instrument}} in it" for verb in ("i want", "i need", "i would like")),
 )
 FIELDS = {"instrument": "added"}
 KEEPS = "all"

@@ -16,8 +16,21 @@ SHARE = 2
 TEMPLATES = ("extract {instrument}", "Extract {instrument}")
 PHRASES = (
     *(f"{verb} {{instrument}}" for verb in ("extract", "isolate", "solo", "separate", "keep only", "only keep", "keep just")),
-    *(f"remove {all_but} {{instrument}}" for all_but in ("everything but", "everything except", "all but", "all except")),
+    *(f"{verb} {{instrument}}" for verb in ("leave only", "leave just", "only", "just", "nothing but")),
+    *(
+        f"{verb} {all_but} {{instrument}}"
+        for verb in ("remove", "mute", "delete", "drop", "cut", "silence", "take out", "get rid of")
+        for all_but in ("everything but", "everything except", "all but", "all except")
+    ),
+    *(
+        f"{keep} {{instrument}} and {verb} the rest"
+        for keep in ("keep", "keep only")
+        for verb in ("remove", "mute", "drop", "cut")
+    ),
+    *(f"{verb} the rest and keep {{instrument}}" for verb in ("remove", "mute")),
+    *(f"{verb}{{instrument}} {alone}" for verb in ("", "keep ") for alone in ("only", "alone")),
 )
+IDIOMS = {"acapella": "vocals"}
 FIELDS = {"instrument": "named"}
 KEEPS = "named"
 BRINGS = False

@@ -15,6 +15,20 @@ from instructme.dataset_tools.pairing.recipes import Drawn, Sides
 from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, total
 from instructme.manifests.rows import Triplet
 
+_VERBS = (
+    "turn up",
+    "turn down",
+    "raise",
+    "boost",
+    "bring up",
+    "bring down",
+    "lower",
+    "increase",
+    "amplify",
+    "reduce",
+    "decrease",
+)
+_WAYS = ("louder", "quieter", "softer", "less loud")
 ORDER = 5
 SHARE = 0
 TEMPLATES = (
@@ -24,12 +38,15 @@ TEMPLATES = (
     "turn {instrument} down by {gain} dB",
 )
 PHRASES = (
-    *(f"{verb} {{instrument}}" for verb in ("turn up", "turn down", "raise", "boost", "bring up", "bring down", "lower")),
-    *(f"{verb} {{instrument}} by {{gain}} dB" for verb in ("raise", "boost", "lower", "reduce", "turn up", "turn down")),
-    *(f"turn {{instrument}} {way}" for way in ("up", "down")),
-    *(f"make {{instrument}} {way}" for way in ("louder", "quieter", "softer")),
-    *(f"make {{instrument}} {{gain}} dB {way}" for way in ("louder", "quieter", "softer")),
-    *(f"{{instrument}} {way}" for way in ("louder", "quieter", "softer")),
+    *(f"{verb} {{instrument}}" for verb in _VERBS),
+    *(f"{verb} {{instrument}} by {{gain}} dB" for verb in (*_VERBS, "drop", "cut")),
+    *(f"{verb} the {level} of {{instrument}}" for verb in _VERBS for level in ("volume", "level")),
+    *(f"{verb} {{instrument}} {way}" for verb in ("turn", "bring") for way in ("up", "down")),
+    *(f"make {{instrument}} {way}" for way in _WAYS),
+    *(f"make {{instrument}} {{gain}} dB {way}" for way in _WAYS),
+    *(f"{{instrument}} {way}" for way in (*_WAYS, "up", "down")),
+    *(f"{{instrument}} {{gain}} dB {way}" for way in _WAYS),
+    "less {instrument}",
 )
 FIELDS = {"instrument": "named", "gain": "gain_db"}
 KEEPS = "rest"
@@ -39,7 +56,7 @@ SPLIT_NEEDS_PARTS = False
 USUAL_DB = 6
 """By how much, where an instruction doesn't say."""
 GAINS_DB = np.array([-12, -9, -6, -3, 3, 6, 9, 12])
-_DOWN = re.compile(r"\b(?:down|quieter|softer|lower|reduce)\b", re.IGNORECASE)
+_DOWN = re.compile(r"\b(?:down|quieter|softer|lower|reduce|decrease|drop|cut|less)\b", re.IGNORECASE)
 
 
 def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:
@@ -61,7 +78,7 @@ def says(text: str, gain_db: Ints) -> npt.NDArray[np.bool_]:
     return np.asarray((np.sign(gain_db) == sign) & (usual | ("{gain}" in text)))
 
 
-def meant(text: str, amount_db: int | None) -> int:
+def meant(text: str, amount_db: float | None) -> float:
     """Give the gain in dB that an instruction asks for."""
     amount_db = USUAL_DB if amount_db is None else amount_db
     return -amount_db if _DOWN.search(text) else amount_db

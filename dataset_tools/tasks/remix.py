@@ -28,10 +28,20 @@ TEMPLATES = (
     "Remix with {genre}",
 )
 PHRASES = (
-    *(f"{verb} with {{instruments}}" for verb in ("remix", "remix it", "rearrange", "rearrange it", "play it")),
-    "remix for {instruments}",
+    *(f"{verb} {way} {{instruments}}" for verb in ("remix", "rearrange", "arrange it", "play it") for way in ("with", "for")),
+    *(f"{verb} it {way} {{instruments}}" for verb in ("remix", "rearrange") for way in ("with", "for")),
     *(f"{verb} {way} {{genre}}" for verb in ("remix", "remix it") for way in ("to", "into", "as", "in", "with")),
-    *(f"{verb} {{genre}}" for verb in ("turn it into", "make it", "play it as", "change it to", "convert it to")),
+    *(f"{verb} it {way} {{genre}}" for verb in ("turn", "change", "convert", "transform") for way in ("to", "into")),
+    *(
+        f"{verb} {{genre}}"
+        for verb in ("make it", "make it sound like", "make it more", "play it as", "play it in", "cover it as")
+    ),
+    *(f"change {its} {aspect} to {{genre}}" for its in ("the", "its") for aspect in ("genre", "style")),
+    "give it {genre}",
+    "{genre} remix",
+    "{genre} version",
+    *(f"{verb} with {{instruments}} in {way}{{genre}}" for way in ("the style of ", "") for verb in ("remix", "remix it")),
+    *(f"{verb} to {{genre}} with {{instruments}}" for verb in ("remix", "remix it")),
 )
 FIELDS = {"instruments": "added", "genre": "genre"}
 KEEPS = "none"

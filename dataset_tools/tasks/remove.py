@@ -16,10 +16,22 @@ SHARE = 2
 TEMPLATES = ("remove {instrument}", "Remove {instrument}")
 PHRASES = (
     *(f"{verb} {{instrument}}" for verb in ("remove", "delete", "drop", "mute", "erase", "cut", "strip", "eliminate")),
-    *(f"{verb} {{instrument}}" for verb in ("take out", "take away", "cut out", "get rid of")),
-    "take {instrument} out",
-    "take {instrument} away",
+    *(f"{verb} {{instrument}}" for verb in ("kill", "silence", "lose", "ditch", "omit", "exclude", "subtract", "get rid of")),
+    *(f"{verb} out {{instrument}}" for verb in ("take", "cut", "strip", "leave", "filter", "edit")),
+    *(f"{verb} {{instrument}} out" for verb in ("take", "cut", "strip", "leave", "filter", "edit", "get")),
+    *(f"{verb} away {{instrument}}" for verb in ("take", "strip")),
+    *(f"{verb} {{instrument}} away" for verb in ("take", "strip")),
+    *(f"{verb} off {{instrument}}" for verb in ("turn", "switch")),
+    *(f"{verb} {{instrument}} off" for verb in ("turn", "switch")),
+    *(
+        f"{start} {{instrument}}"
+        for start in ("no", "without", "minus", "with no", "it without", "play it without", "it with no")
+    ),
+    *(f"{start}everything {but} {{instrument}}" for start in ("", "keep ") for but in ("but", "except")),
+    "{instrument} off",
+    "{instrument} removed",
 )
+IDIOMS = {"karaoke": "vocals", "instrumental": "vocals"}
 FIELDS = {"instrument": "named"}
 KEEPS = "rest"
 BRINGS = False

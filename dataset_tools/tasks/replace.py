@@ -20,13 +20,19 @@ TEMPLATES = (
     "Replace {instrument_a} with {instrument_b}",
 )
 PHRASES = (
-    *(f"{verb} {{instrument_a}} with {{instrument_b}}" for verb in ("replace", "swap", "exchange")),
-    *(f"{verb} {{instrument_a}} for {{instrument_b}}" for verb in ("swap", "exchange", "switch")),
+    *(f"{verb} {{instrument_a}} with {{instrument_b}}" for verb in ("replace", "swap", "swap out", "exchange", "substitute")),
+    *(f"{verb} {{instrument_a}} for {{instrument_b}}" for verb in ("swap", "swap out", "exchange", "switch", "trade")),
     *(f"{verb} {{instrument_a}} by {{instrument_b}}" for verb in ("replace", "substitute")),
-    *(f"{verb} {{instrument_a}} to {{instrument_b}}" for verb in ("change", "switch")),
-    "turn {instrument_a} into {instrument_b}",
-    "use {instrument_b} instead of {instrument_a}",
+    *(
+        f"{verb} {{instrument_a}} {into} {{instrument_b}}"
+        for verb in ("change", "switch", "convert", "transform", "turn", "make")
+        for into in ("into", "to")
+    ),
+    *(f"make {{instrument_a}} {article} {{instrument_b}}" for article in ("a", "an")),
+    "substitute {instrument_b} for {instrument_a}",
+    *(f"{verb}{{instrument_b}} {instead} {{instrument_a}}" for verb in ("", "use ") for instead in ("instead of", "in place of")),
 )
+HALVES = ("remove", "add")
 FIELDS = {"instrument_a": "named", "instrument_b": "added"}
 KEEPS = "rest"
 BRINGS = True

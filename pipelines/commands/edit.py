@@ -1,8 +1,9 @@
 """The verb `edit`."""
 
+import json
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ ORDER = 100
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{elapsed}<{remaining}]"
 
 
-@click.command("edit", cls=WithSettings, short_help="Edit music by instructions.")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.command("edit", cls=WithSettings, short_help="Edit music by sentences.")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.argument("instructions", metavar="INSTRUCTION...", nargs=-1, required=True)
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write: .wav, .flac, .ogg, .mp3 ...")
-@click.option("--keep-rounds", is_flag=True, help="Also write the result of each instruction: OUT.round1.wav and so on.")
+@click.argument("sentences", metavar="SENTENCE...", nargs=-1, required=True)
+@click.option("--run", type=click.Path(path_type=Path), help="Folder of a trained editor.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write: .wav, .flac, .ogg, .mp3 ...")
+@click.option("--plan", is_flag=True, help="Print the sentences as steps in JSON, and edit nothing.")
+@click.option("--keep-rounds", is_flag=True, help="Also write the result of each single edit: OUT.round1.wav and so on.")
 @click.option("--variations", default=1, show_default=True, type=click.IntRange(1), help="Write so many: OUT.variation1.wav ...")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of chance; variations count up.")
 @click.option("--steps", type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
@@ -40,10 +42,11 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Also write a page to compare by ear and eye.")
 @click.option("--device", help="Such as cpu, cuda or cuda:1.  [default: cuda where there is one]")
 def command(
-    run: Path,
     source: Path,
-    instructions: tuple[str, ...],
-    out: Path,
+    sentences: tuple[str, ...],
+    run: Path | None,
+    out: Path | None,
+    plan: bool,
     keep_rounds: bool,
     variations: int,
     seed: int,
@@ -58,10 +61,11 @@ def command(
     report: Path | None,
     device: str | None,
 ) -> None:
-    r"""Edit the music in IN with the editor in RUN, by one INSTRUCTION after the other.
+    r"""Edit the music in IN with the editor in RUN, by one SENTENCE after the other.
 
-    An instruction adds, removes, extracts or replaces an instrument, or remixes the music. The command warns about words that it
-    does not understand or that the run was not trained on, and names the nearest known words.
+    A sentence adds, removes, extracts, replaces, or turns up or down instruments, or remixes the music. It may have several steps
+    and time spans. A sentence that is not understood to the last word is refused: exit code 2, and nothing is written. --plan
+    shows how sentences are read.
 
     IN is any file that libsndfile reads. The result has the same length, rate, channels and level. If the result would clip,
     the command turns all of it down and prints a warning. Silence stays silent.
@@ -74,21 +78,36 @@ def command(
 
     \b
     Example:
-      instructme edit runs/editor song.wav "remove drums" "add acoustic guitar" -o out.wav
-      instructme edit runs/editor song.flac "remix to Jazz genre" --variations 3 --report out.html -o out.flac
-      instructme edit runs/editor song.wav "add piano" --set source_guidance=1.5 --set preserve=no -o out.wav
-      instructme edit runs/editor backing.wav "remix with piano, strings" --lead vocals.wav -o out.wav
+      instructme edit song.wav "remove the drums, then add an acoustic guitar after 0:10" --run runs/editor -o out.wav
+      instructme edit song.wav "make the bass 3 dB louder" --plan
+      instructme edit song.flac "turn this into a jazz song" --run runs/editor --variations 3 --report out.html -o out.flac
+      instructme edit song.wav "add piano" --run runs/editor --set source_guidance=1.5 --set preserve=no -o out.wav
+      instructme edit backing.wav "remix with piano, strings" --run runs/editor --lead vocals.wav -o out.wav
     """
     if prompt and not embedding:
         raise click.UsageError("prompt needs an embedding: --set embedding=RUN, a run of 'instructme train embedding'")
+    if run is None and len(sentences) > 1 and (source.is_dir() or Path(sentences[0]).is_file()):  # the order of 0.1: RUN IN ...
+        run, source, sentences = source, Path(sentences[0]), sentences[1:]
+    if plan:
+        _print_plan(run, sentences)
+        return
+    if run is None:
+        raise click.UsageError("give --run RUN, a folder that 'instructme train editor' wrote")
+    if out is None:
+        raise click.UsageError("give -o OUT, the file to write")
     import torch
     from tqdm import tqdm
 
     from instructme.pipelines.editing.denoiser import SamplingSettings
     from instructme.pipelines.editing.editor import Editor
+    from instructme.pipelines.editing.sentences import trained_templates
     from instructme.pipelines.editing.song import FileEdit
 
-    job = FileEdit(source, instructions, out, variations=variations, keep_rounds=keep_rounds, lead=lead, page=report)
+    with _refusals():
+        templates = trained_templates(run)
+        job = FileEdit(
+            source, sentences, out, variations=variations, keep_rounds=keep_rounds, lead=lead, page=report, templates=templates
+        )
     editor = Editor.load(run, device or ("cuda" if torch.cuda.is_available() else "cpu"), embedding=embedding)
     settings = SamplingSettings(seed, steps, guidance, source_guidance, chord_guidance, prompt, _preserve(preserve))
     with _printed_warnings(), tqdm(total=job.seconds, desc="edit", bar_format=_BAR, delay=1) as bar:
@@ -96,6 +115,31 @@ def command(
             bar.update(min(seconds, job.seconds - bar.n))  # a sum of floats may end a little over the total
     for path in job.written:
         click.echo(path)
+
+
+def _print_plan(run: Path | None, sentences: Sequence[str]) -> None:
+    """Print the steps of all sentences as a JSON list, and notes on stderr."""
+    from instructme.pipelines.editing.sentences import read, trained_templates
+
+    with _refusals():
+        plans = [read(sentence, trained_templates(run) if run else None) for sentence in sentences]
+    for plan in plans:
+        for note in plan.notes:
+            click.echo(f"warning: {note}", err=True)
+    click.echo(json.dumps([step.as_json() for plan in plans for step in plan.steps]))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """End a sentence that is not understood in one line and exit code 2."""
+    from instructme.pipelines.editing.refusals import SentenceError
+
+    try:
+        yield
+    except SentenceError as error:
+        refusal = click.ClickException(str(error))
+        refusal.exit_code = 2
+        raise refusal from None
 
 
 @contextmanager

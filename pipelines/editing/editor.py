@@ -27,7 +27,7 @@ from instructme.pipelines.editing.changes import EditedSound, Preserve, from_cha
 from instructme.pipelines.editing.channels import hear, spread
 from instructme.pipelines.editing.crossfade import cross_fade, spans
 from instructme.pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, SamplingSettings, noise
-from instructme.pipelines.editing.sentences import Instruction
+from instructme.pipelines.editing.plan import EditStep, Instruction, touches, within_span
 
 RMS_DB = -22.0
 """Level at which the model hears music where the run doesn't say what it was trained on: median of the built-in corpus."""
@@ -115,22 +115,28 @@ class Editor:
         return cls(preset, vae, Denoiser(preset, unet, text, listen), data=data, device=device)
 
     def edit(
-        self, audio: Samples, rate_hz: int, instruction: str, settings: SamplingSettings | None = None, **changes: Any
+        self,
+        audio: Samples,
+        rate_hz: int,
+        instruction: str | EditStep,
+        settings: SamplingSettings | None = None,
+        **changes: Any,
     ) -> Samples:
-        """Edit audio (T,) or (T, channels) by one instruction: the same shape, level and rate, never over full scale.
+        """Edit audio (T,) or (T, channels) by a sentence: the same shape, level and rate, never over full scale.
 
         Args:
             audio: float samples.
             rate_hz: any rate.
-            instruction: such as "remove drums".
+            instruction: a sentence such as "remove drums, then add piano after 0:10", or one step of a plan.
             settings: see `SamplingSettings`.
             **changes: fields of the settings, such as seed=3.
 
         Raises:
-            DataError: no samples, NaN, an instruction that is empty or too long.
+            DataError: no samples, or NaN.
+            SentenceError: a sentence that is not understood.
 
         Warns:
-            EditWarning: unknown words, silence, or a result that is turned down.
+            EditWarning: a word that is read as another, or that the run does not know; silence; a result that is turned down.
         """
         whole = np.asarray(audio)
         if whole.ndim not in (1, 2) or not whole.size or not np.issubdtype(whole.dtype, np.floating):
@@ -139,31 +145,50 @@ class Editor:
             raise DataError(f"can't edit {whole.shape[1]} channels: give samples as (T, channels), or a single channel (T,)")
         shaped = whole.astype(np.float32, copy=False).reshape(len(whole), -1)
         settings = dataclasses.replace(settings or SamplingSettings(), **changes)
-        edited = np.concatenate([block.samples for block in self.blocks(shaped, rate_hz, instruction, settings)])
+        edited = shaped
+        for each in self.read(instruction):
+            edited = np.concatenate([block.samples for block in self.blocks(edited, rate_hz, each, settings)])
         return (edited * np.float32(safe_gain(peak(edited)))).reshape(whole.shape)
 
-    def read(self, instruction: str) -> Instruction:
-        """Read an instruction, and warn about words that are unknown or that the run was not trained on.
+    def read(self, instruction: str | EditStep) -> list[Instruction]:
+        """Put a sentence, or one step of a plan, into texts of the run's training, one for each pass of the model.
 
         Raises:
-            DataError: empty or too long.
+            SentenceError: not understood.
+
+        Warns:
+            EditWarning: a word that is read as another.
         """
-        read = sentences.parse(instruction, self.data.get("templates"))
-        for line in (*read.warnings, *sentences.untrained(read, self.data)):
+        templates = self.data.get("templates")
+        if isinstance(instruction, EditStep):
+            return list(instruction.instructions(templates))
+        plan = sentences.read(instruction, templates)
+        for line in plan.notes:
             warnings.warn(line, EditWarning, stacklevel=2)
-        return read
+        return [each for step in plan.steps for each in step.instructions(templates)]
 
     def blocks(
-        self, audio: Audio, rate_hz: int, instruction: str, settings: SamplingSettings | None = None
+        self, audio: Audio, rate_hz: int, instruction: str | Instruction, settings: SamplingSettings | None = None
     ) -> Iterator[EditBlock]:
         """Edit (n, channels) in bounded memory: yield a block after each step of the sampler and after each chunk.
 
         The samples of all blocks are as long as the audio together, and may exceed full scale. Warnings are those of `edit`.
 
+        Args:
+            audio: (n, channels), or an object that is read like it.
+            rate_hz: any rate.
+            instruction: one of `read`, or a sentence that asks for one edit of one instrument.
+            settings: see `SamplingSettings`.
+
         Raises:
-            DataError: NaN, or an instruction that is empty or too long.
+            DataError: NaN, a time span after the end, or a sentence that asks for several edits.
+            SentenceError: a sentence that is not understood.
         """
-        read, settings, most = self.read(instruction), settings or SamplingSettings(), self.preset.diffusion.steps
+        read, settings, most = self._single(instruction), settings or SamplingSettings(), self.preset.diffusion.steps
+        for line in sentences.untrained(read.step, self.data):
+            warnings.warn(line, EditWarning, stacklevel=2)
+        if (read.step.start_s or 0.0) >= len(audio) / rate_hz:
+            raise DataError(f"the edit starts at {read.step.start_s:g} s, but the music is {len(audio) / rate_hz:.1f} s long")
         if settings.steps is not None and not 1 <= settings.steps <= most:
             raise DataError(f"can't sample in {settings.steps} steps: take 1 to {most}, or leave it to the run")
         level = level_db(audio, rate_hz)
@@ -175,13 +200,27 @@ class Editor:
         chunks = spans(len(audio) / rate_hz, self.preset.clip_seconds)
         share = len(audio) / rate_hz / sum(stop - start for start, stop in chunks)
         pending, first = audio[:0], 0
+
+        def done(samples: Samples) -> EditBlock:
+            source = audio[first : first + len(samples)]
+            return EditBlock(within_span(source, samples, read.step, rate_hz, first), 0.0)
+
         for start, stop in chunks:
             chunk = audio[start * rate_hz : round(stop * rate_hz)]
             edited = yield from self._chunk(chunk, rate_hz, start, share * (stop - start), gain, read, settings)
             shared = start * rate_hz - first
-            yield EditBlock(pending[:shared], 0.0)
+            yield done(pending[:shared])
             pending, first = cross_fade(pending[shared:], edited), start * rate_hz
-        yield EditBlock(pending, 0.0)
+        yield done(pending)
+
+    def _single(self, instruction: str | Instruction) -> Instruction:
+        """Take an instruction as it is, or read a sentence that gives exactly one."""
+        if isinstance(instruction, Instruction):
+            return instruction
+        found = self.read(instruction)
+        if len(found) > 1:
+            raise DataError(f'"{instruction}" asks for {len(found)} edits: loop over Editor.read, or call Editor.edit')
+        return found[0]
 
     @torch.no_grad()
     def _chunk(
@@ -197,7 +236,7 @@ class Editor:
         """Edit (n, channels) that the model hears at once; `seconds` are its share of the whole music."""
         model_hz, nothing = self.preset.sample_rate_hz, audio[:0]
         heard = hear(audio, rate_hz, model_hz)
-        if rms_db(heard) <= SILENCE_DB:
+        if rms_db(heard) <= SILENCE_DB or not touches(read.step, start_s, start_s + len(audio) / rate_hz):
             yield EditBlock(nothing, seconds)
             return audio
         wave = torch.from_numpy(heard * np.float32(gain))[None].to(self._device)

@@ -1,220 +1,285 @@
-"""Read an instruction: the task it asks for, and the instruments or the genre it names."""
+"""Read a sentence: a plan of edits, or a refusal that names the word that isn't understood.
 
+A sentence is cut into clauses, and each clause must be a text of a task (its TEMPLATES, PHRASES and IDIOMS) in which every
+word of every field is known. Words that change nothing, such as `please`, are listed here. No other word is ever dropped.
+"""
+
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 from string import Formatter
 from typing import Any, NamedTuple
 
 from instructme.dataset_tools.tasks import task_module, task_modules, task_names
-from instructme.dataset_tools.triplets import default_templates
-from instructme.manifests import genres, instruments
+from instructme.manifests import genres, spelling
 from instructme.manifests.instruments import INSTRUMENTS
-from instructme.manifests.rows import DataError
+from instructme.pipelines.editing import phrasing, refusals, slots, time_spans, typos
+from instructme.pipelines.editing.plan import EditStep, Plan
+from instructme.pipelines.editing.refusals import LARGEST_DB, SentenceError
 
 LONGEST = 500
-"""Most characters of an instruction."""
-LARGEST_DB = 24
-"""Most decibels by which an instruction may turn a part up or down."""
-EXAMPLES = '"add piano", "remove drums", "extract bass", "replace flute with violin" or "remix to Jazz genre"'
-_POLITE = re.compile(r"^(?:(?:please|kindly|now|then|just|can you|could you|would you|i want to|let's)\s+)+", re.IGNORECASE)
-_MUSIC = r"(?:mix|song|track|music|audio|recording|clip|piece)"
-_TAIL = re.compile(rf"(?:\s+(?:(?:to|from|in|of|into)\s+(?:it|(?:the|this|my)\s+{_MUSIC})|please|too))+$", re.IGNORECASE)
-_THIS = re.compile(rf"\b(?:the|this|my)\s+{_MUSIC}\b(?=\s+\w)", re.IGNORECASE)
-_ARTICLE = re.compile(r"^(?:(?:the|a|an|some|any|all|more|this|that|my|your)\s+)+", re.IGNORECASE)
-_STYLE = re.compile(r"^(?:the\s+)?style\s+of\s+|\s+(?:genre|style|music|song|version|remix)$", re.IGNORECASE)
-_JOINED = re.compile(r"\s*(?:[,;&+/]|\band\b|\bplus\b)\s*", re.IGNORECASE)
-_MORE = re.compile(
-    r"\b(?:add|insert|remove|delete|extract|isolate|replace|remix|keep|then|but|not?|without|except)\b", re.IGNORECASE
-)
-"""Words that no instrument's name has: they ask for something else, too, or for the contrary."""
-_EXACT, _CERTAIN, _GUESSED, _UNKNOWN = range(4)
+"""Most characters of a sentence."""
+Templates = Mapping[str, Sequence[str]]
 
 
-@dataclass(frozen=True)
-class Instruction:
-    """What an instruction asks for, in the words of `triplets.parquet`.
-
-    text: what the model reads: the user's words where they are a template's, else the same in the first template's words.
-    task: None where the words tell none.
-    named, added: instruments of the source, and new ones, sorted; those nobody knows are left out.
-    gain_db: by how much a part gets louder, or quieter below 0.
-    warnings: one line each, for the user.
-    """
-
-    text: str
-    task: str | None
-    named: tuple[str, ...] = ()
-    added: tuple[str, ...] = ()
-    genre: str | None = None
-    warnings: tuple[str, ...] = ()
-    gain_db: int | None = None
-
-
-class _NamePhrase(NamedTuple):
-    label: str
-    name: str | None
-    doubt: int
-
-
-class _Reading(NamedTuple):
-    """One template that an instruction fits, with the names in its fields."""
+class _Text(NamedTuple):
+    """A text of a task, as a pattern of clauses in lower case."""
 
     task: str
     template: str
     trained: bool
-    names: Mapping[str, Sequence[_NamePhrase]]
-
-    def doubt(self) -> tuple[int, bool, int]:
-        """Tell how unlikely it is: by its names, as a template not trained on, by how little of it is literal."""
-        worst = max((name.doubt for names in self.names.values() for name in names), default=_EXACT)
-        return worst, not self.trained, -len(re.sub(r"\{\w+\}", "", self.template))
+    needs_gain: bool
+    pattern: re.Pattern[str]
+    start: str
+    end: str
 
 
-def parse(text: str, templates: Mapping[str, Sequence[str]] | None = None) -> Instruction:
-    """Read an instruction; `templates` are those of training by task, the paper's by default (Table 5).
+class _Clause(NamedTuple):
+    """A clause that is read: its step without time, the words before its first field, its time span, and what follows it."""
 
-    Words of other templates, articles and synonyms are understood and put into the words of training. What isn't
-    understood gives a warning with the nearest known words.
+    step: EditStep
+    verb: str
+    span: int | None = None
+    leads: bool = False
+    joint: str = "stop"
+
+
+def read(sentence: str, templates: Templates | None = None) -> Plan:
+    """Read a sentence; `templates` are those of a run's training by task, read beside the paper's.
 
     Raises:
-        DataError: empty or too long.
+        SentenceError: empty, too long, or not understood to the last word.
     """
-    told = " ".join(text.split())
-    if not told:
-        raise DataError(f"the instruction is empty: write for example {EXAMPLES}")
-    if len(told) > LONGEST:
-        raise DataError(f"the instruction has {len(told):,} characters, more than {LONGEST}: write for example {EXAMPLES}")
-    trained = templates or default_templates()
-    plain = _THIS.sub("it", _TAIL.sub("", _POLITE.sub("", told.strip(" .!?\"'"))))
-    readings = sorted((each for words in dict.fromkeys((told, plain)) for each in _readings(words, trained)), key=_Reading.doubt)
-    return _instruction(told, readings[0], trained) if readings else Instruction(told, None, warnings=(_no_task(told),))
+    said = " ".join(sentence.split())
+    if not said:
+        raise SentenceError(f"the sentence is empty: write for example {refusals.EXAMPLES}")
+    if len(said) > LONGEST:
+        raise SentenceError(
+            f"the sentence has {len(said):,} characters, more than {LONGEST}: write for example {refusals.EXAMPLES}"
+        )
+    trained = json.dumps(templates or {}, sort_keys=True)
+    if step := _verbatim(said, trained):
+        return Plan((step,))
+    words = phrasing.plain(said)
+    if steps := _steps(words, trained, said):
+        return Plan(steps)
+    corrected, notes = _corrected(words, trained)
+    if notes and (steps := _steps(corrected, trained, said)):
+        return Plan(steps, notes)
+    raise SentenceError(refusals.explain(said, words, _known(trained), lambda clause: bool(_whole(clause, trained))))
 
 
-def _phrases() -> dict[str, Sequence[str]]:
-    """Collect the texts that people write for each task beside the templates."""
-    modules = task_modules()
-    return {name: modules[name].PHRASES for name in task_names()}
+def trained_templates(run: Path) -> Templates | None:
+    """Read the texts that a run was trained on from its config.json; None where it has none."""
+    try:
+        templates = json.loads((run / "config.json").read_text(encoding="utf-8"))["data"]["templates"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return templates if isinstance(templates, dict) and all(isinstance(each, list) for each in templates.values()) else None
 
 
-def _readings(text: str, trained: Mapping[str, Sequence[str]]) -> Iterator[_Reading]:
-    for source, is_trained in ((trained, True), (default_templates(), False), (_phrases(), False)):
-        for task, texts in source.items():
-            for template in texts:
-                if match := re.fullmatch(_pattern(template), text, re.IGNORECASE):
-                    yield _Reading(
-                        task, template, is_trained, {key: _names(key, each) for key, each in match.groupdict().items()}
-                    )
+@lru_cache(maxsize=16)
+def _texts(trained: str) -> tuple[_Text, ...]:
+    """List all texts: those of training, the paper's, and the other words of each task."""
+    own: Templates = json.loads(trained)
+    found: dict[tuple[str, str], _Text] = {}
+    for task in task_names():
+        module = task_module(task)
+        for template in (*own.get(task, ()), *module.TEMPLATES, *module.PHRASES):
+            is_trained = template in own.get(task, ()) or (task not in own and template in module.TEMPLATES)
+            found.setdefault((task, template), _text(task, template, is_trained))
+    return tuple(found.values())
 
 
-def _pattern(template: str) -> str:
-    pieces = Formatter().parse(" ".join(template.split()))
-    return "".join(re.escape(literal) + (f"(?P<{field}>.+?)" if field else "") for literal, field, _, _ in pieces)
+def _text(task: str, template: str, trained: bool) -> _Text:
+    bare = re.sub(r"\s*(?:by )?\{gain\} dB", "", template)
+    plain = phrasing.article_free(" ".join(bare.lower().split()))
+    pieces = list(Formatter().parse(plain))
+    pattern = "".join(re.escape(literal) + (f"(?P<{field}>.+?)" if field else "") for literal, field, _, _ in pieces)
+    last = pieces[-1] if pieces else ("", None, "", None)
+    end = last[0] if last[1] is None else ""
+    return _Text(task, template, trained, bare != template, re.compile(pattern), pieces[0][0] if pieces else "", end)
 
 
-def _names(field: str, text: str) -> list[_NamePhrase]:
+def _verbatim(said: str, trained: str) -> EditStep | None:
+    """Read a text of training in exactly its words, with the canonical names in its fields."""
+    for text in _texts(trained):
+        pieces = Formatter().parse(" ".join(text.template.split()))
+        pattern = "".join(re.escape(literal) + (f"(?P<{field}>.+?)" if field else "") for literal, field, _, _ in pieces)
+        if text.trained and (match := re.fullmatch(pattern, said, re.IGNORECASE)):
+            fields = {name: words.lower() for name, words in match.groupdict().items()}
+            if all(_canonical(name, words) for name, words in fields.items()):
+                gain = fields.pop("gain", None)
+                step = _step(text, fields, float(gain) if gain else None)
+                return step and replace(step, words=said)
+    return None
+
+
+def _canonical(field: str, words: str) -> bool:
     if field == "genre":
-        return [_genre(text)]
+        return words in {name.lower() for name in genres.GENRES}
     if field == "gain":
-        return [_gain(text)]
-    return [_instrument(label) for label in _JOINED.split(text) if label] or [_NamePhrase(text, None, _UNKNOWN)]
+        return words.isdecimal() and 0 < int(words) <= LARGEST_DB
+    names = words.split(", ") if field == "instruments" else [words]
+    return all(name in INSTRUMENTS and INSTRUMENTS[name].editable for name in names)
 
 
-def _instrument(text: str) -> _NamePhrase:
-    label = _ARTICLE.sub("", text).strip(" .!?\"'")
-    if label.casefold() in INSTRUMENTS:
-        return _NamePhrase(label, label.casefold(), _EXACT)
-    match = instruments.normalise(label)
-    if not match.editable or _MORE.search(label):
-        return _NamePhrase(label, None, _UNKNOWN)
-    return _NamePhrase(label, match.instrument, _CERTAIN if match.certain else _GUESSED)
+def _steps(words: str, trained: str, said: str) -> tuple[EditStep, ...] | None:
+    """Read all clauses; None if they can't all be read.
+
+    Raises:
+        SentenceError: what they say isn't clear or can't be.
+    """
+    try:
+        marked, spans = time_spans.find(words)
+    except ValueError as error:
+        raise SentenceError(refusals.line(said, f'"{error}" is no time span', words)) from None
+    if "@" in words:
+        return None
+    cuts = [(cut.start(), cut.end(), phrasing.joint(cut[0])) for cut in phrasing.CONNECTOR.finditer(marked)]
+    readings = _Splitter(marked, [*cuts, (len(marked), len(marked), "stop")], trained).fewest(0, "")
+    plans = {tuple(_timed(clauses, spans, said, words)): None for clauses in readings}
+    if len(plans) > 1:
+        raise SentenceError(refusals.line(said, "it can be read in two ways", words))
+    return next(iter(plans), None)
 
 
-def _gain(text: str) -> _NamePhrase:
-    """Read a whole number of decibels."""
-    amount = re.fullmatch(r"(\d{1,2})(?:\.0+)?", text.strip())
-    known = amount[1] if amount and 0 < int(amount[1]) <= LARGEST_DB else None
-    return _NamePhrase(text, known, _UNKNOWN if known is None else _EXACT)
+class _Splitter:
+    """Cut a text into the fewest clauses that can all be read."""
+
+    def __init__(self, text: str, ends: Sequence[tuple[int, int, str]], trained: str) -> None:
+        """Take the places where a clause may end: its end, where the next one starts, and what joins them."""
+        self._text, self._ends, self._trained = text, ends, trained
+        self._known: dict[tuple[int, str], list[list[_Clause]]] = {}
+
+    def fewest(self, first: int, verb: str) -> list[list[_Clause]]:
+        """Give all ways to read the text after the first so many ends; `verb` is that of the clause before."""
+        if (first, verb) not in self._known:
+            self._known[first, verb] = self._search(first, verb)
+        return self._known[first, verb]
+
+    def _search(self, first: int, verb: str) -> list[list[_Clause]]:
+        start = self._ends[first - 1][1] if first else 0
+        found: list[list[_Clause]] = []
+        for number, (end, _, joint) in enumerate(self._ends[first:], first + 1):
+            for clause in _clauses(self._text[start:end], self._trained, verb):
+                rests = self.fewest(number, clause.verb) if number < len(self._ends) else [[]]
+                found += [[clause._replace(joint=joint), *rest] for rest in rests]
+        least = min(map(len, found), default=0)
+        return [clauses for clauses in found if len(clauses) == least]
 
 
-def _genre(text: str) -> _NamePhrase:
-    label = _STYLE.sub("", _ARTICLE.sub("", text)).strip(" .!?\"'")
-    name = genres.normalise(label)
-    return _NamePhrase(label, name, _UNKNOWN if name is None else _EXACT if name.casefold() == label.casefold() else _CERTAIN)
+def _clauses(part: str, trained: str, verb: str) -> list[_Clause]:
+    """Read a clause with its time span; one without a verb takes that of the clause before."""
+    marks = time_spans.MARK.findall(part)
+    if len(marks) > 1 or (marks and phrasing.beside_connector(part)):
+        return []
+    bare = phrasing.trimmed(time_spans.MARK.sub(" ", part))
+    found = _whole(bare, trained) or (_whole(f"{verb} {bare}", trained) if verb and bare else ())
+    span = int(marks[0][1:]) if marks else None
+    return [clause._replace(span=span, leads=bool(marks) and part.lstrip(" ,").startswith("@")) for clause in found]
 
 
-def _instruction(told: str, reading: _Reading, trained: Mapping[str, Sequence[str]]) -> Instruction:
-    found = {field: tuple(sorted({name.name for name in names if name.name})) for field, names in reading.names.items()}
-    task = task_module(reading.task)
-    columns = {column: found.get(field, ()) for field, column in task.FIELDS.items()}
-    amount_db = next(map(int, columns.get("gain_db", ())), None)
-    worst, foreign, _ = reading.doubt()
-    as_told = re.fullmatch(_pattern(reading.template), told, re.IGNORECASE) and worst == _EXACT and not foreign
-    return Instruction(
-        text=told if as_told or worst == _UNKNOWN else _rewrite(reading, trained),
-        task=reading.task,
-        named=columns.get("named", ()),
-        added=columns.get("added", ()),
-        genre=next(iter(found.get("genre", ())), None),
-        warnings=tuple(_doubts(reading)),
-        gain_db=task.meant(told, amount_db) if hasattr(task, "meant") else None,
-    )
+@lru_cache(maxsize=4096)
+def _whole(clause: str, trained: str) -> tuple[_Clause, ...]:
+    """Read a clause without a time span, in all ways that give different steps."""
+    levels = phrasing.level(clause)
+    if levels is None:
+        return ()
+    found: dict[EditStep, _Clause] = {}
+    bare, gain_db = levels
+    for variant in phrasing.variants(bare):
+        if (known := slots.idiom(variant)) and gain_db is None:
+            found.setdefault(EditStep(known[0], (known[1],)), _Clause(EditStep(known[0], (known[1],)), ""))
+        for text in _texts(trained):
+            if not variant.startswith(text.start) or not variant.endswith(text.end) or (text.needs_gain and gain_db is None):
+                continue
+            if (match := text.pattern.fullmatch(variant)) and (step := _step(text, match.groupdict(), gain_db)):
+                found.setdefault(step, _Clause(step, text.start.strip()))
+    # A list of instruments is likelier than a genre of the same words: "remix with drum and bass".
+    return tuple(found.values())[: 1 if {step.task for step in found} == {"remix"} else None]
 
 
-def _rewrite(reading: _Reading, trained: Mapping[str, Sequence[str]]) -> str:
-    """Say it in the words of the first template of training that has the same fields."""
-    fields = {field: ", ".join(str(name.name) for name in names) for field, names in reading.names.items()}
-    same = (text for text in trained.get(reading.task, ()) if set(re.findall(r"\{(\w+)\}", text)) == set(fields))
-    if meant := getattr(task_module(reading.task), "meant", None):  # "louder" and "quieter" have the same fields
-        same = (text for text in same if meant(text, 1) == meant(reading.template, 1))
-    return next(same, reading.template).format(**fields)
+def _step(text: _Text, fields: Mapping[str, str], gain_db: float | None) -> EditStep | None:
+    """Fill a step; None where a word of a field isn't known, or a level is said of a task that has none."""
+    module = task_module(text.task)
+    if gain_db is not None and "gain" not in module.FIELDS:
+        return None
+    if set(fields) == {"genre"} and (known := slots.idiom(fields["genre"])):
+        return EditStep(known[0], (known[1],))
+    either = bool(phrasing.NEGATIVE.match(text.start))
+    values: dict[str, Any] = {}
+    for field, words in fields.items():
+        key = "genre" if field == "genre" else "with_instruments" if field == "instrument_b" else "instruments"
+        values[key] = slots.genre(words) if field == "genre" else slots.instruments(words, either)
+    if None in values.values() or set(values.get("instruments", ())) & set(values.get("with_instruments", ())):
+        return None
+    if "gain" in module.FIELDS:
+        values["gain_db"] = float(module.meant(text.template, gain_db))
+        if not 0 < abs(values["gain_db"]) <= LARGEST_DB:
+            return None
+    return EditStep(text.task, **values)
 
 
-def _doubts(reading: _Reading) -> Iterator[str]:
-    for field, names in reading.names.items():
-        known = genres.GENRES if field == "genre" else tuple(INSTRUMENTS)
-        for name in names:
-            if name.doubt == _UNKNOWN and field == "gain":
-                yield f'"{_short(name.label)}" is no whole number of decibels from 1 to {LARGEST_DB}'
-            elif name.doubt == _UNKNOWN:
-                kind = "genre" if field == "genre" else "instrument"
-                yield f'no {kind} is known as "{_short(name.label)}": nearest are {_nearest(name.label, known)}'
-            elif name.doubt == _GUESSED:
-                yield f'"{_short(name.label)}" is read as {name.name}'
-        if field.startswith("instrument") and field != "instruments" and len(names) > 1:
-            yield f"{reading.task} was trained on one instrument at a time: better give an instruction for each"
+def _timed(clauses: Sequence[_Clause], spans: Sequence[time_spans.TimeSpan], said: str, words: str) -> Iterator[EditStep]:
+    """Give the clauses their time spans; one that leads is that of all clauses that `and` joins to it.
+
+    Raises:
+        SentenceError: a span may belong to one clause or to several.
+    """
+    shared: int | None = None
+    joint = "stop"
+    before: _Clause | None = None
+    for clause in clauses:
+        alone = clause.span is None
+        if before and (
+            (joint == "and" and before.span is None and shared is None and not (alone or clause.leads))
+            or (joint == "then" and before.leads and alone)
+        ):
+            reason = "its time may belong to one step or to several: give each step its own time"
+            raise SentenceError(refusals.line(said, reason, words))
+        shared = clause.span if clause.leads else shared if joint == "and" else None
+        span = shared if alone else clause.span
+        yield clause.step if span is None else replace(clause.step, **spans[span]._asdict())
+        before, joint = clause, clause.joint
 
 
-def _no_task(text: str) -> str:
-    first = {template.split()[0] for texts in _phrases().values() for template in texts}
-    verbs = sorted(word for word in first if "{" not in word)
-    near = get_close_matches(text.split()[0].lower(), verbs, 3, 0.6) or task_names()
-    return f'can\'t tell what "{_short(text)}" asks for: nearest known words are {", ".join(near)}; write for example {EXAMPLES}'
+@lru_cache(maxsize=16)
+def _known(trained: str) -> frozenset[str]:
+    """List the words of all texts, of names, and of the words that change nothing."""
+    literal = " ".join(re.sub(r"\{\w+\}", " ", text.template) for text in _texts(trained))
+    idioms = " ".join(" ".join(getattr(module, "IDIOMS", {})) for module in task_modules().values())
+    return frozenset(re.findall(r"[a-z]+", f"{literal} {idioms}".lower())) | slots.words() | phrasing.WORDS
 
 
-def _nearest(label: str, known: Sequence[str]) -> str:
-    by_lower = {name.lower(): name for name in known}
-    near = get_close_matches(label.lower(), list(by_lower), 3, 0.4)
-    return ", ".join(by_lower[name] for name in near) or ", ".join(known[:5])
+def _corrected(words: str, trained: str) -> tuple[str, tuple[str, ...]]:
+    """Correct words that nobody knows; one note for each."""
+    known = _known(trained)
+    notes: list[str] = []
+
+    def nearest(match: re.Match[str]) -> str:
+        word = match[0]
+        right = None if word in known or spelling.knows(word) or slots.genre(word) else typos.correct(word, known)
+        if right:
+            notes.append(f'"{word}" is read as "{right}"')
+        return right or word
+
+    return re.sub(r"[a-z]+", nearest, words), tuple(dict.fromkeys(notes))
 
 
-def untrained(instruction: Instruction, data: Mapping[str, Any]) -> Iterator[str]:
+def untrained(step: EditStep, data: Mapping[str, Any]) -> Iterator[str]:
     """Say what a run was not trained on, a line each; `data` of its config.json may list `tasks`, `instruments`, `genres`."""
-    if instruction.task and data.get("tasks") and instruction.task not in data["tasks"]:
-        yield f"the run was not trained on the task {instruction.task}, only on {', '.join(data['tasks'])}"
-    for name in (*instruction.named, *instruction.added):
+    if data.get("tasks") and step.task not in data["tasks"]:
+        yield f"the run was not trained on the task {step.task}, only on {', '.join(data['tasks'])}"
+    for name in (*step.instruments, *step.with_instruments):
         if data.get("instruments") and name not in data["instruments"]:
-            yield f"the run was not trained on {name}: nearest are {_akin(name, data['instruments'])}"
-    if instruction.genre and data.get("genres") and instruction.genre not in data["genres"]:
-        yield f"the run was not trained on {instruction.genre}: nearest are {_nearest(instruction.genre, data['genres'])}"
-
-
-def _akin(name: str, known: Iterable[str]) -> str:
-    """Name the instruments of the same family, else those spelt alike."""
-    family = [each for each in known if each in INSTRUMENTS and INSTRUMENTS[each].family == INSTRUMENTS[name].family]
-    return ", ".join(family[:5]) or _nearest(name, list(known))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."
+            yield f"the run was not trained on {name}: nearest are {refusals.akin(name, data['instruments'])}"
+    if step.genre and data.get("genres") and step.genre not in data["genres"]:
+        yield f"the run was not trained on {step.genre}: nearest are {refusals.nearest(step.genre, data['genres'])}"
+    if "instrument" in task_module(step.task).FIELDS and len(step.instruments) > 1:
+        yield f"{step.task} was trained on one instrument at a time: several at once may sound worse"
+    if step.genre and step.instruments:
+        yield "remix was trained on instruments or a genre, not on both at once"

@@ -1,7 +1,8 @@
 """Edit an audio file, from its format to that of the results."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,16 @@ from instructme.dataset_tools.audio import Samples, peak
 from instructme.manifests.rows import DataError
 from instructme.pipelines.editing import edit_page, sentences
 from instructme.pipelines.editing.denoiser import SamplingSettings
-from instructme.pipelines.editing.editor import Editor, safe_gain
+from instructme.pipelines.editing.editor import Editor, EditWarning, safe_gain
 from instructme.pipelines.editing.files import BLOCK, Scratch, check_format, check_writable, decode, encode
 
 
 class FileEdit:
-    """Edit a file by one instruction after the other, in several variations.
+    """Edit a file by one sentence after the other, in several variations. Each pass of the model is a round.
 
     A mistake in the arguments shows before a model is loaded. Memory doesn't grow with the length of the music, because the
     sound lies in files without a name beside the result. The attribute `written` lists the files that `run` writes, and `seconds`
-    is the length of the music times the numbers of instructions and variations.
+    is the length of the music times the numbers of rounds and variations.
     """
 
     def __init__(
@@ -32,25 +33,29 @@ class FileEdit:
         keep_rounds: bool = False,
         lead: Path | None = None,
         page: Path | None = None,
+        templates: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Check the instructions and the files, and decode the source and the lead.
+        """Read the sentences, check the files, and decode the source and the lead.
 
         Args:
             source: any file that libsndfile reads.
-            texts: instructions.
+            texts: sentences.
             out: name of the result. Variations and rounds get names that are made from it.
             variations: number of results.
-            keep_rounds: also write the result of each instruction.
+            keep_rounds: also write the result of each round.
             lead: a file to lay over the results.
             page: a report to write.
+            templates: texts that the run was trained on, by task.
 
         Raises:
-            DataError: an instruction or file that can't be used, or an output that is also an input.
+            SentenceError: a sentence that is not understood.
+            DataError: a file or a time span that can't be used, or an output that is also an input.
         """
-        for text in texts:
-            sentences.parse(text)
-        self._source, self._texts, self._page = source, texts, page
-        self._names = [_names(out, number + 1 if variations > 1 else None, len(texts)) for number in range(variations)]
+        plans = [sentences.read(text, templates) for text in texts]
+        self._notes = [note for plan in plans for note in plan.notes]
+        self._rounds = [each for plan in plans for step in plan.steps for each in step.instructions(templates)]
+        self._source, self._page, rounds = source, page, len(self._rounds)
+        self._names = [_names(out, number + 1 if variations > 1 else None, rounds) for number in range(variations)]
         self._results = [path for rounds in self._names for path in (rounds if keep_rounds else rounds[-1:])]
         self.written = [*self._results, *([page] if page else [])]
         _check(self._results, page, [source, *([lead] if lead else [])])
@@ -59,7 +64,11 @@ class FileEdit:
         for path in self._results:
             check_writable(path, self._kind, self._music.channels)
         self._lead = decode(lead, out.parent, self._kind.rate_hz)[0] if lead else None
-        self.seconds = len(self._music) / self._kind.rate_hz * len(texts) * variations
+        length_s = len(self._music) / self._kind.rate_hz
+        for each in self._rounds:
+            if (each.step.start_s or 0.0) >= length_s:
+                raise DataError(f"the edit starts at {each.step.start_s:g} s, but {source} is {length_s:.1f} s long")
+        self.seconds = length_s * rounds * variations
 
     def run(self, editor: Editor, settings: SamplingSettings) -> Iterator[float]:
         """Edit and write the files: after each step, yield the seconds of music that it did.
@@ -72,20 +81,23 @@ class FileEdit:
         Warns:
             EditWarning: see `Editor.edit`.
         """
+        for note in self._notes:
+            warnings.warn(note, EditWarning, stacklevel=2)
         results: list[list[Scratch]] = []
         for number, paths in enumerate(self._names):
             varied, result = dataclasses.replace(settings, seed=settings.seed + number), self._music
             results.append([])
-            for text, path in zip(self._texts, paths, strict=True):
+            for each, path in zip(self._rounds, paths, strict=True):
                 before, result = result, Scratch(self._music.channels, self._music.folder)
-                for block in editor.blocks(before, self._kind.rate_hz, text, varied):
+                for block in editor.blocks(before, self._kind.rate_hz, each, varied):
                     result.append(block.samples)
                     yield block.seconds
                 if path in self._results:
                     self._save(path, result, self._lead if path == paths[-1] else None)
                 results[-1] += [result] if self._page else []
         if self._page:
-            edit_page.write(self._page, self._source.name, self._music, results, self._kind.rate_hz, self._texts)
+            texts = [each.text for each in self._rounds]
+            edit_page.write(self._page, self._source.name, self._music, results, self._kind.rate_hz, texts)
 
     def _save(self, path: Path, result: Scratch, lead: Scratch | None) -> None:
         """Write a result, with a lead of the same rate laid over it, as a whole no louder than full scale."""

@@ -1,0 +1,188 @@
+"""Words around the words of a task: politeness, articles, the names of the music itself, levels, and words that join clauses."""
+
+import re
+from collections.abc import Iterator
+
+from instructme.manifests.spelling import plain as without_accents
+from instructme.pipelines.editing import slots
+
+_MUSIC = r"(?:mix|song|track|music|audio|recording|clip|piece|tune|file|loop)"
+_THIS = r"(?:the|this|my|our|that)(?: (?:whole|entire|full|original|given))?"
+_KIND = r"(?!(?:the|this|my|our|that|a|an|of|from|in|into|to|with|and)\b)[\w&'/-]+"
+_MUSIC_OF = re.compile(rf"\b{_THIS} (?P<kind>{_KIND}(?: {_KIND}){{0,2}}? )?{_MUSIC}\b(?! of\b)")
+_ALONE = re.compile(r"\b(?:this|that)\b(?=$|[,;]| (?:into|to|without|as|with|for|in|more|sound)\b)")
+_VERSION = re.compile(r"\b(?:a|the) version(?: of it)?(?= (?:without|with no|minus)\b)|(?<=version) of it\b")
+_REWRITES = [
+    (re.compile(r"\b(?:except for|other than|apart from|aside from|besides|but for|save for|bar|excluding)\b"), "except"),
+    (
+        re.compile(
+            r"\b(?:all(?: of)?(?: the)?(?: other)? (?:instruments|parts|stems|sounds)"
+            r"|every(?: other)? (?:instrument|part|sound)|all)(?= (?:except|but)\b)"
+        ),
+        "everything",
+    ),
+    (
+        re.compile(r"\b(?:everything else|all else|(?:all )?(?:the )?others?(?: instruments| parts)?)(?=$|[,;]| and\b)"),
+        "the rest",
+    ),
+    (re.compile(r"\bthe rest of (?:it|the instruments|the parts)\b"), "the rest"),
+    (re.compile(r"\ba[ -]?cap+el+a\b"), "acapella"),
+    (re.compile(r"\b(?:decibels?|dbs)\b"), "db"),
+    (re.compile(r"\bvolume up\b"), "up"),
+    (re.compile(r"\bvolume down\b"), "down"),
+]
+_NUMBERS = dict(
+    zip(
+        [
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "fifteen",
+            "twenty",
+            "thirty",
+            "forty",
+            "forty-five",
+            "sixty",
+        ],
+        (*range(1, 13), 15, 20, 30, 40, 45, 60),
+        strict=True,
+    )
+)
+_NUMBER_WORD = re.compile(
+    rf"\b({'|'.join(sorted(_NUMBERS, key=len, reverse=True))})(?=[ -](?:db|decibels?|seconds?|secs?|minutes?|and|to|dbs)\b)"
+)
+CONNECTOR = re.compile(
+    r"\s*(?:[,;&+]|\.(?= )|\b(?:and|then|plus|after that|afterwards|finally)\b)"
+    r"(?:\s*(?:[,;&+]|\b(?:and|then|also|plus|after that|afterwards|finally|next)\b))*\s*"
+)
+"""Between two clauses, or two instruments."""
+NEGATIVE = re.compile(r"(?:no|without|minus|with no|it without|it with no|play it without)\b")
+_POLITE = (
+    r"(?:please|kindly|now|then|also|just|only|maybe|hey|hi|hello|ok|okay|so|first|next|finally|lastly"
+    r"|(?:can|could|would|will) you|can (?:i|we)(?: please)? (?:get|have|hear)"
+    r"|i(?:'d| would)? (?:want|need|like|love)(?: you)?(?: to)?"
+    r"|i'd rather have|i wish to|we (?:want|need)(?: to)?|let's|let (?:me|us)|try to|help me(?: to)?|go ahead and"
+    r"|i want|give me|get me|hear|play|make(?= a \w+ (?:version|remix))|create(?= a \w+ (?:version|remix)))"
+)
+_BEFORE = re.compile(rf"^{_POLITE}\b[, ]*")
+_AFTER = re.compile(
+    r"[, ]*\b(?:(?:to|from|in|of|into|on|over|for|within|throughout|under|underneath|onto) it|on top(?: of it)?"
+    r"|please|too|as well"
+    r"|also|thanks|thank you|now|for me|if (?:you can|possible)|completely|entirely|altogether)$"
+)
+_ARTICLE = re.compile(r"\bthe (?=\{instrument)")
+_GAIN = re.compile(r"(?:\bby )?(?:\b(?:about|around|roughly) )?(?P<sign>[+-]?)(?P<number>\d+(?:\.\d+)?) ?db\b")
+_AMOUNTS = [
+    (
+        re.compile(r"\b(?:just )?(?:by )?(?:(?:a|an|just a) (?:tiny |little )?bit|a (?:little|touch|tad)|slightly|somewhat)\b"),
+        3.0,
+    ),
+    (re.compile(r"\b(?:by )?(?:a (?:whole )?lot|much|way|considerably|significantly)\b"), 9.0),
+]
+WORDS = frozenset(
+    word
+    for pattern in (_MUSIC_OF, _ALONE, _BEFORE, _AFTER, CONNECTOR, *(rule for rule, _ in (*_REWRITES, *_AMOUNTS)))
+    for word in re.findall(r"[a-z]{2,}", re.sub(r"\\[a-zA-Z]|\?P<\w+>", " ", pattern.pattern))
+) | frozenset(
+    [
+        "from",
+        "between",
+        "until",
+        "till",
+        "before",
+        "after",
+        "since",
+        "past",
+        "first",
+        "opening",
+        "seconds",
+        "second",
+        "minutes",
+        "minute",
+        "start",
+        "beginning",
+        "end",
+    ]
+)
+"""Words that are known, whatever they do."""
+
+
+def plain(said: str) -> str:
+    """Put a sentence into lower case and plain words: `Could you mute it?` -> `could you mute it`, `this song` -> `it`."""
+    text = without_accents(said.replace("’", "'").replace("‘", "'").replace("–", "-").replace("—", ", ")).lower()
+    text = re.sub(r"[\"“”]|(?<!\w)'|'(?!\w)", "", text)
+    text = re.sub(r"(?<=\d)(?=(?:db|s|sec|secs|seconds?|m|min|mins|minutes?)\b)", " ", text)
+    text = re.sub(r"[!?]+(?=\s)", ";", text).strip(" .!?,;")
+    text = _NUMBER_WORD.sub(lambda match: str(_NUMBERS[match[0]]), text)
+    text = _MUSIC_OF.sub(_it, " ".join(text.split()))
+    text = _VERSION.sub(lambda match: "it" if match[0].startswith(("a ", "the ")) else "", _ALONE.sub("it", text))
+    for pattern, words in _REWRITES:
+        text = pattern.sub(words, text)
+    return " ".join(text.split())
+
+
+def _it(match: re.Match[str]) -> str:
+    """Read `the rap track` as the music; `the drum track` is a part of it."""
+    kind = (match["kind"] or "").strip()
+    return "it" if not kind or slots.genre(kind) else match[0]
+
+
+def article_free(template: str) -> str:
+    """Drop the article before a field of an instrument, which may have its own."""
+    return _ARTICLE.sub("", template)
+
+
+def level(clause: str) -> tuple[str, float | None] | None:
+    """Take the level out of a clause: its other words, and the amount in decibels; None if it says several levels."""
+    amounts = list(_GAIN.finditer(clause))
+    if len(amounts) == 1 and (match := amounts[0]):
+        way = {"+": " up", "-": " down", "": ""}[match["sign"]]
+        rest = clause[: match.start()].rstrip() + way + clause[match.end() :]
+        return " ".join(rest.split()), float(match["number"])
+    found = [(pattern, amount_db) for pattern, amount_db in _AMOUNTS if pattern.search(clause)]
+    if amounts or len(found) > 1:
+        return None
+    if not found:
+        return clause, None
+    rest, count = found[0][0].subn(" ", clause)
+    return (" ".join(rest.split()), found[0][1]) if count == 1 else None
+
+
+def joint(connector: str) -> str:
+    """Name the kind of a connector: `stop` ends a sentence, `then` says an order, `and` joins."""
+    return "stop" if re.search("[;.]", connector) else "then" if re.search("then|after|finally|next", connector) else "and"
+
+
+def variants(clause: str) -> Iterator[str]:
+    """Yield a clause with fewer and fewer of the words around it that change nothing."""
+    before = [clause]
+    while (shorter := _BEFORE.sub("", before[-1])) != before[-1]:
+        before.append(shorter)
+    seen: dict[str, None] = {}
+    for start in before:
+        seen.setdefault(start)
+        while (shorter := _AFTER.sub("", start)) != start:
+            start = shorter
+            seen.setdefault(start)
+    yield from (each for each in seen if each)
+
+
+def trimmed(clause: str) -> str:
+    """Drop commas and spaces around a clause."""
+    return " ".join(clause.split()).strip(" ,")
+
+
+def beside_connector(part: str) -> bool:
+    """Tell whether a time span stands inside of a list, where it may belong to a part of the list."""
+    return bool(
+        re.search(r"\w\s*(?:[,&+]|\band\b|\bplus\b)\s*@\d+\s*\S|\S\s*@\d+\s*(?:[,&+]|\band\b|\bplus\b)", part.strip(" ,"))
+    )

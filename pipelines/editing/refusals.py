@@ -1,0 +1,134 @@
+"""Say in one line why a sentence is refused: the word that isn't understood, and the nearest sentence that works."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from difflib import SequenceMatcher, get_close_matches
+
+from instructme.dataset_tools.tasks import task_module, task_names
+from instructme.manifests import spelling
+from instructme.manifests.instruments import INSTRUMENTS
+from instructme.manifests.rows import DataError
+from instructme.pipelines.editing import slots
+
+LARGEST_DB = 24
+"""Most decibels by which a sentence may turn a part up or down."""
+EXAMPLES = '"add piano", "remove drums", "extract bass", "replace flute with violin" or "remix to Jazz genre"'
+_QUESTION = re.compile(r"^(?:what|which|who|why|how|when|where|is|are|was|were|do|does|did|should|has|have)\b")
+_NEGATION = re.compile(r"\b(?:don'?t|do not|never|not|doesn'?t|won'?t|can'?t|cannot|stop)\b")
+_CANNOT = {
+    "no edit changes effects": "reverb delay echo distortion compression compressor eq equalizer filter flanger phaser "
+    "autotune overdrive fuzz wah panning pan effect effects fx fade saturation sidechain lofi",
+    "no edit changes the tempo": "tempo bpm faster slower speed fast slow double-time half-time",
+    "no edit changes pitch or key": "transpose pitch key semitone semitones octave octaves major minor higher detune tune tuning",
+    "parts of the song are given in seconds": "verse chorus intro outro bridge drop break bar bars beat beats section half",
+    "an instrument is edited as a whole": "second third other another left right lead rhythm solo riff chords melody loop",
+}
+_REASONS = {word: reason for reason, words in _CANNOT.items() for word in words.split()}
+
+
+class SentenceError(DataError):
+    """A sentence that is not understood, or that asks for what no edit does."""
+
+
+def explain(said: str, words: str, known: Collection[str], reads: Callable[[str], bool]) -> str:
+    """Explain a refusal in one line.
+
+    Args:
+        said: the sentence.
+        words: the same in lower case and plain words.
+        known: all words that the reader knows.
+        reads: tells whether a clause can be read.
+    """
+    return line(said, _reason(words, known, reads), words)
+
+
+def line(said: str, reason: str, words: str) -> str:
+    """Write the line of a refusal for a given reason."""
+    return f'can\'t read "{short(said)}": {reason}; nearest that works: "{_example(words)}"'
+
+
+def _reason(words: str, known: Collection[str], reads: Callable[[str], bool]) -> str:
+    if match := _QUESTION.search(words):
+        return f'"{match[0]}" asks a question, and only edits are read'
+    if match := _NEGATION.search(words):
+        return f'"{match[0]}" says what not to do'
+    spelt = re.findall(r"[a-z][a-z'-]*", words)
+    if any(not 0 < float(number) <= LARGEST_DB for number in re.findall(r"(\d+(?:\.\d+)?) ?db\b", words)):
+        return f"levels change by up to {LARGEST_DB} dB"
+    for word in spelt:
+        if word in _REASONS:
+            return f'"{word}": {_REASONS[word]}'
+    for word in spelt:
+        if slots.is_piece_of_kit(word):
+            return f'"{word}" is a piece of the drums, which are edited as a whole'
+    for word in spelt:
+        if word not in known and not slots.instrument(word) and not slots.genre(word):
+            near = get_close_matches(word, [each for each in known if len(each) > 3], 2, 0.7)
+            return f'"{short(word)}" is not known' + (f" (nearest: {', '.join(near)})" if near else "")
+    return _first_left(words.split(), reads)
+
+
+def _first_left(words: Sequence[str], reads: Callable[[str], bool]) -> str:
+    """Name the one word without which the rest can be read, else the word after the longest beginning that can be read."""
+    for place, word in enumerate(words):
+        if reads(" ".join([*words[:place], *words[place + 1 :]])):
+            return f'"{short(word)}" fits nothing'
+    for count in range(len(words) - 1, 0, -1):
+        if reads(" ".join(words[:count])):
+            return f'"{short(words[count])}" after "{short(" ".join(words[:count]))}" fits nothing'
+    return f'no edit is said so, from "{short(words[0] if words else "")}" on'
+
+
+def _example(words: str) -> str:
+    """Find the template of training, filled with the names in a sentence, that is most like it."""
+    plain = re.sub(r"@\d+", "", words)
+    return max(_candidates(plain), key=lambda text: SequenceMatcher(None, plain, text.lower()).ratio())
+
+
+def _candidates(words: str) -> Iterator[str]:
+    named = list(_named(words))
+    old, new = (*named, *(name for name in ("drums", "piano") if name not in named))[:2]
+    kinds = [genre for word in words.split() if (genre := slots.genre(word))] or ["Jazz"]
+    for task in task_names():
+        for template in task_module(task).TEMPLATES:
+            if template[0].islower():
+                values = {"instrument": old, "instrument_a": old, "instrument_b": new, "instruments": f"{old}, {new}"}
+                yield template.format(**values, genre=kinds[0], gain=6)
+
+
+def _named(words: str) -> Iterator[str]:
+    """Find the instruments in a sentence, the longest names first."""
+    spelt = re.findall(r"[a-z][a-z'-]*", words)
+    start = 0
+    while start < len(spelt):
+        for end in range(min(start + 3, len(spelt)), start, -1):
+            if name := _name(" ".join(spelt[start:end])):
+                yield name
+                break
+        else:
+            end = start + 1
+        start = end
+
+
+def _name(label: str) -> str | None:
+    if label in slots.UNCLEAR or not (known := spelling.whole_name(label)) or known[1] < 2:
+        return None
+    return known[0] if INSTRUMENTS[known[0]].editable else None
+
+
+def nearest(label: str, known: Sequence[str]) -> str:
+    """Name the known words that are spelt most alike."""
+    by_lower = {name.lower(): name for name in known}
+    near = get_close_matches(label.lower(), list(by_lower), 3, 0.4)
+    return ", ".join(by_lower[name] for name in near) or ", ".join(known[:5])
+
+
+def akin(name: str, known: Iterable[str]) -> str:
+    """Name the instruments of the same family, else those spelt alike."""
+    family = [each for each in known if each in INSTRUMENTS and INSTRUMENTS[each].family == INSTRUMENTS[name].family]
+    return ", ".join(family[:5]) or nearest(name, list(known))
+
+
+def short(text: str) -> str:
+    """Cut a long text."""
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,83 @@
+"""Read the words in the fields of a template: lists of instruments, and genres. No word of a field is ever left over."""
+
+import re
+from functools import lru_cache
+
+from instructme.dataset_tools.tasks import task_modules
+from instructme.manifests import genres
+from instructme.manifests.instruments import INSTRUMENTS
+from instructme.manifests.spelling import whole_name
+
+JOINED = re.compile(r"\s*(?:,\s*(?:and\b|plus\b|&)|[,&+/]|\b(?:and|plus|as well as)\b)\s*")
+_EITHER = re.compile(r"\s*\b(?:or|nor)\b\s*(?:(?:any|the|no)\s+)?")
+_ARTICLES = re.compile(
+    r"^(?:(?:the|a|an|some|any|all|all of|both|this|that|these|those|my|your|its|his|her|their|our|another version of)\s+)+"
+)
+_NOUNS = re.compile(r"\s+(?:tracks?|parts?|lines?|stems?|sounds?|playing|layers?|instruments?)$")
+_STYLE_BEFORE = re.compile(r"^(?:the\s+)?style\s+of\s+")
+_STYLE_AFTER = re.compile(
+    r"\s+(?:genre|style|music|songs?|version|remix|track|tune|piece|feel|feeling|vibe|groove|flavou?r|sound|arrangement|number)$"
+)
+UNCLEAR = frozenset({"beat", "beats", "egg", "eggs", "solo", "808", "taylor", "rap"})
+"""Names of files that mean something else, or more than one thing, in a sentence."""
+_PIECE_OF_KIT, _GROUP = 3, 2
+"""Ranks of names.csv: a piece of a drum kit, and the least rank that names an instrument without doubt."""
+
+
+def instruments(text: str, either: bool = False) -> tuple[str, ...] | None:
+    """Read a list such as `the drums, a bass and piano`; None if any word of it isn't an instrument's name.
+
+    Args:
+        text: in lower case.
+        either: `or` joins, too, as in `no drums or bass`.
+    """
+    joined = _EITHER.sub(" and ", text) if either else text
+    names = [instrument(label) for label in JOINED.split(joined)]
+    return None if None in names else tuple(dict.fromkeys(name for name in names if name))
+
+
+@lru_cache(maxsize=4096)
+def instrument(label: str) -> str | None:
+    """Name the instrument of a label in lower case, by all of its words; None if it isn't clear."""
+    bare = _ARTICLES.sub("", label)
+    for words in (bare, _NOUNS.sub("", bare)):
+        if words in INSTRUMENTS:
+            return words if INSTRUMENTS[words].editable else None
+        known = whole_name(words)
+        if known and known[1] >= _GROUP and known[1] != _PIECE_OF_KIT and not UNCLEAR & set(words.split()):
+            return known[0] if INSTRUMENTS.get(known[0]) and INSTRUMENTS[known[0]].editable else None
+    return None
+
+
+def is_piece_of_kit(word: str) -> bool:
+    """Tell whether a word is the name of one drum or cymbal."""
+    known = whole_name(word)
+    return bool(known and known[1] == _PIECE_OF_KIT)
+
+
+@lru_cache(maxsize=4096)
+def genre(text: str) -> str | None:
+    """Name the genre of a text such as `a jazz song` or `funky`, by all of its words; None if it isn't clear."""
+    label = _STYLE_BEFORE.sub("", _STYLE_AFTER.sub("", _ARTICLES.sub("", text)))
+    label = _ARTICLES.sub("", label)
+    # An adjective: jazzy, bluesy, funky.
+    return genres.exact(label) or (genres.exact(label[:-1]) if re.fullmatch(r"[a-z]{3,}[^aeiou]y", label) else None)
+
+
+@lru_cache(maxsize=1024)
+def idiom(text: str) -> tuple[str, str] | None:
+    """Read a word that is a whole instruction, such as `a karaoke version`: its task and instrument."""
+    label = _STYLE_AFTER.sub("", _ARTICLES.sub("", text))
+    known = {word: (name, instrument) for name, task in task_modules().items() for word, instrument in _idioms(task)}
+    return known.get(label.replace("-", " "))
+
+
+def _idioms(task: object) -> list[tuple[str, str]]:
+    return list(getattr(task, "IDIOMS", {}).items())
+
+
+def words() -> frozenset[str]:
+    """List the words of all names of instruments and genres, for typos."""
+    names = (*INSTRUMENTS, *(name.lower() for name in genres.GENRES))
+    spelt = {word for name in names for word in re.findall(r"[a-z]+", name)}
+    return frozenset(spelt | {f"{word}s" for word in spelt if not word.endswith("s")})
