@@ -69,6 +69,7 @@ def test_every_drawn_recipe_is_read_back(pool, templates):
         assert found.task == task and found.genre == row["genre"] and found.gain_db == row["gain_db"], row["instruction"]
         assert sorted(found.instruments) == (added if task in ("add", "remix") else named)
         assert sorted(found.with_instruments) == (added if task == "replace" else [])
+        assert sorted(found.added) == added and sorted(found.named) == ([] if task == "remix" else named)
         assert found.text(templates) == row["instruction"]
 
 

@@ -38,6 +38,16 @@ class EditStep:
     end_s: float | None = None
     words: str | None = field(default=None, compare=False)
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Name the instruments of the source that the step edits, as in the column `named` of triplets."""
+        return self.instruments if "named" in task_module(self.task).FIELDS.values() else ()
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """Name the instruments that are new, as in the column `added` of triplets."""
+        return self.with_instruments or (() if self.named else self.instruments)
+
     def as_json(self) -> dict[str, Any]:
         """Describe the step in the words of `edit --plan`; absent fields are left out."""
         described = {

@@ -157,13 +157,17 @@ def _task(text: str) -> str:
 
 
 def _read_instruction(text: str) -> dict[str, Any]:
-    """Read which task an instruction asks for, and which instruments it names."""
+    """Read which task an instruction of one step asks for, and which instruments it names."""
     from instructme.pipelines.editing import sentences
+    from instructme.pipelines.editing.refusals import SentenceError
 
-    if not text or len(text) > sentences.LONGEST:
+    try:
+        steps = sentences.read(text).steps
+    except SentenceError:
+        steps = ()
+    if len(steps) != 1:
         return {"task": None, "named": (), "added": ()}
-    read = sentences.parse(text)
-    return {"task": read.task, "named": read.named, "added": read.added}
+    return {"task": steps[0].task, "named": steps[0].named, "added": steps[0].added}
 
 
 def from_shards(shards: Path, split: str, count: int | None, edits: Mapping[str, Path]) -> list[Case]:
