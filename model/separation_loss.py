@@ -4,13 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_FLOOR = 1e-3
-"""Error relative to the mix (-30 dB) under which less error counts little."""
+FLOORS = (0.1, 1e-3)
+"""Error relative to the mix under which less error counts little, at the start of training and at its end. With a low floor from
+the start, silence is the safest answer to a question that a network can't answer yet, and it never learns another one."""
 _PRESENT = 10 ** (-35 / 20)
 """Level relative to the mix over which an instrument counts as present."""
 
 
-def separation_loss(mask: Tensor, presence: Tensor, answers: Tensor, mix: Tensor) -> dict[str, Tensor]:
+def separation_loss(mask: Tensor, presence: Tensor, answers: Tensor, mix: Tensor, progress: float = 1.0) -> dict[str, Tensor]:
     """Compare a masked mix with answers. The rest of the mix has the same error, so that it needs no term of its own.
 
     Args:
@@ -18,6 +19,7 @@ def separation_loss(mask: Tensor, presence: Tensor, answers: Tensor, mix: Tensor
         presence: logits (B, Q, blocks of frames).
         answers: spectra (B, Q, F, T); all 0 where the instrument is absent.
         mix: spectra (B, F, T).
+        progress: share of the training that is done, which lowers the floor.
 
     Returns:
         `error`: log10 of error energy over mix energy, with a floor. An absent instrument counts like any other.
@@ -32,7 +34,8 @@ def separation_loss(mask: Tensor, presence: Tensor, answers: Tensor, mix: Tensor
         wrong = (whole[:, None] * mask - 2 * common) * mask + part
     wrong = wrong.clamp(min=1e-10)
     level = whole.mean(dim=(1, 2))[:, None] + 1e-6
-    error = (wrong.mean(dim=(2, 3)) / level + _FLOOR).log10().mean()
+    floor = FLOORS[0] * (FLOORS[1] / FLOORS[0]) ** progress
+    error = (wrong.mean(dim=(2, 3)) / level + floor).log10().mean()
     spectrum = (wrong.sqrt().mean(dim=(2, 3)) / (whole.sqrt().mean(dim=(1, 2))[:, None] + 1e-4)).mean()
     return {"error": error, "spectrum": spectrum, "presence": _presence(presence, part, level)}
 

@@ -16,8 +16,10 @@ from instructme.pipelines.training.part_bank import BLOCK_SAMPLES, PartBank
 
 MOST_PARTS = 5
 _COUNTS = (2, 3, 4, 5)
-_COUNT_SHARES = (0.3, 0.35, 0.2, 0.15)
+_COUNT_SHARES = (0.4, 0.35, 0.15, 0.1)
 _FAMILY_WEIGHTS = {"drums": 4.0, "bass": 3.0, "guitar": 3.0, "vocals": 2.0, "keys": 3.0}
+_BY_FAMILY = 0.7
+"""Share of the parts that are drawn by the weights of their families; the others are balanced by name."""
 _GAIN_DB = (-7.0, 5.0)
 _FASTEST = 2 ** (3 / 12)
 _SEPARATE = {("piano", "electric piano")}
@@ -79,10 +81,10 @@ def _padded(values: list[float]) -> np.ndarray:
 
 
 def _draw_part(bank: PartBank, rng: np.random.Generator, avoid: tuple[str, ...] = ()) -> int:
-    """Draw a part: half by weighted family, half evenly by name."""
+    """Draw a part by weighted family, or evenly by name."""
     names = [name for name in list(bank.by_instrument) if INSTRUMENTS[name].editable and name not in avoid]
     families = {INSTRUMENTS[name].family for name in names}
-    if rng.random() < 0.6:
+    if rng.random() < _BY_FAMILY:
         order = sorted(families)
         weights = np.array([_FAMILY_WEIGHTS.get(family, 1.0) for family in order])
         family = order[rng.choice(len(order), p=weights / weights.sum())]

@@ -99,13 +99,13 @@ class SeparatorTrainer:
         generator = torch.Generator(batch["parts"].device).manual_seed(self.seed * 2**32 + int(batch["number"][0]))
         parts = batch["parts"].flatten(0, 1)
         parts = produce(parts, self.preset.separator.sample_rate_hz, generator).view_as(batch["parts"])
-        values = self._losses(parts, batch, generator)
-        loss = values["error"] + values["spectrum"] + 0.1 * values["presence"]
+        values = self._losses(parts, batch, generator, step / self.preset.separator_training.steps)
+        loss = values["error"] + 0.3 * values["spectrum"] + 0.1 * values["presence"]
         training = self.preset.separator_training
         descend(accelerator, loss, self.modules["separator"], self.optimizers["separator"], training.clip_norm)
         return {"loss": loss.detach()} | {name: value.detach() for name, value in values.items()}
 
-    def _losses(self, parts: Tensor, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+    def _losses(self, parts: Tensor, batch: Batch, generator: torch.Generator, progress: float) -> dict[str, Tensor]:
         network, plain = self.modules["separator"], _plain(self.modules["separator"])
         answers = plain.stft(torch.einsum("bqp,bpt->bqt", batch["covered"], parts))
         mix = plain.stft(parts.sum(dim=1))
@@ -114,7 +114,7 @@ class SeparatorTrainer:
         words = self._words.to(parts.device)[batch["asked"]]
         words = torch.where((chance > 1 - NAME_ALONE)[..., None], torch.nan, words)
         mask, presence = network(mix, names, words)
-        return separation_loss(mask, presence, answers, mix)
+        return separation_loss(mask, presence, answers, mix, progress)
 
     def validate(self, accelerator: Any) -> dict[str, float]:
         """Measure loss and SI-SDR of extract and remove on dry mixes of the validation split, beside those of the mix itself."""
