@@ -101,3 +101,9 @@ def split(source: Samples, target: Samples, *, recipe: Callable[[], Triplet], **
 def compose(source: Samples, removed: Samples, added: Samples) -> Samples:
     """Put the changes into the source."""
     return source - removed + added
+
+
+def from_part(mix: Samples, part: Samples, gain_db: float | None) -> Samples:
+    """Edit a mix whose named part is known."""
+    share = 10 ** ((USUAL_DB if gain_db is None else gain_db) / 20) - 1
+    return mix + np.float32(share) * part

@@ -63,3 +63,8 @@ def split(source: Samples, target: Samples, **_: object) -> tuple[Samples, Sampl
 def compose(source: Samples, removed: Samples, added: Samples) -> Samples:
     """Leave the source without what is removed."""
     return source - removed
+
+
+def from_part(mix: Samples, part: Samples, gain_db: float | None) -> Samples:
+    """Edit a mix whose named part is known."""
+    return mix - part

@@ -19,7 +19,7 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 @click.command("edit", cls=WithSettings, short_help="Edit music by sentences.")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("sentences", metavar="SENTENCE...", nargs=-1, required=True)
-@click.option("--run", type=click.Path(path_type=Path), help="Folder of a trained editor.")
+@click.option("--run", type=click.Path(path_type=Path), help="Folder of a trained editor.  [default: the one in the package]")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write: .wav, .flac, .ogg, .mp3 ...")
 @click.option("--plan", is_flag=True, help="Print the sentences as steps in JSON, and edit nothing.")
 @click.option("--keep-rounds", is_flag=True, help="Also write the result of each single edit: OUT.round1.wav and so on.")
@@ -61,7 +61,10 @@ def command(
     report: Path | None,
     device: str | None,
 ) -> None:
-    r"""Edit the music in IN with the editor in RUN, by one SENTENCE after the other.
+    r"""Edit the music in IN by one SENTENCE after the other.
+
+    The editor in the package removes, extracts and rebalances instruments. An editor that you trained, named with --run, also
+    adds and replaces instruments and remixes.
 
     A sentence adds, removes, extracts, replaces, or turns up or down instruments, or remixes the music. It may have several steps
     and time spans. A sentence that is not understood to the last word is refused: exit code 2, and nothing is written. --plan
@@ -70,14 +73,16 @@ def command(
     IN is any file that libsndfile reads. The result has the same length, rate, channels and level. If the result would clip,
     the command turns all of it down and prints a warning. Silence stays silent.
 
-    The model edits a mono mix, up to half of the run's sample rate. New sound goes to the centre. Stereo differences and higher
-    frequencies are kept for add, dropped for remix, and attenuated elsewhere where the edit attenuates the mix.
+    The editor in the package edits each channel by itself. An editor of 'train editor' edits a mono mix, up to half of the run's
+    sample rate. Its new sound goes to the centre. Stereo differences and higher frequencies are kept for add, dropped for remix,
+    and attenuated elsewhere where the edit attenuates the mix.
 
     By default, a run that predicts the removed and the added sound (tiny, small) makes both add up to IN. With
     preserve=yes, the kept sound is IN, filtered by a mask. With preserve=no, the sounds stay as the model makes them.
 
     \b
     Example:
+      instructme edit song.wav "remove drums" -o out.wav
       instructme edit song.wav "remove the drums, then add an acoustic guitar after 0:10" --run runs/editor -o out.wav
       instructme edit song.wav "make the bass 3 dB louder" --plan
       instructme edit song.flac "turn this into a jazz song" --run runs/editor --variations 3 --report out.html -o out.flac
@@ -91,8 +96,6 @@ def command(
     if plan:
         _print_plan(run, sentences)
         return
-    if run is None:
-        raise click.UsageError("give --run RUN, a folder that 'instructme train editor' wrote")
     if out is None:
         raise click.UsageError("give -o OUT, the file to write")
     import torch
@@ -104,7 +107,7 @@ def command(
     from instructme.pipelines.editing.song import FileEdit
 
     with _refusals():
-        templates = trained_templates(run)
+        templates = trained_templates(run) if run else None
         job = FileEdit(
             source, sentences, out, variations=variations, keep_rounds=keep_rounds, lead=lead, page=report, templates=templates
         )

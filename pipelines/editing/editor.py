@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from instructme.dataset_tools.audio import FLOOR_DB, Samples, db, peak, rms_db
+from instructme.dataset_tools.tasks import task_module
 from instructme.manifests.rows import DataError
-from instructme.manifests.tables import sha256
 from instructme.model import embedding as joint_embedding
-from instructme.model.checkpoint import CONFIG, read_config, restore
+from instructme.model.checkpoint import read_config, restore
 from instructme.model.conditions.text import TextEncoder
-from instructme.model.config import ModelError, Preset
+from instructme.model.config import Preset
 from instructme.model.devices import check_device
 from instructme.model.unet import Unet
 from instructme.model.unet import latents as latent_channels
@@ -27,12 +27,16 @@ from instructme.pipelines.editing.changes import EditedSound, Preserve, from_cha
 from instructme.pipelines.editing.channels import hear, spread
 from instructme.pipelines.editing.crossfade import cross_fade, spans
 from instructme.pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, SamplingSettings, noise
+from instructme.pipelines.editing.part_separator import PartSeparator
 from instructme.pipelines.editing.plan import EditStep, Instruction, touches, within_span
+from instructme.pipelines.editing.run_folders import described, find_run, restore_vae
 
 RMS_DB = -22.0
 """Level at which the model hears music where the run doesn't say what it was trained on: median of the built-in corpus."""
 SILENCE_DB = -80.0
 """Below this RMS nothing is edited."""
+_SEPARATED = "remove, extract and rebalance instruments"
+_TRAIN = "For the other tasks train an editor ('instructme train editor') and name its folder with --run"
 MOST_CHANNELS = 64
 """More are samples: an array the wrong way round."""
 
@@ -85,34 +89,77 @@ class Editor:
     def __init__(
         self,
         preset: Preset,
-        vae: Vae,
-        denoise: Denoise,
+        vae: Vae | None = None,
+        denoise: Denoise | None = None,
+        separator: PartSeparator | None = None,
         *,
         data: Mapping[str, Any] | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
-        """Put the networks of a run together; `data` is what its config.json says it was trained on."""
+        """Put the networks of a run together.
+
+        Args:
+            preset: of the run.
+            vae: goes with `denoise`.
+            denoise: makes new sound. Without it, the editor only does the tasks of `tasks`.
+            separator: does all tasks that need nothing but a named part, if there is one.
+            data: the part of config.json that describes the training data.
+            device: of the networks.
+        """
         self.preset, self.data = preset, data or {}
-        self._vae, self._denoise, self._device = vae, denoise, torch.device(device)
+        self._vae, self._denoise, self._separator, self._device = vae, denoise, separator, torch.device(device)
 
     @classmethod
-    def load(cls, run: Path | str, device: str | torch.device = "cpu", *, embedding: Path | str | None = None) -> "Editor":
-        """Load a run folder that `train editor` wrote; prompts also need an `embedding`: a run, or a folder of CLAP.
+    def load(
+        cls, run: Path | str | None = None, device: str | torch.device = "cpu", *, embedding: Path | str | None = None
+    ) -> "Editor":
+        """Load a trained editor.
+
+        Args:
+            run: a folder that `train editor` or `train separator` wrote, or OWNER/NAME on the Hugging Face hub. A folder
+                `separator` in an editor's folder holds the separator that works beside it. None is the editor in the package:
+                it removes, extracts and rebalances.
+            device: such as "cuda".
+            embedding: a run of `train embedding`, or a folder of CLAP. Prompts need it.
 
         Raises:
             ModelError: no such run, damaged, weights of another preset, no text encoder, or no such device.
         """
-        preset, config = read_config(Path(run), "editor")
-        data = _described(Path(run), config.get("data") or {})
+        folder = find_run(run)
+        preset, config = read_config(folder)
+        data = described(folder, config.get("data") or {})
         check_device(device)
+        if config["kind"] == "separator":
+            return cls(preset, separator=PartSeparator.load(folder, device), device=device)
+        preset, _ = read_config(folder, "editor")
         vae, unet = Vae(preset.vae), Unet(preset)
-        _restore_vae(vae, Path(run), data)
-        restore(unet, Path(run))
+        restore_vae(vae, folder, data)
+        restore(unet, folder)
         for network in (vae, unet):
             network.eval().requires_grad_(False).to(device)
         text = TextEncoder(preset.text.encoder, preset.text.width)
         listen = _listen(Path(embedding), preset.sample_rate_hz, device) if embedding else None
-        return cls(preset, vae, Denoiser(preset, unet, text, listen), data=data, device=device)
+        inside = folder / "separator"
+        separator = PartSeparator.load(inside, device) if inside.is_dir() else None
+        return cls(preset, vae, Denoiser(preset, unet, text, listen), separator, data=data, device=device)
+
+    def check(self, step: EditStep) -> None:
+        """Check that the editor can make a step.
+
+        Raises:
+            DataError: a task that it was not made for, or an instrument that it does not know.
+        """
+        separated = self._separates(step)
+        if self._denoise is None and not separated:
+            raise DataError(f"this editor can't {step.task}: it can {_SEPARATED}. {_TRAIN}")
+        if separated and self._separator and (unknown := sorted(set(step.instruments) - set(self._separator.instruments))):
+            known = ", ".join(self._separator.instruments[:8])
+            raise DataError(
+                f"this editor does not know {unknown[0]}: it knows {known} and {len(self._separator.instruments) - 8} more"
+            )
+
+    def _separates(self, step: EditStep) -> bool:
+        return self._separator is not None and hasattr(task_module(step.task), "from_part")
 
     def edit(
         self,
@@ -185,6 +232,7 @@ class Editor:
             SentenceError: a sentence that is not understood.
         """
         read, settings, most = self._single(instruction), settings or SamplingSettings(), self.preset.diffusion.steps
+        self.check(read.step)
         for line in sentences.untrained(read.step, self.data):
             warnings.warn(line, EditWarning, stacklevel=2)
         if (read.step.start_s or 0.0) >= len(audio) / rate_hz:
@@ -194,6 +242,9 @@ class Editor:
         level = level_db(audio, rate_hz)
         if level <= SILENCE_DB:
             warnings.warn("the music is silent: there is nothing to edit, so it stays as it is", EditWarning, stacklevel=2)
+        if self._separates(read.step):
+            yield from self._separated(audio, rate_hz, read.step)
+            return
         low, high = self.data.get("rms_range_db") or [self.data.get("rms_db", RMS_DB)] * 2
         gain = 10 ** ((min(max(level, low), high) - level) / 20)
 
@@ -212,6 +263,18 @@ class Editor:
             yield done(pending[:shared])
             pending, first = cross_fade(pending[shared:], edited), start * rate_hz
         yield done(pending)
+
+    def _separated(self, audio: Audio, rate_hz: int, step: EditStep) -> Iterator[EditBlock]:
+        """Edit by the part that the separator takes out."""
+        assert self._separator is not None
+        first = 0
+        for part in self._separator.parts(audio, rate_hz, step.instruments):
+            source = np.asarray(audio[first : first + len(part)], np.float32)
+            edited = task_module(step.task).from_part(source, part, step.gain_db)
+            if not np.isfinite(edited).all():
+                raise DataError("the run makes sound that isn't finite: its weights are damaged, take an earlier checkpoint")
+            yield EditBlock(within_span(source, edited, step, rate_hz, first), len(part) / rate_hz)
+            first += len(part)
 
     def _single(self, instruction: str | Instruction) -> Instruction:
         """Take an instruction as it is, or read a sentence that gives exactly one."""
@@ -234,6 +297,7 @@ class Editor:
         settings: SamplingSettings,
     ) -> Generator[EditBlock, None, Samples]:
         """Edit (n, channels) that the model hears at once; `seconds` are its share of the whole music."""
+        assert self._vae is not None and self._denoise is not None
         model_hz, nothing = self.preset.sample_rate_hz, audio[:0]
         heard = hear(audio, rate_hz, model_hz)
         if rms_db(heard) <= SILENCE_DB or not touches(read.step, start_s, start_s + len(audio) / rate_hz):
@@ -258,9 +322,11 @@ class Editor:
 
     def _composed(self, task: str | None, wave: Tensor, latents: Tensor, how: Preserve | None) -> EditedSound:
         """Compose the edit of (1, T), at the model's rate and level, from latents (1, Cz, F)."""
+        vae = self._vae
+        assert vae is not None
 
         def decode(latent: Tensor) -> Tensor:
-            return self._vae.from_latent(latent, wave.shape[1])[:, 0]
+            return vae.from_latent(latent, wave.shape[1])[:, 0]
 
         if self.preset.diffusion.predict == "changes":
             return from_changes(task, wave, latents, decode, how or "consistent")
@@ -273,26 +339,6 @@ class Editor:
         matrix = chord_matrix(wave[0].cpu().numpy(), self.preset.sample_rate_hz)
         rate_hz = self.preset.sample_rate_hz / self.preset.hop_samples
         return torch.from_numpy(on_clock(matrix, frames, rate_hz))[None].to(self._device)
-
-
-def _restore_vae(vae: Vae, run: Path, data: Mapping[str, Any]) -> None:
-    """Load RUN/vae.safetensors, which must be the VAE that the run was trained with.
-
-    Raises:
-        ModelError: missing, damaged, or another one.
-    """
-    restore(vae, run, "vae")
-    path = run / "vae.safetensors"
-    if data.get("vae") not in (None, sha256(path)):
-        raise ModelError(f"{path} isn't the VAE that this run was trained with: copy the run folder again")
-
-
-def _described(run: Path, data: Any) -> Mapping[str, Any]:
-    """Check what a run says it was trained on."""
-    kinds = {"tasks": list, "instruments": list, "genres": list, "templates": dict, "rms_db": float | int, "rms_range_db": list}
-    if not isinstance(data, dict) or not all(isinstance(data[name], kind) for name, kind in kinds.items() if name in data):
-        raise ModelError(f"{run / CONFIG} is damaged where it describes the data: copy the run folder again")
-    return data
 
 
 def _listen(folder: Path, rate_hz: int, device: str | torch.device) -> Listen:

@@ -81,6 +81,8 @@ class FileEdit:
         Warns:
             EditWarning: see `Editor.edit`.
         """
+        for each in self._rounds:
+            editor.check(each.step)
         for note in self._notes:
             warnings.warn(note, EditWarning, stacklevel=2)
         results: list[list[Scratch]] = []

@@ -101,7 +101,7 @@ def show(title: str, rows: list[dict[str, object]]) -> None:
     """Print means of gains over doing nothing: of all, and by family."""
     print(f"\n{title}: {len(rows)} windows of {len({row['song'] for row in rows})} songs")
     print(
-        f"{'':24} {'n':>4} {'remove':>7} {'gain':>6} {'interval':>14} {'extract':>8} {'gain':>6} {'interval':>14} {'absent dB':>9}"
+        f"{'':24} {'n':>4} {'remove':>7} {'gain':>6} {'interval':>14} {'extract':>8} {'gain':>6} {'interval':>14} {'absent':>9}"
     )
     groups = {"all": rows, "pitched": [row for row in rows if row["family"] not in ("drums", "percussion")]}
     for name in sorted({str(row["instrument" if len({each["song"] for each in rows}) < 12 else "family"]) for row in rows}):

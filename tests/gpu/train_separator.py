@@ -3,7 +3,8 @@
     python3 tests/gpu/train_separator.py BANK OUT --words words.npz --seconds 1200
 
 Songs may still be rendered into BANK meanwhile: new ones are read in a thread. OUT holds log.jsonl, separator.json
-(configuration), the average of the weights in float16 (separator.safetensors), and state.pt, from which the same command goes on. Needs torch, numpy and safetensors only.
+(configuration), the average of the weights in float16 (separator.safetensors), and state.pt, from which the same command goes
+on. Needs torch, numpy and safetensors only.
 """
 
 import argparse
