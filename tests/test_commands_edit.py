@@ -209,8 +209,7 @@ def test_a_plan_loads_no_torch():
 def test_the_order_of_the_first_version_still_works(song, tmp_path):
     result = CliRunner().invoke(main, ["edit", "run", str(song), "remove bass", "-o", str(tmp_path / "a.wav")])
     assert result.exit_code == 0 and (tmp_path / "a.wav").exists()
-    for arguments in (["-o", str(tmp_path / "b.wav")], ["--run", "run"]):
-        assert CliRunner().invoke(main, ["edit", str(song), "remove bass", *arguments]).exit_code == 2
+    assert CliRunner().invoke(main, ["edit", str(song), "remove bass", "--run", "run"]).exit_code == 2
 
 
 @pytest.mark.usefixtures("half")
