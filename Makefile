@@ -9,6 +9,10 @@ endif
 # Another build of torch: make TORCH="torch --index-url https://download.pytorch.org/whl/cu128" demo
 TORCH ?= $(shell grep '^torch==' constraints.txt)
 DEMO ?= out/demo
+SONG = $(DEMO)/corpus/test/Track00010/mix.flac
+WEIGHTS ?= out/weights
+MIDI ?= /usr/share/games
+SOUNDS ?= sounds
 SYSTEM_PACKAGES = mma fluidsynth fluid-soundfont-gm
 SOUNDFONT = /usr/share/sounds/sf2/FluidR3_GM.sf2
 # mypy and mkdocstrings can't follow package-dir: they read the package through links.
@@ -16,21 +20,24 @@ TYPED = $(VENV)/typed
 INSTRUCTME = $(VENV)/bin/instructme
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all mutants docs lint setup system clean
+.PHONY: help demo weights test test-all mutants docs lint setup system clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: setup system ## render a small corpus, turn it into verified shards, train a tiny editor on them and edit a song
+demo: setup system ## edit two songs, render a small corpus, turn it into verified shards and train a tiny editor on them
+	$(INSTRUCTME) edit pipelines/editing/examples/funk.ogg "remove drums" -o $(DEMO)/funk.wav --report $(DEMO)/funk.html
 	$(INSTRUCTME) corpus $(DEMO)/corpus --tier mini
+	$(INSTRUCTME) edit $(SONG) "extract drums" -o $(DEMO)/song.wav --report $(DEMO)/song.html
 	$(INSTRUCTME) build $(DEMO)/corpus $(DEMO)/work --total 200 --eval-count 20
 	$(INSTRUCTME) verify $(DEMO)/work/shards --work $(DEMO)/work
 	$(INSTRUCTME) audit $(DEMO)/work
 	$(INSTRUCTME) train vae $(DEMO)/work/shards -o $(DEMO)/vae --preset tiny
 	$(INSTRUCTME) train latents $(DEMO)/vae $(DEMO)/work/shards --work $(DEMO)/work
 	$(INSTRUCTME) train editor $(DEMO)/work/shards --vae $(DEMO)/vae --work $(DEMO)/work -o $(DEMO)/editor --preset tiny
-	$(INSTRUCTME) edit $(DEMO)/editor $(DEMO)/corpus/test/Track00010/mix.flac "remove drums" -o $(DEMO)/edit.wav --report $(DEMO)/edit.html
-	@echo "to look at and listen to: $(DEMO)/work/audit.html, $(DEMO)/edit.html, $(DEMO)/editor/edits.html"
+	$(INSTRUCTME) edit $(SONG) "remove drums" --run $(DEMO)/editor -o $(DEMO)/edit.wav --report $(DEMO)/edit.html
+	@echo "to listen to: $(DEMO)/funk.html and $(DEMO)/song.html (the editor in the package), $(DEMO)/edit.html (trained for a minute)"
+	@echo "to look at: $(DEMO)/work/audit.html, $(DEMO)/editor/edits.html"
 	@echo "with your own music: $(INSTRUCTME) build FOLDER_OF_STEMS WORK; all verbs: $(INSTRUCTME) --help"
 
 test: setup system ## run the fast tests
@@ -41,6 +48,17 @@ test-all: setup system ## run every test, the slow ones too
 
 mutants: setup system ## make small faults in the code and print which share of them the tests notice (hours; a stopped run goes on)
 	nice $(VENV)/bin/python tests/mutants.py
+
+weights: setup system ## train the editor of the package again, from the music and sounds in MIDI and SOUNDS (hours; a stopped run goes on)
+	mkdir -p $(WEIGHTS)/bank
+	$(VENV)/bin/python tests/gpu/pack_words.py $(WEIGHTS)/words.npz
+	test -e $(WEIGHTS)/packed || $(VENV)/bin/python tests/gpu/pack_music.py $(WEIGHTS)/pack --midi $(MIDI) --sounds $(SOUNDS)
+	touch $(WEIGHTS)/packed
+	test -e $(WEIGHTS)/rendered || $(VENV)/bin/python tests/gpu/render_music.py $(WEIGHTS)/pack $(WEIGHTS)/bank --workers 2
+	touch $(WEIGHTS)/rendered
+	nice $(VENV)/bin/python tests/gpu/train_separator.py $(WEIGHTS)/bank $(WEIGHTS)/run --words $(WEIGHTS)/words.npz \
+		--device cpu --seconds 21600 --batch 8 --rate 1e-3 --segment-seconds 2.56 --gigasamples 6 --set '{"width": 256}'
+	$(VENV)/bin/python tests/gpu/package_weights.py $(WEIGHTS)/run model/weights --data "see README.md"
 
 docs: setup typed ## build the manual into out/docs, without network
 	TYPED=$(TYPED) NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
