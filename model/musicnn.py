@@ -1,10 +1,12 @@
 """MusiCNN, a tagger of music, in torch: a fixed network that hears instruments, genres and moods, with gradients.
 
 J. Pons and X. Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging" (2019). Its weights (ISC) come
-from the wheel `musicnn` 0.1.0, trained on MagnaTagATune (`MTT`) or the Million Song Dataset (`MSD`), 50 tags each.
+from the wheel `musicnn` 0.1.0, trained on MagnaTagATune (`MTT`) or the Million Song Dataset (`MSD`), 50 tags each; 'instructme
+models fetch musicnn' converts them to safetensors.
 """
 
-import ast
+import json
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +14,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from instructme.model import tensor_bundle
-from instructme.model.config import ModelError
 from instructme.model.resample import resample
 
 RATE_HZ = 16000
@@ -35,21 +35,12 @@ class MusiCnnOutput(NamedTuple):
     """Largest and mean value over time of all 753 channels, normalised: (B, 1506)."""
 
 
-def members(weights: str = "MTT") -> list[str]:
-    """Name the members of the wheel that `MusiCnn.from_wheel` takes, in its order."""
-    return [f"musicnn/{weights}_musicnn/{file}" for file in (".index", ".data-00000-of-00001")] + ["musicnn/configuration.py"]
+def labels(file: Path, weights: str = "MTT") -> list[str]:
+    """Read the names of the 50 tags of `MTT` or `MSD` from the file of the weights."""
+    from safetensors import safe_open
 
-
-def labels(configuration: bytes, weights: str = "MTT") -> list[str]:
-    """Read the names of the tags from the wheel's configuration.py, which isn't run.
-
-    Raises:
-        ModelError: it doesn't name them.
-    """
-    for node in ast.parse(configuration).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == f"{weights}_LABELS":
-            return [str(label) for label in ast.literal_eval(node.value)]
-    raise ModelError(f"no tags of {weights} in musicnn's configuration: run 'instructme models fetch musicnn'")
+    with safe_open(file, "pt") as tensors:
+        return [str(label) for label in json.loads(tensors.metadata()["labels"])[weights]]
 
 
 class MusiCnn(nn.Module):
@@ -70,20 +61,15 @@ class MusiCnn(nn.Module):
         self.requires_grad_(False).eval()
 
     @classmethod
-    def from_wheel(cls, index: bytes, data: bytes, configuration: bytes = b"") -> "MusiCnn":
-        """Build the network with the weights of a TensorFlow checkpoint: contents of the wheel's `members`."""
+    def from_file(cls, file: Path, weights: str = "MTT") -> "MusiCnn":
+        """Build the network with the weights `MTT` or `MSD` of the safetensors file that 'instructme models fetch' makes."""
+        from safetensors import safe_open
+
         network = cls()
-        tensors = tensor_bundle.read(index, data)
-        kinds = (("convolutions", "conv2d"), ("norms", "batch_normalization"), ("dense", "dense"))
-        names = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
-        names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-        state = network.state_dict()
-        for ours, theirs in kinds:
-            for number in range(len(getattr(network, ours))):
-                layer = f"{theirs}_{number}" if number else theirs
-                for name in [name for name in names if f"{layer}/{name}" in tensors]:
-                    key = f"{ours}.{number}.{names[name]}"
-                    state[key] = _torch(tensors.pop(f"{layer}/{name}"), state[key].ndim)
+        state = {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
+        with safe_open(file, "pt") as tensors:
+            names = [name for name in tensors.keys() if name.startswith(f"{weights}.")]  # noqa: SIM118  not a dictionary
+            state |= {name.removeprefix(f"{weights}."): tensors.get_tensor(name) for name in names}
         network.load_state_dict(state)
         return network
 
@@ -140,12 +126,3 @@ class LogMel(nn.Module):
         )
         power = spectrum.real.square() + spectrum.imag.square()
         return torch.log10(10000 * (power.transpose(1, 2) @ self.filters) + 1)
-
-
-def _torch(tensor: np.ndarray, dimensions: int) -> Tensor:
-    """Bring a kernel (time, frequency, in, out) or (in, out) to torch's order; one-dimensional ones have 1 in channel."""
-    if tensor.ndim == 4 and dimensions == 3:
-        tensor = tensor[:, :, 0].transpose(2, 1, 0)
-    elif tensor.ndim > 1:
-        tensor = tensor.transpose(3, 2, 0, 1) if tensor.ndim == 4 else tensor.T
-    return torch.from_numpy(tensor.copy())

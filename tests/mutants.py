@@ -62,7 +62,7 @@ TESTS = {
     "model/presets.py": "commands_presets",
     "model/pretrained.py": "conditions_text",
     "model/spectrum.py": "vae",
-    "model/tensor_bundle.py": "musicnn",
+    "dataset_tools/recognisers/musicnn_checkpoint.py": "musicnn",
 }
 """Tests of a module or a folder, where they are not in the test file with the module's name alone."""
 

@@ -1,6 +1,7 @@
 """Check MusiCNN against TensorFlow's values, its front end against librosa, resampling against soxr."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from musicnn_golden import FRAMES, GOLDEN, signal
+from safetensors.numpy import load_file
 
-from instructme.dataset_tools.recognisers import weights
-from instructme.model import musicnn, tensor_bundle
-from instructme.model.config import ModelError
+from instructme.dataset_tools.recognisers import musicnn_checkpoint, weights
+from instructme.manifests.rows import DataError
+from instructme.model import musicnn
 from instructme.model.resample import resample
 
 
@@ -19,7 +21,7 @@ from instructme.model.resample import resample
 def network():
     if not weights.available("musicnn"):
         pytest.skip("weights of musicnn are not fetched")
-    return musicnn.MusiCnn.from_wheel(*weights.read("musicnn", musicnn.members()))
+    return musicnn.MusiCnn.from_file(weights.tensors("musicnn"))
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +43,18 @@ def test_equals_tensorflow_from_samples_to_tags(network):
 
 @pytest.mark.parametrize(("kind", "tag"), [("MTT", "guitar"), ("MSD", "Hip-Hop")])
 def test_both_sets_of_weights_load_and_name_their_tags(network, kind, tag):
-    files = weights.read("musicnn", musicnn.members(kind))
-    other = musicnn.MusiCnn.from_wheel(*files)
-    names = musicnn.labels(files[2], kind)
+    file = weights.tensors("musicnn")
+    other = musicnn.MusiCnn.from_file(file, kind)
+    names = musicnn.labels(file, kind)
     assert len(set(names)) == 50 and tag in names
     assert other.listen(noise(1, 1, 16000), 16000).tags.shape == (1, 50)
 
 
 def test_labels_are_read_not_run():
-    assert musicnn.labels(b"raise SystemExit\nMTT_LABELS = ['a', 'b']") == ["a", "b"]
-    with pytest.raises(ModelError, match="models fetch musicnn"):
-        musicnn.labels(b"MTT_LABEL = ['a']")
+    read = musicnn_checkpoint.tags(b"raise SystemExit\nMTT_LABELS = ['a', 'b']\nMSD_LABELS = ['c']")
+    assert read == {"MTT": ["a", "b"], "MSD": ["c"]}
+    with pytest.raises(DataError, match="no 'MSD_LABELS'"):
+        musicnn_checkpoint.tags(b"MTT_LABELS = ['a']")
 
 
 def test_front_end_equals_librosa():
@@ -104,29 +107,61 @@ def test_batches_and_training_mode_change_nothing(random_network):
     assert not any(weight.requires_grad for weight in random_network.parameters())
 
 
-def test_a_bundle_made_by_hand():
-    """Two tensors whose keys share a beginning, one of another type, and one of an optimiser."""
+def bundle(entries):
+    """Write the index of a TensorFlow checkpoint: name -> (kind, shape, offset), in the order of the names."""
 
-    def entry(kind, shape, offset, size):
+    def entry(kind, shape, offset):
         sides = b"".join(bytes([0x12, 2, 0x08, side]) for side in shape)
+        size = 4 * int(np.prod(shape))
         return bytes([0x08, kind, 0x12, len(sides)]) + sides + bytes([0x20, offset, 0x28, size, 0x35, 1, 2, 3, 4])
 
-    def block(entries):
+    def block(values):
         body, previous = b"", b""
-        for key, value in entries:
+        for key, value in values:
             shared = len(next((key[:n] for n in range(len(key), -1, -1) if previous.startswith(key[:n])), b""))
             body += bytes([shared, len(key) - shared, len(value)]) + key[shared:] + value
             previous = key
         return body + bytes(4) + (1).to_bytes(4, "little"), bytes(5)  # one restart; no compression and a checksum
 
-    values = np.arange(6, dtype="<f4")
-    entries = [(b"", b"\x08\x01"), (b"dense/bias", entry(1, [2], 0, 8)), (b"dense/bias/Adam", entry(1, [2], 0, 8))]
-    entries += [(b"dense/kernel", entry(1, [2, 2], 8, 16)), (b"dense/steps", entry(9, [1], 0, 8))]
-    tensors, end = block(entries)
-    top, _ = block([(b"z", bytes([0, len(tensors)]))])
-    place = bytes([0, 0]) + bytes([0x80 | len(tensors + end) & 0x7F, len(tensors + end) >> 7, len(top)])
-    index = tensors + end + top + end + place.ljust(40, b"\0") + bytes.fromhex("57fb808b247547db")
-    read = tensor_bundle.read(index, values.tobytes())
+    tensors, end = block([(b"", b"\x08\x01"), *((name.encode(), entry(*each)) for name, each in sorted(entries.items()))])
+    size = bytes([0x80 | len(tensors) & 0x7F, len(tensors) >> 7])
+    top, _ = block([(b"z", bytes([0]) + size)])
+    begin = len(tensors + end)
+    place = bytes([0, 0, 0x80 | begin & 0x7F, begin >> 7, len(top)])
+    return tensors + end + top + end + place.ljust(40, b"\0") + bytes.fromhex("57fb808b247547db")
+
+
+def test_a_bundle_made_by_hand():
+    """Two tensors whose keys share a beginning, one of another type, and one of an optimiser."""
+    entries = {"dense/bias": (1, [2], 0), "dense/bias/Adam": (1, [2], 0), "dense/kernel": (1, [2, 2], 8)}
+    index, values = bundle({**entries, "dense/steps": (9, [1], 0)}), np.arange(6, dtype="<f4")
+    read = musicnn_checkpoint.read(index, values.tobytes())
     assert {key: value.tolist() for key, value in read.items()} == {"dense/bias": [0, 1], "dense/kernel": [[2, 3], [4, 5]]}
-    with pytest.raises(ModelError, match="not the index"):
-        tensor_bundle.read(index[:-1], values.tobytes())
+    with pytest.raises(DataError, match="not the index"):
+        musicnn_checkpoint.read(index[:-1], values.tobytes())
+
+
+def test_a_wheel_is_converted_to_tensors_in_torch_order(tmp_path):
+    shapes = {"conv2d/kernel": [2, 3, 1, 2], "conv2d_5/kernel": [2, 3, 1, 2], "dense_1/kernel": [4, 3]}
+    shapes |= {"batch_normalization_10/moving_variance": [12]}
+    index = bundle({**{name: (1, shape, 0) for name, shape in shapes.items()}, "beta1_power": (1, [], 0)})
+    values = np.arange(12, dtype="<f4")
+    with zipfile.ZipFile(tmp_path / "toy.whl", "w") as wheel:
+        for name in ("MTT", "MSD"):
+            wheel.writestr(f"musicnn/{name}_musicnn/.index", index)
+            wheel.writestr(f"musicnn/{name}_musicnn/.data-00000-of-00001", values.tobytes())
+        wheel.writestr("musicnn/configuration.py", "MTT_LABELS = ['guitar']\nMSD_LABELS = ['rock']")
+    file = tmp_path / "toy.safetensors"
+    file.write_bytes(musicnn_checkpoint.convert(tmp_path / "toy.whl"))
+    kernel = values.reshape(2, 3, 2)
+    wanted = {
+        "convolutions.0.weight": kernel.transpose(2, 0, 1)[:, None],
+        "convolutions.5.weight": kernel.transpose(2, 1, 0),
+        "dense.1.weight": values.reshape(4, 3).T,
+        "norms.10.running_var": values,
+    }
+    read = load_file(file)
+    assert set(read) == {f"{name}.{key}" for name in ("MTT", "MSD") for key in wanted}
+    for key, value in wanted.items():
+        np.testing.assert_array_equal(read[f"MSD.{key}"], value)
+    assert musicnn.labels(file) == ["guitar"] and musicnn.labels(file, "MSD") == ["rock"]

@@ -38,13 +38,13 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fetched() -> Iterator[None]:
     """Put a random MusiCNN in the place of the fetched one."""
 
-    def made(*_: bytes) -> musicnn.MusiCnn:
+    def made(_: Path) -> musicnn.MusiCnn:
         torch.manual_seed(0)
         return musicnn.MusiCnn()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("instructme.pipelines.training.embedding.weights.read", lambda *_: [])
-        patch.setattr("instructme.pipelines.training.embedding.musicnn.MusiCnn.from_wheel", made)
+        patch.setattr("instructme.pipelines.training.embedding.weights.tensors", lambda _: Path())
+        patch.setattr("instructme.pipelines.training.embedding.musicnn.MusiCnn.from_file", made)
         yield
 
 

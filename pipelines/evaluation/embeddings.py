@@ -22,7 +22,7 @@ def available() -> bool:
 def _network() -> Any:
     from instructme.model import musicnn
 
-    return musicnn.MusiCnn.from_wheel(*weights.read("musicnn", musicnn.members()))
+    return musicnn.MusiCnn.from_file(weights.tensors("musicnn"))
 
 
 def embed(samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:

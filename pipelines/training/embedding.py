@@ -60,7 +60,7 @@ class EmbeddingTrainer:
         """
         self.preset, self.seed, self.validation = preset, seed, validation
         self._captions = captions.read(user_captions) if user_captions else {}
-        trunk = musicnn.MusiCnn.from_wheel(*weights.read("musicnn", musicnn.members()))
+        trunk = musicnn.MusiCnn.from_file(weights.tensors("musicnn"))
         torch.manual_seed(seed)
         self.modules: dict[str, nn.Module] = {"embedding": Embedding(preset.embedding, preset.text, trunk)}
         self.optimizers: dict[str, Optimizer] = {
