@@ -24,7 +24,7 @@ from instructme.model.checkpoint import load_weights, read_config
 from instructme.model.config import ModelError
 from instructme.pipelines.training import checkpoints
 from instructme.pipelines.training.ema import Average
-from instructme.pipelines.training.signals import Stop
+from instructme.pipelines.training.stop import Stop
 
 SCRIPT = Path(__file__).with_name("toy_training.py")
 TWO_RANKS = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")

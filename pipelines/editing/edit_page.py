@@ -6,7 +6,7 @@ from pathlib import Path
 from instructme.dataset_tools.audio import Samples
 from instructme.manifests.rows import DataError
 from instructme.pipelines.data.chord_frames import chord_matrix
-from instructme.pipelines.editing.files import Scratch
+from instructme.pipelines.editing.audio_files import Scratch
 from instructme.pipelines.pages import comparison_page
 
 SECONDS = 60

@@ -10,9 +10,9 @@ import numpy as np
 from instructme.dataset_tools.audio import Samples, peak
 from instructme.manifests.rows import DataError
 from instructme.pipelines.editing import edit_page, sentences
+from instructme.pipelines.editing.audio_files import BLOCK, Scratch, check_format, check_writable, decode, encode
 from instructme.pipelines.editing.denoiser import SamplingSettings
 from instructme.pipelines.editing.editor import Editor, EditWarning, safe_gain
-from instructme.pipelines.editing.files import BLOCK, Scratch, check_format, check_writable, decode, encode
 
 
 class FileEdit:

@@ -20,7 +20,7 @@ from instructme.pipelines.training import checkpoints, run_folder
 from instructme.pipelines.training.accelerated import accelerated
 from instructme.pipelines.training.ema import Average
 from instructme.pipelines.training.optimizers import schedule
-from instructme.pipelines.training.signals import Stop
+from instructme.pipelines.training.stop import Stop
 
 Batch = Mapping[str, Any]
 """A rank's share of one global batch: tensors (b, ...) and lists of b. `number` (b,) int64 are the global sample numbers."""

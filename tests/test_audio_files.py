@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructme.manifests.rows import DataError
-from instructme.pipelines.editing.files import BLOCK, Kind, Scratch, check_format, check_writable, decode, encode
+from instructme.pipelines.editing.audio_files import BLOCK, Kind, Scratch, check_format, check_writable, decode, encode
 
 
 @given(st.lists(st.integers(0, 50), max_size=8), st.integers(1, 3), st.integers(0, 200), st.integers(0, 200))
