@@ -1,4 +1,8 @@
-"""Presets: every size, rate and weight of the models as typed fields. Imports no torch."""
+"""Presets: every size, rate and weight of the models as typed fields. Imports no torch.
+
+A field states its range in its type, as the columns of tables do (`Rule` in manifests/rows.py): `Annotated[int, Range(...)]`.
+Numbers without a range are 0 or more.
+"""
 
 import dataclasses
 import json
@@ -7,27 +11,38 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 Config = TypeVar("Config")
-_POSITIVE = {
-    *("sample_rate_hz", "clip_seconds", "segment_seconds", "strides", "kernels", "dilations", "hop_samples", "temperature"),
-    *("channels", "encoder_channels", "decoder_channels", "latent_channels", "head_channels", "width", "hidden", "blocks"),
-    *("band_counts", "band_bins", "block_frames", "encoder_layers", "decoder_layers", "condition_width", "text_width"),
-    *(
-        "source_blocks",
-        "chunk_frames",
-        "steps",
-        "sampling_steps",
-        "classifier_every",
-        "batch_size",
-        "accumulation",
-        "validation_triplets",
-    ),
-}
-_SHARES = {"terminal_share", "text_dropout", "source_dropout", "chord_dropout", "beta_start", "beta_end"}
-_DECAYS = {"betas", "ema_decay"}
-_ANY_SIGN = {"log_variance"}
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Numbers that a field takes; each of them in a tuple."""
+
+    least: float = 0
+    most: float = math.inf
+    above: float = -math.inf
+    below: float = math.inf
+
+    def holds(self, value: float) -> bool:
+        """Say whether a number is in the range; NaN and infinity, which JSON in Python reads, never are."""
+        return math.isfinite(value) and self.least <= value <= self.most and self.above < value < self.below
+
+    def __str__(self) -> str:
+        """Say the range in words."""
+        if self.above == 0:
+            return "more than 0"
+        if self.least == -math.inf:
+            return "a finite number"
+        return "0 or more" if self.below == self.most == math.inf else "0 to less than 1" if self.below == 1 else "0 to 1"
+
+
+Size = Annotated[int, Range(above=0)]
+Sizes = Annotated[tuple[int, ...], Range(above=0)]
+Positive = Annotated[float, Range(above=0)]
+Share = Annotated[float, Range(0, 1)]
+Decay = Annotated[float, Range(0, below=1)]
 
 
 class ModelError(Exception):
@@ -38,24 +53,24 @@ class ModelError(Exception):
 class VaeConfig:
     """Waveform <-> latent (paper: Table 7)."""
 
-    strides: tuple[int, ...] = (4, 4, 3, 2)
+    strides: Sizes = (4, 4, 3, 2)
     """Down-sampling of each level of the encoder; the decoder mirrors it."""
-    encoder_channels: tuple[int, ...] = (16, 32, 64, 128)
-    decoder_channels: tuple[int, ...] = (384, 192, 96, 48)
-    kernels: tuple[int, ...] = (3, 7, 11)
+    encoder_channels: Sizes = (16, 32, 64, 128)
+    decoder_channels: Sizes = (384, 192, 96, 48)
+    kernels: Sizes = (3, 7, 11)
     """Kernel sizes of the parallel residual blocks after every resampling (HiFi-GAN)."""
-    dilations: tuple[int, ...] = (1, 3, 5)
-    latent_channels: int = 4
+    dilations: Sizes = (1, 3, 5)
+    latent_channels: Size = 4
     transform: Literal["waveform", "stft"] = "waveform"
     """What the networks see and make: samples, or frames of a complex STFT (inverted at the end)."""
     fft_samples: int = 0
-    hop_samples: int = 1
+    hop_samples: Size = 1
     """STFT of `transform: stft`; strides then count its frames."""
     linear_path: bool = False
     """A linear map beside the networks of `transform: stft`, which starts as a critically sampled low pass (MDCT)."""
     bias: bool = True
     """Without it the networks scale with their input: silence stays silence, and the level doesn't matter."""
-    log_variance: float = 0.0
+    log_variance: Annotated[float, Range(-math.inf)] = 0.0
     """Of the posterior at the start."""
     discriminators: tuple[str, ...] = ("period",)
     """Any of `period` (multi-period, HiFi-GAN) and `band` (multi-band complex STFT)."""
@@ -77,7 +92,7 @@ class TextConfig:
 
     encoder: str = "minilm"
     """`minilm` (in its package), or a T5 encoder by hub name or local folder."""
-    width: int = 384
+    width: Size = 384
     """Size of its token embeddings."""
 
 
@@ -85,17 +100,17 @@ class TextConfig:
 class UnetConfig:
     """The denoiser (paper: Table 9)."""
 
-    channels: tuple[int, ...] = (512, 1024, 1024)
+    channels: Sizes = (512, 1024, 1024)
     """Of each level; each level ends with a resampling by 2."""
-    blocks: int = 4
+    blocks: Size = 4
     """Residual blocks of a level, each followed by a chunk transformer; the way up has one more."""
-    head_channels: int = 64
-    chunk_frames: int = 200
+    head_channels: Size = 64
+    chunk_frames: Size = 200
     """K: length of a chunk; chunks overlap by half."""
     attention: Literal["chunk", "full"] = "chunk"
     source: Literal["aggregation", "concatenation"] = "aggregation"
     """Multi-scale aggregation of the source latent, or the source latent beside the noisy one at the input (AUDIT)."""
-    source_blocks: int = 4
+    source_blocks: Size = 4
     """Residual blocks of a level of the aggregation's encoder."""
     chords: bool = True
     """Chord matrix of the source in the cross-attention of the bottleneck."""
@@ -112,9 +127,9 @@ class UnetConfig:
 class DiffusionConfig:
     """Noise, loss and sampling (paper: eq. 1 to 6 and Table 9)."""
 
-    steps: int = 1000
-    beta_start: float = 1e-4
-    beta_end: float = 0.02
+    steps: Size = 1000
+    beta_start: Share = 1e-4
+    beta_end: Share = 0.02
     prediction: Literal["epsilon", "v"] = "epsilon"
     learned_variance: bool = True
     variance_weight: float = 1e-3
@@ -123,16 +138,16 @@ class DiffusionConfig:
     """The last step holds no signal; with `prediction: v` one step from it is the posterior mean."""
     scale_input: bool = False
     """The noisy latent enters times its signal, so that pure noise says nothing and one step depends on the conditions alone."""
-    terminal_share: float = 0.0
+    terminal_share: Share = 0.0
     """Share of training steps spent at the last step, beyond the uniform draw."""
     predict: Literal["target", "changes"] = "target"
     """The latent of the target, or those of what is removed and what is added: output = source - removed + added."""
-    text_dropout: float = 0.1
+    text_dropout: Share = 0.1
     """p_CFG."""
-    source_dropout: float = 0.05
-    chord_dropout: float = 0.1
+    source_dropout: Share = 0.05
+    chord_dropout: Share = 0.1
     sampler: Literal["ddim", "dpm++"] = "ddim"
-    sampling_steps: int = 200
+    sampling_steps: Size = 200
     single_step_tasks: tuple[str, ...] = ()
     """Tasks sampled in one step by default; needs `zero_terminal_snr`."""
     text_guidance: float = 3.0
@@ -142,33 +157,33 @@ class DiffusionConfig:
     """1 and 1 make eq. 4."""
     classifier_guidance: float = 1.0
     """s of eq. 6, used where a prompt is given."""
-    classifier_every: int = 5
+    classifier_every: Size = 5
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """How one of the models is trained."""
 
-    steps: int
-    batch_size: int
+    steps: Size
+    batch_size: Size
     """Over all devices."""
     learning_rate: float
     optimizer: Literal["adam", "adamw"] = "adamw"
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: Annotated[tuple[float, float], Range(0, below=1)] = (0.9, 0.999)
     weight_decay: float = 0.0
     warmup_steps: int = 0
     decay: Literal["constant", "cosine"] = "constant"
     clip_norm: float = 1.0
     """Largest norm of the gradient; 0 for no clipping."""
-    ema_decay: float = 0.999
+    ema_decay: Decay = 0.999
     precision: Literal["no", "bf16"] = "no"
-    accumulation: int = 1
-    segment_seconds: float = 10.0
+    accumulation: Size = 1
+    segment_seconds: Positive = 10.0
     """Length of what a step sees of a clip."""
     discriminator_start_step: int = 0
     """Warm-up without the adversarial loss (VAE)."""
     validate_every: int = 1000
-    validation_triplets: int = 64
+    validation_triplets: Size = 64
     checkpoint_every: int = 1000
     keep: int = 2
     """Checkpoints kept beside the best one."""
@@ -178,9 +193,9 @@ class TrainingConfig:
 class EmbeddingConfig:
     """The joint text-audio embedding of classifier guidance (paper: eq. 5; a stand-in for MuLan)."""
 
-    width: int = 128
-    hidden: int = 256
-    temperature: float = 0.1
+    width: Size = 128
+    hidden: Size = 256
+    temperature: Positive = 0.1
     """At the start; it is learned."""
 
 
@@ -190,26 +205,26 @@ class SeparatorConfig:
 
     instruments: tuple[str, ...] = ()
     """Names of the table of instruments, in its order."""
-    sample_rate_hz: int = 24000
+    sample_rate_hz: Size = 24000
     fft_samples: int = 2048
-    hop_samples: int = 512
+    hop_samples: Size = 512
     network: Literal["frames", "bands"] = "frames"
     """Convolutions along the frames with a real mask, or a band-split transformer with a complex mask."""
-    width: int = 320
-    encoder_layers: int = 3
+    width: Size = 320
+    encoder_layers: Size = 3
     """Layers that do not know the instrument."""
-    decoder_layers: int = 5
+    decoder_layers: Size = 5
     """Layers that know it."""
-    condition_width: int = 96
-    band_counts: tuple[int, ...] = (12, 6, 6, 5)
+    condition_width: Size = 96
+    band_counts: Sizes = (12, 6, 6, 5)
     """Numbers of bands of equal width, from low to high frequencies (`bands`)."""
-    band_bins: tuple[int, ...] = (8, 16, 32, 128)
+    band_bins: Sizes = (8, 16, 32, 128)
     """Their widths in bins (`bands`)."""
-    block_frames: int = 3
+    block_frames: Size = 3
     """Frames of a token (`bands`)."""
-    head_channels: int = 32
+    head_channels: Size = 32
     """Of the attention (`bands`)."""
-    text_width: int = 384
+    text_width: Size = 384
 
 
 @dataclass(frozen=True)
@@ -217,8 +232,8 @@ class Preset:
     """A whole editor."""
 
     name: str
-    sample_rate_hz: int
-    clip_seconds: float
+    sample_rate_hz: Size
+    clip_seconds: Positive
     vae: VaeConfig
     text: TextConfig
     unet: UnetConfig
@@ -263,13 +278,11 @@ def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     Raises:
         ModelError: an unknown or missing field, or a value of another type or out of range.
     """
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     if unknown := sorted(set(values) - set(hints)):
         raise ModelError(f"{kind.__name__} has no field {unknown[0]}: it has {', '.join(hints)}")
     values = {name: _FORMER.get((name, str(value)), value) for name, value in values.items()}
-    read = {name: _typed(f"{kind.__name__}.{name}", hints[name], value) for name, value in values.items()}
-    for name, value in read.items():
-        _check_range(f"{kind.__name__}.{name}", name, value)
+    read = {name: _checked(f"{kind.__name__}.{name}", hints[name], value) for name, value in values.items()}
     try:
         return kind(**read)
     except TypeError as error:
@@ -300,8 +313,18 @@ def override(preset: Preset, settings: Sequence[str]) -> Preset:
     return from_dict(Preset, values)
 
 
+def _checked(where: str, hint: Any, value: Any) -> Any:
+    """Check a JSON value against the type of a field, and its numbers against the range."""
+    hint, limits = typing.get_args(hint) if typing.get_origin(hint) is Annotated else (hint, Range())
+    typed = _typed(where, hint, value)
+    numbers = [each for each in (typed if isinstance(typed, tuple) else (typed,)) if isinstance(each, int | float)]
+    if not all(map(limits.holds, numbers)) or (limits.above == 0 and not numbers):
+        raise ModelError(f"{where} can't be {value!r}: it takes {limits}")
+    return typed
+
+
 def _typed(where: str, hint: Any, value: Any) -> Any:
-    """Check a JSON value against a field's type."""
+    """Check a JSON value against a type."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
         return from_dict(hint, value)
     if typing.get_origin(hint) is Literal and value in typing.get_args(hint):
@@ -318,21 +341,6 @@ def _typed(where: str, hint: Any, value: Any) -> Any:
         else str(hint).removeprefix("typing.")
     )
     raise ModelError(f"{where} can't be {value!r}: it takes {wanted}")
-
-
-def _check_range(where: str, name: str, value: Any) -> None:
-    """Refuse numbers that nothing can be built or trained with; JSON in Python also reads NaN and Infinity."""
-    numbers = [each for each in (value if isinstance(value, tuple) else (value,)) if isinstance(each, int | float)]
-    if name in _POSITIVE:
-        fits, wanted = bool(numbers) and min(numbers) > 0, "more than 0"
-    elif name in _SHARES:
-        fits, wanted = all(0 <= each <= 1 for each in numbers), "0 to 1"
-    elif name in _DECAYS:
-        fits, wanted = all(0 <= each < 1 for each in numbers), "0 to less than 1"
-    else:
-        fits, wanted = name in _ANY_SIGN or all(each >= 0 for each in numbers), "0 or more"
-    if not fits or not all(map(math.isfinite, numbers)):
-        raise ModelError(f"{where} can't be {value!r}: it takes {wanted}")
 
 
 def _items(where: str, kinds: tuple[Any, ...], values: Sequence[Any]) -> tuple[Any, ...]:
