@@ -71,6 +71,8 @@ def test_pairs_become_scores_and_tables(pairs, tmp_path):
     text = (tmp_path / "out/tables.md").read_text()
     assert "1 edits were shorter than their targets" in text and "| `clipped` | missing_edit | 1 |" in text
     assert "`note_f` was not computed: fetch the weights" in text and "half is better" in text
+    page = (tmp_path / "out/scores.html").read_text()
+    assert "Worst edit_done of half" in page and "All edits" in page and page.count("<audio") >= 8
     assert "| **half** | 7 |" in text and all(f"| {control} | 7 |" in text for control in CONTROLS)
 
 
@@ -148,3 +150,42 @@ def test_a_missing_source_is_a_reason_for_every_metric(tmp_path):
 def test_usage_errors_exit_with_2(tmp_path):
     assert run("-o", tmp_path).exit_code == 2
     assert run(tmp_path, "-o", tmp_path).exit_code == 2
+
+
+class HalfEditor:
+    """Stand in for a trained run: lower the sound by half, and stop after so many edits."""
+
+    made, most = 0, 10**9
+
+    def edit(self, audio, rate_hz, instruction, settings=None, **changes):
+        """Edit (T,)."""
+        if HalfEditor.made >= HalfEditor.most:
+            raise KeyboardInterrupt
+        HalfEditor.made += 1
+        return audio * 0.5 + np.random.default_rng(changes["seed"]).standard_normal(len(audio)).astype(np.float32) * 0.01
+
+
+@pytest.fixture
+def half_editor(monkeypatch):
+    from instructme.pipelines.commands import evaluate as verb
+
+    monkeypatch.setattr(verb, "_loader", lambda device: lambda run: HalfEditor())
+    HalfEditor.made, HalfEditor.most = 0, 10**9
+
+
+def test_a_run_that_was_stopped_goes_on_and_gives_the_same_scores(tmp_path, half_editor):
+    work = make_work(tmp_path / "work")
+    shard(work, work / "shards", limit=4, splits=["train"], workers=0)
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half/config.json").write_text("{}")
+    fixed = [work / "shards", "--run", tmp_path / "half", "--split", "train", "--workers", 0, "--set", "controls=0"]
+    assert run(*fixed, "-o", tmp_path / "whole").exit_code == 0
+    HalfEditor.made, HalfEditor.most = 0, 2
+    assert run(*fixed, "-o", tmp_path / "stopped").exit_code != 0
+    assert len(list((tmp_path / "stopped/edits/half").glob("*.flac"))) == 2
+    HalfEditor.most = 10**9
+    run(*fixed, "-o", tmp_path / "stopped")
+    assert HalfEditor.made == 4
+    assert (tmp_path / "whole/scores.parquet").read_bytes() == (tmp_path / "stopped/scores.parquet").read_bytes()
+    (tmp_path / "half/config.json").write_text('{"other": 1}')
+    assert "4 edits of half are made again" in run(*fixed, "-o", tmp_path / "stopped").output

@@ -1,6 +1,8 @@
 """The verb `evaluate`: edits -> scores, tables."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,10 +25,15 @@ ORDER = 105
     type=options.Local(exists=True, file_okay=False),
     help="Folder of edits that are named by the keys of SHARDS.",
 )
+@click.option(
+    "--run", "runs", multiple=True, type=options.Local(exists=True, file_okay=False), help="Run that edits SHARDS; repeatable."
+)
 @click.option("-o", "--out", required=True, type=options.Local(file_okay=False), help="Folder to write.")
 @click.option("--split", default="test", show_default=True, type=click.Choice(SPLITS), help="Split of SHARDS.")
 @click.option("--count", type=click.IntRange(1), help="Triplets of each task of SHARDS.  [default: all]")
+@click.option("--device", help="Device that edits, such as cuda.  [default: cuda where there is one]")
 @options.SET
+@click.option("--steps", hidden=True, type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
 @click.option(
     "--controls", hidden=True, default=100, show_default=True, type=click.IntRange(0), help="Triplets of a task with controls."
 )
@@ -39,21 +46,25 @@ def command(
     shards: Path | None,
     pairs: Path | None,
     edits: tuple[Path, ...],
+    runs: tuple[Path, ...],
     out: Path,
     split: str,
     count: int | None,
+    device: str | None,
+    steps: int | None,
     controls: int,
     least_done: float,
     most_error: float,
     workers: int | None,
 ) -> None:
-    r"""Score edits against their targets, and write scores.parquet and tables.md into OUT.
+    r"""Score edits against their targets, and write scores.parquet, sets.parquet, tables.md and scores.html into OUT.
 
     Give one of these:
 
     \b
       --pairs FILE.csv   a table of audio files of any system. Paths are relative to the table.
       SHARDS --edits D   a folder of edits, one file for each key of the shards.
+      SHARDS --run RUN   a run that edits the sources. The edits are kept in OUT/edits, and a stopped command goes on.
 
     Each table has rows for the target itself, for the source (identity), for a stranger's target, and for targets with noise. A
     system that is worse than identity is worse than doing nothing. Intervals are drawn by song.
@@ -63,18 +74,36 @@ def command(
     \b
     Example:
       instructme evaluate --pairs edits.csv -o scores
+      instructme evaluate work/shards --run runs/editor --count 100 -o scores
       instructme evaluate work/shards --edits mine --edits theirs -o scores --count 800
     """
-    if (shards is None) == (pairs is None) or (shards and not edits):
-        raise click.UsageError("give --pairs FILE.csv, or SHARDS with --edits FOLDER")
+    if (shards is None) == (pairs is None) or (pairs and (edits or runs)) or (shards and not (edits or runs)):
+        raise click.UsageError("give --pairs FILE.csv, or SHARDS with --edits FOLDER or --run RUN")
     from instructme.pipelines.evaluation import cases as listed
-    from instructme.pipelines.evaluation import evaluate
+    from instructme.pipelines.evaluation import evaluate, made_edits
 
-    if pairs:
-        cases = listed.from_table(pairs)
-    else:
-        assert shards is not None
+    if shards:
         cases = listed.from_shards(shards, split, count, evaluate.names(edits))
+    else:
+        assert pairs
+        cases = listed.from_table(pairs)
+    systems = made_edits.makers(runs, steps=steps)
+    for line in made_edits.make_edits(cases, systems, out / "edits", _loader(device)):
+        click.echo(line)
+    cases = made_edits.with_edits(cases, systems, out / "edits")
     limits = {"joint": {"least_done": least_done, "most_kept_error_db": most_error}}
     for line in evaluate.evaluate(cases, out, options=limits, controls=controls, workers=workers):
         click.echo(line)
+
+
+def _loader(device: str | None) -> Callable[[Path], Any]:
+    """Load editors onto a device when they are needed."""
+
+    def load(run: Path) -> Any:
+        import torch
+
+        from instructme.pipelines.editing.editor import Editor
+
+        return Editor.load(run, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    return load

@@ -1,4 +1,4 @@
-"""Score cases and write the results: scores.parquet, sets.parquet and tables.md."""
+"""Score cases and write the results: scores.parquet, sets.parquet, tables.md and scores.html."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from instructme.dataset_tools.recognisers import chord_network, weights
 from instructme.manifests import tables
 from instructme.manifests.files import atomic
 from instructme.manifests.rows import DataError, EditScore, SetScore
-from instructme.pipelines.evaluation import features, scoring
+from instructme.pipelines.evaluation import features, score_page, scoring
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.metrics import inputs
 from instructme.pipelines.evaluation.score_cases import Settings, check_systems, notes_of, score_cases
@@ -60,8 +60,10 @@ def evaluate(
     text = markdown(rows, lacking, notes_of(scored), list(markdown_of_sets(embedded, sets)))
     with atomic(out / "tables.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
+    facts = {"triplets": f"{len(cases):,}", "systems": ", ".join(systems), **recognisers()}
+    score_page.write(out / "scores.html", cases, rows, facts)
     yield from (f"{name} was not computed: {advice}" for name, advice in lacking.items())
-    yield f"scored {len(cases)} triplets of {', '.join(systems) or 'no system'}: {out / 'tables.md'}"
+    yield f"scored {len(cases)} triplets of {', '.join(systems) or 'no system'}: {out / 'tables.md'} and {out / 'scores.html'}"
 
 
 def recognisers() -> dict[str, str]:
