@@ -1,4 +1,7 @@
-"""The diffusion process: noise schedule, what the denoiser predicts, and its training loss (paper: eq. 1 to 3)."""
+"""The diffusion process: noise schedule, prediction of the denoiser, and training loss (paper: eq. 1 to 3).
+
+diffusers' schedulers only sample: they have no loss for a learned variance. Tests compare noise and schedule with theirs.
+"""
 
 import math
 from collections.abc import Callable, Sequence

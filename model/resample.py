@@ -1,4 +1,4 @@
-"""Change the sample rate inside a graph of gradients."""
+"""Change the sample rate with gradients, which soxr does not pass on; torchaudio has wheels for few builds of torch."""
 
 import torch
 from torch import Tensor

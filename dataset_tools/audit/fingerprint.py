@@ -2,7 +2,7 @@
 
 After Haitsma and Kalker, "A Highly Robust Audio Fingerprinting System", ISMIR 2002: 32 bits for each frame say whether the
 difference of neighbouring bands between 300 and 2,000 Hz grew since the last one. Two frames in equal places of one recording
-differ in few bits; of different ones, in half of them.
+differ in few bits; of different ones, in half of them. Chromaprint does the same, but pip does not install its C library.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,8 @@
 
 Heydari, Cwitkowitz, Duan: "BeatNet: CRNN and particle filtering for online joint beat, downbeat and meter tracking",
 ISMIR 2021. The three published models (weights CC-BY-4.0, fetched by `weights`) are averaged; the features are those of
-madmom's log-filtered spectrogram, written anew; the particle filter is replaced by a Viterbi search for bar positions.
+madmom's log-filtered spectrogram. madmom and the package BeatNet do not install on Python 3.11, so the features are written anew.
+A Viterbi search for bar positions replaces the particle filter.
 """
 
 import io

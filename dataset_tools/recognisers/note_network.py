@@ -2,6 +2,7 @@
 
 Bittner, Bosch, Rubinstein, Meseguer-Brocal, Ewert: "A lightweight instrument-agnostic model for polyphonic note transcription and
 multipitch estimation", ICASSP 2022. The weights (Apache-2.0) come from the wheel of basic-pitch 0.4.0; see `weights`.
+The package itself requires TensorFlow.
 """
 
 from functools import cache

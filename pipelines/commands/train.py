@@ -150,7 +150,7 @@ def separator(work: Path, **shared: Any) -> None:
     Each step mixes parts on the fly: half of the mixes are parts of one song, the others parts of different songs. Levels,
     equaliser, compression, saturation, room and speed are drawn. All parts must fit into memory (170 MB an hour).
 
-    
+    \b
     Example:
       instructme train separator work -o runs/separator
       instructme edit song.wav "remove drums" --run runs/separator -o out.wav

@@ -1,5 +1,7 @@
 """Stream triplets to training: the same global batches for any number of ranks and workers, from any step at once.
 
+webdataset reads shards from front to back, so it can't start at a step; `sequential` uses it where that is good enough.
+
 triplets = Triplets(Path("work/shards"), "train", preset, segment_seconds=2.0)
 for batch in batches(triplets, first_step, rank, ranks, batch_size=32, seed=0, workers=4): ...
 """

@@ -1,6 +1,6 @@
 """The exponential moving average of a module's weights, which users get instead of the last ones.
 
-diffusers' EMAModel isn't used: its first decay is 0 instead of 0.1, so averages would change, and it imports all of diffusers.
+diffusers' EMAModel is not used: its first decay is 0 instead of 0.1, which changes the averages, and it imports all of diffusers.
 """
 
 from collections.abc import Iterator
