@@ -57,7 +57,7 @@ weights: setup system ## train the editor of the package again, from the music a
 	test -e $(WEIGHTS)/rendered || $(VENV)/bin/python tests/gpu/render_music.py $(WEIGHTS)/pack $(WEIGHTS)/bank --workers 2
 	touch $(WEIGHTS)/rendered
 	nice $(VENV)/bin/python tests/gpu/train_separator.py $(WEIGHTS)/bank $(WEIGHTS)/run --words $(WEIGHTS)/words.npz \
-		--device cpu --seconds 21600 --batch 8 --rate 1e-3 --segment-seconds 2.56 --gigasamples 6 --set '{"width": 256}'
+		--device cpu --seconds 21600 --batch 8 --rate 1e-3 --segment-seconds 2.56 --gigasamples 6
 	$(VENV)/bin/python tests/gpu/package_weights.py $(WEIGHTS)/run model/weights --data "see README.md"
 
 docs: setup typed ## build the manual into out/docs, without network
