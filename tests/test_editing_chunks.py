@@ -37,10 +37,15 @@ def test_pieces_of_a_sound_join_to_it(seconds, chunk, channels):
     joined = sound[:0]
     for start, stop in spans(len(sound) / rate, chunk):
         piece = sound[start * rate : round(stop * rate)]
-        joined = np.concatenate([joined[: start * rate], cross_fade(joined[start * rate :], piece)])
+        joined = np.concatenate([joined[: start * rate], cross_fade(joined[start * rate :], piece, 2 * rate)])
     np.testing.assert_allclose(joined, sound, atol=1e-6)
 
 
 def test_the_fade_is_linear_and_has_no_jump():
-    faded = cross_fade(np.zeros((4, 1), np.float32), np.ones((10, 1), np.float32))[:, 0]
+    faded = cross_fade(np.zeros((4, 1), np.float32), np.ones((10, 1), np.float32), 9)[:, 0]
     np.testing.assert_allclose(faded, [0.2, 0.4, 0.6, 0.8] + [1] * 6, atol=1e-6)
+
+
+def test_two_takes_are_heard_together_for_no_longer_than_the_fade():
+    faded = cross_fade(np.zeros((6, 1), np.float32), np.ones((10, 1), np.float32), 2)[:, 0]
+    np.testing.assert_allclose(faded, [0] * 4 + [1 / 3, 2 / 3] + [1] * 4, atol=1e-6)

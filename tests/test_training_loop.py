@@ -274,6 +274,15 @@ def test_the_last_checkpoints_and_the_best_are_kept(tmp_path: Path, monkeypatch:
     assert checkpoints.state(best)["validation_loss"] == pytest.approx(0.2)
 
 
+def test_users_get_the_weights_of_the_best_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    values = iter([0.5, 0.2, 0.3, 0.4, 0.5, 0.2])
+    monkeypatch.setattr(toy.Toy, "validate", lambda self, accelerator: {"loss": next(values)})
+    toy.run(tmp_path / "whole", steps=20, decay="constant")
+    toy.run(tmp_path / "to the best", steps=10, decay="constant")
+    ours, best = (load_weights(tmp_path / name) for name in ("whole", "to the best"))
+    assert all(torch.equal(ours[name], best[name]) for name in best)
+
+
 def test_a_loss_that_is_not_finite_names_step_and_checkpoint(tmp_path: Path):
     with pytest.raises(ModelError, match=r"loss is nan at step 8: .*last good checkpoint is .*step-00000005") as raised:
         toy.run(tmp_path, poison=7)

@@ -8,6 +8,8 @@ from instructme.dataset_tools.audio import Samples
 
 OVERLAP = 0.2
 """Share of a chunk that its neighbour hears, too."""
+FADE_S = 2
+"""Most seconds for which two edits of the same moment are heard together."""
 
 
 def spans(seconds: float, chunk_seconds: float) -> list[tuple[int, float]]:
@@ -23,10 +25,14 @@ def spans(seconds: float, chunk_seconds: float) -> list[tuple[int, float]]:
     return [(start, min(start + longest, seconds)) for start in starts]
 
 
-def cross_fade(old: Samples, new: Samples) -> Samples:
-    """Fade linearly from (m, channels) to (n, channels) over the m samples that both have: (n, channels).
+def cross_fade(old: Samples, new: Samples, longest: int) -> Samples:
+    """Join (m, channels) and (n, channels), of which the first m samples are the same moments: (n, channels).
 
-    The fade is linear because both hold the same kept sound.
+    The old sound is heard until the last LONGEST of these samples, and fades there. Two edits of one moment are two takes, which
+    nobody wants to hear together for long. The fade is linear because both hold the same kept sound.
     """
-    fade = np.arange(1, len(old) + 1, dtype=np.float32)[:, None] / np.float32(len(old) + 1)
-    return np.concatenate([old + fade * (new[: len(old)] - old), new[len(old) :]])
+    length = min(len(old), longest)
+    start = len(old) - length
+    fade = np.arange(1, length + 1, dtype=np.float32)[:, None] / np.float32(length + 1)
+    faded = old[start:] + fade * (new[start : len(old)] - old[start:])
+    return np.concatenate([old[:start], faded, new[len(old) :]])

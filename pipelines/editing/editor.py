@@ -25,7 +25,7 @@ from instructme.pipelines.data.chord_frames import chord_matrix, on_clock
 from instructme.pipelines.editing import sentences
 from instructme.pipelines.editing.changes import EditedSound, Preserve, from_changes, from_target
 from instructme.pipelines.editing.channels import hear, spread
-from instructme.pipelines.editing.crossfade import cross_fade, spans
+from instructme.pipelines.editing.crossfade import FADE_S, cross_fade, spans
 from instructme.pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, SamplingSettings, noise
 from instructme.pipelines.editing.part_separator import PartSeparator
 from instructme.pipelines.editing.plan import EditStep, Instruction, touches, within_span
@@ -261,7 +261,7 @@ class Editor:
             edited = yield from self._chunk(chunk, rate_hz, start, share * (stop - start), gain, read, settings)
             shared = start * rate_hz - first
             yield done(pending[:shared])
-            pending, first = cross_fade(pending[shared:], edited), start * rate_hz
+            pending, first = cross_fade(pending[shared:], edited, FADE_S * rate_hz), start * rate_hz
         yield done(pending)
 
     def _separated(self, audio: Audio, rate_hz: int, step: EditStep) -> Iterator[EditBlock]:

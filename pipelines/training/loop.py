@@ -226,14 +226,15 @@ class _Run:
                 self._say(f"nothing to show after step {self.step}: {error}")
 
     def _save(self, validation_loss: float | None) -> None:
-        """Write weights.safetensors and a checkpoint."""
+        """Write a checkpoint, and weights.safetensors where no checkpoint before was better."""
+        better = validation_loss is not None and validation_loss < self.best_loss
         main, trainer = self.accelerator.is_main_process, self.trainer
         finite = all(bool(each.isfinite().all()) for module in trainer.modules.values() for each in module.parameters())
         self._check_finite({"weights": 0.0 if finite else math.nan})
         with self._finished():
             trainer.finish(self.run, self.accelerator)
             weights = checkpoints.whole_state(trainer.modules[trainer.averaged])
-        if main:
+        if main and (better or not math.isfinite(self.best_loss)):
             save_weights(self.run, WEIGHTS, weights)
         average = (trainer.averaged, self.average)
         checkpoints.save(self.run, self.step, validation_loss, trainer.modules, trainer.optimizers, average, main)
