@@ -48,13 +48,19 @@ def default_templates() -> Templates:
     return {name: list(module.TEMPLATES) for name, module in task_modules().items()}
 
 
+def phrases() -> Templates:
+    """Collect the texts that people write for each task beside its templates."""
+    return {name: list(module.PHRASES) for name, module in task_modules().items()}
+
+
 def draw(
-    pool: Pool, orders: Sequence[Order], *, options: PairOptions, templates: Templates, seed: int
+    pool: Pool, orders: Sequence[Order], *, options: PairOptions, templates: Templates, seed: int, paraphrase: float = 0.0
 ) -> tuple[pa.Table, list[Filled]]:
     """Draw recipes, different within each order, and write their instructions.
 
     Rows of a split stand together, in the order of `orders`, each order spread so that neighbouring rows come from as
-    many windows as there are. The same arguments give the same table.
+    many windows as there are. The same arguments give the same table. A share `paraphrase` of the training recipes is said in a
+    task's `PHRASES`; the other instructions, and all other columns, do not depend on it.
 
     Returns:
         the rows of `Triplet`, and what each order got.
@@ -69,7 +75,9 @@ def draw(
             filled.append(got)
             blocks.append(block)
         if blocks:
-            chunks += _rows(np.concatenate(blocks), split_pool, split, templates, _random(seed, split, "instructions"))
+            block, share = np.concatenate(blocks), paraphrase if split == "train" else 0.0
+            words = _Words(templates, _random(seed, split, "instructions"), share, _random(seed, split, "paraphrases"))
+            chunks += _rows(block, split_pool, split, words)
     return pa.concat_tables([schema(Triplet).empty_table(), *chunks]), filled
 
 
@@ -113,13 +121,25 @@ def _spread(block: RecipeArray, rng: np.random.Generator) -> Ints:
     return np.asarray(grouped[np.argsort(place, kind="stable")])
 
 
-def _rows(block: RecipeArray, pool: Pool, split: str, templates: Templates, rng: np.random.Generator) -> list[pa.Table]:
+class _Words(NamedTuple):
+    """How instructions are written: templates, and the share that is said in phrases, each with its own chance."""
+
+    templates: Templates
+    rng: np.random.Generator
+    share: float
+    phrase_rng: np.random.Generator
+
+
+def _rows(block: RecipeArray, pool: Pool, split: str, words: _Words) -> list[pa.Table]:
     names = list(task_modules())
     ids = _ids(block["task"], split, names)
     chunks = []
     for begin in range(0, len(block), _CHUNK):
         part = block[begin : begin + _CHUNK]
-        texts = _texts(part, pool, names, templates, rng)
+        texts = _texts(part, pool, names, words.templates, words.rng)
+        if words.share:
+            rare = pa.array(words.phrase_rng.random(len(part)) < words.share)
+            texts = pc.if_else(rare, _texts(part, pool, names, phrases(), words.phrase_rng), texts)
         chunks.append(recipes.to_table(part, pool, ids.slice(begin, _CHUNK), split, names, texts))
     return chunks
 

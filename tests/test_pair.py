@@ -1,5 +1,8 @@
 """The stage and the verb: shares, files, provenance, reasons, repeatability."""
 
+import shutil
+
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from synthetic import write_tables
@@ -7,6 +10,7 @@ from synthetic import write_tables
 from instructme.manifests import tables
 from instructme.manifests.rows import DataError, Reject, Triplet
 from instructme.pipelines.cli import main
+from instructme.pipelines.editing import sentences
 from instructme.pipelines.stages.pair import pair, share
 
 
@@ -83,6 +87,22 @@ def test_user_templates_reach_the_instructions(work, tmp_path):
     pair(work, counts={"add": 5}, eval_count=0, templates=tmp_path / "mine.yaml")
     for row in tables.read_rows(work / "triplets.parquet", Triplet):
         assert row.instruction == f"bring in the {row.added[0]}"
+
+
+def test_a_share_of_the_training_is_said_in_other_words_and_nothing_else_changes(work, tmp_path):
+    def rows(*arguments):
+        folder = shutil.copytree(work, tmp_path / "-".join(["w", *arguments]))
+        assert run(folder, "--total", 200, "--eval-count", 20, *arguments).exit_code == 0
+        return tables.read(folder / "triplets.parquet", Triplet)
+
+    plain, some, again = rows(), rows("--paraphrase", "0.3"), rows("--paraphrase", "0.3", "--seed", "0")
+    assert some.equals(again) and some.drop_columns("instruction").equals(plain.drop_columns("instruction"))
+    changed = np.array(some["instruction"].to_pylist()) != np.array(plain["instruction"].to_pylist())
+    training = np.array(plain["split"].to_pylist()) == "train"
+    assert 0.2 < changed[training].mean() < 0.4 and not changed[~training].any()
+    for row in some.to_pylist():
+        (step,) = sentences.read(row["instruction"]).steps
+        assert (step.task, sorted(step.added), step.genre) == (row["task"], sorted(row["added"]), row["genre"])
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ PHRASES = (
     *(f"{verb} {{instrument}}" for verb in ("add", "insert", "include", "layer", "put", "bring", "introduce", "overlay")),
     *(f"{verb} in {{instrument}}" for verb in ("put", "bring", "add", "throw", "mix", "layer", "drop")),
     *(f"{verb} {{instrument}} {place}" for verb in ("put", "bring", "mix") for place in ("in", "on top", "over it")),
-    *(f"{verb} {{instrument}}" for verb in ("accompany it with", "give it", "have it with")),
-    *(f"{verb} {{instrument}} in it" for verb in ("i want", "i need", "i would like")),
+    *(f"{verb} {{instrument}}" for verb in ("accompany it with", "give it", "it needs")),
+    *(f"{verb} {{instrument}} in it" for verb in ("i want", "i need")),
 )
 FIELDS = {"instrument": "added"}
 KEEPS = "all"

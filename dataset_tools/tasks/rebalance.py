@@ -41,12 +41,12 @@ PHRASES = (
     *(f"{verb} {{instrument}}" for verb in _VERBS),
     *(f"{verb} {{instrument}} by {{gain}} dB" for verb in (*_VERBS, "drop", "cut")),
     *(f"{verb} the {level} of {{instrument}}" for verb in _VERBS for level in ("volume", "level")),
-    *(f"{verb} {{instrument}} {way}" for verb in ("turn", "bring") for way in ("up", "down")),
+    *(f"{verb} {{instrument}} {way}" for verb in ("turn", "bring", "push", "pull") for way in ("up", "down")),
     *(f"make {{instrument}} {way}" for way in _WAYS),
     *(f"make {{instrument}} {{gain}} dB {way}" for way in _WAYS),
     *(f"{{instrument}} {way}" for way in (*_WAYS, "up", "down")),
     *(f"{{instrument}} {{gain}} dB {way}" for way in _WAYS),
-    "less {instrument}",
+    *(f"{way} {{instrument}}" for way in ("louder", "quieter", "softer", "less")),
 )
 FIELDS = {"instrument": "named", "gain": "gain_db"}
 KEEPS = "rest"

@@ -34,12 +34,23 @@ PHRASES = (
     *(f"{verb} it {way} {{genre}}" for verb in ("turn", "change", "convert", "transform") for way in ("to", "into")),
     *(
         f"{verb} {{genre}}"
-        for verb in ("make it", "make it sound like", "make it more", "play it as", "play it in", "cover it as")
+        for verb in (
+            "make it",
+            "make it sound like",
+            "make it sound more like",
+            "make it more",
+            "play it as",
+            "play it in",
+            "cover it as",
+        )
     ),
-    *(f"change {its} {aspect} to {{genre}}" for its in ("the", "its") for aspect in ("genre", "style")),
+    *(f"{verb} the {aspect} to {{genre}}" for verb in ("change", "switch", "set") for aspect in ("genre", "style")),
+    "convert to {genre}",
+    "in the style of {genre}",
     "give it {genre}",
     "{genre} remix",
     "{genre} version",
+    *(f"{{genre}} {version} with {{instruments}}" for version in ("version", "remix")),
     *(f"{verb} with {{instruments}} in {way}{{genre}}" for way in ("the style of ", "") for verb in ("remix", "remix it")),
     *(f"{verb} to {{genre}} with {{instruments}}" for verb in ("remix", "remix it")),
 )

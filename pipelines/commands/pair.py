@@ -29,6 +29,14 @@ def _counts(context: click.Context, option: click.Parameter, values: tuple[str, 
 @SET
 @click.option("--balance", hidden=True, default=0.5, show_default=True, type=Finite(0, 1), help="Even out instruments.")
 @click.option("--templates", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file of instruction texts.")
+@click.option(
+    "--paraphrase",
+    metavar="SHARE",
+    default=0.0,
+    show_default=True,
+    type=Finite(0, 1),
+    help="Say so many training instructions in other words.",
+)
 @click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 5), help="Also chains of so many edits, for test.")
 @click.option("--seconds", multiple=True, type=click.IntRange(1, 600), help="Also test windows of this length; repeatable.")
 @click.option(
@@ -56,6 +64,7 @@ def command(
     eval_count: int,
     balance: float,
     templates: Path | None,
+    paraphrase: float,
     rounds: int,
     seconds: tuple[int, ...],
     tempo_tolerance: float,
@@ -75,11 +84,15 @@ def command(
       add: ["bring in the {instrument}", "add {instrument}"]
       remix: ["play it with {instruments}", "turn this into {genre}"]
 
+    --paraphrase 0.3 says 30 % of the training instructions in other words, such as "get rid of drums". They are drawn from the
+    seed. Validation and test keep the templates.
+
     \b
     Example:
       instructme pair work --total 2000000 --plan
       instructme pair work --count add=300000 --count remix=1000000
       instructme pair work --total 20000 --rounds 3 --seconds 30 --seconds 60
+      instructme pair work --total 20000 --paraphrase 0.3
       instructme pair work --total 20000 --set remix_harmony=0 --set balance=0.8
     """
     if counts and total:
@@ -96,6 +109,7 @@ def command(
         seconds=seconds,
         options=PairOptions(balance, tempo_tolerance, remix_harmony),
         templates=templates,
+        paraphrase=paraphrase,
         seed=seed,
         plan=plan,
     )

@@ -10,7 +10,7 @@ _MUSIC = r"(?:mix|song|track|music|audio|recording|clip|piece|tune|file|loop)"
 _THIS = r"(?:the|this|my|our|that)(?: (?:whole|entire|full|original|given))?"
 _KIND = r"(?!(?:the|this|my|our|that|a|an|of|from|in|into|to|with|and)\b)[\w&'/-]+"
 _MUSIC_OF = re.compile(rf"\b{_THIS} (?P<kind>{_KIND}(?: {_KIND}){{0,2}}? )?{_MUSIC}\b(?! of\b)")
-_ALONE = re.compile(r"\b(?:this|that)\b(?=$|[,;]| (?:into|to|without|as|with|for|in|more|sound)\b)")
+_ALONE = re.compile(r"\b(?:this|that)\b(?=$|[,;]| (?:into|to|without|as|with|for|in|more|sound|an?|needs)\b)")
 _VERSION = re.compile(r"\b(?:a|the) version(?: of it)?(?= (?:without|with no|minus)\b)|(?<=version) of it\b")
 _REWRITES = [
     (re.compile(r"\b(?:except for|other than|apart from|aside from|besides|but for|save for|bar|excluding)\b"), "except"),
@@ -27,38 +27,19 @@ _REWRITES = [
     ),
     (re.compile(r"\bthe rest of (?:it|the instruments|the parts)\b"), "the rest"),
     (re.compile(r"\ba[ -]?cap+el+a\b"), "acapella"),
+    (re.compile(r"\bi(?:'d| would) (?:like|love|want)\b|\bi wanna\b"), "i want"),
+    (re.compile(r"\bi (?:only|just) want(?: to hear)?\b"), "only"),
+    (re.compile(r"\bfirst (?=\d)"), "the first "),
+    (re.compile(r"\bthe the first\b"), "the first"),
     (re.compile(r"\b(?:decibels?|dbs)\b"), "db"),
     (re.compile(r"\bvolume up\b"), "up"),
     (re.compile(r"\bvolume down\b"), "down"),
 ]
-_NUMBERS = dict(
-    zip(
-        [
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "fifteen",
-            "twenty",
-            "thirty",
-            "forty",
-            "forty-five",
-            "sixty",
-        ],
-        (*range(1, 13), 15, 20, 30, 40, 45, 60),
-        strict=True,
-    )
-)
+_ONES = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
+_TENS = {"twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90}
 _NUMBER_WORD = re.compile(
-    rf"\b({'|'.join(sorted(_NUMBERS, key=len, reverse=True))})(?=[ -](?:db|decibels?|seconds?|secs?|minutes?|and|to|dbs)\b)"
+    rf"\b(?:(?P<tens>{'|'.join(_TENS)})(?:[ -](?P<unit>{'|'.join(_ONES)}))?|(?P<ones>{'|'.join(_ONES)}))"
+    r"(?=[ -](?:db|decibels?|seconds?|secs?|minutes?|and|to|dbs)\b)"
 )
 CONNECTOR = re.compile(
     r"\s*(?:[,;&+]|\.(?= )|\b(?:and|then|plus|after that|afterwards|finally)\b)"
@@ -67,16 +48,16 @@ CONNECTOR = re.compile(
 """Between two clauses, or two instruments."""
 NEGATIVE = re.compile(r"(?:no|without|minus|with no|it without|it with no|play it without)\b")
 _POLITE = (
-    r"(?:please|kindly|now|then|also|just|only|maybe|hey|hi|hello|ok|okay|so|first|next|finally|lastly"
+    r"(?:please|pls|plz|kindly|now|then|also|just|only|maybe|hey|yo|hi|hello|ok|okay|so|first|next|finally|lastly"
     r"|(?:can|could|would|will) you|can (?:i|we)(?: please)? (?:get|have|hear)"
-    r"|i(?:'d| would)? (?:want|need|like|love)(?: you)?(?: to)?"
+    r"|i (?:want|need)(?: you)?(?: to)?"
     r"|i'd rather have|i wish to|we (?:want|need)(?: to)?|let's|let (?:me|us)|try to|help me(?: to)?|go ahead and"
-    r"|i want|give me|get me|hear|play|make(?= a \w+ (?:version|remix))|create(?= a \w+ (?:version|remix)))"
+    r"|give me|gimme|get me|hear|play|make(?= a \w+ (?:version|remix))|create(?= a \w+ (?:version|remix)))"
 )
 _BEFORE = re.compile(rf"^{_POLITE}\b[, ]*")
 _AFTER = re.compile(
     r"[, ]*\b(?:(?:to|from|in|of|into|on|over|for|within|throughout|under|underneath|onto) it|on top(?: of it)?"
-    r"|please|too|as well"
+    r"|please|pls|plz|thx|too|as well"
     r"|also|thanks|thank you|now|for me|if (?:you can|possible)|completely|entirely|altogether)$"
 )
 _ARTICLE = re.compile(r"\bthe (?=\{instrument)")
@@ -119,15 +100,20 @@ WORDS = frozenset(
 def plain(said: str) -> str:
     """Put a sentence into lower case and plain words: `Could you mute it?` -> `could you mute it`, `this song` -> `it`."""
     text = without_accents(said.replace("’", "'").replace("‘", "'").replace("–", "-").replace("—", ", ")).lower()
-    text = re.sub(r"[\"“”]|(?<!\w)'|'(?!\w)", "", text)
+    text = re.sub(r"[\"“”]|(?<!\w)'|'(?!\w)", "", re.sub(r"[()\[\]]", " ", re.sub(r":(?= |$)", ",", text)))
     text = re.sub(r"(?<=\d)(?=(?:db|s|sec|secs|seconds?|m|min|mins|minutes?)\b)", " ", text)
     text = re.sub(r"[!?]+(?=\s)", ";", text).strip(" .!?,;")
-    text = _NUMBER_WORD.sub(lambda match: str(_NUMBERS[match[0]]), text)
+    text = _NUMBER_WORD.sub(_digits, text)
     text = _MUSIC_OF.sub(_it, " ".join(text.split()))
     text = _VERSION.sub(lambda match: "it" if match[0].startswith(("a ", "the ")) else "", _ALONE.sub("it", text))
     for pattern, words in _REWRITES:
         text = pattern.sub(words, text)
     return " ".join(text.split())
+
+
+def _digits(match: re.Match[str]) -> str:
+    words = match.groupdict()
+    return str(_TENS.get(words["tens"] or "", 0) + _ONES.get(words["unit"] or words["ones"] or "", 0))
 
 
 def _it(match: re.Match[str]) -> str:

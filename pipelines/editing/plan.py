@@ -77,12 +77,13 @@ class EditStep:
             yield replace(self, task=add, instruments=(name,), with_instruments=(), words=None)
 
     def text(self, templates: Mapping[str, Sequence[str]] | None = None) -> str:
-        """Say the step in the first fitting template of training; `templates` are those of a run, by task."""
+        """Say the step in the first fitting template of training: the paper's, if a run's `templates` by task hold them."""
         if self.words:
             return self.words
         module = task_module(self.task)
         values = _values(self)
-        for template in [*(templates or {}).get(self.task, ()), *module.TEMPLATES, *module.PHRASES]:
+        own = (templates or {}).get(self.task, ())
+        for template in [*(text for text in module.TEMPLATES if text in own), *own, *module.TEMPLATES, *module.PHRASES]:
             if set(re.findall(r"\{(\w+)\}", template)) == set(values) and self._means(template):
                 return template.format(**values)
         raise AssertionError(f"no text says {self}")

@@ -1,6 +1,7 @@
 """Say in one line why a sentence is refused: the word that isn't understood, and the nearest sentence that works."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher, get_close_matches
 
@@ -23,6 +24,8 @@ _CANNOT = {
     "parts of the song are given in seconds": "verse chorus intro outro bridge drop break bar bars beat beats section half",
     "an instrument is edited as a whole": "second third other another left right lead rhythm solo riff chords melody loop",
 }
+_VAGUE = frozenset({"only", "just", "with", "the", "everything", "all"})
+"""Words that stand at the start of a text, but tell no task."""
 _REASONS = {word: reason for reason, words in _CANNOT.items() for word in words.split()}
 
 
@@ -82,15 +85,28 @@ def _first_left(words: Sequence[str], reads: Callable[[str], bool]) -> str:
 def _example(words: str) -> str:
     """Find the template of training, filled with the names in a sentence, that is most like it."""
     plain = re.sub(r"@\d+", "", words)
-    return max(_candidates(plain), key=lambda text: SequenceMatcher(None, plain, text.lower()).ratio())
+    first = _tasks(plain)
+    return max(_candidates(plain, first), key=lambda text: SequenceMatcher(None, plain, text.lower()).ratio())
 
 
-def _candidates(words: str) -> Iterator[str]:
+def _tasks(words: str) -> Collection[str]:
+    """Name the tasks one of whose verbs is in a sentence, the first such verb in it; all tasks if there is none."""
+    verbs: dict[str, Counter[str]] = {}
+    for task in task_names():
+        module = task_module(task)
+        for text in (*module.TEMPLATES, *module.PHRASES):
+            if verb := re.match(r"[a-z]{3,}", text):
+                verbs.setdefault(verb[0], Counter())[task] += 1
+    counts = next((verbs[word] for word in words.split() if word in verbs and word not in _VAGUE), None)
+    return [task for task in counts if 2 * counts[task] >= max(counts.values())] if counts else task_names()
+
+
+def _candidates(words: str, tasks: Collection[str]) -> Iterator[str]:
     named = list(_named(words))
     old, new = (*named, *(name for name in ("drums", "piano") if name not in named))[:2]
     kinds = [genre for word in words.split() if (genre := slots.genre(word))] or ["Jazz"]
     for task in task_names():
-        for template in task_module(task).TEMPLATES:
+        for template in task_module(task).TEMPLATES if task in tasks else ():
             if template[0].islower():
                 values = {"instrument": old, "instrument_a": old, "instrument_b": new, "instruments": f"{old}, {new}"}
                 yield template.format(**values, genre=kinds[0], gain=6)

@@ -80,4 +80,7 @@ def words() -> frozenset[str]:
     """List the words of all names of instruments and genres, for typos."""
     names = (*INSTRUMENTS, *(name.lower() for name in genres.GENRES))
     spelt = {word for name in names for word in re.findall(r"[a-z]+", name)}
+    around = " ".join(pattern.pattern for pattern in (_ARTICLES, _NOUNS, _STYLE_BEFORE, _STYLE_AFTER, JOINED, _EITHER))
+    around = re.sub(r"\\[a-z]", " ", around)
+    spelt |= set(re.findall(r"[a-z]{2,}", f"{re.sub('[a-z][?]', '', around)} {around.replace('?', '')}"))
     return frozenset(spelt | {f"{word}s" for word in spelt if not word.endswith("s")})

@@ -31,6 +31,8 @@ def correct(word: str, known: Collection[str]) -> str | None:
     for allowed in (1, 2) if len(word) >= LONG else (1,):
         near = {each for each in known if len(each) > 2 and distance(word, each, allowed) <= allowed}
         near = {each for each in near if len(word) >= SHORTEST or sorted(each) == sorted(word)}
+        # The last letter of a verb in Portuguese, Spanish or Italian: `remova` is no English word with a typo.
+        near = {each for each in near if not (word[-1] in "ao" and each == f"{word[:-1]}e")}
         near -= {each.removesuffix("s") for each in near if each.endswith("s")}
         if near:
             return near.pop() if len(near) == 1 else None

@@ -52,6 +52,7 @@ def pair(
     seconds: Sequence[int] = (),
     options: PairOptions | None = None,
     templates: str | Path | None = None,
+    paraphrase: float = 0.0,
     seed: int = 0,
     plan: bool = False,
 ) -> PairSummary:
@@ -74,6 +75,7 @@ def pair(
         seconds: also draws test recipes with windows of these lengths.
         options: how instruments are balanced, and how close a remix must match.
         templates: the user's instruction templates.
+        paraphrase: share of the training recipes whose instruction is said in other words than the templates'.
         seed: of everything random.
         plan: only say what would be made.
 
@@ -94,7 +96,7 @@ def pair(
         raise DataError(f"no clips in {work}: nothing to pair; {work / 'rejects.parquet'} says why")
     train = dict(counts) if counts else share(total or TOTAL_PER_CLIP * len(pool.of("train").windows))
     orders = _orders(train, dict.fromkeys(known, eval_count), rounds, seconds, pool.rate_hz)
-    table, filled = triplets.draw(pool, orders, options=options, templates=texts, seed=seed)
+    table, filled = triplets.draw(pool, orders, options=options, templates=texts, seed=seed, paraphrase=paraphrase)
     rejects = [*pool.rejects, *_rejects(pool, filled)]
     if not table.num_rows:
         reasons = ", ".join(f"{reason} {count}" for reason, count in _reasons(rejects).items()) or "no clips"
@@ -102,6 +104,7 @@ def pair(
     if not plan:
         arguments: dict[str, Any] = {"train": train, "eval_count": eval_count, "rounds": rounds, "seconds": list(seconds)}
         arguments |= {**asdict(options), "templates": {task: list(lines) for task, lines in texts.items()}}
+        arguments |= {"paraphrase": paraphrase} if paraphrase else {}
         parents = [work / name for name in PARENTS]
         tables.write(work / "triplets.parquet", table, Triplet, arguments=arguments, seed=seed, parents=parents)
         tables.write_rejects(work / "rejects.parquet", "pair", rejects)
