@@ -50,9 +50,9 @@ PHRASES = (
     "give it {genre}",
     "{genre} remix",
     "{genre} version",
-    *(f"{{genre}} {version} with {{instruments}}" for version in ("version", "remix")),
     *(f"{verb} with {{instruments}} in {way}{{genre}}" for way in ("the style of ", "") for verb in ("remix", "remix it")),
     *(f"{verb} to {{genre}} with {{instruments}}" for verb in ("remix", "remix it")),
+    *(f"{{genre}} {version} with {{instruments}}" for version in ("version", "remix")),
 )
 FIELDS = {"instruments": "added", "genre": "genre"}
 KEEPS = "none"
