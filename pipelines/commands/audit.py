@@ -1,4 +1,4 @@
-"""The verb `audit`: a working folder -> what is in it and what is wrong with it."""
+"""The verb `audit`: count the contents of a working folder, and find faults in them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 ORDER = 65
 
 
-@click.command("audit", short_help="Look into a dataset: what it holds, what leaks, what is wrong.")
+@click.command("audit", short_help="Examine a dataset: contents, leaks, faults.")
 @click.argument("work", type=options.Local(exists=True, file_okay=False))
-@click.option("--shards", type=options.Place(exists=True, file_okay=False), help="Where shard wrote to.  [default: WORK/shards]")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="The page to write.  [default: WORK/audit.html]")
+@click.option("--shards", type=options.Place(exists=True, file_okay=False), help="Folder of the shards.  [default: WORK/shards]")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Page to write.  [default: WORK/audit.html]")
 @click.option(
-    "--examples", default=2, show_default=True, type=click.IntRange(0), help="Random triplets of each task to listen to."
+    "--examples", default=2, show_default=True, type=click.IntRange(0), help="Number of random triplets of each task on the page."
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the examples.")
-@click.option("--audio/--no-audio", default=True, help="Compare songs by sound, and sound with MIDI.  [default: audio]")
-@click.option("--strict", is_flag=True, help="Exit with code 1 if anything is an error.")
+@click.option("--audio/--no-audio", default=True, help="Compare songs by their sound, and sound with MIDI.  [default: audio]")
+@click.option("--strict", is_flag=True, help="Exit with code 1 if a finding is an error.")
 def command(work: Path, shards: Path | None, html: Path | None, examples: int, seed: int, audio: bool, strict: bool) -> None:
-    r"""Look into WORK, at any stage: contents, coverage, distributions, leakage, labels, names, rejects, tables.
+    r"""Examine WORK, after any stage: contents, coverage, distributions, leakage, labels, names, rejects, tables.
 
-    Prints the findings and writes one self-contained page with all numbers, and triplets to listen to.
+    Prints the findings and writes one HTML page with all numbers and a few triplets to listen to.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""The verb `build`: scan, prepare, pair and shard in one go."""
+"""The verb `build`: scan, prepare, pair and shard with one command."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ PASSED = {
 def _build(roots: tuple[Path, ...], work: Path, **options: Any) -> None:
     r"""Turn the datasets in ROOT... into shards in WORK/shards: scan, prepare, pair and shard, with every table kept.
 
-    Run it again after a stop or with other options: what is unchanged is kept. Each verb alone has more options.
+    Run it again after a stop or with other options: unchanged results are kept. The four verbs have more options.
 
     \b
     Example:
@@ -44,12 +44,12 @@ def _next(work: Path) -> str:
     kept = ", ".join(path.name for path in sorted(work.glob("*.parquet")))
     return (
         f"made {work / 'shards'}; tables kept in {work}: {kept}\n"
-        f"what to try next:\n"
+        f"next, try:\n"
         f"  instructme verify {work / 'shards'} --work {work}\n"
         f"  instructme pair {work} --total 100000 --plan\n"
         f"  tar xf {work / 'shards' / 'train-00000.tar'} -C some_folder   # FLAC files to listen to"
     )
 
 
-command = click.command("build", short_help="Scan, prepare, pair and shard in one go.")(_build)
+command = click.command("build", short_help="Scan, prepare, pair and shard with one command.")(_build)
 command.params += [parameter for verb, names in PASSED.items() for parameter in verb.command.params if parameter.name in names]

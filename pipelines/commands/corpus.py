@@ -1,4 +1,4 @@
-"""Give the corpus a command."""
+"""The verb `corpus`: render the built-in multitrack dataset."""
 
 from pathlib import Path
 
@@ -11,14 +11,16 @@ ORDER = 10
 
 @click.command("corpus", short_help="Render the built-in multitrack corpus.")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--tier", type=click.Choice(["mini", "standard", "real"]), default="mini", show_default=True, help="Which songs.")
-@click.option("--hours", type=options.Finite(min=0, min_open=True), help="How much music; keys, tempi and grooves vary.")
+@click.option("--tier", type=click.Choice(["mini", "standard", "real"]), default="mini", show_default=True, help="Set of songs.")
+@click.option(
+    "--hours", type=options.Finite(min=0, min_open=True), help="Length of all songs together. Keys, tempi and grooves vary."
+)
 @click.option(
     "--soundfont",
     "soundfonts",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A .sf2 or .sf3 file; give several and they take turns.",
+    help="A .sf2 or .sf3 file. Several files take turns, one a song.",
 )
 @click.option(
     "--midi", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of General MIDI songs (tier real)."
@@ -36,9 +38,10 @@ def command(
 ) -> None:
     r"""Render multitrack music with chords, beats and genres into DIR, in the layout of Slakh2100.
 
-    The tiers mini (about 6 minutes) and standard (about 72) are chord charts of our own, played by MMA in several genres each
-    and rendered with FluidSynth. The tier real are General MIDI songs written by people: those of --midi, or of Debian's
-    packages openttd-openmsx and simutrans-data. A run that was stopped goes on where it was.
+    The tiers mini (about 6 minutes) and standard (about 72 minutes) use chord charts that ship with this program. MMA plays
+    each chart in several genres, and FluidSynth renders it. The tier real uses General MIDI songs written by people: those in
+    the folder --midi, or those of Debian's packages openttd-openmsx and simutrans-data. Run the command again after a stop:
+    finished songs are kept.
 
     \b
     Example:

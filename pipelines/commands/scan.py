@@ -29,14 +29,18 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.command("scan", short_help="Find the tracks and stems of datasets.")
 @click.argument("roots", nargs=-1, required=True, metavar="ROOT...", type=options.Place())
 @click.option("-o", "--work", required=True, type=options.Local(), help="Working folder for the tables.")
-@click.option("--layout", default="auto", show_default=True, help="Layout of all roots: a name, or `auto` to recognise it.")
+@click.option("--layout", default="auto", show_default=True, help="Layout of all roots, or `auto` to recognise it.")
 @click.option("--split", default="0.8,0.1,0.1", show_default=True, callback=_shares, help="Shares of train, validation, test.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of drawn splits.")
-@click.option("--aliases", type=click.Path(path_type=Path), help="CSV label,instrument: your names for instruments.")
-@click.option("--accept-guesses", is_flag=True, help="Name instruments in instructions also where a label only may mean them.")
-@click.option("--licence", "licences", multiple=True, help="Take tracks of this licence only, such as `CC-BY-4.0` or `CC*`.")
-@click.option("--dataset-name", "names", multiple=True, help="Name of the dataset, once per ROOT; else its folder's name.")
-@click.option("--dry-run", is_flag=True, help="Show what would be found; write nothing.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the splits that are drawn.")
+@click.option("--aliases", type=click.Path(path_type=Path), help="CSV file with the columns label,instrument.")
+@click.option("--accept-guesses", is_flag=True, help="Use instruments that a label may mean as if they were certain.")
+@click.option(
+    "--licence", "licences", multiple=True, help="Use only tracks of this licence, such as `CC-BY-4.0` or `CC*`. Repeatable."
+)
+@click.option(
+    "--dataset-name", "names", multiple=True, help="Name of the dataset, once for each ROOT.  [default: name of its folder]"
+)
+@click.option("--dry-run", is_flag=True, help="Show the result, but write nothing.")
 @options.MAX_REJECT
 def command(
     roots: tuple[Path, ...],
@@ -53,8 +57,8 @@ def command(
 ) -> None:
     r"""Find the tracks and stems of datasets in any supported layout, from names, metadata and audio headers.
 
-    Writes tracks.parquet and stems.parquet to the working folder. Datasets that are there already are kept, a root
-    that is scanned again is refreshed. Official splits are taken where a dataset has them, others are drawn.
+    Writes tracks.parquet and stems.parquet to the working folder. Other datasets in that folder are kept. A root that you scan
+    again replaces its old rows. If a dataset has official splits, they are used; otherwise splits are drawn.
 
     \b
     Example:
@@ -107,20 +111,20 @@ def _report(rows: "Rows", work: Path, *, dry_run: bool = False) -> None:
         _songs(rows, dataset)
     used = {track.split for track in rows.tracks}
     if empty := [split for split in ("train", "validation", "test") if split not in used]:
-        click.echo(f"no track is in {' or '.join(empty)}: there are too few artists or songs to share out; see --split")
+        click.echo(f"no track is in {' or '.join(empty)}: there are too few artists or songs; see --split")
     unmatched = Counter(stem.label for stem in rows.stems if stem.rule == "unmatched")
     if unmatched:
         shown = ", ".join(
             f"{label!r} {count}" for label, count in sorted(unmatched.items(), key=lambda item: (-item[1], item[0]))[:20]
         )
-        click.echo(f"{len(unmatched)} labels without an instrument, never edited (map them with --aliases): {shown}")
+        click.echo(f"{len(unmatched)} labels name no instrument. Their stems are never edited; map them with --aliases: {shown}")
     _guesses(rows)
     reasons: Counter[str] = Counter()
     for reject in rows.rejects:
         reasons[reject.reason] += reject.count
     if reasons:
         shown = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
-        click.echo(f"rejected: {shown}" + ("" if dry_run else f" (why: {work / 'rejects.parquet'})"))
+        click.echo(f"rejected: {shown}" + ("" if dry_run else f" (reasons: {work / 'rejects.parquet'})"))
     if dry_run:
         for reject in rows.rejects[:_SHOWN_REJECTS]:
             click.echo(f"  {reject.item}: {reject.reason}: {reject.detail}")
@@ -152,7 +156,7 @@ def _guesses(rows: "Rows") -> None:
             guesses.setdefault((stem.label, stem.guess), []).append(stem.path)
     if guesses:
         click.echo(
-            f"{len(guesses)} labels may mean an instrument. Instructions don't name it without --accept-guesses or --aliases:"
+            f"{len(guesses)} labels may mean an instrument. Instructions do not name it without --accept-guesses or --aliases:"
         )
     for (label, guess), paths in sorted(guesses.items(), key=lambda item: (-len(item[1]), item[0])):
         click.echo(f"  {label!r} may be {guess}: {len(paths)} stems, such as {paths[0]}")

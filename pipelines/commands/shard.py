@@ -20,16 +20,16 @@ ORDER = 50
 )
 @click.option("--per-shard", default=500, show_default=True, type=click.IntRange(1), help="Triplets in a shard.")
 @click.option(
-    "--shard-size-mb", type=options.Finite(0, min_open=True), help="About so many MB in a shard, instead of --per-shard."
+    "--shard-size-mb", type=options.Finite(0, min_open=True), help="Approximate size of a shard in MB, instead of --per-shard."
 )
-@click.option("--limit", type=click.IntRange(1), help="At most so many triplets of each split.")
+@click.option("--limit", type=click.IntRange(1), help="Render only the first LIMIT triplets of each split.")
 @click.option("--splits", default=",".join(SPLITS), show_default=True, help="Splits to render.")
 @click.option(
     "--normalize",
     default="joint",
     show_default=True,
     type=click.Choice(["joint", "side"]),
-    help="One gain for both sides, or each side brought to -1 dBFS on its own.",
+    help="joint: one gain for source and target. side: a gain for each, so that its peak is at -1 dBFS.",
 )
 @options.WORKERS
 @options.SCHEDULER
@@ -46,7 +46,7 @@ def command(
 ) -> None:
     r"""Render the recipes of WORK/triplets.parquet into tar shards, each with a parquet index beside it.
 
-    Run it again after a stop: finished shards are kept. The bytes are the same for any number of workers.
+    Run it again after a stop: finished shards are kept. The number of workers does not change the bytes.
 
     \b
     Example:

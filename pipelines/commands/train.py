@@ -14,31 +14,39 @@ ORDER = 90
 _FOLDER = Local(file_okay=False)
 _DATA = Place(file_okay=False)
 _SHARED = (
-    click.option("-o", "--run", required=True, type=_FOLDER, help="Run folder to write, or to go on in."),
-    click.option("--preset", default="small", show_default=True, type=click.Choice(list(PRESETS)), help="Sizes of everything."),
-    click.option("--set", "settings", metavar="PART.FIELD=VALUE", multiple=True, help="Change a field of it; may be repeated."),
-    click.option("--steps", type=click.IntRange(1), help="Steps to train.  [default: the preset's]"),
-    click.option("--batch-size", type=click.IntRange(1), help="Samples of a step, over all devices.  [default: the preset's]"),
-    click.option("--precision", type=click.Choice(["no", "bf16"]), help="Mixed precision.  [default: the preset's]"),
     click.option(
-        "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Seed of weights, order, noise."
+        "-o", "--run", required=True, type=_FOLDER, help="Run folder. If it has checkpoints, training goes on from the last one."
+    ),
+    click.option(
+        "--preset", default="small", show_default=True, type=click.Choice(list(PRESETS)), help="Sizes and settings of the model."
+    ),
+    click.option(
+        "--set", "settings", metavar="PART.FIELD=VALUE", multiple=True, help="Change a field of the preset. Repeatable."
+    ),
+    click.option("--steps", type=click.IntRange(1), help="Steps to train.  [default: of the preset]"),
+    click.option(
+        "--batch-size", type=click.IntRange(1), help="Samples in a step, on all devices together.  [default: of the preset]"
+    ),
+    click.option("--precision", type=click.Choice(["no", "bf16"]), help="Mixed precision.  [default: of the preset]"),
+    click.option(
+        "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Seed of weights, order and noise."
     ),
     click.option(
         "--device",
         default="auto",
         show_default=True,
         type=click.Choice(["auto", "cpu"]),
-        help="auto: the GPU where there is one; CUDA_VISIBLE_DEVICES chooses among several.",
+        help="auto: the GPU if there is one. Choose among several with CUDA_VISIBLE_DEVICES.",
     ),
     click.option(
         "--order",
         default="exact",
         show_default=True,
         type=click.Choice(["exact", "sequential"]),
-        help="exact: any sample at any time. sequential: whole shards, front to back, for object stores.",
+        help="exact: samples in random order. sequential: whole shards from front to back, for object stores.",
     ),
-    click.option("--workers", type=click.IntRange(0), help="Processes that read.  [default: 4, fewer on few cores]"),
-    click.option("--tracker", help="Also send the metrics to a tracker of accelerate, such as tensorboard or wandb."),
+    click.option("--workers", type=click.IntRange(0), help="Processes that read data.  [default: 4, fewer on few cores]"),
+    click.option("--tracker", help="Also send the metrics to a tracker, such as tensorboard or wandb."),
     click.option("--compile", "compiled", is_flag=True, help="Compile the networks with torch.compile."),
 )
 
@@ -64,9 +72,9 @@ def _without_reading(function: Callable[..., None]) -> Callable[..., None]:
 def command() -> None:
     r"""Train the models of the editor: first the VAE, then the editor in its latent space.
 
-    Every kind writes a run folder: config.json, weights.safetensors (averaged over the last steps), metrics.jsonl and
-    checkpoints. The same command goes on from the last checkpoint: after a crash bit for bit on a CPU, after more --steps too.
-    Ctrl-C and SIGTERM save first and end with exit code 130 and 143.
+    Each kind writes a run folder: config.json, weights.safetensors (averaged over the last steps), metrics.jsonl and
+    checkpoints. Run the same command again to go on from the last checkpoint. On a CPU, the result is the same as without a
+    break, bit for bit. Raise --steps to train longer. Ctrl-C and SIGTERM save a checkpoint first; the exit codes are 130 and 143.
 
     \b
     Example:
@@ -81,7 +89,9 @@ def command() -> None:
 @click.argument("data", type=_DATA)
 @_shared
 def vae(data: Path, **shared: Any) -> None:
-    r"""Train the VAE on the sources and targets in DATA: a folder of shards, or a working folder, whose recipes are mixed then.
+    r"""Train the VAE on the sources and targets in DATA.
+
+    DATA is a folder of shards, or a working folder. The recipes of a working folder are rendered during training.
 
     \b
     Example:
@@ -95,18 +105,20 @@ def vae(data: Path, **shared: Any) -> None:
 @command.command("latents", short_help="Encode shards beforehand, for a fast 'train editor'.")
 @click.argument("vae_run", metavar="VAE_RUN", type=_FOLDER)
 @click.argument("data", metavar="SHARDS", type=_DATA)
-@click.option("-o", "--out", type=_FOLDER, help="Where the latents go.  [default: beside the shards]")
-@click.option("--work", type=_FOLDER, help="Working folder of the shards, from which 'replace' is taken apart.")
+@click.option("-o", "--out", type=_FOLDER, help="Folder of the latents.  [default: beside the shards]")
+@click.option("--work", type=_FOLDER, help="Working folder of the shards. Training on 'replace' needs its parts.")
 @click.option("--splits", default="train,validation", show_default=True, help="Splits to encode.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many shards of each split.")
+@click.option("--limit", type=click.IntRange(1), help="Encode only the first LIMIT shards of each split.")
 @click.option("--set", "settings", metavar="PART.FIELD=VALUE", multiple=True, help="Change a field of the VAE's preset.")
-@click.option("--device", default="auto", show_default=True, help="auto: the GPU where there is one; or a device of torch.")
+@click.option(
+    "--device", default="auto", show_default=True, help="auto: the GPU if there is one; or the name of a device in torch."
+)
 @click.option("--workers", type=click.IntRange(0), help="Processes that decode and find chords.  [default: one per core]")
 def latents(vae_run: Path, data: Path, splits: str, **options: Any) -> None:
     r"""Encode the triplets of SHARDS with the VAE of VAE_RUN, and find the chords of their sources.
 
-    Writes a tar and a marker beside each shard: latents-train-00000.tar and .json. 'train editor' uses them where they are
-    of its VAE. Run it again after a stop: finished shards are kept.
+    Writes a tar and a marker beside each shard: latents-train-00000.tar and .json. 'train editor' uses them if it has the same
+    VAE. Run it again after a stop: finished shards are kept.
 
     \b
     Example:
@@ -124,13 +136,14 @@ def latents(vae_run: Path, data: Path, splits: str, **options: Any) -> None:
 @command.command("editor", short_help="Train the editor in the VAE's latent space.")
 @click.argument("data", type=_DATA)
 @click.option("--vae", "vae_run", required=True, type=_FOLDER, help="Run of 'train vae'.")
-@click.option("--work", type=_FOLDER, help="Working folder of the shards, from which 'replace' is taken apart.")
-@click.option("--latents", type=_DATA, help="Where 'train latents' wrote to.  [default: beside the shards]")
+@click.option("--work", type=_FOLDER, help="Working folder of the shards. Training on 'replace' needs its parts.")
+@click.option("--latents", type=_DATA, help="Folder that 'train latents' wrote.  [default: beside the shards]")
 @_shared
 def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, **shared: Any) -> None:
-    r"""Train the editor on DATA: a folder of shards, or a working folder, whose recipes are mixed on the fly.
+    r"""Train the editor on DATA: a folder of shards, or a working folder.
 
-    Latents that 'train latents' wrote beside the shards are used where they are of this VAE, and that is told.
+    The recipes of a working folder are rendered during training. If 'train latents' has encoded the shards with the same VAE, its
+    latents are used, and a message says so.
 
     \b
     Example:
@@ -162,13 +175,17 @@ def separator(work: Path, **shared: Any) -> None:
 
 @command.command("embedding", short_help="Train the joint embedding that 'edit --prompt' needs.")
 @click.argument("data", type=_DATA)
-@click.option("--captions", type=click.Path(path_type=Path, dir_okay=False), help="Your words: CSV of track_id,caption.")
+@click.option(
+    "--captions",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV file with the columns track_id,caption: your own words.",
+)
 @_shared
 def embedding(data: Path, captions: Path | None, **shared: Any) -> None:
     r"""Train the joint embedding of text and music on DATA: a folder of shards, or a working folder.
 
-    It learns the names of instruments and genres from the recipes, and what you call your tracks from --captions. It needs the
-    weights that 'instructme models fetch musicnn' gets.
+    It learns the names of instruments and genres from the recipes, and your own words for your tracks from --captions. Fetch
+    the weights of its audio network first: instructme models fetch musicnn.
 
     \b
     Example:

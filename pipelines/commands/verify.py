@@ -1,4 +1,4 @@
-"""The verb `verify`: shards -> what is wrong with them."""
+"""The verb `verify`: find faults in shards."""
 
 from pathlib import Path
 
@@ -9,20 +9,22 @@ from instructme.pipelines.commands import options
 ORDER = 60
 
 
-@click.command("verify", short_help="List what is wrong with shards.")
+@click.command("verify", short_help="Find faults in shards.")
 @click.argument("shards", type=options.Place(exists=True, file_okay=False))
 @click.option(
     "--work",
     type=options.Local(exists=True, file_okay=False),
-    help="Working folder they were made from: checks the audio against the part files, too.",
+    help="Working folder of the shards. With it, the audio is also checked against the part files.",
 )
-@click.option("--sample", type=click.IntRange(0), help="Check the audio of so many triplets.  [default: all]")
+@click.option(
+    "--sample", type=click.IntRange(0), help="Check the audio of only SAMPLE triplets, drawn at random.  [default: all]"
+)
 @options.WORKERS
 @options.SCHEDULER
 def command(shards: Path, work: Path | None, sample: int | None, workers: int | None, scheduler: str | None) -> None:
     r"""Verify SHARDS: files and hashes, tables, tar members, audio, leaks between splits, and the laws of the tasks.
 
-    Exit code 1 and one line per problem if anything is wrong.
+    Prints one line for each problem. The exit code is 1 if there is any.
 
     \b
     Example:
