@@ -165,7 +165,7 @@ def test_rejects_are_counted_by_reason_with_an_example(tmp_path):
     tables.write(work / "clips.parquet", rows, made_songs.Clip)
     report = audit(work, audio=False)
     assert item(report, "By reason").rows[0] == ("prepare", "silent_clip", 7, 2, "clips", "3 of 4 windows")
-    assert item(report, "Things left out").values == {"silent_clip": 7.0, "unreadable": 2.0}
+    assert item(report, "Rejects").values == {"silent_clip": 7.0, "unreadable": 2.0}
     (lost,) = (found for found in findings(report, "rejects") if found.level == "warning")
     assert lost.title == "1 of 4 songs gave no clip" and lost.table.rows == (("d", "test", "silent_clip"),)
 
@@ -231,7 +231,7 @@ def test_shards_are_compared_with_recipes(tmp_path):
     recipes = tables.read_rows(work / "triplets.parquet", made_songs.Triplet)
     tables.write(work / "triplets.parquet", recipes[:4], made_songs.Triplet)
     titles = {found.title for found in findings(audit(work, audio=False), "tables", "error")}
-    assert titles == {"Shards don't hold every recipe", "Shards that were made from other tables"}
+    assert titles == {"The shards do not hold every recipe", "The shards were made from other tables"}
 
 
 def run(*arguments: object):

@@ -67,7 +67,7 @@ def sounding(work, tune, heard) -> Song:
 
 
 def test_sound_that_follows_its_notes_is_fine(tmp_path):
-    one = found(made_songs.write(tmp_path, [sounding(tmp_path, notes(1), notes(1))]), "sounds when its notes", audio=True)
+    one = found(made_songs.write(tmp_path, [sounding(tmp_path, notes(1), notes(1))]), "agrees with its notes", audio=True)
     assert one.level == "fine" and "1 parts compared" in one.detail
 
 
@@ -91,7 +91,7 @@ def test_a_midi_file_of_another_program_is_found(tmp_path):
 def test_midi_that_cannot_be_read_is_counted(tmp_path):
     songs = [sounding(tmp_path, notes(1), notes(1)), Song("b", "test", parts(2), stems={"piano": {"midi_path": "b.mid"}})]
     (tmp_path / "data/b.mid").write_bytes(b"MThd")
-    assert "1 MIDI files can't be read" in found(made_songs.write(tmp_path, songs), "sounds when", audio=True).detail
+    assert "1 MIDI files can't be read" in found(made_songs.write(tmp_path, songs), "agrees with", audio=True).detail
 
 
 def test_frames_of_notes_are_those_of_pretty_midi(tmp_path):

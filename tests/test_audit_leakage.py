@@ -81,7 +81,7 @@ def test_songs_that_share_only_their_drums_are_two(tmp_path):
 def test_parts_that_cannot_be_read_are_said(tmp_path):
     work = made_songs.write(tmp_path, [Song("a", "train", parts(1)), *others()])
     (work / "parts/a/piano.flac").write_bytes(b"no FLAC")
-    found = leaks(work, "can't be heard")
+    found = leaks(work, "can't be read")
     assert found.level == "warning" and found.table.rows == (("a",),)
 
 

@@ -1,4 +1,4 @@
-"""Know a dataset before training on it: what it holds, what is missing, what is wrong, what leaks."""
+"""Examine a dataset before you train on it: its contents, gaps, faults and leaks."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from instructme.manifests import urls
 
 
 def audit(work: str | Path, *, shards: str | Path | None = None, audio: bool = True) -> Report:
-    """Count and check everything that a working folder holds, at whatever stage it is.
+    """Count and check the contents of a working folder, after any stage.
 
-    `shards` is where `shard` wrote to, by default WORK/shards. `audio` also reads the MIDI files of stems and the first minute
-    of every part.
+    `shards` is the folder of the shards, by default WORK/shards. With `audio`, the MIDI files of stems and the first minute of
+    each part are read too.
 
     Example:
         ```python

@@ -1,4 +1,4 @@
-"""What there is: hours, tracks, parts, clips and triplets, by split, dataset, genre, instrument, task and licence."""
+"""Count hours, tracks, parts, clips and triplets, by split, dataset, genre, instrument, task and licence."""
 
 import pandas as pd
 
@@ -9,7 +9,7 @@ from instructme.manifests.rows import SPLITS
 
 
 def section(found: AuditTables) -> Section:
-    """Count what there is."""
+    """Count everything."""
     items: list[Item] = [*_findings(found), _splits(found)]
     for key in ("dataset", "genre", "licence"):
         items += [_by(found, key), *_hours(found.tracks, key)]
@@ -17,8 +17,8 @@ def section(found: AuditTables) -> Section:
         items += [_instruments(found), _families(found)]
     if found.recipes is not None:
         items += [_tasks(found.recipes, found.rate_hz), _licences(found.recipes, found.tracks)]
-    blurb = "Hours are those of songs, not of stems. A part is all stems of one instrument in a song, a clip a window of a song."
-    return Section("contents", "What there is", blurb, tuple(items))
+    blurb = "Hours count songs, not stems. A part is all stems of one instrument in a song. A clip is a window of a song."
+    return Section("contents", "Contents", blurb, tuple(items))
 
 
 def _splits(found: AuditTables) -> Table:
@@ -48,7 +48,7 @@ def _by(found: AuditTables, key: str) -> Table:
         frame["triplets"] = sources.groupby(of_track.reindex(sources.index.astype(str)).to_numpy()).sum()
     frame = frame.fillna(0).astype({name: int for name in frame if name != "hours"})
     frame = frame.sort_values(["hours", "tracks"], ascending=False)
-    return shapes.table(f"By {key}", frame.reset_index(names=key), "Triplets count where their source is from.")
+    return shapes.table(f"By {key}", frame.reset_index(names=key), "A triplet counts at its source track.")
 
 
 def _hours(tracks: pd.DataFrame, key: str) -> list[Item]:
@@ -109,15 +109,15 @@ def _findings(found: AuditTables) -> list[Finding]:
     """Say what is missing as a whole."""
     findings = []
     if empty := [split for split in SPLITS if not (found.tracks["split"] == split).any()]:
-        detail = "Too few songs or artists to share out: scan more, or choose other shares with --split."
+        detail = "There are too few songs or artists. Scan more, or choose other shares with --split."
         findings.append(Finding("warning", f"No track is in {' or '.join(empty)}", detail))
     unknown = found.tracks[found.tracks["licence"] == "unknown"]
     if len(unknown):
-        hours = unknown["hours"].sum()
-        detail = f"{hours:.2f} h of {', '.join(sorted(unknown['dataset'].unique()))}. A table of your own can state them."
+        of = ", ".join(sorted(unknown["dataset"].unique()))
+        detail = f"{unknown['hours'].sum():.2f} h of {of}. A table of your own can state licences: --layout table."
         findings.append(Finding("note", f"{shapes.counted(len(unknown), 'song')} of unknown licence", detail))
     if found.tracks["genre"].notna().mean() < 0.5:
-        detail = "Remix to a genre needs genres: scan a table that states them, or expect remixes by instruments only."
+        detail = "Without genres, remixes name instruments only. Scan a table that states genres to get remixes to a genre."
         findings.append(
             Finding("note", f"{shapes.counted(int(found.tracks['genre'].isna().sum()), 'song')} without a genre", detail)
         )
@@ -127,7 +127,7 @@ def _findings(found: AuditTables) -> list[Finding]:
             shapes.finding(
                 "note",
                 f"{shapes.counted(len(silent), 'part')} without a sound",
-                "They are in no triplet; a rendering error, or a stem that this song leaves out.",
+                "They are in no triplet. Either their rendering failed, or the song does not use the stem.",
                 ("track", "instrument", "RMS, dBFS"),
                 silent[["track_id", "instrument", "rms_db"]].itertuples(index=False),
             )

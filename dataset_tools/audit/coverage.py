@@ -1,4 +1,4 @@
-"""What is asked for where: instruments that sound together, and tasks by instrument and split with the empty cells named."""
+"""Count which instruments play together, and how often each task names each instrument in each split."""
 
 import numpy as np
 import pandas as pd
@@ -22,10 +22,10 @@ def section(found: AuditTables) -> Section | None:
         expected = _expected(found)
         items += [*_findings(found.recipes, expected), *_matrices(found.recipes, expected), *_genres(found.recipes)]
     blurb = (
-        "An instrument counts for a task where an instruction names it. "
-        "An empty cell is something the editor never learns, or is never tested on."
+        "An instrument counts for a task if an instruction names it. "
+        "If a cell is empty, the editor never learns that edit, or is never tested on it."
     )
-    return Section("coverage", "What is asked for", blurb, tuple(items))
+    return Section("coverage", "Coverage", blurb, tuple(items))
 
 
 def _together(found: AuditTables) -> Matrix:
@@ -39,7 +39,7 @@ def _together(found: AuditTables) -> Matrix:
     column = kept["instrument"].cat.set_categories(names).cat.codes
     incidence = csr_array((np.ones(len(kept), np.int64), (kept["clip"], column)), (len(found.clips), len(names)))
     together = (incidence.T @ incidence).toarray()
-    note = f"Clips in which both can be edited; on the diagonal, all of one. The {len(names)} most frequent instruments."
+    note = f"Number of clips in which both can be edited, for the {len(names)} most frequent instruments."
     return Matrix("Instruments that play together", tuple(names), tuple(names), tuple(map(tuple, together.tolist())), note)
 
 
@@ -95,8 +95,8 @@ def _findings(recipes: RecipeTable, expected: pd.DataFrame) -> list[Finding]:
     if len(could):
         level: Level = "warning" if (could["split"] == "train").any() else "note"
         detail = (
-            "There are clips to edit them in, but no recipe names them: draw more recipes, or even them out with --balance. "
-            "Where pair has drawn all there are, other songs must bring them."
+            "Clips for these edits exist, but no recipe uses them. Draw more recipes, or draw them evenly with --balance. "
+            "If pair has already drawn all possible recipes, add other songs."
         )
         findings.append(_empty(level, "that could be filled", detail, could))
     if len(cannot):
@@ -125,8 +125,8 @@ def _untaught(what: str, asked: pd.DataFrame) -> list[Finding]:
     untaught = held_out[(counts["train"] == 0) & (held_out > 0)].sort_values(ascending=False)
     if not len(untaught):
         return []
-    detail = "The editor is tested on what it was never taught. Scan more songs that have it, or choose other splits."
-    title = f"Asked for in validation or test, never in train: {shapes.counted(len(untaught), what)}"
+    detail = "The editor is tested on them, but never trained on them. Scan more songs that have them, or choose other splits."
+    title = f"In validation or test, but never in train: {shapes.counted(len(untaught), what)}"
     return [shapes.finding("warning", title, detail, (what, "triplets"), untaught.items())]
 
 

@@ -1,4 +1,4 @@
-"""How it is distributed: lengths, loudness, activity, tempo, metre, key, and what recipes draw."""
+"""Draw distributions by split: lengths, loudness, activity, tempo, metre, key, and values of the recipes."""
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,8 @@ def section(found: AuditTables) -> Section:
         items += [*_levels(found), *_music(found)]
     if found.recipes is not None:
         items += _recipes(found.recipes)
-    blurb = "Each by split: what a test split holds should lie within what the train split holds."
-    return Section("distributions", "How it is distributed", blurb, tuple(items))
+    blurb = "Each chart compares the splits. The values of the test split should lie within those of the train split."
+    return Section("distributions", "Distributions", blurb, tuple(items))
 
 
 def _levels(found: AuditTables) -> list[Item]:
@@ -40,7 +40,7 @@ def _levels(found: AuditTables) -> list[Item]:
         items += [_loudness_table(parts), *_bandwidth(found)]
     scaled = parts[parts["gain"] < 1].drop_duplicates("track_id")
     if len(scaled):
-        detail = f"Their parts would have clipped; the lowest gain is {20 * np.log10(scaled['gain'].min()):.1f} dB."
+        detail = f"Without it, their parts would clip. The lowest gain is {20 * np.log10(scaled['gain'].min()):.1f} dB."
         items.append(Finding("note", f"Turned down: {shapes.counted(len(scaled), 'song')}", detail))
     return items
 
@@ -60,7 +60,7 @@ def _bandwidth(found: AuditTables) -> list[Item]:
     if not len(dull):
         return []
     rows = dull.groupby(["dataset", "bandwidth_hz"]).size().reset_index()
-    detail = f"Nothing sounds above the bandwidth of their files, half of {found.rate_hz:,} Hz is what the others have."
+    detail = f"Their files hold nothing above this bandwidth. The other parts reach {found.rate_hz // 2:,} Hz."
     return [
         shapes.finding(
             "note",
@@ -83,13 +83,13 @@ def _music(found: AuditTables) -> list[Item]:
         keys = sorted(set(stated["key"]), key=lambda key: (key.partition(":")[2], key))
         items.append(shapes.matrix("Key of songs", stated["key"], stated["split"], row_names=keys, column_names=_splits(rhythm)))
     trust = rhythm["source"] + rhythm["trusted"].map({True: ", trusted", False: ", not trusted"})
-    items.append(shapes.matrix("Beats: from what, and whether remix trusts them", trust, rhythm["split"]))
-    items.append(shapes.matrix("Chords: from what", rhythm["chord_source"], rhythm["split"]))
+    items.append(shapes.matrix("Source of beats, and whether remix trusts them", trust, rhythm["split"]))
+    items.append(shapes.matrix("Source of chords", rhythm["chord_source"], rhythm["split"]))
     lost = rhythm[~rhythm["trusted"].astype(bool)]
     if len(lost):
         why = lost["reason"].fillna("unknown").value_counts()
         level: Level = "warning" if len(lost) > len(rhythm) / 2 else "note"
-        detail = "They are in no remix; the other tasks don't need beats."
+        detail = "They are in no remix. The other tasks do not need beats."
         items.append(
             shapes.finding(
                 level, f"{len(lost):,} of {len(rhythm):,} songs without trusted beats", detail, ("why", "songs"), why.items()
@@ -119,7 +119,7 @@ def _recipes(recipes: RecipeTable) -> list[Item]:
         agreement = remixes["chord_agreement"] * 100
         items += [
             shapes.histogram(
-                "Remix: how far targets are stretched", "%", stretch, remixes["split"], np.arange(-25.5, 26, 1.0).tolist()
+                "Remix: time-stretch of targets", "%", stretch, remixes["split"], np.arange(-25.5, 26, 1.0).tolist()
             ),
             shapes.histogram(
                 "Remix: share of the time with the same chord", "%", agreement, remixes["split"], list(range(0, 101, 5))

@@ -1,4 +1,4 @@
-"""Whether labels tell the truth: program against plugin, notes against sound, known faults, bleed, stems under two names."""
+"""Check labels: program against plugin, notes against sound, known faults, bleed, stems under two names."""
 
 import pandas as pd
 
@@ -16,16 +16,16 @@ _SHORTEST_S = 2.0
 
 
 def section(found: AuditTables, midi: MidiStudy | None) -> Section:
-    """Compare every label with whatever else is known of its stem."""
+    """Compare each label with other facts about its stem."""
     items: list[Item] = [*_programs(found.stems), *_known_bad(found), *_bleed(found), *_flags(found.stems)]
     if len(found.parts):
         items.append(_twice(found))
     if midi is None:
-        items.append(Finding("note", "Notes weren't compared with sound", "--no-audio leaves files of stems alone."))
+        items.append(Finding("note", "Notes were not compared with sound", "Run audit without --no-audio."))
     else:
         items += [*_stated(found, midi), *_contradicted(midi)]
-    blurb = "An instruction names an instrument; here everything that contradicts a name is listed."
-    return Section("labels", "Whether labels are true", blurb, tuple(items))
+    blurb = "Instructions name instruments. This section lists all facts that contradict a name."
+    return Section("labels", "Labels", blurb, tuple(items))
 
 
 def _programs(stems: pd.DataFrame) -> list[Item]:
@@ -46,24 +46,24 @@ def _programs(stems: pd.DataFrame) -> list[Item]:
     wrong = combos[apart].rename(columns={"instrument": "taken"}).drop(columns="program")
     silent = combos[[not knows for knows in told]]["stems"].sum()
     checked = int(combos["stems"].sum() - silent)
-    said = f"{checked:,} stems have a program and a plugin that names an instrument; of {silent:,} the plugin says nothing."
+    said = f"For {checked:,} stems, both program and plugin name an instrument. For {silent:,} stems, the plugin names none."
     if not len(wrong):
         return [Finding("fine" if checked else "note", "No program contradicts its plugin", said)]
     count = int(wrong["stems"].sum())
     title = f"{shapes.counted(count, 'stem')} whose plugin is of another family than their program"
-    detail = f"{said} The plugin made the sound, so its name is taken; the label is the program's."
+    detail = f"{said} The instrument of the plugin is used, because the plugin made the sound."
     return [shapes.finding("warning", title, detail, tuple(wrong.columns), wrong.itertuples(index=False))]
 
 
 def _known_bad(found: AuditTables) -> list[Item]:
     bad = found.stems[found.stems["known_bad"].notna()]
     if not len(bad):
-        detail = "manifests/data/known_bad.csv lists those of Slakh and MUSDB18."
+        detail = "Known faults of Slakh and MUSDB18 are listed in manifests/data/known_bad.csv."
         return [Finding("fine", "No stem that is known to be wrong", detail)]
     rows = bad[["track_id", "stem_id", "label", "known_bad", "split"]].itertuples(index=False)
     columns, detail = (
         ("track", "stem", "label", "why", "split"),
-        "They make no part: what they should play is missing from their songs.",
+        "They are not used, so their instrument is missing from their songs.",
     )
     return [shapes.finding("note", f"{shapes.counted(len(bad), 'stem')} known to be wrong", detail, columns, rows)]
 
@@ -74,11 +74,11 @@ def _bleed(found: AuditTables) -> list[Item]:
     flagged = stems["bleed"].eq(True) | stems["of song"].eq(True)
     unknown = stems["bleed"].isna() & stems["of song"].isna()
     if not flagged.any():
-        detail = f"{(~unknown).sum():,} are said to be clean; of {unknown.sum():,} nothing is said."
+        detail = f"The datasets call {(~unknown).sum():,} stems clean, and say nothing about {unknown.sum():,}."
         return [Finding("note" if unknown.any() else "fine", "No stem is said to bleed", detail)]
     rows = stems[flagged].groupby(["dataset", "split", "instrument"]).size().sort_values(ascending=False).reset_index()
     title = f"Bleed in {flagged.sum():,} of {len(stems):,} stems"
-    detail = "Other instruments are heard in them: removing one leaves a trace of it. Leave such songs out of test."
+    detail = "Other instruments are audible in them, so an edit leaves traces. Leave such songs out of test."
     level: Level = "warning" if (stems[flagged]["split"] != "train").any() else "note"
     return [shapes.finding(level, title, detail, ("dataset", "split", "instrument", "stems"), rows.itertuples(index=False))]
 
@@ -87,7 +87,7 @@ def _flags(stems: pd.DataFrame) -> list[Item]:
     wrong = stems[stems["flagged_rendered"].eq(False)]
     if not len(wrong):
         return []
-    detail = "Their metadata says so, yet the files are there: the files are believed."
+    detail = "The metadata says that they do not exist, but the files are there and are used."
     return [Finding("note", f"{shapes.counted(len(wrong), 'stem')} said not to exist", detail)]
 
 
@@ -97,9 +97,9 @@ def _twice(found: AuditTables) -> Finding:
     keys = ["track_id", "length_samples", "rms_db", "peak_db"]
     twice = heard[heard.duplicated(keys, keep=False)].sort_values([*keys, "instrument"])
     if not len(twice):
-        return Finding("fine", "No sound is there under two names", f"{len(heard):,} parts compared by length, level and peak.")
+        return Finding("fine", "No sound has two names", f"{len(heard):,} parts compared by length, level and peak.")
     names = twice.groupby(keys)["instrument"].agg(", ".join).reset_index()
-    detail = "One of the names is wrong, or a stem was copied: edits of one leave the other."
+    detail = "One of the names is wrong, or a stem was copied. An edit of one name leaves the other."
     rows = zip(names["track_id"], names["instrument"], strict=True)
     return shapes.finding(
         "error", f"{shapes.counted(len(names), 'sound')} under two names in one song", detail, ("track", "instruments"), rows
@@ -120,7 +120,7 @@ def _stated(found: AuditTables, midi: MidiStudy) -> list[Item]:
     if not rows:
         return []
     title = f"{shapes.counted(len(rows), 'stem')} whose MIDI file states another instrument than the metadata"
-    detail = "One of them is wrong; the metadata is believed."
+    detail = "One of them is wrong. The metadata is used."
     return [shapes.finding("warning", title, detail, ("track", "stem", "label", "by metadata", "by MIDI file"), rows)]
 
 
@@ -128,7 +128,7 @@ def _contradicted(midi: MidiStudy) -> list[Item]:
     """Find parts that sound when their notes are silent, or the other way round."""
     parts = midi.agreement
     if not len(parts):
-        detail = "No dataset has MIDI for each stem, or its folder isn't there."
+        detail = "No dataset has a MIDI file for each stem, or its folder is missing."
         return [Finding("note", "No part could be compared with notes", detail)]
     unread = f" {midi.unreadable:,} MIDI files can't be read." if midi.unreadable else ""
     percent = parts.assign(sounding=100 * parts["sounding"], explained=100 * parts["explained"])
@@ -137,14 +137,16 @@ def _contradicted(midi: MidiStudy) -> list[Item]:
     for what, name in (("sounding", "notes that sound, %"), ("explained", "sound with notes, %")):
         columns |= {f"{name}: median": grouped[what].median(), "lowest" if what == "sounding" else "lowest ": grouped[what].min()}
     scores = pd.DataFrame(columns).round(1).sort_values("lowest").reset_index(names="instrument")
-    note = "In frames of 0.1 s; a note explains sound until 2 s after its end."
+    note = "Counted in frames of 0.1 s. A note explains sound until 2 s after its end."
     table = shapes.table("Notes against sound by instrument", scores, note)
     least = percent[["sounding", "explained"]].min(axis=1)
     wrong = percent[(least < 100 * _AGREE) & (parts[["notes_s", "sound_s"]].max(axis=1) >= _SHORTEST_S)].round(1)
     wrong = wrong.loc[least[wrong.index].sort_values().index]
     if not len(wrong):
-        return [Finding("fine", "Every part sounds when its notes say so", f"{len(parts):,} parts compared.{unread}"), table]
+        return [Finding("fine", "Every part agrees with its notes", f"{len(parts):,} parts compared.{unread}"), table]
     names = ("track", "instrument", "notes, s", "sound, s", "notes that sound, %", "sound with notes, %")
     title = f"Notes and sound disagree in {len(wrong):,} of {len(parts):,} parts"
-    detail = f"The MIDI of another part, a rendering that failed, or notes that decay before they end: listen.{unread}"
+    detail = (
+        f"The MIDI may belong to another part, the rendering may have failed, or notes may decay early. Listen to them.{unread}"
+    )
     return [shapes.finding("warning", title, detail, names, wrong.itertuples(index=False)), table]

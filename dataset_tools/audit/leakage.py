@@ -1,4 +1,4 @@
-"""Leakage: one song in two splits, by its groups, its name, its notes, its parts and its sound."""
+"""Find leaks: one song in two splits, by its groups, name, notes, parts and sound."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ Pair = tuple[str, str, str]
 
 
 def section(found: AuditTables, midi: MidiStudy | None, *, audio: bool) -> Section:
-    """Look for songs that are there twice, in any two splits or datasets."""
+    """Find songs that occur twice, in any two splits or datasets."""
     items: list[Item] = [_groups(found, "leak_group"), _groups(found, "song_group"), _names(found)]
     if found.recipes is not None:
         items.append(_recipes(found))
@@ -37,12 +37,12 @@ def section(found: AuditTables, midi: MidiStudy | None, *, audio: bool) -> Secti
     if audio and len(found.parts):
         items += _sound(found)
     else:
-        items.append(Finding("note", "Songs weren't compared by sound", "Run prepare first, and audit without --no-audio."))
+        items.append(Finding("note", "Songs were not compared by sound", "Run prepare first, and run audit without --no-audio."))
     blurb = (
-        "What a model has heard in training says nothing in a test. Pairs in two splits are errors; "
-        "pairs that only chance kept in one split are warnings."
+        "A song that is in train and in test makes the test useless. A pair of songs in two splits is an error. "
+        "A pair that is in one split only by chance is a warning."
     )
-    return Section("leakage", "Songs that are there twice", blurb, tuple(items))
+    return Section("leakage", "Songs that occur twice", blurb, tuple(items))
 
 
 def _groups(found: AuditTables, column: str) -> Finding:
@@ -53,7 +53,7 @@ def _groups(found: AuditTables, column: str) -> Finding:
         return Finding("fine", f"No {column} is in two splits", f"{len(splits):,} groups of {len(found.tracks):,} songs.")
     members = found.tracks[found.tracks[column].isin(cut.index)].groupby(column)["track_id"].agg(", ".join)
     rows = ((group, cut[group], members[group]) for group in cut.index)
-    detail = "The table was changed by hand, or its stages are of different runs: scan again."
+    detail = "The table was changed by hand, or its stages belong to different runs. Scan again."
     return shapes.finding(
         "error", f"{shapes.counted(len(cut), column)} in two splits", detail, (column, "splits", "tracks"), rows
     )
@@ -72,7 +72,7 @@ def _recipes(found: AuditTables) -> Finding:
     bad = rows[wrong][["split", "task", "source_track", "target_track"]].drop_duplicates()
     title = f"{shapes.counted(int(wrong.sum()), 'recipe')} with tracks of another split"
     return shapes.finding(
-        "error", title, "Splits have changed since: run prepare and pair again.", tuple(bad.columns), bad.to_numpy()
+        "error", title, "The splits have changed since. Run prepare and pair again.", tuple(bad.columns), bad.to_numpy()
     )
 
 
@@ -112,10 +112,10 @@ def _sound(found: AuditTables) -> list[Item]:
         [_pairs(found, f"the same sound (the first {HEARD_S} s of {len(prints):,} songs)", pairs)] if prints else []
     )
     if lost := sorted(set(found.parts["track_id"]) - set(prints)):
-        detail = "A part is missing, damaged or outside the folder: run prepare again. They were compared with no other song."
+        detail = "A part is missing, damaged or outside the folder. Run prepare again. These songs were not compared with others."
         items.append(
             shapes.finding(
-                "warning", f"{shapes.counted(len(lost), 'song')} can't be heard", detail, ("track",), ((name,) for name in lost)
+                "warning", f"{shapes.counted(len(lost), 'song')} can't be read", detail, ("track",), ((name,) for name in lost)
             )
         )
     return items
@@ -161,12 +161,10 @@ def _pairs(found: AuditTables, what: str, pairs: Iterable[Pair]) -> Finding:
     leaks, lucky, together = (int(counts.get(kind, 0)) for kind in ("two splits", "one split by chance", "kept together"))
     columns = ("where", "track", "split", "other track", "its split", "evidence")
     if leaks:
-        detail = "Leave one of each out, or give both one group_id in a table and scan again."
+        detail = "Leave one song of each pair out, or give both the same group_id in a table, and scan again."
         return shapes.finding("error", f"{shapes.counted(leaks, 'pair')} in two splits: {what}", detail, columns, rows)
     if lucky:
-        detail = (
-            "They are in one split, but nothing keeps them there: another --seed may part them. They count twice in training."
-        )
+        detail = "Another --seed may put them into two splits. In training, such a song counts twice."
         return shapes.finding("warning", f"{shapes.counted(lucky, 'pair')} in one split by chance: {what}", detail, columns, rows)
     detail = (
         f"{shapes.counted(together, 'pair')} known to be one song and kept in one split." if together else "No pair was found."

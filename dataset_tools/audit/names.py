@@ -1,4 +1,4 @@
-"""Names of stems that nobody knows, or that were guessed."""
+"""List the names of stems that are unknown or guessed."""
 
 import pandas as pd
 
@@ -7,26 +7,26 @@ from instructme.dataset_tools.audit.inputs import AuditTables
 from instructme.dataset_tools.audit.report import Finding, Item, Section
 
 _MEND = (
-    "Write a CSV file with the columns label,instrument (`-` for what is no stem, names from manifests/data/instruments.csv) and "
-    "scan again with --aliases FILE."
+    "Write a CSV file with the columns label,instrument and scan again with --aliases FILE. The names of instruments are in "
+    "manifests/data/instruments.csv; `-` means that the file is no stem."
 )
 
 
 def section(found: AuditTables) -> Section:
-    """List labels that were not understood, and those that were guessed."""
+    """List labels that name no instrument, and labels that were guessed."""
     stems = found.stems
     unmatched = stems[stems["rule"] == "unmatched"]
     unsure = stems[~stems["certain"].astype(bool) & (stems["rule"] != "unmatched")]
     items: list[Item] = [
-        _finding("warning", "without an instrument", unmatched, stems, "They sound in full mixes and are never named."),
-        _finding("note", "whose instrument was guessed", unsure, stems, "A listener hears a wrong name: look through them."),
-        shapes.matrix("By which rule a stem got its name", stems["rule"], stems["dataset"], note="alias: yours."),
+        _finding("warning", "without an instrument", unmatched, stems, "They sound in mixes, but no instruction names them."),
+        _finding("note", "whose instrument was guessed", unsure, stems, "Check whether the names are right."),
+        shapes.matrix("Rules that named the stems", stems["rule"], stems["dataset"], note="alias: your own table."),
     ]
     silent = stems[~stems["editable"].astype(bool) & (stems["rule"] != "unmatched")]
     if len(silent):
         counts = silent.groupby(["instrument", "label"]).size().sort_values(ascending=False).rename("stems").reset_index()
-        items.append(shapes.table("Understood, but never edited", counts, "Effects, loops, and mixtures of instruments."))
-    return Section("names", "Names of instruments", "How the labels of stems were read.", tuple(items))
+        items.append(shapes.table("Known, but never edited", counts, "Effects, loops, and mixtures of instruments."))
+    return Section("names", "Names of instruments", "Instruments that were read from the labels of stems.", tuple(items))
 
 
 def _finding(level: str, what: str, rows: pd.DataFrame, stems: pd.DataFrame, why: str) -> Finding:

@@ -1,4 +1,4 @@
-"""Whether the tables belong together: their chain of hashes, and the shards beside them against the recipes."""
+"""Check that tables and shards belong together, by their hashes."""
 
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,7 @@ def section(found: AuditTables) -> Section:
     items.append(
         shapes.table("Tables", pd.DataFrame(rows, columns=["table", "rows", "MB", "written by", "version", "seed"], dtype=object))
     )
-    return Section(
-        "tables", "Whether the tables belong together", "Each table states the SHA-256 of those it was made from.", tuple(items)
-    )
+    return Section("tables", "Tables", "Each table states the SHA-256 of the tables that it was made from.", tuple(items))
 
 
 def _row(path: Path) -> tuple[str, int, float, str, str, int | None]:
@@ -49,7 +47,7 @@ def _chain(work: Path, names: list[str]) -> Finding:
     return shapes.finding(
         "error",
         f"{shapes.counted(len(problems), 'break')} in the chain of tables",
-        "Run the stages again from the first that is named.",
+        "Run the stages again, beginning with the first one in this list.",
         ("problem",),
         ((problem,) for problem in problems),
     )
@@ -67,7 +65,7 @@ def _shards(found: AuditTables) -> list[Item]:
         return [
             Finding(
                 "warning",
-                f"{shapes.counted(unfinished, 'shard')} of a run that isn't finished",
+                f"{shapes.counted(unfinished, 'shard')} of an unfinished run",
                 f"Run instructme shard {found.work} again.",
             )
         ]
@@ -88,9 +86,13 @@ def _counts(found: AuditTables, index: dict[str, Any]) -> Finding:
     rows = [(split, task, *row) for (split, task), row in zip(apart.index, apart.itertuples(index=False), strict=True)]
     more = (apart["in shards"] > apart["recipes"]).any()
     level: Level = "error" if more else "note"
-    why = "They are of other recipes: run shard again." if more else "Rendered with --limit or --splits, or not yet all."
+    why = (
+        "They belong to other recipes. Run shard again."
+        if more
+        else "They were rendered with --limit or --splits, or the run is unfinished."
+    )
     return shapes.finding(
-        level, "Shards don't hold every recipe", f"{said} {why}", ("split", "task", "recipes", "in shards"), rows
+        level, "The shards do not hold every recipe", f"{said} {why}", ("split", "task", "recipes", "in shards"), rows
     )
 
 
@@ -110,10 +112,8 @@ def _parents(found: AuditTables, folder: Path) -> Finding:
             if now[name] != digest:
                 stale.setdefault(f"{name} is missing or has changed since", []).append(path.stem)
     if not stale:
-        return Finding(
-            "fine", "The shards were made from these tables", "Every parent's hash agrees. `verify` checks their audio."
-        )
+        return Finding("fine", "The shards were made from these tables", "All hashes agree. `verify` checks the audio.")
     rows = ((what, len(names), names[0]) for what, names in stale.items())
     return shapes.finding(
-        "error", "Shards that were made from other tables", "Run shard again.", ("what", "shards", "first"), rows
+        "error", "The shards were made from other tables", "Run shard again.", ("what", "shards", "first"), rows
     )

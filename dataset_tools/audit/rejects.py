@@ -1,4 +1,4 @@
-"""What was left out, and why."""
+"""Count rejects and their reasons."""
 
 from instructme.dataset_tools.audit import shapes
 from instructme.dataset_tools.audit.inputs import AuditTables
@@ -18,20 +18,20 @@ def section(found: AuditTables) -> Section:
             things=("count", "sum"), tracks=("track_id", "nunique"), example=("item", "first"), why=("detail", "first")
         )
         frame = frame.sort_values("things", ascending=False).reset_index()
-        items.append(shapes.table("By reason", frame, "The item and the line of the first one; all are in rejects.parquet."))
-        things = frame.groupby("reason", sort=False)["things"].sum()
-        items.append(Bars("Things left out", "things", {str(reason): float(count) for reason, count in things.items()}))
-        by_dataset = rejects.assign(dataset=rejects["dataset"].fillna("unknown"))
         items.append(
-            shapes.matrix("Things left out by dataset", by_dataset["reason"], by_dataset["dataset"], weights=rejects["count"])
+            shapes.table("By reason", frame, "Item and detail are those of the first reject. All rejects are in rejects.parquet.")
         )
+        things = frame.groupby("reason", sort=False)["things"].sum()
+        items.append(Bars("Rejects", "rejects", {str(reason): float(count) for reason, count in things.items()}))
+        by_dataset = rejects.assign(dataset=rejects["dataset"].fillna("unknown"))
+        items.append(shapes.matrix("Rejects by dataset", by_dataset["reason"], by_dataset["dataset"], weights=rejects["count"]))
         items.append(_songs(found))
     else:
-        items.append(Finding("fine", "Nothing was rejected", "rejects.parquet is empty or not there."))
+        items.append(Finding("fine", "Nothing was rejected", "rejects.parquet is empty or missing."))
     return Section(
         "rejects",
-        "What was left out",
-        "Nothing is dropped in silence: every thing that can't be used has a reason.",
+        "Rejects",
+        "Everything that can't be used has a row with its reason.",
         tuple(items),
     )
 
@@ -58,4 +58,4 @@ def _songs(found: AuditTables) -> Item:
     grouped = rows.groupby("track_id")
     frame = grouped.agg(things=("count", "sum"), reasons=("reason", lambda why: ", ".join(sorted(set(why)))))
     frame = frame.sort_values("things", ascending=False).head(20).reset_index(names="track")
-    return shapes.table("Songs that lost most", frame)
+    return shapes.table("Songs with most rejects", frame)

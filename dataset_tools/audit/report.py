@@ -1,4 +1,4 @@
-"""What an audit found, in the shapes that a page can show: the only thing that counting and showing share."""
+"""The results of an audit: tables, charts and findings, without HTML. Pages and the command line show them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Counts of rows by columns; with `name_empty`, an empty cell is something to know of."""
+    """Counts of rows by columns; with `name_empty`, the page marks empty cells."""
 
     title: str
     rows: tuple[str, ...]
@@ -53,7 +53,7 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to know before training: what was looked for, and what came of it."""
+    """The result of a check."""
 
     level: Level
     title: str
@@ -76,7 +76,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that is known of a working folder."""
+    """All results for a working folder."""
 
     title: str
     facts: Mapping[str, str]
