@@ -1,0 +1,110 @@
+"""Compare systems: paired differences of scores, and strengths from pairs."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from instructme.pipelines.listening.opinion_scores import interval
+
+
+@dataclass(frozen=True)
+class Difference:
+    """one - other in points, with its 95 % interval. p: Wilcoxon's test over triplets, after Holm's correction."""
+
+    scale: str
+    one: str
+    other: str
+    mean: float
+    low: float
+    high: float
+    p: float
+    items: int
+
+
+def differences(rows: pd.DataFrame, seed: int = 0) -> list[Difference]:
+    """Compare each two systems on each scale, on the same triplets by the same raters.
+
+    The interval draws raters and triplets. The test uses the mean difference of each triplet. Holm's correction counts all tests.
+    """
+    found = []
+    for scale, of_scale in rows.groupby("scale", sort=False):
+        wide = of_scale.pivot_table(index=["session", "item"], columns="system", values="value")
+        for one, other in itertools.combinations(sorted(wide.columns), 2):
+            pairs = (wide[one] - wide[other]).dropna().rename("value").reset_index()
+            if len(pairs):
+                low, high = interval(pairs, seed)
+                by_item = pairs.groupby("item")["value"].mean().to_numpy()
+                found.append((str(scale), one, other, float(pairs["value"].mean()), low, high, _wilcoxon(by_item), len(by_item)))
+    corrected = holm([each[6] for each in found])
+    return [Difference(*each[:6], p, each[7]) for each, p in zip(found, corrected, strict=True)]
+
+
+def _wilcoxon(values: npt.NDArray[np.float64]) -> float:
+    """Test whether differences lie around 0; 1 if all are 0."""
+    from scipy import stats
+
+    return float(stats.wilcoxon(values).pvalue) if np.any(values != 0) else 1.0
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Correct p values for their number (Holm 1979)."""
+    order = np.argsort(values, kind="stable")
+    corrected = np.ones(len(values))
+    most = 0.0
+    for rank, place in enumerate(order):
+        most = max(most, min(1.0, (len(values) - rank) * values[place]))
+        corrected[place] = most
+    return [float(each) for each in corrected]
+
+
+@dataclass(frozen=True)
+class Strength:
+    """The strength of a system from pairs, as a natural logarithm around 0, with its 95 % interval by bootstrap of raters."""
+
+    scale: str
+    system: str
+    strength: float
+    low: float
+    high: float
+    won: int
+    pairs: int
+
+
+def strengths(rows: pd.DataFrame, seed: int = 0, resamples: int = 500) -> list[Strength]:
+    """Fit Bradley and Terry's model to the answers of pages with pairs.
+
+    rows: columns scale, session, system, value. `system` holds the two names, tab between, and `value` is 1 or 2: which won.
+    """
+    found = []
+    for scale, of_scale in rows.groupby("scale", sort=False):
+        pairs = of_scale["system"].str.split("\t", expand=True)
+        names = sorted(set(pairs[0]) | set(pairs[1]))
+        sides = np.column_stack([pd.Index(names).get_indexer(pairs[column]) for column in (0, 1)])
+        first = of_scale["value"].to_numpy() == 1
+        winner, loser = np.where(first, sides[:, 0], sides[:, 1]), np.where(first, sides[:, 1], sides[:, 0])
+        rater = pd.factorize(of_scale["session"])[0]
+        wins = np.zeros((rater.max() + 1, len(names), len(names)))
+        np.add.at(wins, (rater, winner, loser), 1)
+        total = wins.sum(axis=0)
+        drawn = np.random.default_rng(seed).multinomial(len(wins), np.full(len(wins), 1 / len(wins)), size=resamples)
+        fits = np.array([bradley_terry(np.tensordot(weights, wins, 1)) for weights in drawn.astype(float)])
+        ends = np.quantile(fits, [0.025, 0.975], axis=0) if len(wins) > 1 else np.full((2, len(names)), np.nan)
+        for place, (name, value) in enumerate(zip(names, bradley_terry(total), strict=True)):
+            counts = int(total[place].sum()), int(total[place].sum() + total[:, place].sum())
+            found.append(Strength(str(scale), name, float(value), float(ends[0, place]), float(ends[1, place]), *counts))
+    return found
+
+
+def bradley_terry(wins: npt.NDArray[np.float64], steps: int = 200) -> npt.NDArray[np.float64]:
+    """Fit strengths to wins[one, other], by Hunter's iteration (2004); half a win is added each way, so that all are finite."""
+    wins = wins + 0.5 * (1 - np.eye(len(wins)))
+    games = wins + wins.T
+    strength = np.ones(len(wins))
+    for _ in range(steps):
+        strength = wins.sum(axis=1) / (games / (strength[:, None] + strength[None, :])).sum(axis=1)
+        strength /= np.exp(np.log(strength).mean())
+    return np.asarray(np.log(strength))

@@ -1,0 +1,130 @@
+"""Make a study: level the clips, add reference, anchor and the sounds of the checks, and give every file a random name."""
+
+import dataclasses
+import os
+import random
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.audio import Samples
+from instructme.manifests.files import atomic_folder
+from instructme.manifests.rows import DataError
+from instructme.pipelines.listening import check_sounds, clip_levels
+from instructme.pipelines.listening.edit_table import ANCHOR, REFERENCE, SOURCE, Edited
+from instructme.pipelines.listening.plan import BEEPS, HEADPHONE_TRIALS, HEADPHONES
+from instructme.pipelines.listening.study import CLIPS, SETTINGS, WORDING, Stimulus, Study, write_study
+from instructme.pipelines.listening.wording import default_wording
+
+TRAINING_ITEMS = 2
+_REMIX = "remix"
+
+
+def create(folder: Path, items: Sequence[Edited], study: Study) -> Iterator[str]:
+    """Write a new study into `folder`; yield lines for the user.
+
+    Raises:
+        DataError: the folder has a study, an audio file can't be read, or there are too few systems.
+    """
+    if (folder / SETTINGS).exists():
+        raise DataError(f"{folder} holds a study with its answers; choose another folder")
+    study = dataclasses.replace(
+        study,
+        systems=tuple(sorted({system for item in items for system in item.edits})),
+        completion_code=study.completion_code or secrets.token_hex(4).upper(),
+    )
+    if study.mode == "pairs" and len(study.systems) + study.reference < 2:
+        raise DataError("pairs need two systems: add rows of another system, or keep the reference")
+    with atomic_folder(folder) as temporary:
+        (temporary / CLIPS).mkdir()
+        (temporary / WORDING).write_text(default_wording(), encoding="utf-8")
+        clips = _Clips(temporary / CLIPS)
+        stimuli = list(_checks(clips))
+        for number, item in enumerate(items, start=1):
+            stimuli += _item(clips, f"{number:04d}", item, _stranger(items, number - 1), study)
+        write_study(temporary, study, _with_training(stimuli, study))
+        clips.equalise_times()
+    yield f"made a study of {len(items)} triplets and {len(study.systems)} systems ({', '.join(study.systems)}) in {folder}"
+    if soft := [each for each in stimuli if each.task and each.loudness_lufs < study.loudness_lufs - 3]:
+        yield f"{len(soft)} clips are softer than {study.loudness_lufs:g} LUFS because they are nearly silent or have high peaks"
+
+
+class _Clips:
+    """Writes files under random names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, samples: npt.NDArray[np.float32], rate_hz: int) -> str:
+        """Write (T,) or (T, 2) as WAV: clips of equal length have files of equal size."""
+        name = f"{secrets.token_hex(12)}.wav"
+        soundfile.write(self.folder / name, audio.to_int16(samples), rate_hz, format="WAV", subtype="PCM_16")
+        return name
+
+    def equalise_times(self) -> None:
+        """Give all files one time, so that no header tells when a clip was written."""
+        for path in self.folder.iterdir():
+            os.utime(path, (0, 0))
+
+
+def _item(clips: _Clips, name: str, item: Edited, stranger: Edited | None, study: Study) -> Iterator[Stimulus]:
+    """Write the clips of a triplet in random order."""
+    sounds = _sounds(item, stranger, study, int(name))
+    level = clip_levels.levelled(sounds, study.lengths_s, study.loudness_lufs)
+    length_s = len(level.clips[SOURCE]) / clip_levels.RATE_HZ
+    nearest = min(study.lengths_s, key=lambda each: abs(each - length_s), default=length_s)
+    shown_s = nearest if abs(nearest - length_s) <= 0.5 else round(length_s, 1)
+    for system in random.Random(f"{study.seed} {name}").sample(sorted(sounds), len(sounds)):
+        file = clips.write(level.clips[system], clip_levels.RATE_HZ)
+        loudness = round(level.loudness_lufs[system], 2)
+        yield Stimulus(name, item.key, item.task, shown_s, item.instruction, system, file, loudness)
+
+
+def _sounds(item: Edited, stranger: Edited | None, study: Study, number: int) -> dict[str, Samples]:
+    source = _read(item.source)
+    sounds = {system: _read(path) for system, path in item.edits.items()}
+    if study.reference:
+        sounds[REFERENCE] = _read(item.target)
+    if study.anchor == "noise":
+        sounds[ANCHOR] = clip_levels.noisy(source, study.seed + number)
+    elif study.anchor == "shuffled" and stranger is not None:
+        sounds[ANCHOR] = _read(stranger.target)
+    if item.task == _REMIX and item.lead is not None:
+        lead = _read(item.lead)
+        sounds = {system: clip_levels.with_lead(clip, lead) for system, clip in sounds.items()}
+    return {SOURCE: source, **sounds}
+
+
+def _read(path: Path) -> Samples:
+    return audio.read(path, clip_levels.RATE_HZ)
+
+
+def _stranger(items: Sequence[Edited], place: int) -> Edited | None:
+    """Find another triplet, of the same task where there is one: its target is the low anchor `shuffled`."""
+    others = [*items[place + 1 :], *items[:place]]
+    return next((other for other in others if other.task == items[place].task), others[0] if others else None)
+
+
+def _checks(clips: _Clips) -> Iterator[Stimulus]:
+    """Write the trials with headphones, with the right answer as their system, and the beeps."""
+    for number in range(HEADPHONE_TRIALS):
+        answer = secrets.randbelow(3) + 1
+        file = clips.write(check_sounds.huggins_trial(answer, secrets.randbits(32)), check_sounds.RATE_HZ)
+        yield Stimulus(HEADPHONES, str(number), "", 4.0, "", str(answer), file, 0.0)
+    for count in range(1, check_sounds.MOST_BEEPS + 1):
+        file = clips.write(check_sounds.beeps(count), check_sounds.RATE_HZ)
+        yield Stimulus(BEEPS, str(count), "", 3.0, "", str(count), file, 0.0)
+
+
+def _with_training(stimuli: list[Stimulus], study: Study) -> list[Stimulus]:
+    """Keep two triplets for the training, one of each task group first, if enough others are left to rate."""
+    items = sorted({each.item for each in stimuli if each.task})
+    if not study.training or len(items) < 2 * TRAINING_ITEMS + 1:
+        return stimuli
+    drawn = set(random.Random(study.seed).sample(items, TRAINING_ITEMS))
+    return [dataclasses.replace(each, training=each.item in drawn) for each in stimuli]

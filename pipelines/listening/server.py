@@ -1,0 +1,227 @@
+"""Serve a study: pages for raters, their clips, and two addresses that store clicks. Nothing else is reachable."""
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import parse_qs
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from instructme.pipelines.listening.answers import Answers, Click, Session
+from instructme.pipelines.listening.plan import HEADPHONE_ATTEMPTS, Planner, Step
+from instructme.pipelines.listening.rater_page import consent, options, rater_page, refusal
+from instructme.pipelines.listening.study import ANSWERS, CLIPS, WORDING, read_stimuli, read_study
+from instructme.pipelines.listening.wording import read_wording
+
+MOST_BYTES = 4096
+"""A click has about 100 bytes."""
+_STATIC = {
+    "style.css": "text/css",
+    "listen.css": "text/css",
+    "player.js": "text/javascript",
+    "listen.js": "text/javascript",
+}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self'; connect-src 'self';"
+    " img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{32,64}")
+_LONGEST_ID = 200
+_UNKNOWN = "There is no such page. Please open the link that you were given."
+
+
+class ClickBody(BaseModel):
+    """What the page sends for a click."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    click: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    step: Annotated[int, Field(ge=0, le=100_000)]
+    attempt: Annotated[int, Field(ge=1, le=100)] = 1
+
+
+class AnswerBody(ClickBody):
+    """A click in a page: a clip was started, was heard, or got an answer."""
+
+    kind: Literal["play", "heard", "rate"]
+    place: Annotated[int, Field(ge=0, le=1000)]
+    value: Annotated[int | None, Field(ge=0, le=100)] = None
+
+
+class SmallBodies:
+    """Refuses long bodies before they are read (413)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count the bytes of a request's body."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        body, more = b"", True
+        while more and len(body) <= MOST_BYTES:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        if len(body) > MOST_BYTES:
+            return await Response("too long", 413, headers={"Connection": "close"})(scope, receive, send)
+        parts: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def whole() -> Message:
+            return parts.pop() if parts else await receive()
+
+        return await self.app(scope, whole, send)
+
+
+class Rating:
+    """A study that is open to raters."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.study = read_study(folder)
+        self.words = read_wording(folder / WORDING)
+        self.planner = Planner(self.study, read_stimuli(folder))
+        self.preparation = self.planner.preparation()
+        self.answers = Answers(folder / ANSWERS)
+        self.rounds = lru_cache(256)(self.planner.rounds)
+
+    def session(self, token: str) -> Session:
+        """Find the session of a link; every wrong link gets the same answer."""
+        session = self.answers.session(token) if _TOKEN.fullmatch(token) else None
+        if session is None:
+            raise HTTPException(404)
+        return session
+
+    def steps(self, session: Session) -> list[Step]:
+        """List the pages of a session; before the first round the later ones only say how many there will be."""
+        return [*self.preparation, *self.rounds(session.turn or 0)]
+
+    def store(self, session: Session, body: AnswerBody) -> bool:
+        """Check and store a click in a page; False if the session has moved on."""
+        steps = self.steps(session)
+        if body.step >= len(steps) or (body.step > session.step) or (session.turn is None and body.step >= len(self.preparation)):
+            raise HTTPException(422)
+        step = steps[body.step]
+        answer = body.kind == "rate"
+        if body.place >= (step.answers if answer else len(step.players)) or answer != (body.value is not None):
+            raise HTTPException(422)
+        if answer and body.value not in dict(options(step, self.words)):
+            raise HTTPException(422)
+        current = body.step == session.step and body.attempt == session.attempt
+        needed = set(range(len(step.clips))) if step.kind == "pair" else {body.place}
+        if answer and current and not needed <= self.answers.page(session)[1]:
+            raise HTTPException(422)
+        return self.answers.store(session, _click(step, body))
+
+    def go_on(self, session: Session, body: ClickBody) -> None:
+        """Move the session if its page is complete; a second click on "Next" changes nothing."""
+        if body.step != session.step or body.attempt != session.attempt or session.state != "open":
+            return
+        steps = self.steps(session)
+        step = steps[session.step]
+        values, heard = self.answers.page(session)
+        if len(values) < step.answers or (step.kind == "volume" and not heard):
+            raise HTTPException(422)
+        to = "done" if steps[session.step + 1].kind == "done" else "next"
+        if step.kind == "headphones" and sum(int(step.clips[place].system) == value for place, value in values.items()) < (
+            self.study.headphones_right
+        ):
+            to = "again" if session.attempt < HEADPHONE_ATTEMPTS else "refused"
+        last = session.step == len(self.preparation) - 1 and to == "next"
+        click = Click(body.click, body.step, "next", step.kind, step.scale, item=_item(step))
+        self.answers.go_on(session, click, take_turn=last, to=to)
+
+
+async def _participant(request: Request) -> str:
+    """Read the id that the first page passes on; form fields are read without another package."""
+    fields = parse_qs((await request.body()).decode("utf-8", "replace"))
+    return fields.get("participant", [""])[0][:_LONGEST_ID]
+
+
+def _item(step: Step) -> str | None:
+    return step.source.item if step.source else None
+
+
+def _click(step: Step, body: AnswerBody) -> Click:
+    clip = step.players[body.place]
+    system = clip.system
+    if step.kind == "pair" and body.kind == "rate":
+        system = "\t".join(each.system for each in step.clips)
+    return Click(body.click, body.step, body.kind, step.kind, step.scale, body.place, clip.item, system, body.value)
+
+
+def make_app(folder: Path) -> FastAPI:
+    """Make the application that serves a study.
+
+    Raises:
+        DataError: the study can't be read.
+    """
+    rating = Rating(folder)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(SmallBodies)
+
+    @app.middleware("http")
+    async def with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call_next(request)
+        response.headers.update({"Cache-Control": "no-store", **_HEADERS, **dict(response.headers)})
+        return response
+
+    @app.exception_handler(404)
+    def unknown(request: Request, error: Exception) -> Response:
+        return HTMLResponse(_UNKNOWN, 404)
+
+    @app.exception_handler(422)
+    def refused(request: Request, error: Exception) -> Response:
+        return JSONResponse({"saved": False}, 422)
+
+    @app.get("/")
+    def start(participant: str = "") -> Response:
+        return HTMLResponse(consent(rating.study, rating.words, participant[:_LONGEST_ID]))
+
+    @app.post("/begin")
+    def begin(participant: Annotated[str, Depends(_participant)]) -> Response:
+        return RedirectResponse(f"/s/{rating.answers.begin(participant)}/", 303)
+
+    @app.get("/s/{token}/")
+    def page(token: str) -> Response:
+        session = rating.session(token)
+        if session.state == "refused":
+            return HTMLResponse(refusal(rating.study, rating.words))
+        answered, heard = rating.answers.page(session)
+        return HTMLResponse(rater_page(rating.study, rating.words, session, rating.steps(session), answered, heard))
+
+    @app.get("/s/{token}/clip/{step}/{attempt}/{place}")
+    def clip(token: str, step: int, attempt: int, place: int) -> Response:
+        session = rating.session(token)
+        if step != session.step or not 0 <= place < len(players := rating.steps(session)[step].players):
+            raise HTTPException(404)
+        response = FileResponse(rating.folder / CLIPS / players[place].file, media_type="audio/wav")
+        response.headers["Cache-Control"] = "private, max-age=3600"
+        return response
+
+    @app.post("/s/{token}/click")
+    def click(token: str, body: AnswerBody) -> Response:
+        saved = rating.store(rating.session(token), body)
+        return JSONResponse({"saved": saved}, 200 if saved else 409)
+
+    @app.post("/s/{token}/next")
+    def go_on(token: str, body: ClickBody) -> Response:
+        rating.go_on(rating.session(token), body)
+        return JSONResponse({"saved": True})
+
+    @app.get("/static/{name}")
+    def static(name: str) -> Response:
+        if name not in _STATIC:
+            raise HTTPException(404)
+        text = (resources.files("instructme.pipelines.pages") / "templates" / name).read_bytes()
+        return Response(text, media_type=_STATIC[name])
+
+    return app

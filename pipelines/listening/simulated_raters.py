@@ -1,0 +1,125 @@
+"""Simulate raters with known preferences, who take the test over HTTP: a test of the server and the statistics, not of people."""
+
+import http.client
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from instructme.pipelines.listening.edit_table import ANCHOR, REFERENCE
+from instructme.pipelines.listening.plan import BEEPS, HEADPHONES
+from instructme.pipelines.listening.study import CLIPS, Stimulus, read_stimuli
+
+_EXCERPT_BYTES = 4096
+_WAIT_S, _LONGEST_WAIT_S = 0.05, 60.0
+_FACT, _AUDIO = re.compile(r'data-([a-z-]+)="([^"]*)"'), re.compile(r"<audio")
+
+
+@dataclass
+class Visit:
+    """What a simulated rater did. acknowledged: click -> (kind, place, value); latencies_s: of each click."""
+
+    acknowledged: dict[str, tuple[str, int | None, int | None]] = field(default_factory=dict)
+    latencies_s: list[float] = field(default_factory=list)
+    finished: bool = False
+
+
+class Ears:
+    """Recognises clips by their sound, as the pages don't name them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clips: dict[bytes, Stimulus] = {}
+        for each in read_stimuli(folder):
+            self.clips[_excerpt((folder / CLIPS / each.file).read_bytes())] = each
+
+    def recognise(self, sound: bytes) -> Stimulus:
+        """Find the clip that sounds so."""
+        return self.clips[_excerpt(sound)]
+
+
+def _excerpt(sound: bytes) -> bytes:
+    return sound[len(sound) // 3 :][:_EXCERPT_BYTES] + len(sound).to_bytes(8, "big")
+
+
+def default_preferences(systems: list[str]) -> dict[str, float]:
+    """Give the reference 4.7 points, the anchor 1.3, and the systems points between 2 and 4 in the order of their names."""
+    middle = {name: 2 + 2 * place / max(len(systems) - 1, 1) for place, name in enumerate(sorted(systems))}
+    return {**middle, REFERENCE: 4.7, ANCHOR: 1.3}
+
+
+class SimulatedRater:
+    """One rater: sees pages, hears clips, and repeats a request until the server acknowledges it."""
+
+    def __init__(self, address: str, ears: Ears, preferences: Mapping[str, float], seed: int, spread: float = 0.7) -> None:
+        self.host = urlsplit(address).netloc
+        self.ears, self.preferences, self.spread = ears, preferences, spread
+        self.rng = random.Random(seed)
+        self.visit = Visit()
+        self._connection: http.client.HTTPConnection | None = None
+
+    def take(self, before_click: Callable[[], None] = lambda: None) -> Visit:
+        """Take the whole test. `before_click` is called before each click, so that a test can wait there."""
+        _, headers, _ = self._ask("POST", "/begin", b"")
+        self.link = headers["location"].rstrip("/")
+        while self._page(before_click):
+            pass
+        return self.visit
+
+    def _page(self, before_click: Callable[[], None]) -> bool:
+        _, _, body = self._ask("GET", f"{self.link}/")
+        text = body.decode()
+        facts = dict(_FACT.findall(text.partition('<main id="page"')[2].partition(">")[0]))
+        if facts.get("kind") in (None, "done"):
+            self.visit.finished = facts.get("kind") == "done"
+            return False
+        at = {"step": int(facts["step"]), "attempt": int(facts["attempt"])}
+        clips = [self._hear(at, place) for place in range(len(_AUDIO.findall(text)))]
+        for place in range(len(clips)):
+            for kind in ("play", "heard"):
+                before_click()
+                self._click("click", {**at, "kind": kind, "place": place})
+        for place in range(int(facts["answers"])):
+            before_click()
+            self._click("click", {**at, "kind": "rate", "place": place, "value": self._judge(facts["kind"], clips, place)})
+        self._click("next", at)
+        return True
+
+    def _hear(self, at: Mapping[str, int], place: int) -> Stimulus:
+        path = f"{self.link}/clip/{at['step']}/{at['attempt']}/{place}"
+        return self.ears.recognise(self._ask("GET", path)[2])
+
+    def _judge(self, kind: str, clips: list[Stimulus], place: int) -> int:
+        if kind == "pair":
+            first, second = (self.rng.gauss(self.preferences[clip.system], self.spread) for clip in clips[:2])
+            return 1 if first >= second else 2
+        if clips[place].item in (HEADPHONES, BEEPS):
+            return int(clips[place].system)
+        return min(5, max(1, round(self.rng.gauss(self.preferences[clips[place].system], self.spread))))
+
+    def _click(self, path: str, body: dict[str, object]) -> None:
+        click = f"{self.rng.getrandbits(128):032x}"
+        begun = time.perf_counter()
+        status, _, _ = self._ask("POST", f"{self.link}/{path}", json.dumps({"click": click, **body}).encode())
+        self.visit.latencies_s.append(time.perf_counter() - begun)
+        assert status == 200, (status, path, body)
+        kind, place, value = (body.get(name) for name in ("kind", "place", "value"))
+        self.visit.acknowledged[click] = (str(kind or "next"), place, value)  # type: ignore[assignment]
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask until an answer comes: the server may be down for a while."""
+        until = time.monotonic() + _LONGEST_WAIT_S
+        while True:
+            try:
+                self._connection = self._connection or http.client.HTTPConnection(self.host, timeout=30)
+                self._connection.request(method, path, body, {"Content-Type": "application/json"})
+                answer = self._connection.getresponse()
+                return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+            except (OSError, http.client.HTTPException):
+                self._connection = None
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_WAIT_S)

@@ -1,0 +1,102 @@
+"use strict";
+// Every click goes to the server before the page goes on. What is not acknowledged stays in the browser's storage and is sent again.
+(() => {
+  const page = document.getElementById("page");
+  const step = +page.dataset.step, attempt = +page.dataset.attempt, heardS = +page.dataset.heardS;
+  const base = location.pathname.replace(/\/$/, ""), store = "clicks " + base;
+  const next = document.getElementById("next"), state = document.getElementById("state");
+  const clips = [...document.querySelectorAll(".clip")];
+  const pair = page.dataset.kind === "pair";
+  let sending = false, leaving = false;
+
+  const link = document.querySelector(".resume a");
+  if (link) { link.href = location.pathname; link.textContent = location.origin + location.pathname; }
+
+  const read = () => { try { return JSON.parse(localStorage.getItem(store)) || []; } catch { return []; } };
+  const write = (queue) => { try { localStorage.setItem(store, JSON.stringify(queue)); } catch { memory = queue; } };
+  let memory = null;
+  const queued = () => memory || read();
+  const unique = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+  function add(path, click) {
+    write([...queued(), { path, body: { click: unique(), step, attempt, ...click } }]);
+    send();
+  }
+
+  async function send() {
+    if (sending) return;
+    sending = true;
+    show();
+    let pause = 300;
+    for (let queue = queued(); queue.length; queue = queued()) {
+      const { path, body } = queue[0];
+      let answer = null;
+      try {
+        answer = await fetch(base + path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+      } catch { /* no network */ }
+      if (!answer || answer.status >= 500) {
+        show(true);
+        await new Promise((done) => setTimeout(done, pause));
+        pause = Math.min(pause * 2, 5000);
+        continue;
+      }
+      pause = 300;
+      const done = queue[0].body.click;
+      write(queued().filter((each) => each.body.click !== done));
+      if (answer.status === 409 || (answer.ok && path === "/next")) {
+        leaving = true;
+        if (answer.status === 409) state.textContent = page.dataset.moved;
+        location.reload();
+        return;
+      }
+    }
+    sending = false;
+    show();
+  }
+
+  function show(bad = false) {
+    if (!next) return;
+    const waiting = queued().length > 0;
+    state.classList.toggle("bad", bad);
+    state.textContent = bad ? page.dataset.notSaved : waiting ? page.dataset.saving : page.querySelector("input:checked") ? page.dataset.saved : "";
+    const answered = new Set([...page.querySelectorAll("input:checked")].map((input) => input.name)).size;
+    const needed = +page.dataset.answers;
+    const heard = page.dataset.kind !== "volume" || clips.every((clip) => clip.classList.contains("heard"));
+    next.disabled = leaving || waiting || answered < needed || !heard;
+  }
+
+  for (const clip of clips) {
+    const audio = clip.querySelector("audio"), place = +clip.dataset.place;
+    let last = null, played = 0;
+    audio.addEventListener("play", () => { last = audio.currentTime; add("/click", { kind: "play", place }); });
+    const count = () => {
+      const passed = audio.currentTime - last;
+      if (last !== null && passed > 0 && passed < 1.5) played += passed;
+      last = audio.currentTime;
+      if (played >= Math.min(heardS, 0.9 * clip.dataset.seconds) && !clip.classList.contains("heard")) heard();
+    };
+    const heard = () => {
+      clip.classList.add("heard");
+      add("/click", { kind: "heard", place });
+      open();
+    };
+    audio.addEventListener("timeupdate", count);
+    audio.addEventListener("seeking", () => { last = audio.currentTime; });
+    audio.addEventListener("pause", count);
+  }
+
+  function open() {
+    for (const choices of page.querySelectorAll("fieldset")) {
+      const clip = choices.closest(".clip");
+      choices.disabled = clip ? !clip.classList.contains("heard") : !clips.filter((each) => !each.classList.contains("source")).every((each) => each.classList.contains("heard"));
+    }
+  }
+
+  page.addEventListener("change", (event) => {
+    if (event.target.type === "radio") add("/click", { kind: "rate", place: +event.target.dataset.place, value: +event.target.value });
+  });
+  if (next) next.addEventListener("click", () => { next.disabled = true; add("/next", {}); });
+  window.addEventListener("online", send);
+  if (pair) open();
+  send();
+})();
