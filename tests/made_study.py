@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from instructme.pipelines.evaluation.cases import from_table
 from instructme.pipelines.listening.create import create
-from instructme.pipelines.listening.edit_table import COLUMNS, read_table
 from instructme.pipelines.listening.study import Study
 
+COLUMNS = ("key", "task", "instruction", "source", "target", "edit", "system")
 RATE_HZ = 24000
 SYSTEMS = ("good", "poor")
 
@@ -41,7 +42,7 @@ def made_study(folder: Path, items: int = 3, seconds: float = 1.0, **settings) -
     """Make a study without headphone check, training and waiting, unless the settings say otherwise."""
     table = made_table(folder / "edits", items, seconds=seconds)
     defaults = {"headphones": False, "training": False, "heard_s": 0.0}
-    list(create(folder / "study", read_table(table), Study(**{**defaults, **settings})))
+    list(create(folder / "study", from_table(table), Study(**{**defaults, **settings})))
     return folder / "study"
 
 

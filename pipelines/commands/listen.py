@@ -6,7 +6,7 @@ import click
 
 from instructme.pipelines.commands import options
 
-ORDER = 95
+ORDER = 107
 
 
 @click.group("listen", short_help="Run a listening test in the browser.")
@@ -27,11 +27,16 @@ def command() -> None:
 @click.argument("study", type=options.Local())
 @click.option(
     "--pairs",
-    required=True,
     type=options.Local(exists=True, dir_okay=False),
-    help="CSV file with the columns key, task, instruction, source, target, edit, system.",
+    help="Table of files: key, instruction, source, target, edit, system; task, lead.",
 )
-@click.option("--title", default="Listening test", show_default=True, help="Title that raters see.")
+@click.option("--shards", type=options.Place(exists=True, file_okay=False), help="Shards whose test split was edited.")
+@click.option(
+    "--edits",
+    multiple=True,
+    type=options.Local(exists=True, file_okay=False),
+    help="Folder of edits named by the keys of the shards.",
+)
 @click.option(
     "--mode", default="scores", show_default=True, type=click.Choice(["scores", "pairs"]), help="Five points, or which of two."
 )
@@ -45,28 +50,33 @@ def command() -> None:
     type=click.Choice(["noise", "shuffled", "none"]),
     help="Low anchor: the source with noise, another target, or none.",
 )
-@click.option("--reference/--no-reference", default=True, help="Hide the true target among the clips.  [default: reference]")
-@click.option("--headphones/--no-headphones", default=True, help="Check that raters wear headphones.  [default: headphones]")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of all orders.")
 def create_(
-    study: Path, pairs: Path, title: str, mode: str, items: int, anchor: str, reference: bool, headphones: bool, seed: int
+    study: Path, pairs: Path | None, shards: Path | None, edits: tuple[Path, ...], mode: str, items: int, anchor: str, seed: int
 ) -> None:
     r"""Make a listening test in the new folder STUDY: clips of equal loudness and random names, and its settings.
 
-    The file study.yaml holds more settings, and wording.yaml holds the words that raters read. You can change both.
+    Give --pairs, or --shards with --edits. Both are read as 'evaluate' reads them. The file study.yaml holds more settings, and
+    wording.yaml holds the words that raters read. You can change both before the first rater comes.
 
     \b
     Example:
       instructme listen create study --pairs edits.csv
+      instructme listen create study --shards work/shards --edits mine --edits theirs
     """
+    if (shards is None) == (pairs is None) or (shards and not edits):
+        raise click.UsageError("give --pairs FILE.csv, or --shards SHARDS with --edits FOLDER")
+    from instructme.pipelines.evaluation import cases
     from instructme.pipelines.listening.create import create
-    from instructme.pipelines.listening.edit_table import read_table
     from instructme.pipelines.listening.study import Study
 
-    settings = Study(
-        title=title, mode=mode, items_per_task=items, anchor=anchor, reference=reference, headphones=headphones, seed=seed
-    )
-    for line in create(study, read_table(pairs), settings):
+    if pairs:
+        found = cases.from_table(pairs)
+    else:
+        from instructme.pipelines.evaluation import evaluate
+
+        found = cases.from_shards(shards or Path(), "test", None, evaluate.names(edits))
+    for line in create(study, found, Study(mode=mode, items_per_task=items, anchor=anchor, seed=seed)):
         click.echo(line)
 
 
@@ -113,4 +123,26 @@ def results_(study: Path, out: Path | None, unfinished: bool) -> None:
     from instructme.pipelines.listening.results import results
 
     for line in results(study, out or study / "results", unfinished=unfinished):
+        click.echo(line)
+
+
+@command.command("simulate", short_help="Try a study with simulated raters.")
+@click.argument("study", type=options.Local(exists=True, file_okay=False))
+@click.option("-o", "--out", required=True, type=options.Local(file_okay=False), help="New folder for a copy of the study.")
+@click.option(
+    "--raters", default=50, show_default=True, type=click.IntRange(1, 500), help="Raters who take the test at the same time."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of their answers.")
+def simulate_(study: Path, out: Path, raters: int, seed: int) -> None:
+    r"""Let simulated raters with known preferences take a copy of STUDY over HTTP, and compare the results with these.
+
+    This tests the server and the statistics. It says nothing about people or edits.
+
+    \b
+    Example:
+      instructme listen simulate study -o simulated --raters 50
+    """
+    from instructme.pipelines.listening.simulation import simulate
+
+    for line in simulate(study, out, raters, seed):
         click.echo(line)

@@ -15,7 +15,7 @@ from instructme.manifests.rows import DataError
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 
 COLUMNS = ("key", "source", "target", "edit")
-"""Columns that a table of pairs must have; task, instruction, system, dataset, song and absent are optional."""
+"""Columns that a table of pairs must have; task, instruction, system, dataset, song, absent and lead are optional."""
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
 
@@ -74,6 +74,7 @@ class Case:
     absent: the instruction names an instrument that isn't there.
     edits: system -> file; a file that is missing is counted.
     stranger: another triplet of the same task, whose target is the control "shuffled".
+    lead: a voice that the listening test lays on top of all clips of a remix.
     """
 
     key: str
@@ -88,6 +89,7 @@ class Case:
     gain_db: float | None = None
     absent: bool = False
     stranger: Triplet | None = None
+    lead: Path | None = None
 
 
 def from_table(path: Path) -> list[Case]:
@@ -130,6 +132,7 @@ def from_table(path: Path) -> list[Case]:
                 words["named"],
                 words["added"],
                 absent=absent,
+                lead=path.parent / first["lead"] if first.get("lead") else None,
             )
         )
     return with_strangers(cases)

@@ -8,8 +8,8 @@ import numpy as np
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
+from instructme.pipelines.evaluation.spectra import RATE_HZ
 
-RATE_HZ = 24000
 LOUDNESS_LUFS = -23.0
 _MOST_GAIN_DB = 30.0
 """A clip that is nearly silent stays soft: more gain would only raise its noise."""

@@ -15,9 +15,11 @@ from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
 from instructme.manifests.files import atomic_folder
 from instructme.manifests.rows import DataError
+from instructme.pipelines.evaluation.cases import Case
+from instructme.pipelines.evaluation.spectra import RATE_HZ
 from instructme.pipelines.listening import check_sounds, clip_levels
-from instructme.pipelines.listening.edit_table import ANCHOR, REFERENCE, SOURCE, Edited
 from instructme.pipelines.listening.plan import BEEPS, HEADPHONE_TRIALS, HEADPHONES
+from instructme.pipelines.listening.rated_edits import ANCHOR, REFERENCE, SOURCE, check_edits
 from instructme.pipelines.listening.study import CLIPS, SETTINGS, WORDING, Stimulus, Study, write_study
 from instructme.pipelines.listening.wording import default_wording
 
@@ -25,17 +27,18 @@ TRAINING_ITEMS = 2
 _REMIX = "remix"
 
 
-def create(folder: Path, items: Sequence[Edited], study: Study) -> Iterator[str]:
+def create(folder: Path, cases: Sequence[Case], study: Study) -> Iterator[str]:
     """Write a new study into `folder`; yield lines for the user.
 
     Raises:
         DataError: the folder has a study, an audio file can't be read, or there are too few systems.
     """
+    check_edits(cases)
     if (folder / SETTINGS).exists():
         raise DataError(f"{folder} holds a study with its answers; choose another folder")
     study = dataclasses.replace(
         study,
-        systems=tuple(sorted({system for item in items for system in item.edits})),
+        systems=tuple(sorted({system for case in cases for system in case.edits})),
         completion_code=study.completion_code or secrets.token_hex(4).upper(),
     )
     if study.mode == "pairs" and len(study.systems) + study.reference < 2:
@@ -45,11 +48,11 @@ def create(folder: Path, items: Sequence[Edited], study: Study) -> Iterator[str]
         (temporary / WORDING).write_text(default_wording(), encoding="utf-8")
         clips = _Clips(temporary / CLIPS)
         stimuli = list(_checks(clips))
-        for number, item in enumerate(items, start=1):
-            stimuli += _item(clips, f"{number:04d}", item, _stranger(items, number - 1), study)
+        for number, case in enumerate(cases, start=1):
+            stimuli += _item(clips, f"{number:04d}", case, study)
         write_study(temporary, study, _with_training(stimuli, study))
         clips.equalise_times()
-    yield f"made a study of {len(items)} triplets and {len(study.systems)} systems ({', '.join(study.systems)}) in {folder}"
+    yield f"made a study of {len(cases)} triplets and {len(study.systems)} systems ({', '.join(study.systems)}) in {folder}"
     if soft := [each for each in stimuli if each.task and each.loudness_lufs < study.loudness_lufs - 3]:
         yield f"{len(soft)} clips are softer than {study.loudness_lufs:g} LUFS because they are nearly silent or have high peaks"
 
@@ -72,42 +75,32 @@ class _Clips:
             os.utime(path, (0, 0))
 
 
-def _item(clips: _Clips, name: str, item: Edited, stranger: Edited | None, study: Study) -> Iterator[Stimulus]:
+def _item(clips: _Clips, name: str, case: Case, study: Study) -> Iterator[Stimulus]:
     """Write the clips of a triplet in random order."""
-    sounds = _sounds(item, stranger, study, int(name))
+    sounds = _sounds(case, study, int(name))
     level = clip_levels.levelled(sounds, study.lengths_s, study.loudness_lufs)
-    length_s = len(level.clips[SOURCE]) / clip_levels.RATE_HZ
+    length_s = len(level.clips[SOURCE]) / RATE_HZ
     nearest = min(study.lengths_s, key=lambda each: abs(each - length_s), default=length_s)
     shown_s = nearest if abs(nearest - length_s) <= 0.5 else round(length_s, 1)
     for system in random.Random(f"{study.seed} {name}").sample(sorted(sounds), len(sounds)):
-        file = clips.write(level.clips[system], clip_levels.RATE_HZ)
+        file = clips.write(level.clips[system], RATE_HZ)
         loudness = round(level.loudness_lufs[system], 2)
-        yield Stimulus(name, item.key, item.task, shown_s, item.instruction, system, file, loudness)
+        yield Stimulus(name, case.key, case.task, shown_s, case.instruction, system, file, loudness)
 
 
-def _sounds(item: Edited, stranger: Edited | None, study: Study, number: int) -> dict[str, Samples]:
-    source = _read(item.source)
-    sounds = {system: _read(path) for system, path in item.edits.items()}
+def _sounds(case: Case, study: Study, number: int) -> dict[str, Samples]:
+    source, target = case.triplet.read()
+    sounds = {system: audio.read(path, RATE_HZ) for system, path in case.edits.items()}
     if study.reference:
-        sounds[REFERENCE] = _read(item.target)
+        sounds[REFERENCE] = target
     if study.anchor == "noise":
         sounds[ANCHOR] = clip_levels.noisy(source, study.seed + number)
-    elif study.anchor == "shuffled" and stranger is not None:
-        sounds[ANCHOR] = _read(stranger.target)
-    if item.task == _REMIX and item.lead is not None:
-        lead = _read(item.lead)
+    elif study.anchor == "shuffled" and case.stranger is not None:
+        sounds[ANCHOR] = case.stranger.read()[1]
+    if case.task == _REMIX and case.lead is not None:
+        lead = audio.read(case.lead, RATE_HZ)
         sounds = {system: clip_levels.with_lead(clip, lead) for system, clip in sounds.items()}
     return {SOURCE: source, **sounds}
-
-
-def _read(path: Path) -> Samples:
-    return audio.read(path, clip_levels.RATE_HZ)
-
-
-def _stranger(items: Sequence[Edited], place: int) -> Edited | None:
-    """Find another triplet, of the same task where there is one: its target is the low anchor `shuffled`."""
-    others = [*items[place + 1 :], *items[:place]]
-    return next((other for other in others if other.task == items[place].task), others[0] if others else None)
 
 
 def _checks(clips: _Clips) -> Iterator[Stimulus]:

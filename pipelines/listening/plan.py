@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from instructme.pipelines.listening.edit_table import ANCHOR, REFERENCE, SOURCE
+from instructme.pipelines.listening.rated_edits import ANCHOR, REFERENCE, SOURCE
 from instructme.pipelines.listening.study import Stimulus, Study
 
 T = TypeVar("T")

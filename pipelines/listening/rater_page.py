@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from instructme.pipelines.listening.answers import Session
-from instructme.pipelines.listening.edit_table import REFERENCE
 from instructme.pipelines.listening.plan import Step
+from instructme.pipelines.listening.rated_edits import REFERENCE
 from instructme.pipelines.listening.study import Study
 from instructme.pipelines.listening.wording import Wording, anchors
 from instructme.pipelines.pages.html import render
@@ -54,7 +54,9 @@ def rater_page(
         points=anchors(words, step.scale, _task(step)) if step.kind in ("rate", "example", "explanation") else [],
         all_points=_all_points(study, words) if step.kind == "anchors" else [],
         instruction=_task_text(step),
-        players=_players(step, words, session),
+        players=_players(step, words, session)[: len(step.clips)],
+        source=_players(step, words, session)[len(step.clips) :],
+        all_heard=set(range(len(step.clips))) <= heard,
         options=options(step, words),
         answered=answered,
         heard=heard,

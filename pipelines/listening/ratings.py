@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from instructme.manifests.rows import DataError
-from instructme.pipelines.listening.edit_table import ANCHOR, REFERENCE
+from instructme.pipelines.listening.rated_edits import ANCHOR, REFERENCE
 from instructme.pipelines.listening.study import ANSWERS, Study, read_stimuli
 
 _MOST_FAILED = 0.5

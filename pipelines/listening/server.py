@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from urllib.parse import parse_qs
 
 from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -65,20 +66,22 @@ class SmallBodies:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the bytes of a request's body."""
         if scope["type"] != "http":
-            return await self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         body, more = b"", True
         while more and len(body) <= MOST_BYTES:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
         if len(body) > MOST_BYTES:
-            return await Response("too long", 413, headers={"Connection": "close"})(scope, receive, send)
+            await Response("too long", 413, headers={"Connection": "close"})(scope, receive, send)
+            return
         parts: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def whole() -> Message:
             return parts.pop() if parts else await receive()
 
-        return await self.app(scope, whole, send)
+        await self.app(scope, whole, send)
 
 
 class Rating:
@@ -166,6 +169,7 @@ def make_app(folder: Path) -> FastAPI:
     """
     rating = Rating(folder)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.folder = folder
     app.add_middleware(SmallBodies)
 
     @app.middleware("http")
@@ -178,6 +182,7 @@ def make_app(folder: Path) -> FastAPI:
     def unknown(request: Request, error: Exception) -> Response:
         return HTMLResponse(_UNKNOWN, 404)
 
+    @app.exception_handler(RequestValidationError)
     @app.exception_handler(422)
     def refused(request: Request, error: Exception) -> Response:
         return JSONResponse({"saved": False}, 422)

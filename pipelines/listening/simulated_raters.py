@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from instructme.pipelines.listening.edit_table import ANCHOR, REFERENCE
 from instructme.pipelines.listening.plan import BEEPS, HEADPHONES
+from instructme.pipelines.listening.rated_edits import ANCHOR, REFERENCE
 from instructme.pipelines.listening.study import CLIPS, Stimulus, read_stimuli
 
+SPREAD = 0.7
+"""Standard deviation of a rater's points."""
 _EXCERPT_BYTES = 4096
 _WAIT_S, _LONGEST_WAIT_S = 0.05, 60.0
 _FACT, _AUDIO = re.compile(r'data-([a-z-]+)="([^"]*)"'), re.compile(r"<audio")
@@ -54,7 +56,7 @@ def default_preferences(systems: list[str]) -> dict[str, float]:
 class SimulatedRater:
     """One rater: sees pages, hears clips, and repeats a request until the server acknowledges it."""
 
-    def __init__(self, address: str, ears: Ears, preferences: Mapping[str, float], seed: int, spread: float = 0.7) -> None:
+    def __init__(self, address: str, ears: Ears, preferences: Mapping[str, float], seed: int, spread: float = SPREAD) -> None:
         self.host = urlsplit(address).netloc
         self.ears, self.preferences, self.spread = ears, preferences, spread
         self.rng = random.Random(seed)

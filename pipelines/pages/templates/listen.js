@@ -43,9 +43,9 @@
       pause = 300;
       const done = queue[0].body.click;
       write(queued().filter((each) => each.body.click !== done));
-      if (answer.status === 409 || (answer.ok && path === "/next")) {
+      if (!answer.ok || path === "/next") {
         leaving = true;
-        if (answer.status === 409) state.textContent = page.dataset.moved;
+        if (!answer.ok) state.textContent = page.dataset.moved;
         location.reload();
         return;
       }
@@ -97,6 +97,7 @@
   });
   if (next) next.addEventListener("click", () => { next.disabled = true; add("/next", {}); });
   window.addEventListener("online", send);
+  window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   if (pair) open();
   send();
 })();
