@@ -40,13 +40,13 @@ class Browser:
             text += byte
         return json.loads(text)
 
-    def open(self, page: Path) -> None:
-        """Open a file in a new tab and wait until it is complete."""
+    def open(self, page: Path | str) -> None:
+        """Open a file or a URL in a new tab and wait until it is complete."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
-        self.call("Page.navigate", url=page.as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         while self.js("document.readyState") != "complete":
             pass
 

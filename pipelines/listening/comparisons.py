@@ -91,7 +91,7 @@ def strengths(rows: pd.DataFrame, seed: int = 0, resamples: int = 500) -> list[S
         np.add.at(wins, (rater, winner, loser), 1)
         total = wins.sum(axis=0)
         drawn = np.random.default_rng(seed).multinomial(len(wins), np.full(len(wins), 1 / len(wins)), size=resamples)
-        fits = np.array([bradley_terry(np.tensordot(weights, wins, 1)) for weights in drawn.astype(float)])
+        fits = bradley_terry(np.tensordot(drawn.astype(float), wins, 1))
         ends = np.quantile(fits, [0.025, 0.975], axis=0) if len(wins) > 1 else np.full((2, len(names)), np.nan)
         for place, (name, value) in enumerate(zip(names, bradley_terry(total), strict=True)):
             counts = int(total[place].sum()), int(total[place].sum() + total[:, place].sum())
@@ -100,11 +100,17 @@ def strengths(rows: pd.DataFrame, seed: int = 0, resamples: int = 500) -> list[S
 
 
 def bradley_terry(wins: npt.NDArray[np.float64], steps: int = 200) -> npt.NDArray[np.float64]:
-    """Fit strengths to wins[one, other], by Hunter's iteration (2004); half a win is added each way, so that all are finite."""
-    wins = wins + 0.5 * (1 - np.eye(len(wins)))
-    games = wins + wins.T
-    strength = np.ones(len(wins))
+    """Fit strengths to wins[..., one, other] by Hunter's iteration (2004).
+
+    Half a win is added each way, so that all strengths are finite.
+
+    Returns:
+        (..., systems), natural logarithms with mean 0.
+    """
+    wins = wins + 0.5 * (1 - np.eye(wins.shape[-1]))
+    games = wins + np.swapaxes(wins, -1, -2)
+    strength = np.ones(wins.shape[:-1])
     for _ in range(steps):
-        strength = wins.sum(axis=1) / (games / (strength[:, None] + strength[None, :])).sum(axis=1)
-        strength /= np.exp(np.log(strength).mean())
+        strength = wins.sum(axis=-1) / (games / (strength[..., :, None] + strength[..., None, :])).sum(axis=-1)
+        strength /= np.exp(np.log(strength).mean(axis=-1, keepdims=True))
     return np.asarray(np.log(strength))
