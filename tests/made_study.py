@@ -14,7 +14,7 @@ from instructme.pipelines.listening.study import Study
 
 COLUMNS = ("key", "task", "instruction", "source", "target", "edit", "system")
 RATE_HZ = 24000
-SYSTEMS = ("good", "poor")
+SYSTEMS = ("orca", "wren")
 
 
 def tone(hz: float, seconds: float = 1.0, level: float = 0.2) -> np.ndarray:

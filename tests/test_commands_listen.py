@@ -20,7 +20,7 @@ def run(*words: str) -> str:
 
 def test_from_edits_to_the_table_of_scores(tmp_path: Path) -> None:
     study, simulated = str(tmp_path / "study"), str(tmp_path / "simulated")
-    assert "2 systems (good, poor)" in run("create", study, "--pairs", str(made_table(tmp_path / "edits", 2)))
+    assert "2 systems (orca, wren)" in run("create", study, "--pairs", str(made_table(tmp_path / "edits", 2)))
     output = run("simulate", study, "-o", simulated, "--raters", "4")
     assert "4 of 4 raters finished" in output and "0 lost, 0 doubled" in output
     output = run("results", simulated)

@@ -25,7 +25,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_clips_have_one_loudness_one_size_one_time_and_no_telling_name(study: Path) -> None:
     stimuli = [each for each in read_stimuli(study) if each.task]
-    assert {each.system for each in stimuli} == {"source", "reference", "anchor", "good", "poor"} and len(stimuli) == 30
+    assert {each.system for each in stimuli} == {"source", "reference", "anchor", "orca", "wren"} and len(stimuli) == 30
     for each in stimuli:
         samples, rate_hz = soundfile.read(study / "clips" / each.file)
         assert clip_levels.loudness_lufs(samples, rate_hz) == pytest.approx(-23, abs=0.1)
@@ -77,10 +77,10 @@ def changed(folder: Path, change) -> Path:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda rows: rows.pop(), "poor has no edit of key1"),
+        (lambda rows: rows.pop(), "wren has no edit of key1"),
         (lambda rows: rows[0].update(system="reference"), "reference"),
         (lambda rows: rows[0].update(instruction=""), "key0 has no instruction"),
-        (lambda rows: rows[0].update(edit="absent.wav"), "good has no edit of key0"),
+        (lambda rows: rows[0].update(edit="absent.wav"), "orca has no edit of key0"),
     ],
 )
 def test_a_table_that_can_not_be_used_is_explained(tmp_path: Path, change, words: str) -> None:
@@ -114,13 +114,13 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, words: str) -> None
 def test_settings_are_read_as_written(study: Path) -> None:
     values = yaml.safe_load((study / "study.yaml").read_text())
     assert set(values) == {field.name for field in dataclasses.fields(Study)}
-    assert read_study(study).systems == ("good", "poor")
+    assert read_study(study).systems == ("orca", "wren")
 
 
 def test_words_can_be_translated_in_part(study: Path, tmp_path: Path) -> None:
-    (tmp_path / "wording.yaml").write_text("next: Weiter\nquestions: {quality: Wie gut?}\n")
+    (tmp_path / "wording.yaml").write_text("next: Weiter\nquestions: {quality: Wie gut klingt es}\n")
     words = read_wording(tmp_path / "wording.yaml")
-    assert words["next"] == "Weiter" and words["questions"]["quality"] == "Wie gut?" and words["questions"]["harmony"]
+    assert words["next"] == "Weiter" and words["questions"]["quality"] == "Wie gut klingt es" and words["questions"]["harmony"]
     (tmp_path / "wording.yaml").write_text("forward: Weiter\n")
     with pytest.raises(DataError, match="forward"):
         read_wording(tmp_path / "wording.yaml")

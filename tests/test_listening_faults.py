@@ -26,7 +26,7 @@ def serve(study: Path, port: int) -> None:
 
 def take(study: Path, port: int, raters: int, log: Path) -> None:
     """Let raters take the test in threads, and write what was acknowledged."""
-    ears, preferences = Ears(study), default_preferences(["good", "poor"])
+    ears, preferences = Ears(study), default_preferences(["orca", "wren"])
     everyone = [SimulatedRater(f"http://127.0.0.1:{port}", ears, preferences, number) for number in range(raters)]
     with ThreadPoolExecutor(raters) as threads:
         made = list(threads.map(SimulatedRater.take, everyone))
