@@ -54,7 +54,7 @@ class DrawnMixes(NamedTuple):
     """(B, Q, P) 1 where a question covers a part."""
 
 
-def draw(bank: PartBank, mixes: int, questions: int, rng: np.random.Generator, *, absent: float = 0.1) -> DrawnMixes:
+def draw(bank: PartBank, mixes: int, questions: int, rng: np.random.Generator, *, absent: float = 0.2) -> DrawnMixes:
     """Draw mixes whose first question is balanced by the names of instruments; a share of the questions is about none of them."""
     rows = [_draw_mix(bank, questions, rng, absent) for _ in range(mixes)]
     return DrawnMixes(*(np.stack(column) for column in zip(*rows, strict=True)))
@@ -132,6 +132,8 @@ def _question(named: list[str], which: int, rng: np.random.Generator, absent: fl
     """Name a part, by its own name or a more general one, or an instrument that does not sound."""
     if rng.random() < absent:
         free = [name for name in NAMES if not any(covers(name, each) or covers(each, name) for each in named)]
+        asked_often = [name for name in free if INSTRUMENTS[name].family in _FAMILY_WEIGHTS]
+        free = asked_often if asked_often and rng.random() < _BY_FAMILY else free
         return free[rng.integers(len(free))]
     sounding = [each for each in named if INSTRUMENTS[each].editable]
     instrument = sounding[which % len(sounding)]

@@ -100,7 +100,7 @@ class SeparatorTrainer:
         parts = batch["parts"].flatten(0, 1)
         parts = produce(parts, self.preset.separator.sample_rate_hz, generator).view_as(batch["parts"])
         values = self._losses(parts, batch, generator, step / self.preset.separator_training.steps)
-        loss = values["error"] + 0.3 * values["spectrum"] + 0.1 * values["presence"]
+        loss = values["error"] + 0.3 * values["spectrum"] + 0.3 * values["presence"]
         training = self.preset.separator_training
         descend(accelerator, loss, self.modules["separator"], self.optimizers["separator"], training.clip_norm)
         return {"loss": loss.detach()} | {name: value.detach() for name, value in values.items()}

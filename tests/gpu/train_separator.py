@@ -155,7 +155,7 @@ class Trainer:
         with self._autocast():
             mask, presence = self.model(mix, *self._questions(mixes.asked, asked))
         losses = separation_loss(mask, presence, answers, mix, min(1.0, self.elapsed_s / self.options.seconds))
-        total = losses["error"] + 0.3 * losses["spectrum"] + 0.1 * losses["presence"]
+        total = losses["error"] + 0.3 * losses["spectrum"] + 0.3 * losses["presence"]
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
