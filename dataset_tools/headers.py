@@ -47,7 +47,7 @@ def read(
     stems, mixtures = _without_mixtures(stems)
     rejected += mixtures
     if not stems:
-        return None, [], [*rejected, Rejected(found.name, "no_stems", "no stem of it can be used")]
+        return None, [], [*rejected, Rejected(found.name, "no_stems", "none of its stems can be used")]
     song = found.song_group or song_key(found.artist, found.title) or track_id
     track = Track(
         track_id=track_id,
@@ -76,7 +76,7 @@ def _without_mixtures(stems: list[Stem]) -> tuple[list[Stem], list[Rejected]]:
     lacking = {stem.path: instruments.lacks(stem.label) for stem in stems}
     families = {stem.family for stem in stems if not lacking[stem.path]}
     doubled = [stem for stem in stems if lacking[stem.path] and families - {lacking[stem.path]}]
-    detail = "a mixture without one instrument by its name, beside the parts that it is made of"
+    detail = "its name says that it is a mixture, and its parts are there too"
     kept = [stem for stem in stems if stem not in doubled]
     return kept, [Rejected(stem.path, "not_a_stem", detail) for stem in doubled]
 
@@ -86,10 +86,10 @@ def _stem(
 ) -> Stem | Rejected:
     path = relative(root, found.path)
     if path is None:
-        return Rejected(str(found.path), "unsafe_path", f"{found.path} lies outside the folder of its dataset, or isn't UTF-8")
+        return Rejected(str(found.path), "unsafe_path", f"{found.path} is outside the folder of its dataset, or is not UTF-8")
     match = instruments.normalise(found.label, layout=layout, program=found.program, plugin=found.plugin, aliases=aliases)
     if not match.is_stem:
-        return Rejected(path, "not_a_stem", f"a mixture or click track by its label: {found.label}")
+        return Rejected(path, "not_a_stem", f"its label says that it is a mixture or click track: {found.label}")
     guess = match.instrument if match.editable and not match.certain and not accept_guesses else None
     name = guess or match.instrument
     if guess:

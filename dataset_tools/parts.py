@@ -146,7 +146,7 @@ def _decode(path: Path, rate_hz: int) -> tuple[Samples, list[_Note]]:
     try:
         return audio.read(path, rate_hz), []
     except audio.OppositeChannelsError:
-        detail = "its channels are opposite, so that their mean is silent: the first one is taken"
+        detail = "its channels are opposite, so their mean is silent: only the first channel is used"
         return audio.read(path, rate_hz, channel=0), [_Note("cancels", detail, False)]
 
 

@@ -41,10 +41,10 @@ def unread(folder: Path, items: Iterable[FoundTrack | Rejected], companions: Seq
 def _untold(path: str) -> Rejected:
     suffix = PurePosixPath(path).suffix.lower()
     if suffix in _TABLES:
-        return Rejected(path, "unread_table", f"the layout reads no such table: give {path} as a root, or use --layout table")
+        return Rejected(path, "unread_table", f"this layout does not read tables: give {path} as a root, or use --layout table")
     if suffix in _NOTES:
-        return Rejected(path, "unread_midi", "no stem has its name: name it like the stem that plays it")
-    return Rejected(path, "not_read", "no track uses it, by its name or its place; --layout folder reads any folder of stems")
+        return Rejected(path, "unread_midi", "no stem has its name: name it like its stem")
+    return Rejected(path, "not_read", "no track uses it; --layout folder reads any folder of stems")
 
 
 def _files(folder: Path, track: FoundTrack) -> set[str]:

@@ -252,7 +252,7 @@ def test_worker_processes_write_to_a_store(work: Path, tmp_path: Path, bucket: s
     assert stored(url) == contents(tmp_path / "here")
     assert SECRET.encode() not in b"".join(stored(url).values())
     result = invoke("verify", url, "--work", work, "--workers", 0)
-    assert result.exit_code == 0 and f"nothing wrong in {url}: 3 shards, 80 triplets" in result.output
+    assert result.exit_code == 0 and f"no faults in {url}: 3 shards, 80 triplets" in result.output
 
 
 def test_verify_says_the_same_of_a_store(work: Path, tmp_path: Path, memory: str) -> None:

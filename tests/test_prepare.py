@@ -293,7 +293,7 @@ def test_an_empty_mount_point_costs_nothing(work: Path, dataset: tuple[Path, lis
     root = dataset[0]
     root.rename(root.with_name("away"))
     root.mkdir()
-    with pytest.raises(DataError, match="mount or bring it back"):
+    with pytest.raises(DataError, match="mount it again"):
         prepare(work, **QUICK)
     assert contents(work) == before
 

@@ -148,7 +148,7 @@ def test_input_that_can_not_be_used_is_one_line(slakh_root: Path, folder_root: P
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DataError, match=r"no dataset in .* Looked for .*TrackNNNNN"):
         scan([tmp_path / "nothing"], tmp_path / "work")
-    with pytest.raises(DataError, match=r"give their folders: .*slakh \(slakh\)"):
+    with pytest.raises(DataError, match=r"give their folders instead: .*slakh \(slakh\)"):
         scan([slakh_root.parent], tmp_path.parent / "work")
     with pytest.raises(DataError, match="not in the layout musdb"):
         scan([folder_root], tmp_path / "work", layout="musdb")
@@ -157,7 +157,7 @@ def test_input_that_can_not_be_used_is_one_line(slakh_root: Path, folder_root: P
     (tmp_path / "songs.csv").write_text("track_id,path,instrument\na,/elsewhere/a.wav,bass\n")
     with pytest.raises(DataError, match=r"first: /elsewhere/a.wav lies outside the folder of its dataset"):
         scan([tmp_path / "songs.csv"], tmp_path / "work")
-    with pytest.raises(DataError, match="lie in one another"):
+    with pytest.raises(DataError, match="is inside the other"):
         scan([folder_root, next(each for each in folder_root.iterdir() if each.is_dir())], tmp_path / "work", layout="folder")
     with pytest.raises(DataError, match="sum to 1"):
         scan([folder_root], tmp_path / "work", split=(0.5, 0.5, 0.5))

@@ -107,10 +107,10 @@ def read_mapping(root: Path, path: Path) -> dict[str, Any]:
     """
     inside(root, path.relative_to(root))
     if not is_file(path):
-        raise DataError(f"no metadata: {path}: without it nothing is known of the track")
+        raise DataError(f"no metadata: {path}: the track can't be used without it")
     try:
         if path.stat().st_size > LARGEST_METADATA_BYTES:
-            raise DataError(f"metadata larger than 1 MiB: {path}: is it the right file?")
+            raise DataError(f"metadata larger than 1 MiB: {path}: check that it is the right file")
         text = path.read_text("utf-8-sig")
         if path.suffix == ".json":
             values = json.loads(text)
@@ -120,7 +120,7 @@ def read_mapping(root: Path, path: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise DataError(f"can't read metadata: {path}: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(values, dict):
-        raise DataError(f"metadata isn't a mapping: {path}: is it the right file?")
+        raise DataError(f"metadata is not a mapping: {path}: check that it is the right file")
     return values
 
 
@@ -132,7 +132,7 @@ def _check_yaml(text: str, path: Path) -> None:
             raise DataError(f"metadata with YAML aliases: {path}: write the values out")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
-            raise DataError(f"metadata nested deeper than {_DEEPEST}: {path}: is it the right file?")
+            raise DataError(f"metadata nested deeper than {_DEEPEST}: {path}: check that it is the right file")
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def _entries(folder: Path) -> "list[os.DirEntry[str] | Path]":
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise DataError(f"can't list {folder}: {error.strerror or error}: mend its permissions or leave it out") from None
+        raise DataError(f"can't list {folder}: {error.strerror or error}: change its permissions, or move it away") from None
 
 
 def folders(folder: Path) -> list[Path]:

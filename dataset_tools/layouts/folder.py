@@ -51,7 +51,7 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
 def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
     if folder != root and folder.is_symlink():
         where = folder.relative_to(root).as_posix()
-        yield Rejected(where, "link", f"links to folders aren't followed: give {folder.resolve()} as a root of its own")
+        yield Rejected(where, "link", f"links to folders are not followed: give {folder.resolve()} as another root")
         return
     sounds, below = audio(folder), folders(folder)
     yield from unread_audio(root, folder)
@@ -90,7 +90,7 @@ def _song_folder(
     other = list(_below(root, folder, [part for part in below if part not in parts], split, depth))
     songs = [found for found in other if isinstance(found, FoundTrack)]
     if songs and (top or inner) and not parts:
-        detail = "it lies beside folders of songs: put it into a song's folder, or into one of its own"
+        detail = "it is beside folders of songs: move it into the folder of a song, or into a new folder"
         yield from (Rejected(path.relative_to(root).as_posix(), "stray", detail) for path in sounds.values())
         yield from other
         return
@@ -99,7 +99,7 @@ def _song_folder(
     for part in parts:
         inside = {f"{part.name}/{name}": path for name, path in _all_audio(part).items()}
         if normalise(part.name).family in families:
-            detail = f"the song's folder holds {normalise(part.name).family} already: leave out one of both"
+            detail = f"the folder of the song already has {normalise(part.name).family}: remove one of the two"
             yield from (Rejected(path.relative_to(root).as_posix(), "twice", detail) for path in inside.values())
         else:
             nested.update(inside)
@@ -137,7 +137,7 @@ def _flat(
         mine = {name: path for name, path in midi.items() if name.lower().startswith(song.name.lower())}
         notes = {name[len(song.name) :].strip(" ._-()").lower(): path for name, path in mine.items()}
         yield _track(root, _Song(folder / song.name, folder, own, notes), split)
-    detail = "its name fits no song of this folder: name it like the others, or put it into a folder of its own"
+    detail = "its name belongs to no song of this folder: name it like the others, or move it into a new folder"
     yield from (Rejected(sounds[name].relative_to(root).as_posix(), "stray", detail) for name in grouping.strays)
 
 

@@ -42,7 +42,7 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
         where = folder.relative_to(root).as_posix()
         path = _metadata(root, folder)
         if path is None:
-            yield Rejected(where, "metadata", f"no {folder.name}_METADATA.yaml in the track, the root or a folder Metadata")
+            yield Rejected(where, "metadata", f"no {folder.name}_METADATA.yaml in the track, the root or the folder Metadata")
             continue
         try:
             metadata = read_mapping(path.parent, path)

@@ -52,7 +52,7 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
     """Read every track; those of `omitted/` are counted, not read."""
     omitted = sum(1 for folder in folders(root / "omitted") if _TRACK.fullmatch(folder.name))
     if omitted:
-        yield Rejected("omitted", "omitted", "left out by the dataset: duplicates of other tracks", omitted)
+        yield Rejected("omitted", "omitted", "the dataset leaves them out: they are duplicates of other tracks", omitted)
     found = list(_folders(root))
     flat = _flat_splits(tuple(int(folder.name[5:]) for folder, split in found if split is None))
     for folder, split in found:

@@ -51,7 +51,7 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
             yield Rejected(f"{path.name} row {number}", "incomplete", "no track_id or no path")
         elif (place := posixpath.normpath(text(row["path"]).replace("\\", "/"))) in places:
             yield Rejected(
-                f"{path.name} row {number}", "twice", f"row {places[place]} has {place} already: leave out one of both"
+                f"{path.name} row {number}", "twice", f"row {places[place]} already has {place}: remove one of the two"
             )
         else:
             places[place] = number
@@ -63,7 +63,11 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
 def _track(folder: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
     first = rows[0]
     group, split = text(first.get("group_id")), text(first.get("split")).lower()
-    rejected = [Rejected(f"{name}: {split}", "split", "no such split; it is drawn")] if split and split not in SPLIT_NAMES else []
+    rejected = (
+        [Rejected(f"{name}: {split}", "split", "no such split: a split is drawn instead")]
+        if split and split not in SPLIT_NAMES
+        else []
+    )
     stems = tuple(
         FoundStem(
             stem_id=text(row.get("stem_id")) or f"{number:02d}",

@@ -1,4 +1,4 @@
-"""Check one shard: its files against its marker, its tar against its index, its audio against its rows."""
+"""Check one shard: files against the marker, tar against the index, audio against the rows."""
 
 import json
 import tarfile
@@ -24,7 +24,7 @@ def files(folder: Path, name: str) -> Iterator[str]:
         files = [f"{name}.{suffix}" for suffix in ("tar", "parquet")]
         stated = {file: (marker["files"][file]["bytes"], marker["files"][file]["sha256"]) for file in files}
     except (OSError, ValueError, KeyError, TypeError):
-        yield f"{name}: unfinished, it has no marker {name}.json: run shard again"
+        yield f"{name}: unfinished: it has no marker {name}.json; run shard again"
         return
     for file, (size, digest) in stated.items():
         path = folder / file
@@ -48,7 +48,7 @@ def members(tar: Path, rows: Sequence[Sample]) -> Iterator[str]:
         if not tar_file.MEMBER.fullmatch(member.name) or not member.isreg():
             yield f"{tar.name}: unsafe member {member.name!r}: only files <key>.({'|'.join(tar_file.MEMBERS)}) belong here"
         elif any(getattr(member, field) != value for field, value in tar_file.HEADER.items()):
-            yield f"{tar.name}: member {member.name} has a header with a time, an owner or a mode of its own"
+            yield f"{tar.name}: the header of {member.name} has another time, owner or mode"
     names = [member.name for member in found]
     wanted = [f"{row.triplet_id}.{name}" for row in rows for name in tar_file.MEMBERS]
     if names != wanted:
@@ -60,7 +60,7 @@ def members(tar: Path, rows: Sequence[Sample]) -> Iterator[str]:
         for name in tar_file.MEMBERS:
             member_name = f"{row.triplet_id}.{name}"
             if member_name in places and places[member_name] != tar_file.place(row, name):
-                yield f"{tar.name}: {member_name} lies elsewhere than the index says"
+                yield f"{tar.name}: {member_name} is not at the place that the index states"
 
 
 def sides(tar: Path, row: Sample, normalise: str) -> tuple[list[str], tuple[Samples, Samples] | None]:
@@ -97,9 +97,9 @@ def _gains(row: Sample, source_peak: float, target_peak: float, normalise: str) 
     if normalise == "side":
         for side, peak in (("source", source_peak), ("target", target_peak)):
             if peak and abs(peak - CEILING) > STEP:
-                yield f"{side}: peak is not at -1 dBFS although each side was brought there"
+                yield f"{side}: peak is not at -1 dBFS, although each side was normalised"
     elif row.gain != row.target_gain or not 0 < row.gain <= 1:
-        yield f"gains {row.gain:.4f} and {row.target_gain:.4f}: one gain of at most 1 belongs to both sides"
+        yield f"gains {row.gain:.4f} and {row.target_gain:.4f}: both sides need the same gain, at most 1"
     elif row.gain < 1 and abs(max(source_peak, target_peak) - CEILING) > STEP:
         yield f"gain {row.gain:.4f} although no side reaches -1 dBFS"
 

@@ -1,4 +1,4 @@
-"""Go on where a run was stopped: a unit of work is finished once its marker says so.
+"""Go on after a stop: a unit of work is finished when its marker exists and states the same inputs.
 
 A marker is a JSON file that is written last. It states what the result depends on, or a hash of it, and the size of each file.
 """

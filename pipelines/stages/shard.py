@@ -57,9 +57,8 @@ def shard(
 ) -> dict[str, Any]:
     """Render `triplets.parquet` of a working folder into tar shards and write `index.json` last.
 
-    Triplets keep the order of the table, in which `pair` has spread tasks and clips evenly; `limit` takes the first of
-    each split. Finished shards whose arguments and parents are the same are kept; files of shards that
-    are no longer wanted are removed.
+    Triplets keep the order of the table, in which `pair` has mixed tasks and clips. `limit` takes the first triplets of each
+    split. Finished shards with the same arguments and parents are kept. Shards that no longer belong to the set are removed.
 
     Example:
         ```python
@@ -73,8 +72,8 @@ def shard(
         The content of `index.json`, with `kept` added: the number of shards that were not rendered again.
 
     Raises:
-        DataError: a table or a part is missing or damaged, recipes are of other tables than those beside them or hold what
-            can't be rendered, or there is nothing to render.
+        DataError: a table or a part is missing or damaged, the recipes belong to other tables or can't be rendered, or there are
+            none.
     """
     work, out = urls.local(work, "the working folder"), urls.parse(out)
     if normalise not in render.NORMALISATIONS:
@@ -86,7 +85,7 @@ def shard(
         key = resume.key(name, arguments, parents, tables.SCHEMA_VERSION, tables.tool_version())
         units.append(ShardUnit(out.resolve() / f"{name}.json", _pack(rows), arguments, key))
     if not units:
-        raise DataError(f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair with other counts")
+        raise DataError(f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair again with other counts")
     markers = _open(out, units)
     kept = len(markers)
     make = functools.partial(_make, work.resolve(), out.resolve(), parents)
@@ -163,7 +162,7 @@ def _claim(out: Path) -> None:
     claim = out / _CLAIM
     strangers = sorted(path.name for path in _held(out) if _FILES.fullmatch(path.name))
     if strangers and not claim.exists():
-        raise DataError(f"{out} holds {strangers[0]}, which instructme didn't write: choose another folder with -o")
+        raise DataError(f"{out} holds {strangers[0]}, which instructme did not write: choose another folder with -o")
     claim.touch()
 
 
@@ -176,7 +175,7 @@ def _held(out: Path) -> list[Path]:
 
 
 def _remove_stale(out: Path, wanted: set[str]) -> None:
-    """Remove files of unwanted shards and what killed runs left behind; nothing that isn't named like a shard."""
+    """Remove files of unwanted shards and files left by killed runs; other files stay."""
     for path in _held(out):
         if _FILES.fullmatch(path.name) and (path.name.startswith(".") or path.stem not in wanted):
             path.unlink()
@@ -225,7 +224,7 @@ def _render(work: Path, out: Path, parents: Mapping[str, str], unit: ShardUnit) 
 
 
 def summary(index: Mapping[str, Any]) -> str:
-    """Say in a few lines what `shard` made."""
+    """Describe the shards in a few lines."""
     kept = f" ({index['kept']} kept)" if index["kept"] else ""
     lines = [
         f"{index['samples']:,} triplets of {index['seconds'] / 3600:.2f} h per side in {len(index['shards'])} shards{kept}, "

@@ -38,11 +38,11 @@ def verify(
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> list[str]:
-    """List what is wrong with the shards of a folder, one line each; empty if all is well.
+    """Find faults in the shards of a folder: one line each, an empty list if there are none.
 
-    Always checked: the list of shards, markers, SHA-256, tables and their provenance, tar members and their places,
-    ids and tracks across shards and splits. Audio, JSON and, with `work`, the law of each task against the part files:
-    for all samples, or for `sample` of them drawn over the whole dataset.
+    The files of all shards are checked: markers, SHA-256, tables, provenance, tar members and their places, ids and tracks
+    across splits. Audio and JSON are checked for all samples, or for `sample` of them, drawn at random. With `work`, the
+    law of each task is checked against the part files too.
 
     Example:
         ```python
@@ -60,7 +60,7 @@ def verify(
     urls.look(shards)
     names = sorted({path.stem for path in shards.iterdir() if NAME.fullmatch(path.stem)} if shards.is_dir() else ())
     if not names:
-        raise DataError(f"no shards in {shards}: give the folder that shard wrote, such as WORK/shards")
+        raise DataError(f"no shards in {shards}: give a folder that shard has written, such as WORK/shards")
     hashes = {name: tables.sha256(work / name) for name in library.PARENTS if (work / name).exists()} if work else {}
     small = ["index.json", *(f"{name}.{suffix}" for name in names for suffix in ("json", "parquet"))]
     with urls.copied(shards, small) as here:
@@ -114,7 +114,7 @@ def _index(shards: Path, names: list[str]) -> Iterator[str]:
         if json.loads(json.dumps(index_of(markers))) != index:
             yield "index.json: differs from the markers of the shards: run shard again"
     except FileNotFoundError as error:
-        yield f"{Path(error.filename).name}: missing, the run of shard wasn't finished: run shard again"
+        yield f"{Path(error.filename).name}: missing, because shard did not finish: run shard again"
     except (ValueError, KeyError, TypeError, AttributeError):
         yield "index.json or a marker can't be read: run shard again"
 
@@ -129,7 +129,7 @@ def _tables(work: Path) -> Iterator[str]:
 
 
 def _check(shards: Path, work: Path | None, hashes: Mapping[str, str], unit: CheckUnit) -> list[str]:
-    """Check one shard; at most MOST_LINES problems, and how many more there are."""
+    """Check one shard; at most MOST_LINES problems, and the number of the others."""
     files = [f"{unit.name}.{suffix}" for suffix in ("json", "parquet", "tar")]
     with urls.copied(shards, files, engine.scratch()) as here:
         problems = [line.replace(str(here), str(shards)) for line in _problems(here, work, hashes, unit)]
@@ -166,13 +166,13 @@ def _sample(tar: Path, row: Sample, normalise: str, music: library.Library | Non
     wrong, description, recipe = checks.description(tar, row)
     yield from wrong
     if recipe and recipe.task not in task_names():
-        yield f"recipe: no task is known as {recipe.task!r}"
+        yield f"recipe: unknown task {recipe.task!r}"
         return
     if not music or not decoded or not recipe:
         return
     try:
         if description != samples.describe(recipe, row.gain, row.target_gain, music):
-            yield "JSON: differs from what the tables say of this recipe"
+            yield "JSON: differs from the tables"
         broken = _law(recipe, row, *decoded, music) if normalise == "joint" else _parts(recipe, row, *decoded, music)
     except DataError as error:
         broken = str(error)
@@ -236,11 +236,11 @@ def _across(listed: Mapping[str, list[tuple[str, set[str]]]], music: library.Lib
 
 
 def summary(shards: Path, laws_checked: bool, sample: int | None) -> str:
-    """Say in one line what was checked and found well."""
+    """Say in one line what was checked."""
     index = json.loads((shards / "index.json").read_text())
     audio = index["samples"] if sample is None else min(sample, index["samples"])
     law = " and the laws of their tasks" if laws_checked else ""
     return (
-        f"nothing wrong in {shards}: {len(index['shards'])} shards, {index['samples']:,} triplets; "
+        f"no faults in {shards}: {len(index['shards'])} shards, {index['samples']:,} triplets; "
         f"checked files, hashes, tables, members, splits; audio{law} of {audio:,}"
     )
