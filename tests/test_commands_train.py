@@ -112,21 +112,17 @@ def test_another_configuration_needs_another_folder(run: Path, work: Path, vae_r
 
 
 @pytest.mark.slow
-def test_loading_processes_and_a_kill_change_nothing(work: Path, vae_run: Path, tmp_path: Path):
+@pytest.mark.parametrize("order", ["exact", "sequential"])
+def test_loading_processes_and_a_kill_change_nothing(work: Path, vae_run: Path, tmp_path: Path, order: str):
     """Killed with -9 while two processes load, gone on with none; checkpoints are taken in mid-epoch."""
-    command = [
-        sys.executable,
-        "-c",
-        "from instructme.pipelines.cli import main; main()",
-        "train",
-        "editor",
-        work,
-        "--vae",
-        vae_run,
-    ]
+    data = work if order == "exact" else tmp_path / "shards"
+    if order == "sequential":
+        shard(work, data, per_shard=7, workers=0)
+    arguments = ["editor", data, "--work", work, "--vae", vae_run, "--order", order]
+    command = [sys.executable, "-c", "from instructme.pipelines.cli import main; main()", "train", *arguments]
     command += ["-o", tmp_path / "run", "--steps", "4000", *PRESET, *SHORT, "--workers", "2"]
     process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, start_new_session=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     try:
         while not (tmp_path / "run" / "checkpoints" / "step-00000002").exists() and time.monotonic() < deadline:
             assert process.poll() is None, process.stderr.read() if process.stderr else ""
@@ -137,8 +133,12 @@ def test_loading_processes_and_a_kill_change_nothing(work: Path, vae_run: Path, 
     assert process.returncode == -signal.SIGKILL
     steps = int(checkpoints.found(tmp_path / "run")[-1].name.removeprefix("step-")) + 3
     for name in ("run", "whole"):
-        result = call("editor", work, "--vae", vae_run, "-o", tmp_path / name, "--steps", steps, *PRESET, *SHORT)
+        result = call(*arguments, "-o", tmp_path / name, "--steps", steps, *PRESET, *SHORT)
         assert result.exit_code == 0, result.output
+    _, config = read_config(tmp_path / "run")
+    other = {"exact": "sequential", "sequential": "exact"}[order]
+    refused = call(*arguments, "--order", other, "-o", tmp_path / "run", "--steps", steps + 1, *PRESET, *SHORT)
+    assert config["order"] == order and f"was trained with order={order}, not {other}" in refused.stderr
     assert losses(tmp_path / "run") == losses(tmp_path / "whole") and len(losses(tmp_path / "run")) == steps
     killed, whole = load_weights(tmp_path / "run"), load_weights(tmp_path / "whole")
     assert all(torch.equal(killed[name], whole[name]) for name in whole)
@@ -183,6 +183,7 @@ def test_mistakes_are_one_line(work: Path, vae_run: Path, run: Path, tmp_path: P
         ("vae", "x", "-o", "run", "--preset", "huge"),
         ("vae", "x", "-o", "run", "--precision", "fp8"),
         ("vae", "x", "-o", "run", "--seed", "-1"),
+        ("vae", "x", "-o", "run", "--order", "random"),
         ("tagger", "x"),
     ],
 )

@@ -1,10 +1,11 @@
 """Measure how fast triplets stream into training, beside plain webdataset on the same shards, and recipes beside shards.
 
-    python tests/benchmarks/stream.py SHARDS [--work WORK] [--vae RUN] [--workers 2] [--batches 60] [--rounds 5]
+    python tests/benchmarks/stream.py SHARDS [--work WORK] [--vae RUN] [--workers 2] [--batches 60] [--rounds 5] [--store]
 
 All decode both sides of whole clips with the same function, in as many worker processes, into equal batches. Rounds of all
 alternate, and the medians of their ratios are printed, because a shared machine's speed changes within minutes. With --work
 the recipes are rendered on the fly; with --vae the latents of that run are read, if they are there.
+With --store the shards are copied to moto's S3 server on loopback, and both orders of `train` are compared there.
 """
 
 import argparse
@@ -20,9 +21,10 @@ import webdataset
 from torch.utils.data import default_collate
 
 from instructme.dataset_tools.sharding import tar_file
-from instructme.manifests import tables
+from instructme.manifests import tables, urls
 from instructme.model import checkpoint
 from instructme.model.presets import TINY
+from instructme.pipelines.data.sequential import sequential_batches
 from instructme.pipelines.data.stream import Triplets, batches
 
 
@@ -58,6 +60,33 @@ def first_batch(triplets: Triplets, step: int, batch_size: int) -> float:
     return time.perf_counter() - start
 
 
+def from_store(folder: Path, size: int, workers: int, count: int, rounds: int) -> None:
+    """Print how fast both orders read from moto's server, and their ratio in the same rounds."""
+    import logging
+    import os
+
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    settings = {"ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret", "DEFAULT_REGION": "us-east-1"}
+    os.environ.update({f"AWS_{name}": value for name, value in settings.items()})
+    os.environ["AWS_ENDPOINT_URL"] = "http://{}:{}".format(*server.get_host_and_port())
+    place = urls.parse("s3://bench/shards")
+    place.fs.mkdir("bench")  # type: ignore[attr-defined]
+    urls.put(sorted(path for path in folder.iterdir() if path.suffix in (".tar", ".parquet", ".json")), place)
+    triplets = Triplets(place, "train", TINY)
+    rates: dict[str, list[float]] = {"exact": [], "sequential": []}
+    for turn in range(rounds):
+        for name, read in (("exact", batches), ("sequential", sequential_batches)):
+            rates[name].append(rate(read(triplets, 8 * turn, batch_size=size, workers=workers), count, size))
+    for name, each in rates.items():
+        print(f"store, {name:10} {statistics.median(each):7.1f} triplets/s, {workers} workers")
+    print(f"store, sequential / exact: {statistics.median(np.divide(rates['sequential'], rates['exact'])):.2f}")
+    server.stop()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shards", type=Path)
@@ -67,9 +96,12 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=60)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--store", action="store_true")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     size, workers = chosen.batch_size, chosen.workers
+    if chosen.store:
+        return from_store(chosen.shards, size, workers, chosen.batches, chosen.rounds)
     opened = {"shards": Triplets(chosen.shards, "train", TINY)}
     if chosen.work:
         opened["recipes"] = Triplets(chosen.work, "train", TINY)
