@@ -27,6 +27,7 @@ _VERBS = (
     "amplify",
     "reduce",
     "decrease",
+    "crank up",
 )
 _WAYS = ("louder", "quieter", "softer", "less loud")
 ORDER = 5
@@ -42,7 +43,9 @@ PHRASES = (
     *(f"{verb} {{instrument}} by {{gain}} dB" for verb in (*_VERBS, "drop", "cut")),
     *(f"{verb} the {level} of {{instrument}}" for verb in _VERBS for level in ("volume", "level")),
     *(f"{verb} {{instrument}} {way}" for verb in ("turn", "bring", "push", "pull") for way in ("up", "down")),
+    *(f"turn the volume of {{instrument}} {way}" for way in ("up", "down")),
     *(f"make {{instrument}} {way}" for way in _WAYS),
+    *(f"i want {{instrument}} to be {way}" for way in _WAYS),
     *(f"make {{instrument}} {{gain}} dB {way}" for way in _WAYS),
     *(f"{{instrument}} {way}" for way in (*_WAYS, "up", "down")),
     *(f"{{instrument}} {{gain}} dB {way}" for way in _WAYS),

@@ -46,7 +46,7 @@ PHRASES = (
     ),
     *(f"{verb} the {aspect} to {{genre}}" for verb in ("change", "switch", "set") for aspect in ("genre", "style")),
     "convert to {genre}",
-    "in the style of {genre}",
+    *(f"{start}in the style of {{genre}}" for start in ("", "i want it ")),
     "give it {genre}",
     "{genre} remix",
     "{genre} version",

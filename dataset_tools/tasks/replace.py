@@ -29,6 +29,7 @@ PHRASES = (
         for into in ("into", "to")
     ),
     *(f"make {{instrument_a}} {article} {{instrument_b}}" for article in ("a", "an")),
+    "let {instrument_b} play instead of {instrument_a}",
     "substitute {instrument_b} for {instrument_a}",
     *(f"{verb}{{instrument_b}} {instead} {{instrument_a}}" for verb in ("", "use ") for instead in ("instead of", "in place of")),
 )

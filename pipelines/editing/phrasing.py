@@ -32,6 +32,7 @@ _REWRITES = [
     (re.compile(r"\bfirst (?=\d)"), "the first "),
     (re.compile(r"\bthe the first\b"), "the first"),
     (re.compile(r"\b(?:decibels?|dbs)\b"), "db"),
+    (re.compile(r"\b(genre|style) of it\b"), r"\1"),
     (re.compile(r"\bvolume up\b"), "up"),
     (re.compile(r"\bvolume down\b"), "down"),
 ]
@@ -132,7 +133,7 @@ def level(clause: str) -> tuple[str, float | None] | None:
     amounts = list(_GAIN.finditer(clause))
     if len(amounts) == 1 and (match := amounts[0]):
         way = {"+": " up", "-": " down", "": ""}[match["sign"]]
-        rest = clause[: match.start()].rstrip() + way + clause[match.end() :]
+        rest = clause[: match.start()].rstrip(" ,") + way + clause[match.end() :]
         return " ".join(rest.split()), float(match["number"])
     found = [(pattern, amount_db) for pattern, amount_db in _AMOUNTS if pattern.search(clause)]
     if amounts or len(found) > 1:

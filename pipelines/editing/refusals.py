@@ -1,7 +1,6 @@
 """Say in one line why a sentence is refused: the word that isn't understood, and the nearest sentence that works."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher, get_close_matches
 
@@ -24,8 +23,6 @@ _CANNOT = {
     "parts of the song are given in seconds": "verse chorus intro outro bridge drop break bar bars beat beats section half",
     "an instrument is edited as a whole": "second third other another left right lead rhythm solo riff chords melody loop",
 }
-_VAGUE = frozenset({"only", "just", "with", "the", "everything", "all"})
-"""Words that stand at the start of a text, but tell no task."""
 _REASONS = {word: reason for reason, words in _CANNOT.items() for word in words.split()}
 
 
@@ -61,7 +58,7 @@ def _reason(words: str, known: Collection[str], reads: Callable[[str], bool]) ->
     for word in spelt:
         if word in _REASONS:
             return f'"{word}": {_REASONS[word]}'
-    for word in spelt:
+    for word in (*map(" ".join, zip(spelt, spelt[1:], strict=False)), *spelt):
         if slots.is_piece_of_kit(word):
             return f'"{word}" is a piece of the drums, which are edited as a whole'
     for word in spelt:
@@ -79,7 +76,9 @@ def _first_left(words: Sequence[str], reads: Callable[[str], bool]) -> str:
     for count in range(len(words) - 1, 0, -1):
         if reads(" ".join(words[:count])):
             return f'"{short(words[count])}" after "{short(" ".join(words[:count]))}" fits nothing'
-    return f'no edit is said so, from "{short(words[0] if words else "")}" on'
+    first = words[0] if words else ""
+    starts = any(text.startswith(f"{first} ") for task in task_names() for text in task_module(task).PHRASES)
+    return f'"{short(first)}" is followed by words that fit no edit' if starts else f'no edit starts with "{short(first)}"'
 
 
 def _example(words: str) -> str:
@@ -90,15 +89,13 @@ def _example(words: str) -> str:
 
 
 def _tasks(words: str) -> Collection[str]:
-    """Name the tasks one of whose verbs is in a sentence, the first such verb in it; all tasks if there is none."""
-    verbs: dict[str, Counter[str]] = {}
+    """Name the tasks that the first verb in a sentence asks for; all tasks if there is none."""
+    verbs: dict[str, dict[str, None]] = {}
     for task in task_names():
         module = task_module(task)
         for text in (*module.TEMPLATES, *module.PHRASES):
-            if verb := re.match(r"[a-z]{3,}", text):
-                verbs.setdefault(verb[0], Counter())[task] += 1
-    counts = next((verbs[word] for word in words.split() if word in verbs and word not in _VAGUE), None)
-    return [task for task in counts if 2 * counts[task] >= max(counts.values())] if counts else task_names()
+            verbs.setdefault(text.partition("{")[0].strip(), {})[task] = None
+    return next((list(verbs[word]) for word in words.split() if word in verbs), task_names())
 
 
 def _candidates(words: str, tasks: Collection[str]) -> Iterator[str]:

@@ -279,7 +279,7 @@ def untrained(step: EditStep, data: Mapping[str, Any]) -> Iterator[str]:
             yield f"the run was not trained on {name}: nearest are {refusals.akin(name, data['instruments'])}"
     if step.genre and data.get("genres") and step.genre not in data["genres"]:
         yield f"the run was not trained on {step.genre}: nearest are {refusals.nearest(step.genre, data['genres'])}"
-    if "instrument" in task_module(step.task).FIELDS and len(step.instruments) > 1:
+    if data and "instrument" in task_module(step.task).FIELDS and len(step.instruments) > 1:
         yield f"{step.task} was trained on one instrument at a time: several at once may sound worse"
-    if step.genre and step.instruments:
+    if data and step.genre and step.instruments:
         yield "remix was trained on instruments or a genre, not on both at once"
