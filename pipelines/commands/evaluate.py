@@ -31,6 +31,9 @@ ORDER = 105
 @click.option("-o", "--out", required=True, type=options.Local(file_okay=False), help="Folder to write.")
 @click.option("--split", default="test", show_default=True, type=click.Choice(SPLITS), help="Split of SHARDS.")
 @click.option("--count", type=click.IntRange(1), help="Triplets of each task of SHARDS.  [default: all]")
+@click.option(
+    "--tagger", type=options.Local(exists=True, file_okay=False), help="Run of 'train tagger'.  [default: the package's]"
+)
 @click.option("--device", help="Device that edits, such as cuda.  [default: cuda where there is one]")
 @options.SET
 @click.option("--steps", hidden=True, type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
@@ -50,6 +53,7 @@ def command(
     out: Path,
     split: str,
     count: int | None,
+    tagger: Path | None,
     device: str | None,
     steps: int | None,
     controls: int,
@@ -92,7 +96,7 @@ def command(
         click.echo(line)
     cases = made_edits.with_edits(cases, systems, out / "edits")
     limits = {"joint": {"least_done": least_done, "most_kept_error_db": most_error}}
-    for line in evaluate.evaluate(cases, out, options=limits, controls=controls, workers=workers):
+    for line in evaluate.evaluate(cases, out, options=limits, tagger=tagger, controls=controls, workers=workers):
         click.echo(line)
 
 

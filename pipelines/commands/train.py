@@ -81,6 +81,7 @@ def command() -> None:
       instructme train vae work/shards -o runs/vae
       instructme train latents runs/vae work/shards --work work
       instructme train editor work/shards --vae runs/vae --work work -o runs/editor
+      instructme train tagger work/shards -o runs/tagger
       torchrun --nproc-per-node 8 --no-python instructme train editor work/shards --vae runs/vae -o runs/editor
     """
 
@@ -194,3 +195,38 @@ def embedding(data: Path, captions: Path | None, **shared: Any) -> None:
     from instructme.pipelines.training import start
 
     start.embedding(data, captions, start.Choices(**shared))
+
+
+@command.command("tagger", short_help="Train the tagger that 'evaluate' names instruments with.")
+@click.argument("data", type=_DATA)
+@click.option("-o", "--run", required=True, type=_FOLDER, help="Run folder to write.")
+@click.option("--other", type=_DATA, help="Shards or working folder of another soundfont, to measure the tagger on.")
+@click.option("--count", type=click.IntRange(1), help="Triplets of each split.  [default: all]")
+@click.option("--workers", type=click.IntRange(0), help="Processes that embed.  [default: one per core]")
+def tagger(data: Path, run: Path, other: Path | None, count: int | None, workers: int | None) -> None:
+    r"""Train a tagger of instrument families on the sources and targets in DATA: a folder of shards, or a working folder.
+
+    It is one linear layer on MusiCNN's embedding for each family. It is trained on the split train, calibrated on validation, and
+    measured on test and on OTHER. 'evaluate --tagger RUN' uses the families whose AUC is at least 0.75 on all of these.
+
+    \b
+    Example:
+      instructme models fetch musicnn
+      instructme train tagger work/shards -o runs/tagger
+      instructme train tagger work/shards --other work2/shards -o runs/tagger --count 1000
+    """
+    from functools import partial
+
+    from instructme.dataset_tools.recognisers import weights
+    from instructme.pipelines.evaluation.features import embed
+    from instructme.pipelines.training import tagger as training
+
+    hear = partial(embed, run / "features")
+    sets = {split: training.examples(data, split, hear, count, workers) for split in SPLITS}
+    others = {"test": sets["test"]} | ({"other": training.examples(other, "test", hear, count, workers)} if other else {})
+    head, report = training.train(sets["train"], sets["validation"], others)
+    stated = {"kind": "tagger", "embedding": weights.label("musicnn"), "triplets": len(sets["train"].labels) // 2}
+    training.save(run, head, report, stated)
+    for name, measured in report["test"].items():
+        click.echo(f"{name:20} AUC {measured['auc']}  F1 {measured['f1']}  in {measured['positive']} of {measured['sounds']}")
+    click.echo(f"wrote {run / training.HEAD} with {len(head.reliable().names)} reliable tags of {len(head.names)}")

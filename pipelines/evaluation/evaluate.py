@@ -7,14 +7,19 @@ from instructme.dataset_tools.recognisers import chord_network, weights
 from instructme.manifests import tables
 from instructme.manifests.files import atomic
 from instructme.manifests.rows import DataError, EditScore, SetScore
+from instructme.model.tagger import TagHead
 from instructme.pipelines.evaluation import features, score_page, scoring
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.metrics import inputs
+from instructme.pipelines.evaluation.paper_tables import markdown_of_paper
 from instructme.pipelines.evaluation.score_cases import Settings, check_systems, notes_of, score_cases
-from instructme.pipelines.evaluation.score_tables import markdown
+from instructme.pipelines.evaluation.score_tables import Scores, markdown
 from instructme.pipelines.evaluation.set_scores import Embedded, markdown_of_sets, score_sets
+from instructme.pipelines.training.tagger import HEAD
 
 FEATURES = "features"
+DEFAULT_TAGGER = Path(__file__).with_name(HEAD)
+TAGGER_ADVICE = "train a tagger with 'instructme train tagger' and name its run with --tagger"
 
 
 def names(folders: Sequence[Path]) -> dict[str, Path]:
@@ -34,10 +39,19 @@ def evaluate(
     out: Path,
     *,
     options: scoring.Options | None = None,
+    tagger: Path | None = None,
     controls: int | None = None,
     workers: int | None = None,
 ) -> Iterator[str]:
     """Score cases and write the results into `out`; yield lines for the user.
+
+    Args:
+        cases: triplets and their edits.
+        out: folder to write.
+        options: of metrics.
+        tagger: run of `train tagger`; by default the tagger of the package, if it has one.
+        controls: triplets of a task that controls are made for; all by default.
+        workers: processes, by default one per core; 0 for none.
 
     Raises:
         DataError: a system has the name of a control, or there are no cases.
@@ -49,21 +63,37 @@ def evaluate(
     out.mkdir(parents=True, exist_ok=True)
     if not any(case.absent for case in cases):
         metrics = [name for name in metrics if "absent" not in inputs(name)]
-    settings = Settings(tuple(metrics), options or {}, out / FEATURES)
+    head = read_tagger(tagger)
+    if head is None:
+        lacking |= {name: TAGGER_ADVICE for name in metrics if "tagger" in inputs(name)}
+        metrics = [name for name in metrics if name not in lacking]
+    settings = Settings(tuple(metrics), options or {}, out / FEATURES, head)
     scored = score_cases(cases, settings, with_controls=controls, workers=workers)
     rows = [row for _, scores in scored for row in scores.rows]
-    stated = {"recognisers": recognisers(), "options": options or {}}
+    stated = {"recognisers": {**recognisers(), **({"tagger": head.digest()} if head else {})}, "options": options or {}}
     tables.write(out / "scores.parquet", rows, EditScore, arguments=stated)
     embedded = Embedded(scored)
     sets = score_sets(embedded)
     tables.write(out / "sets.parquet", sets, SetScore, arguments=stated)
-    text = markdown(rows, lacking, notes_of(scored), list(markdown_of_sets(embedded, sets)))
+    extra = [*markdown_of_sets(embedded, sets), *markdown_of_paper(Scores(rows), sets)]
+    text = markdown(rows, lacking, notes_of(scored), extra)
     with atomic(out / "tables.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
     facts = {"triplets": f"{len(cases):,}", "systems": ", ".join(systems), **recognisers()}
     score_page.write(out / "scores.html", cases, rows, facts)
     yield from (f"{name} was not computed: {advice}" for name, advice in lacking.items())
     yield f"scored {len(cases)} triplets of {', '.join(systems) or 'no system'}: {out / 'tables.md'} and {out / 'scores.html'}"
+
+
+def read_tagger(run: Path | None) -> TagHead | None:
+    """Read the reliable tags of a run of `train tagger`, or of the tagger in the package; None if there is none.
+
+    Raises:
+        ModelError: the run has none, or it is damaged.
+    """
+    if run is not None:
+        return TagHead.read(run / HEAD).reliable()
+    return TagHead.read(DEFAULT_TAGGER).reliable() if DEFAULT_TAGGER.is_file() else None
 
 
 def recognisers() -> dict[str, str]:

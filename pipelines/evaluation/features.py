@@ -3,7 +3,7 @@
 - `edit`, `target`, `source`: samples (T,) at 24 kHz.
 - `edit_X`, `target_X`, `source_X`: property X of `Sound`, such as `edit_chords`.
 - `cells`: see `evaluation.cells`.
-- a fact of the triplet, such as `task`, `named`, `added`, `absent`.
+- a fact of the triplet, such as `absent` or `commanded`, and `tagger`, the head that names instruments.
 - the name of a metric: its value.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.audio import Samples, resample
 from instructme.dataset_tools.recognisers import chord_network, note_network, weights
 from instructme.pipelines.evaluation import cells, embeddings, onsets
 from instructme.pipelines.evaluation.feature_cache import Arrays, cached, digest
@@ -121,6 +121,11 @@ class Sound:
             f"embedding {weights.label('musicnn')}", lambda: {"embedding": embeddings.embed(self.levelled, RATE_HZ)}
         )
         return np.asarray(held["embedding"])
+
+
+def embed(folder: Path | None, samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
+    """Embed (T,) of any rate at -14 LUFS: (patches, 200), kept in `folder`."""
+    return Sound(samples if rate_hz == RATE_HZ else resample(samples, rate_hz, RATE_HZ), folder).embedding
 
 
 RECOGNISERS: dict[str, tuple[Callable[[], bool], str]] = {

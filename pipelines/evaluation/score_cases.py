@@ -12,6 +12,7 @@ import numpy.typing as npt
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
 from instructme.manifests.rows import DataError, EditScore
+from instructme.model.tagger import TagHead
 from instructme.pipelines.evaluation import cells
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.controls import CONTROLS, controls
@@ -20,6 +21,7 @@ from instructme.pipelines.evaluation.metrics import Score
 from instructme.pipelines.evaluation.scoring import Options, score_edit
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 from instructme.pipelines.processes import engine
+from instructme.pipelines.training.tagger import tags
 
 MOST_CUT = 0.1
 """Share of the target by which an edit may be shorter or longer."""
@@ -30,12 +32,13 @@ Frames = npt.NDArray[np.float32]
 class Settings:
     """What is computed.
 
-    metrics: names. options: see `scoring.Options`. features: folder that keeps features.
+    metrics: names. options: see `scoring.Options`. features: folder that keeps features. tagger: None where there is none.
     """
 
     metrics: tuple[str, ...]
     options: Options = field(default_factory=dict)
     features: Path | None = None
+    tagger: TagHead | None = None
 
 
 @dataclass
@@ -79,7 +82,7 @@ def score_case(case: Case, settings: Settings, with_controls: bool = True) -> Ca
     if not len(target) or not target.any():
         _refuse(case, settings, result, list(case.edits), "silent_target" if len(target) else "empty_target")
         return result
-    known = _Known(case, source, target, settings.features)
+    known = _Known(case, source, target, settings)
     for system, path in case.edits.items():
         edit = _read(path, len(target), result.notes)
         if isinstance(edit, str):
@@ -96,8 +99,8 @@ def score_case(case: Case, settings: Settings, with_controls: bool = True) -> Ca
 class _Known:
     """Source and target of a case, cut to the length of an edit."""
 
-    def __init__(self, case: Case, source: Samples, target: Samples, folder: Path | None) -> None:
-        self._case, self._folder = case, folder
+    def __init__(self, case: Case, source: Samples, target: Samples, settings: Settings) -> None:
+        self._case, self._folder, self._tagger = case, settings.features, settings.tagger
         self._sides = {"source": source, "target": target}
         self._sounds: dict[int, dict[str, Sound]] = {}
         self._cells: dict[int, cells.Cells] = {}
@@ -115,7 +118,8 @@ class _Known:
         sounds, found = self._of(len(edit))
         same = next((sound for sound in sounds.values() if np.array_equal(sound.samples, edit)), None)
         case = self._case
-        facts = {"cells": found, "task": case.task, "named": case.named, "added": case.added, "absent": case.absent}
+        commanded = tuple(sorted(tags((*case.named, *case.added))))
+        facts = {"cells": found, "absent": case.absent, "commanded": commanded, "tagger": self._tagger}
         return Features({"edit": same or Sound(edit, self._folder), **sounds}, facts)
 
 

@@ -1,0 +1,90 @@
+"""Write Tables 1, 2 and 4 in the shape of the paper, with the paper's own numbers beside them."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from instructme.manifests.rows import SetScore
+from instructme.pipelines.evaluation.controls import CONTROLS
+from instructme.pipelines.evaluation.score_tables import Key, Scores
+
+COLUMNS = {
+    "IA ↑": "instruction_accuracy",
+    "CRA ↑": "chord_accuracy",
+    "PCH ↑": "pitch_class_overlap",
+    "IOI ↑": "onset_interval_overlap",
+}
+"""Column of the paper -> metric."""
+FAD = "fad_musicnn"
+ATOMIC = ("extract", "remove", "add", "replace")
+PAPER = Path(__file__).with_name("paper.csv")
+
+
+def published() -> list[dict[str, str]]:
+    """Read the numbers that the paper prints: table, dataset, model, task, FAD, IA, CRA, PCH, IOI."""
+    with PAPER.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def markdown_of_paper(scores: Scores, sets: Sequence[SetScore]) -> Iterator[str]:
+    """Write the tables that the scores can fill: Table 1 of atomic edits, Table 2 of remixes, Table 4 of means over all edits."""
+    fad = {(row.dataset, row.task, row.system): row.value for row in sets if row.metric == FAD}
+    tables = {
+        "Table 1: atomic edits": (ATOMIC, True, "1"),
+        "Table 2: remix": (("remix",), False, "2"),
+        "Table 4: mean over all edits": ((*ATOMIC, "remix"), None, "4"),
+    }
+    lines = [line for title, (tasks, each, number) in tables.items() for line in _table(scores, fad, title, tasks, each, number)]
+    if lines:
+        yield from ("## The paper's tables", "")
+        yield "Rows in italics are the paper's own numbers. Its FAD is that of VGGish; recognisers and data are others. Compare"
+        yield "systems with systems of the same table, never with a row in italics. IA, CRA, PCH and IOI are the columns"
+        yield f"{', '.join(f'`{name}`' for name in COLUMNS.values())}."
+        yield ""
+        yield from lines
+
+
+def _table(
+    scores: Scores,
+    fad: Mapping[tuple[str, str, str], float | None],
+    title: str,
+    tasks: Sequence[str],
+    each: bool | None,
+    number: str,
+) -> Iterator[str]:
+    """Write one table: with a row for each task and their mean, for the only task, or for the mean alone (`each` is None)."""
+    held = {dataset: [task for task in tasks if (dataset, task) in scores.groups] for dataset, _ in scores.groups}
+    if not any(held.values()):
+        return
+    yield from (f"### {title}", "", f"| dataset | model | task | FAD ↓ | {' | '.join(COLUMNS)} |", "|---|---|---|" + "---:|" * 5)
+    for dataset, present in held.items():
+        for system in (*scores.systems, *CONTROLS) if present else ():
+            rows = {task: _values(scores, fad, dataset, task, system) for task in present}
+            if each is not None:
+                yield from (_line(dataset, system, task, values) for task, values in rows.items())
+            if each is not False:
+                yield _line(dataset, system, f"mean of {', '.join(present)}", _mean(list(rows.values())))
+    for row in published():
+        if row["table"] == number:
+            cells = " | ".join(f"*{row[name]}*" for name in ("FAD", "IA", "CRA", "PCH", "IOI"))
+            yield f"| *{row['dataset']}* | *{row['model']}* | *{row['task']}* | {cells} |"
+    yield ""
+
+
+def _values(
+    scores: Scores, fad: Mapping[tuple[str, str, str], float | None], dataset: str, task: str, system: str
+) -> list[float | None]:
+    means = [scores.interval(Key(dataset, task, system, metric)) for metric in COLUMNS.values()]
+    return [fad.get((dataset, task, system)), *(None if mean is None else mean.mean for mean in means)]
+
+
+def _mean(rows: Sequence[Sequence[float | None]]) -> list[float | None]:
+    """Average the tasks with equal weight, as the paper does; None where a task has no value."""
+    columns = list(zip(*rows, strict=True))
+    return [None if any(value is None for value in column) else sum(column) / len(column) for column in columns]  # type: ignore[arg-type]
+
+
+def _line(dataset: str, system: str, task: str, values: Sequence[float | None]) -> str:
+    name = system if system in CONTROLS else f"**{system}**"
+    cells = " | ".join("–" if value is None else f"{value:.2f}" for value in values)
+    return f"| {dataset} | {name} | {task} | {cells} |"

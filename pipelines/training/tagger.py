@@ -1,0 +1,112 @@
+"""Train the tagger of `evaluate`: instrument families in mixes, heard by MusiCNN."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from instructme.dataset_tools.audio import Samples
+from instructme.manifests.files import atomic
+from instructme.manifests.instruments import INSTRUMENTS
+from instructme.manifests.rows import DataError
+from instructme.model import tagger
+from instructme.model.tagger import TagHead
+from instructme.pipelines.data.readers import open_split
+from instructme.pipelines.processes import engine
+
+Embed = Callable[[Samples, int], npt.NDArray[np.float32]]
+"""Samples and their rate -> embedding (patches, D); must be picklable."""
+HEAD, REPORT = "tagger.csv", "tagger.json"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Mean embeddings (n, D) of sounds, and the tags of each."""
+
+    embeddings: npt.NDArray[np.float64]
+    labels: Sequence[frozenset[str]]
+
+
+def tag(instrument: str) -> str:
+    """Name the tag of an instrument: its family; pianos have one of their own among the keys."""
+    return "piano" if "piano" in instrument else INSTRUMENTS[instrument].family
+
+
+def tags(instruments: Iterable[str]) -> frozenset[str]:
+    """Name the tags of a mix."""
+    return frozenset(tag(each) for each in instruments)
+
+
+def examples(data: Path, split: str, embed: Embed, count: int | None = None, workers: int | None = None) -> Examples:
+    """Embed both sides of the first `count` triplets of a split of shards or recipes.
+
+    Raises:
+        DataError: no such split.
+    """
+    reader = open_split(data, split)
+    rows = list(range(int(reader.sizes.sum())))[:count]
+    found = dict(engine.run(partial(_sides, data, split, embed), rows, description=f"embed {split}", workers=workers))
+    pairs = [pair for row in rows for pair in found[row]]
+    return Examples(np.array([embedding for embedding, _ in pairs]), [labels for _, labels in pairs])
+
+
+def _sides(data: Path, split: str, embed: Embed, row: int) -> list[tuple[npt.NDArray[np.float64], frozenset[str]]]:
+    reader = open_split(data, split)
+    audio, recipe, rate_hz = reader.audio(row), reader.recipe(row), max(reader.rates_hz)
+    sides = ((audio.source, recipe.source_instruments), (audio.target, recipe.target_instruments))
+    return [(embed(samples, rate_hz).mean(axis=0, dtype=np.float64), tags(names)) for samples, names in sides]
+
+
+def train(train_set: Examples, validation: Examples, others: dict[str, Examples]) -> tuple[TagHead, dict[str, Any]]:
+    """Fit a head on one set, calibrate it on another, and measure it on further ones.
+
+    The AUC of a tag in the head is the lowest over `others`, which are unseen songs and, if given, another soundfont.
+
+    Returns:
+        The head, and AUC and F1 of each tag on each set.
+
+    Raises:
+        DataError: no tag has enough examples.
+    """
+    names, weights, bias = tagger.train_heads(train_set.embeddings, train_set.labels)
+    if not names:
+        raise DataError("no instrument family has enough examples: take more triplets, or data with more instruments")
+    for place, name in enumerate(names):
+        has = _has(validation, name)
+        if 0 < has.sum() < len(has):
+            scale, shift = tagger.calibrate(validation.embeddings @ weights[place] + bias[place], has)
+            weights[place], bias[place] = weights[place] * scale, bias[place] * scale + shift
+    head = TagHead(names, weights, bias, np.zeros(len(names)))
+    report = {label: _measured(head, each) for label, each in {"validation": validation, **others}.items()}
+    lowest = [min((report[label][name]["auc"] or 0.0 for label in others), default=0.0) for name in names]
+    return TagHead(names, weights, bias, np.array(lowest)), report
+
+
+def _has(examples: Examples, name: str) -> npt.NDArray[np.bool_]:
+    return np.array([name in labels for labels in examples.labels], dtype=bool)
+
+
+def _measured(head: TagHead, examples: Examples) -> dict[str, dict[str, Any]]:
+    """Measure AUC, F1 and the number of sounds that have it, for each tag; None where there are none or all have it."""
+    logits = examples.embeddings @ head.weights.T + head.bias
+    measured = {}
+    for place, name in enumerate(head.names):
+        has = _has(examples, name)
+        values = {"auc": tagger.auc(logits[:, place], has), "f1": tagger.f1(logits[:, place], has)}
+        measured[name] = {key: None if np.isnan(value) else round(value, 4) for key, value in values.items()}
+        measured[name] |= {"positive": int(has.sum()), "sounds": len(has)}
+    return measured
+
+
+def save(run: Path, head: TagHead, report: dict[str, Any], stated: dict[str, Any]) -> None:
+    """Write RUN/tagger.csv, and RUN/tagger.json with what was measured and trained on."""
+    run.mkdir(parents=True, exist_ok=True)
+    with atomic(run / HEAD) as temporary:
+        head.write(temporary)
+    with atomic(run / REPORT) as temporary:
+        temporary.write_text(json.dumps({**stated, "measured": report}, indent=1) + "\n")

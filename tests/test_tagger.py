@@ -1,0 +1,99 @@
+"""The head of the tagger: logistic regression against closed forms, calibration, its file, its metrics."""
+
+import numpy as np
+import pytest
+
+from instructme.model import tagger
+from instructme.model.config import ModelError
+from instructme.model.tagger import TagHead
+from instructme.pipelines.evaluation.metrics import half_move, instruction_accuracy
+from instructme.pipelines.training import tagger as training
+
+RNG = np.random.default_rng(0)
+
+
+def gaussians(count=400, shift=2.0):
+    labels = RNG.random(count) < 0.5
+    rows = RNG.standard_normal((count, 6))
+    rows[:, 0] += shift * labels
+    return rows, labels
+
+
+def test_the_fit_is_where_the_gradient_vanishes():
+    rows, labels = gaussians()
+    weights, bias = tagger.fit(rows, labels, penalty=0.0)
+    residual = 1 / (1 + np.exp(-(rows @ weights + bias))) - labels
+    np.testing.assert_allclose(rows.T @ residual, 0, atol=1e-4)
+    assert weights[0] == pytest.approx(2.0, abs=0.5)  # of two Gaussians with unit variance it is their distance
+
+
+def test_calibration_undoes_a_scale_and_a_shift():
+    logits = RNG.normal(0, 3, 4000)
+    labels = RNG.random(4000) < 1 / (1 + np.exp(-logits))
+    scale, shift = tagger.calibrate(5 * logits + 2, labels)
+    assert scale == pytest.approx(0.2, rel=0.1) and shift == pytest.approx(-0.4, abs=0.15)
+
+
+def test_auc_and_f1_of_known_cases():
+    logits, labels = np.array([-1.0, -0.5, 0.5, 1.0]), np.array([False, True, False, True])
+    assert tagger.auc(logits, labels) == pytest.approx(0.75)
+    assert tagger.f1(logits, labels) == pytest.approx(0.5)
+    assert np.isnan(tagger.auc(logits, np.zeros(4, bool)))
+    assert tagger.auc(np.zeros(4), labels) == 0.5
+
+
+def test_a_head_survives_its_file_and_damage_is_told(tmp_path):
+    head = TagHead(("bass", "drums"), RNG.standard_normal((2, 200)), np.array([0.1, -2]), np.array([0.9, 0.6]))
+    head.write(tmp_path / "tagger.csv")
+    again = TagHead.read(tmp_path / "tagger.csv")
+    assert again.names == head.names
+    np.testing.assert_allclose(again.weights, head.weights, rtol=1e-4)
+    assert again.reliable().names == ("bass",)
+    (tmp_path / "tagger.csv").write_text("tag,auc\nbass,x\n")
+    for path in (tmp_path / "tagger.csv", tmp_path / "gone.csv"):
+        with pytest.raises(ModelError, match="train tagger"):
+            TagHead.read(path)
+
+
+HEAD = TagHead(("bass", "drums"), np.eye(2) * 4, np.array([-2.0, -2.0]), np.array([0.9, 0.9]))
+BASS, DRUMS, BOTH, NONE = (np.array([each], float) for each in ((1, 0), (0, 1), (1, 1), (0, 0)))
+
+
+def test_instruction_accuracy_is_equation_8():
+    assert instruction_accuracy.score(BOTH, BOTH, HEAD) == 1
+    assert instruction_accuracy.score(BASS, BOTH, HEAD) == 0.5
+    assert instruction_accuracy.score(BASS, DRUMS, HEAD) == 0
+    assert instruction_accuracy.score(NONE, NONE, HEAD) == 1
+    none = TagHead((), np.zeros((0, 2)), np.zeros(0), np.zeros(0))
+    assert instruction_accuracy.score(BASS, DRUMS, none) == "no_reliable_tag"
+
+
+def test_half_a_move_is_enough():
+    assert half_move.score((BASS + BOTH) / 2, BASS, BOTH, HEAD, ("drums",)) == 1
+    assert half_move.score(0.4 * BASS + 0.6 * BOTH, BASS, BOTH, HEAD, ("drums",)) == 0
+    assert half_move.score(BOTH, DRUMS, BASS, HEAD, ("bass", "drums")) == 0.5
+    assert half_move.score(BOTH, BOTH, BOTH, HEAD, ("drums",)) == "target_does_not_move"
+    assert half_move.score(BOTH, BASS, BOTH, HEAD, ()) == "no_instrument_named"
+    assert half_move.score(BOTH, BASS, BOTH, HEAD, ("harp",)) == "unknown_instrument"
+
+
+def made(count, seed):
+    rng = np.random.default_rng(seed)
+    rows, labels = rng.standard_normal((count, 8)), []
+    for row in rows:
+        has = rng.random(3) < 0.5
+        row[:3] += 4 * has
+        labels.append(frozenset(name for name, each in zip(("bass", "drums", "piano"), has, strict=True) if each))
+    return training.Examples(rows, labels)
+
+
+def test_training_finds_the_tags_and_measures_them_on_other_songs(tmp_path):
+    head, report = training.train(made(200, 0), made(80, 1), {"test": made(80, 2)})
+    assert head.names == ("bass", "drums", "piano") and head.auc.min() > 0.97
+    assert all(each["f1"] > 0.9 and each["sounds"] == 80 for each in report["test"].values())
+    training.save(tmp_path / "run", head, report, {"data": "toy"})
+    assert TagHead.read(tmp_path / "run/tagger.csv").names == head.names
+
+
+def test_pianos_have_a_tag_of_their_own():
+    assert training.tags(["electric piano", "organ", "drums"]) == {"piano", "keys", "drums"}
