@@ -1,5 +1,6 @@
 """The verb `evaluate`: edits -> scores, tables."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ ORDER = 105
     "--tagger", type=options.Local(exists=True, file_okay=False), help="Run of 'train tagger'.  [default: the package's]"
 )
 @click.option("--device", help="Device that edits, such as cuda.  [default: cuda where there is one]")
+@click.option("--absent", is_flag=True, help="Also name instruments that are not there: --run should change nothing then.")
+@click.option("--samples", default=1, show_default=True, type=click.IntRange(1), help="Edits of each triplet, with other seeds.")
+@click.option("--guidance", metavar="W,W...", help="Scales of the instruction to compare, such as 1,2,3,5.")
 @options.SET
 @click.option("--steps", hidden=True, type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
 @click.option(
@@ -55,6 +59,9 @@ def command(
     count: int | None,
     tagger: Path | None,
     device: str | None,
+    absent: bool,
+    samples: int,
+    guidance: str | None,
     steps: int | None,
     controls: int,
     least_done: float,
@@ -83,21 +90,37 @@ def command(
     """
     if (shards is None) == (pairs is None) or (pairs and (edits or runs)) or (shards and not (edits or runs)):
         raise click.UsageError("give --pairs FILE.csv, or SHARDS with --edits FOLDER or --run RUN")
+    if (absent or guidance or samples > 1) and not runs:
+        raise click.UsageError("--absent, --samples and --guidance need --run: they are edits to make")
     from instructme.pipelines.evaluation import cases as listed
     from instructme.pipelines.evaluation import evaluate, made_edits
+    from instructme.pipelines.evaluation.absent_cases import absent_cases
 
     if shards:
         cases = listed.from_shards(shards, split, count, evaluate.names(edits))
     else:
         assert pairs
         cases = listed.from_table(pairs)
-    systems = made_edits.makers(runs, steps=steps)
+    if absent:
+        cases += absent_cases(cases)
+    systems = made_edits.makers(runs, guidance=_scales(guidance), samples=samples, steps=steps)
     for line in made_edits.make_edits(cases, systems, out / "edits", _loader(device)):
         click.echo(line)
     cases = made_edits.with_edits(cases, systems, out / "edits")
     limits = {"joint": {"least_done": least_done, "most_kept_error_db": most_error}}
     for line in evaluate.evaluate(cases, out, options=limits, tagger=tagger, controls=controls, workers=workers):
         click.echo(line)
+
+
+def _scales(text: str | None) -> list[float]:
+    """Read numbers between commas."""
+    try:
+        scales = [float(each) for each in (text or "").split(",") if each.strip()]
+    except ValueError:
+        scales = [math.nan]
+    if not all(0 <= scale < math.inf for scale in scales):
+        raise click.BadParameter(f"{text}: write numbers between commas, such as 1,2,3", param_hint="--guidance")
+    return scales
 
 
 def _loader(device: str | None) -> Callable[[Path], Any]:

@@ -75,6 +75,7 @@ class Case:
     edits: system -> file; a file that is missing is counted.
     stranger: another triplet of the same task, whose target is the control "shuffled".
     lead: a voice that the listening test lays on top of all clips of a remix.
+    sounding: instruments of the source, where they are known.
     """
 
     key: str
@@ -90,6 +91,7 @@ class Case:
     absent: bool = False
     stranger: Triplet | None = None
     lead: Path | None = None
+    sounding: tuple[str, ...] = ()
 
 
 def from_table(path: Path) -> list[Case]:
@@ -203,6 +205,7 @@ def from_shards(shards: Path, split: str, count: int | None, edits: Mapping[str,
             edits={system: edit_file(folder, key) for system, folder in edits.items()},
             named=tuple(recipe.named),
             added=tuple(recipe.added),
+            sounding=tuple(recipe.source_instruments),
             gain_db=_gain_db(values),
         )
         found.setdefault(recipe.task, []).append(case)

@@ -12,6 +12,7 @@ from instructme.pipelines.evaluation import features, score_page, scoring
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.metrics import inputs
 from instructme.pipelines.evaluation.paper_tables import markdown_of_paper
+from instructme.pipelines.evaluation.sample_distances import markdown_of_samples
 from instructme.pipelines.evaluation.score_cases import Settings, check_systems, notes_of, score_cases
 from instructme.pipelines.evaluation.score_tables import Scores, markdown
 from instructme.pipelines.evaluation.set_scores import Embedded, markdown_of_sets, score_sets
@@ -75,7 +76,7 @@ def evaluate(
     embedded = Embedded(scored)
     sets = score_sets(embedded)
     tables.write(out / "sets.parquet", sets, SetScore, arguments=stated)
-    extra = [*markdown_of_sets(embedded, sets), *markdown_of_paper(Scores(rows), sets)]
+    extra = [*markdown_of_sets(embedded, sets), *markdown_of_paper(Scores(rows), sets), *markdown_of_samples(cases)]
     text = markdown(rows, lacking, notes_of(scored), extra)
     with atomic(out / "tables.md") as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,51 @@
+"""Make cases whose instructions name an instrument that isn't there: such an edit should change nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from zlib import crc32
+
+from instructme.dataset_tools.audio import Samples
+from instructme.pipelines.evaluation.cases import Case, Triplet
+
+TASK = "absent"
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """A triplet whose target is its source."""
+
+    triplet: Triplet
+
+    def read(self) -> tuple[Samples, Samples]:
+        """Read the source twice."""
+        source, _ = self.triplet.read()
+        return source, source
+
+
+def absent_cases(cases: Sequence[Case]) -> list[Case]:
+    """Make a case "remove X" for each case of the task remove, where X is an instrument of other songs.
+
+    A case is left out if its source holds all instruments, or is not known to hold any.
+    """
+    every = sorted({name for case in cases if case.task == "remove" for name in case.named})
+    made = []
+    for case in cases:
+        others = [name for name in every if name not in case.sounding]
+        if case.task == "remove" and case.sounding and others:
+            name = others[crc32(case.key.encode()) % len(others)]
+            made.append(
+                replace(
+                    case,
+                    key=f"{case.key}-absent",
+                    task=TASK,
+                    instruction=f"remove {name}",
+                    triplet=Unchanged(case.triplet),
+                    edits={},
+                    named=(name,),
+                    added=(),
+                    gain_db=0.0,
+                    absent=True,
+                    stranger=None,
+                )
+            )
+    return made

@@ -1,0 +1,72 @@
+"""Variants of an evaluation: instruments that aren't there, several samples, scales of the instruction."""
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from instructme.pipelines.cli import main
+from instructme.pipelines.evaluation import made_edits
+from instructme.pipelines.evaluation.absent_cases import absent_cases
+from instructme.pipelines.evaluation.cases import Case
+from instructme.pipelines.evaluation.metrics import absent_db
+from instructme.pipelines.evaluation.sample_distances import distance_db, markdown_of_samples
+
+SOURCE = np.random.default_rng(0).standard_normal(9600).astype(np.float32) * 0.1
+
+
+class Sides:
+    """A triplet in memory."""
+
+    def read(self):
+        """Give both sides."""
+        return SOURCE, SOURCE / 2
+
+
+def case(key, named, sounding, task="remove", **values):
+    return Case(key, task, "set", f"song {key}", f"remove {named}", Sides(), {}, (named,), sounding=sounding, **values)
+
+
+def test_absent_instruments_are_those_of_other_songs():
+    cases = [
+        case("a", "drums", ("bass", "drums")),
+        case("b", "piano", ("piano", "drums")),
+        case("c", "bass", ("bass",), "extract"),
+    ]
+    made = absent_cases([*cases, case("d", "drums", ())])
+    assert [(each.key, each.instruction, each.task) for each in made] == [("a-absent", "remove piano", "absent")]
+    assert made[0].absent and made[0].gain_db == 0
+    source, target = made[0].triplet.read()
+    assert source is target
+
+
+@pytest.mark.parametrize("level_db", [-60, -40, -10])
+def test_the_level_of_a_change_is_measured(level_db):
+    change = np.roll(SOURCE, 500) * np.float32(10 ** (level_db / 20))
+    assert absent_db.score(SOURCE + change, SOURCE, True) == pytest.approx(level_db, abs=0.1)
+    assert absent_db.score(SOURCE, SOURCE, True) == -100
+
+
+def test_systems_of_scales_and_samples_have_names_and_settings_of_their_own(tmp_path):
+    systems = made_edits.makers([tmp_path / "run"], guidance=(1, 2.5), samples=2, steps=4)
+    assert [system.name for system in systems] == [f"run guidance {w} sample {n}" for w in ("1", "2.5") for n in (1, 2)]
+    assert systems[2].settings == {"steps": 4, "text_guidance": 2.5} and systems[3].sample == 1
+
+
+def test_samples_that_are_equal_have_no_distance(tmp_path):
+    systems = ["run sample 1", "run sample 2"]
+    soundfile.write(tmp_path / "one.wav", SOURCE, 24000)
+    soundfile.write(tmp_path / "two.wav", np.random.default_rng(1).standard_normal(9600) * 0.1, 24000)
+    same, other, gone = (case(key, "drums", (), "remove" if key == "same" else "remix") for key in ("same", "other", "gone"))
+    for each, files in ((same, ("one", "one")), (other, ("one", "two")), (gone, ("one", "none"))):
+        object.__setattr__(each, "edits", {name: tmp_path / f"{file}.wav" for name, file in zip(systems, files, strict=True)})
+    assert distance_db(same, systems) == 0 and distance_db(other, systems) > 2 and distance_db(gone, systems) is None
+    text = "\n".join(markdown_of_samples([same, other, gone]))
+    assert "| set: remove | run | 2 | 0.00 n=1 |" in text and "| set: remix | run | 2 |" in text
+    assert list(markdown_of_samples([case("x", "drums", ())])) == []
+
+
+@pytest.mark.parametrize("option", [["--absent"], ["--samples", "2"], ["--guidance", "1,2"]])
+def test_variants_need_a_run(tmp_path, option):
+    result = CliRunner().invoke(main, ["evaluate", str(tmp_path), "--edits", str(tmp_path), "-o", str(tmp_path), *option])
+    assert result.exit_code == 2 and "need --run" in result.output
