@@ -98,7 +98,7 @@ def calibrate(logits: Doubles, labels: npt.NDArray[np.bool_]) -> tuple[float, fl
     """
     positive, negative = int(labels.sum()), int((~labels).sum())
     soft = np.where(labels, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    weights, bias = fit(logits[:, None], soft, penalty=1e-4)  # type: ignore[arg-type]
+    weights, bias = fit(logits[:, None], soft, penalty=1e-4)
     return (float(weights[0]), bias) if weights[0] > 0 else (1.0, 0.0)
 
 

@@ -44,7 +44,7 @@ def test_noise_makes_no_score_better_and_values_keep_to_their_range(name):
     assert all(low <= value <= high for value in values)
     worse = [value if module.BETTER == "down" else -value for value in values]
     assert worse[0] <= worse[2] + 1e-9
-    if module.PERFECT is not None:
+    if module.PERFECT is not None and "tagger" not in inputs(name):  # the tagger here knows nothing, not even noise
         assert worse[0] < worse[2]
 
 

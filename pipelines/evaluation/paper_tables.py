@@ -81,7 +81,7 @@ def _values(
 def _mean(rows: Sequence[Sequence[float | None]]) -> list[float | None]:
     """Average the tasks with equal weight, as the paper does; None where a task has no value."""
     columns = list(zip(*rows, strict=True))
-    return [None if any(value is None for value in column) else sum(column) / len(column) for column in columns]  # type: ignore[arg-type]
+    return [None if any(value is None for value in column) else sum(column) / len(column) for column in columns]
 
 
 def _line(dataset: str, system: str, task: str, values: Sequence[float | None]) -> str:

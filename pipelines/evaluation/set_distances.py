@@ -117,7 +117,8 @@ def difference(name: str, one: FrameSet, other: FrameSet, target: FrameSet, seed
     songs = sorted(set(target.songs))
     distances = [DISTANCES[name](each.frames, target.frames) for each in (one, other)]
     ones = np.ones(len(target.frames))
-    mean = float(np.subtract(*(at(np.ones(len(each.frames)), ones) for at, each in zip(distances, (one, other), strict=True))))
+    values = [at(np.ones(len(each.frames)), ones) for at, each in zip(distances, (one, other), strict=True)]
+    mean = values[0] - values[1]
     if len(songs) < FEWEST:
         return SetDifference(mean, np.nan, np.nan)
     rng, drawn = np.random.default_rng(seed), []
