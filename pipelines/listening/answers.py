@@ -131,13 +131,13 @@ class Answers:
             "SELECT COUNT(*) FROM clicks WHERE session = ? AND step = ? AND attempt = ? AND place = ? AND kind = 'play'",
             (session.id, click.step, attempt, click.place),
         ).fetchone()[0]
-        values = (session.id, click.click, _now(), click.step, attempt, click.kind, click.page, click.scale)
-        values = (*values, click.place, click.item, click.system, click.value, plays, int(late))
+        at = (session.id, click.click, _now(), click.step, attempt)
+        what = (click.kind, click.page, click.scale, click.place, click.item, click.system, click.value, plays, int(late))
         self._file.execute(
             "INSERT OR IGNORE INTO clicks"
             " (session, click, at, step, attempt, kind, page, scale, place, item, system, value, plays, late)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            values,
+            (*at, *what),
         )
 
     def go_on(self, session: Session, click: Click, *, take_turn: bool, to: str = "next") -> bool:

@@ -66,6 +66,8 @@ def _pixel(points: float) -> float:
 
 
 def _dot(each: Opinion) -> dict[str, object]:
-    ends = {"low": None, "high": None} if np.isnan(each.low) else {"low": _pixel(each.low), "high": _pixel(each.high)}
+    ends: dict[str, float | None] = (
+        {"low": None, "high": None} if np.isnan(each.low) else {"low": _pixel(each.low), "high": _pixel(each.high)}
+    )
     text = f"{each.mean:.2f}" if np.isnan(each.low) else f"{each.mean:.2f} ±{(each.high - each.low) / 2:.2f}"
     return {"name": each.system, "mean": _pixel(each.mean), "text": text, **ends}

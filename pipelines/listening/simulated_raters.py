@@ -25,7 +25,7 @@ _FACT, _AUDIO = re.compile(r'data-([a-z-]+)="([^"]*)"'), re.compile(r"<audio")
 class Visit:
     """What a simulated rater did. acknowledged: click -> (kind, place, value); latencies_s: of each click."""
 
-    acknowledged: dict[str, tuple[str, int | None, int | None]] = field(default_factory=dict)
+    acknowledged: dict[str, tuple[object, object, object]] = field(default_factory=dict)
     latencies_s: list[float] = field(default_factory=list)
     finished: bool = False
 
@@ -102,14 +102,13 @@ class SimulatedRater:
             return int(clips[place].system)
         return min(5, max(1, round(self.rng.gauss(self.preferences[clips[place].system], self.spread))))
 
-    def _click(self, path: str, body: dict[str, object]) -> None:
+    def _click(self, path: str, body: Mapping[str, object]) -> None:
         click = f"{self.rng.getrandbits(128):032x}"
         begun = time.perf_counter()
         status, _, _ = self._ask("POST", f"{self.link}/{path}", json.dumps({"click": click, **body}).encode())
         self.visit.latencies_s.append(time.perf_counter() - begun)
         assert status == 200, (status, path, body)
-        kind, place, value = (body.get(name) for name in ("kind", "place", "value"))
-        self.visit.acknowledged[click] = (str(kind or "next"), place, value)  # type: ignore[assignment]
+        self.visit.acknowledged[click] = (body.get("kind", "next"), body.get("place"), body.get("value"))
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, Mapping[str, str], bytes]:
         """Ask until an answer comes: the server may be down for a while."""
