@@ -1,4 +1,7 @@
-"""Draw wide matrices as heat maps: a picture with a pixel for each cell, its names beside it, its numbers under the pointer."""
+"""Draw wide matrices as heat maps: a picture with a pixel for each cell, its names beside it, its numbers under the pointer.
+
+matplotlib is not used: in its picture, names can't be searched, and cells can't show their numbers.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

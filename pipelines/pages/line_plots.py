@@ -1,4 +1,7 @@
-"""Draw line charts as SVG that stands alone, and takes its colours from the page where there is one."""
+"""Draw line charts as SVG that also works as a file of its own. In a page, it has the colours of the page.
+
+matplotlib is not used, because its colours are fixed and do not follow the dark mode; see `histograms` for sizes and times.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
