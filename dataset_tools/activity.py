@@ -51,3 +51,15 @@ def _fill(active: Frames) -> Frames:
     for gap in np.flatnonzero((np.diff(on) > 1) & (np.diff(on) <= LONGEST_GAP_FRAMES + 1)):
         filled[on[gap] : on[gap + 1]] = True
     return filled
+
+
+def weighting_db(lufs: float | None, level_db: npt.ArrayLike, active: npt.ArrayLike) -> float:
+    """Measure how much louder a part is by its loudness (LUFS) than by the RMS of the frames in which it is active.
+
+    Added to the RMS of a window's active frames this gives nearly the loudness there; 0 where loudness is not defined.
+    """
+    frames = int(np.count_nonzero(active))
+    if lufs is None or not frames:
+        return 0.0
+    power = float((10.0 ** (np.asarray(level_db, dtype=np.float64) / 10)).sum()) / frames
+    return lufs - 10.0 * float(np.log10(power)) if power else 0.0

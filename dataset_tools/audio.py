@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from instructme.dataset_tools import broken_headers
 from instructme.manifests.files import atomic
 from instructme.manifests.rows import DataError
 
@@ -50,7 +51,7 @@ def read(
     import soundfile
 
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(broken_headers.opened(path)) as file:
             file.seek(start)
             expected = file.frames - start
             samples, decoded, cancelled = _mono(file, rate_hz, expected if length is None else length, channel)
@@ -131,6 +132,11 @@ def write_flac(path: Path, samples: npt.NDArray[np.float32 | np.int16], rate_hz:
 def db(amplitude: float) -> float:
     """Convert an amplitude to dBFS, -120 at least."""
     return float(20.0 * np.log10(max(float(amplitude), 1e-6)))
+
+
+def power_db(power: float) -> float:
+    """Convert a power, or a share of one, to dB, -240 at least."""
+    return float(10.0 * np.log10(max(float(power), 1e-24)))
 
 
 def rms_db(samples: Samples) -> float:

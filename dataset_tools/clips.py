@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from instructme.dataset_tools import audio
+from instructme.dataset_tools.activity import weighting_db
 from instructme.dataset_tools.audio import Samples
 from instructme.manifests.rows import ACTIVITY_RATE_HZ, Clip, Part, Rhythm
 
@@ -13,6 +14,8 @@ MIN_ACTIVE = 0.3
 """Share of a window in which an edited part must be active."""
 MAX_UNDER_MIX_DB = 30.0
 """An edited part lies no further under the mix."""
+MIN_LUFS = -45.0
+"""An edited part is at least so loud where it plays; softer ones are hardly heard, so that they teach nothing."""
 MIN_SOUNDING = 0.5
 """Share of a window in which any part must be active; else the window is mostly silence."""
 
@@ -40,6 +43,7 @@ def cut(
     *,
     min_active: float = MIN_ACTIVE,
     max_under_mix_db: float = MAX_UNDER_MIX_DB,
+    min_lufs: float = MIN_LUFS,
 ) -> tuple[list[Clip], int]:
     """Cut a track into windows that follow each other from its start; what is left at its end is no clip.
 
@@ -48,6 +52,7 @@ def cut(
     """
     activity = np.array([part.activity for part in parts], dtype=bool)
     rate_hz = parts[0].sample_rate_hz
+    floors_db = [min_lufs - weighting_db(part.lufs, part.level_db, part.activity) for part in parts]
     clips = []
     for index, mix_rms_db in enumerate(mix.rms_db):
         start, end = index * window, (index + 1) * window
@@ -68,7 +73,10 @@ def cut(
                 rms_db=rms_db,
                 peak_db=[loudness[at].peak_db[index] for at in sounding],
                 usable=[
-                    parts[at].editable and share >= min_active and level >= mix_rms_db - max_under_mix_db
+                    parts[at].editable
+                    and share >= min_active
+                    and level >= mix_rms_db - max_under_mix_db
+                    and level >= floors_db[at] + audio.power_db(share)
                     for at, share, level in zip(sounding, active, rms_db, strict=True)
                 ],
                 mix_rms_db=mix_rms_db,

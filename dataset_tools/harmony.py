@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from instructme.dataset_tools import annotations
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.chord_labels import NAMES, codes, merge, parse
 from instructme.dataset_tools.midi import note_chords
@@ -25,7 +26,6 @@ _DEGREES = np.array(
     ]
 )
 _TONIC_WEIGHT = 0.6
-_LONGEST_S = 1e6
 
 
 @dataclass(frozen=True)
@@ -63,30 +63,22 @@ def find(
 
 
 def from_chart(chart: Path, length: int, rate_hz: int) -> Harmony:
-    """Read a chart: lines of start s, end s and Harte label. Gaps are no chord, and so is all after the last line.
+    """Read a chart of any format of `annotations`. Gaps are no chord, and so is all after the last line.
 
     Raises:
         DataError: missing, not such lines, out of order, or a label that isn't in Harte syntax.
     """
-    starts, labels, last, number = [0], ["N"], 0.0, 0
-    try:
-        for number, line in enumerate(chart.read_text(encoding="utf-8").splitlines(), 1):  # noqa: B007
-            if not line.strip() or line.startswith("#"):
-                continue
-            begin, end, label = line.split()
-            if not last - 1e-3 <= float(begin) <= float(end) < _LONGEST_S:
-                raise ValueError("times out of order")
-            parse(label)
-            if float(begin) > last + 1e-3:
-                starts, labels = [*starts, round(last * rate_hz)], [*labels, "N"]
-            last = float(end)
-            starts, labels = [*starts, round(float(begin) * rate_hz)], [*labels, label]
-    except OSError as error:
-        raise DataError(f"can't read chart: {chart}: {error.strerror}") from None
-    except (ValueError, DataError) as error:
-        raise DataError(
-            f"not a chord chart: {chart}, line {number}: {error}; each line is: start s, end s, Harte label"
-        ) from None
+    starts, labels, last = [0], ["N"], 0.0
+    for span in annotations.chords(chart):
+        try:
+            parse(span.label)
+        except DataError as error:
+            place = f", line {span.line}" if span.line else ""
+            raise DataError(f"not a chord chart: {chart}{place}: {error}; each line is: start s, end s, Harte label") from None
+        if span.start_s > last + 1e-3:
+            starts, labels = [*starts, round(last * rate_hz)], [*labels, "N"]
+        last = span.end_s
+        starts, labels = [*starts, round(span.start_s * rate_hz)], [*labels, span.label]
     return _harmony("chart", None, np.array([*starts, round(last * rate_hz)]), [*labels, "N"], length)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from instructme.dataset_tools import alignment, broken_headers, stereo_pairs
+from instructme.dataset_tools.broken_headers import Facts
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected
 from instructme.manifests import genres, instruments, urls
 from instructme.manifests.instruments import INSTRUMENTS
@@ -38,14 +40,18 @@ def read(
     """
     rejected = list(found.rejected)
     stems: list[Stem] = []
+    facts: dict[str, Facts] = {}
     for stem in found.stems:
-        row = _stem(stem, root, layout, track_id, aliases, accept_guesses)
+        row = _stem(stem, root, layout, track_id, aliases, accept_guesses, facts)
         if isinstance(row, Stem):
             stems.append(row)
         else:
             rejected.append(row)
     stems, mixtures = _without_mixtures(stems)
-    rejected += mixtures
+    rejected += [*mixtures, *_lengths(stems, facts)]
+    if found.aligned:
+        stems, unfit = alignment.check(stems, facts)
+        rejected += unfit
     if not stems:
         return None, [], [*rejected, Rejected(found.name, "no_stems", "none of its stems can be used")]
     song = found.song_group or song_key(found.artist, found.title) or track_id
@@ -67,8 +73,12 @@ def read(
         key=harte_key(found.key),
         chords_path=relative(root, found.chords_path),
         bleed=found.bleed,
+        beats_path=relative(root, found.beats_path),
+        downbeats_path=relative(root, found.downbeats_path),
     )
-    return track, _distinct(stems), rejected
+    rejected += _outside(root, found)
+    stems, unpaired = stereo_pairs.join(_distinct(stems))
+    return track, stems, [*rejected, *unpaired]
 
 
 def _without_mixtures(stems: list[Stem]) -> tuple[list[Stem], list[Rejected]]:
@@ -81,12 +91,45 @@ def _without_mixtures(stems: list[Stem]) -> tuple[list[Stem], list[Rejected]]:
     return kept, [Rejected(stem.path, "not_a_stem", detail) for stem in doubled]
 
 
+def _outside(root: Path, found: FoundTrack) -> list[Rejected]:
+    """Tell of annotations that lie outside the dataset or aren't there."""
+    paths = [path for path in (found.beats_path, found.downbeats_path, found.chords_path) if path is not None]
+    told = [
+        Rejected(str(path), "unsafe_path", f"{path} lies outside the folder") for path in paths if relative(root, path) is None
+    ]
+    return told + [
+        Rejected(str(path), "missing", f"{path} isn't there") for path in paths if relative(root, path) and not path.is_file()
+    ]
+
+
+def _lengths(stems: list[Stem], facts: Mapping[str, Facts]) -> list[Rejected]:
+    """Tell of files whose headers state another length than they have."""
+    told = []
+    for stem in stems:
+        repair, short = facts[stem.path].repair, facts[stem.path].short_bytes
+        if repair and repair.patches:
+            told.append(Rejected(stem.path, "wrong_length", repair.detail))
+        elif short:
+            detail = f"its header states {short} bytes of sound more than the file holds: was it copied as a whole?"
+            told.append(Rejected(stem.path, "wrong_length", detail))
+    return told
+
+
 def _stem(
-    found: FoundStem, root: Path, layout: str, track_id: str, aliases: Mapping[str, str] | None, accept_guesses: bool
+    found: FoundStem,
+    root: Path,
+    layout: str,
+    track_id: str,
+    aliases: Mapping[str, str] | None,
+    accept_guesses: bool,
+    facts: dict[str, Facts],
 ) -> Stem | Rejected:
+    """Make the row of a stem; what its bytes say goes into `facts`, by path."""
     path = relative(root, found.path)
     if path is None:
-        return Rejected(str(found.path), "unsafe_path", f"{found.path} is outside the folder of its dataset, or is not UTF-8")
+        detail = f"{found.path} is outside the folder of its dataset, or is not UTF-8; "
+        detail += "links are read with --follow-links, and files that a table names with --allow-outside"
+        return Rejected(str(found.path), "unsafe_path", detail)
     match = instruments.normalise(found.label, layout=layout, program=found.program, plugin=found.plugin, aliases=aliases)
     if not match.is_stem:
         return Rejected(path, "not_a_stem", f"its label says that it is a mixture or click track: {found.label}")
@@ -97,7 +140,7 @@ def _stem(
     header = _header(found.path)
     if isinstance(header, str):
         return Rejected(path, header.split(":")[0], header.partition(": ")[2])
-    rate_hz, channels, length_samples, size_bytes = header
+    rate_hz, channels, length_samples, size_bytes, facts[path] = header
     return Stem(
         track_id=track_id,
         stem_id=found.stem_id,
@@ -123,8 +166,8 @@ def _stem(
     )
 
 
-def _header(path: Path) -> tuple[int, int, int, int] | str:
-    """Read rate, channels, length and size of a file, or `reason: detail`."""
+def _header(path: Path) -> tuple[int, int, int, int, Facts] | str:
+    """Read rate, channels, length and size of a file, and what else its bytes say, or `reason: detail`."""
     import soundfile
 
     try:
@@ -132,7 +175,12 @@ def _header(path: Path) -> tuple[int, int, int, int] | str:
         if not size_bytes:
             return f"empty: {path} has no bytes"
         with urls.opened(path) as file:
-            info = soundfile.info(file)
+            if isinstance(file, Path):
+                with file.open("rb") as opened:
+                    facts = broken_headers.look(opened)
+                    info = soundfile.info(broken_headers.repaired(opened, facts.repair) if facts.repair else file)
+            else:
+                facts, info = Facts(), soundfile.info(file)
     except FileNotFoundError:
         return f"missing: {path} isn't there"
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
@@ -143,7 +191,7 @@ def _header(path: Path) -> tuple[int, int, int, int] | str:
         return f"unreadable: {path} has a sample rate of {info.samplerate} Hz by its header"
     if info.frames > _LONGEST_S * info.samplerate:
         return f"too_long: {path} lasts {info.frames / info.samplerate / 3600:.0f} h by its header: cut it into songs"
-    return info.samplerate, info.channels, info.frames, size_bytes
+    return info.samplerate, info.channels, info.frames, size_bytes, facts
 
 
 def _distinct(stems: list[Stem]) -> list[Stem]:

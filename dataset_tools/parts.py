@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -27,6 +27,9 @@ _DC_SPREAD = 0.5
 CANCELLED = 1e-3
 SOFT, SOFT_TARGET = 0.05, 0.5
 """A track whose loudest part peaks below -26 dBFS is turned up to -6 dBFS."""
+BALANCED_LUFS = {"vocals": -19.0, "drums": -20.0, "bass": -22.0, "guitar": -24.0, "keys": -24.0, "other": -25.0}
+"""Loudness of each family in a rough mix: the voice in front, drums and bass under it, what accompanies behind."""
+MOST_BALANCE_DB = 24.0
 _MEMORY_BYTES = 256 << 20
 """Merged parts of a track wait in memory up to this size, then on disk."""
 
@@ -40,11 +43,14 @@ class Merged:
     length_samples: int
     full_scale: float
     """Largest sample as a share of what 16 bit can hold on that side."""
+    balance_db: float | None = None
+    """Gain of this part alone, by `--balance-stems`; `full_scale` is after it."""
 
     def load(self, length: int, gain: float) -> npt.NDArray[np.int16]:
         """Load `(length,)`, padded with silence, after the gain and rounded to 16 bit."""
         self.store.seek(0)
         merged = np.frombuffer(self.store.read(), dtype=np.float32)
+        gain = float(np.float32(gain * 10 ** ((self.balance_db or 0.0) / 20))) if self.balance_db else gain
         padded = np.zeros(length, dtype=np.int16)
         padded[: len(merged)] = audio.to_int16(merged * np.float32(gain) if gain != 1.0 else merged)
         return padded
@@ -72,24 +78,41 @@ def merge(
         total: Samples = np.zeros(0, dtype=np.float32)
         used: list[Stem] = []
         heard: dict[bytes, str] = {}
-        for stem in group:
+        for channels in _sources(group):
             try:
-                samples, notes = _decode(inside(root, stem.path), rate_hz)
+                samples, notes = _decode([inside(root, stem.path) for stem in channels], rate_hz)
                 if len(samples) >= rate_hz:  # the mean of less may be a wave that isn't whole
                     samples, notes = _clean(samples, notes, rate_hz)
-                notes += [*_fault(stem, samples, total, heard)]
+                notes += [*_fault(channels[0], samples, total, heard)]
             except DataError as error:
-                rejects.append(reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")))
+                rejects += [reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")) for stem in channels]
                 continue
-            rejects += [reject(track, stem.path, note.reason, note.detail) for note in notes]
+            rejects += [reject(track, channels[0].path, note.reason, note.detail) for note in notes]
             if not any(note.fatal for note in notes):
                 total = _add(total, samples)
-                used.append(stem)
+                used += channels
         if used:
             store = SpooledTemporaryFile(_MEMORY_BYTES // len(groups), dir=str(scratch))  # noqa: SIM115
             store.write(total.view(np.uint8).data)
             merged.append(Merged(used, store, len(total), _full_scale(total)))
     return merged, rejects
+
+
+def balanced(merged: Sequence[Merged], rate_hz: int) -> list[Merged]:
+    """Bring the parts of a raw multitrack to a rough mix: each to the loudness that is usual for its family.
+
+    No part changes by more than 24 dB; a part without a loudness stays as it is.
+    """
+    from pyloudnorm import Meter
+
+    meter, parts = Meter(rate_hz), []
+    for part in merged:
+        part.store.seek(0)
+        lufs = _lufs(np.frombuffer(part.store.read(), dtype=np.float32), meter)
+        wanted = BALANCED_LUFS.get(part.stems[0].family, BALANCED_LUFS["other"])
+        change_db = 0.0 if lufs is None else round(float(np.clip(wanted - lufs, -MOST_BALANCE_DB, MOST_BALANCE_DB)), 2)
+        parts.append(replace(part, balance_db=change_db, full_scale=part.full_scale * 10 ** (change_db / 20)))
+    return parts
 
 
 def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) -> Iterator[tuple[Part, Samples]]:
@@ -128,6 +151,7 @@ def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) 
                 bandwidth_hz=min(stem.sample_rate_hz for stem in part.stems) // 2,
                 level_db=level_db.tolist(),
                 activity=activity.detect(level_db).tolist(),
+                balance_db=part.balance_db,
             ),
             samples,
         )
@@ -141,13 +165,31 @@ class _Note(NamedTuple):
     fatal: bool
 
 
-def _decode(path: Path, rate_hz: int) -> tuple[Samples, list[_Note]]:
-    """Read a stem as mono; of channels that cancel each other out, the first."""
-    try:
-        return audio.read(path, rate_hz), []
-    except audio.OppositeChannelsError:
-        detail = "its channels are opposite, so their mean is silent: only the first channel is used"
-        return audio.read(path, rate_hz, channel=0), [_Note("cancels", detail, False)]
+def _sources(group: Sequence[Stem]) -> Iterator[tuple[Stem, ...]]:
+    """Yield each stem of a group, and split stereo as two stems at once, where the first of them stands."""
+    by_id = {stem.stem_id: stem for stem in group}
+    for stem in group:
+        other = by_id.get(stem.pair or "")
+        if other is None:
+            yield (stem,)
+        elif group.index(stem) < group.index(other):
+            yield (stem, other)
+
+
+def _decode(paths: Sequence[Path], rate_hz: int) -> tuple[Samples, list[_Note]]:
+    """Read a stem as mono, the mean of its channels or of its files; of channels that cancel each other out, the first."""
+    detail = "its channels are opposite, so their mean is silent: only the first channel is used"
+    cancels = [_Note("cancels", detail, False)]
+    if len(paths) == 1:
+        try:
+            return audio.read(paths[0], rate_hz), []
+        except audio.OppositeChannelsError:
+            return audio.read(paths[0], rate_hz, channel=0), cancels
+    left, right = (audio.read(path, rate_hz) for path in paths)
+    length = min(len(left), len(right))
+    mean = (left[:length] + right[:length]) / np.float32(2)
+    power = (float(np.vdot(left, left)) + float(np.vdot(right, right))) / 2
+    return (left, cancels) if float(np.vdot(mean, mean)) < CANCELLED * power else (mean, [])
 
 
 def _clean(samples: Samples, notes: list[_Note], rate_hz: int) -> tuple[Samples, list[_Note]]:

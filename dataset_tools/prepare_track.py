@@ -2,13 +2,13 @@
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from instructme.dataset_tools import clips, harmony, parts, rhythm
+from instructme.dataset_tools import clips, harmony, parts, rhythm, same_songs
 from instructme.dataset_tools.audio import Samples
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
@@ -28,6 +28,13 @@ class PrepareSettings:
     length_tolerance_s: float = parts.LENGTH_TOLERANCE_S
     min_active: float = clips.MIN_ACTIVE
     max_under_mix_db: float = clips.MAX_UNDER_MIX_DB
+    min_lufs: float = clips.MIN_LUFS
+    balance_stems: bool = False
+
+    def arguments(self) -> dict[str, Any]:
+        """Give what tables state; later settings only where they are not the default, so that tables stay byte for byte."""
+        later = {"min_lufs": clips.MIN_LUFS, "balance_stems": False}
+        return {name: value for name, value in asdict(self).items() if name not in later or value != later[name]}
 
     @property
     def window(self) -> int:
@@ -62,10 +69,13 @@ def _rows(track: Track, stems: Sequence[Stem], root: Path, folder: Path, setting
         return {"rejects": rejects}
     written, loudness = [], []
     mix: Samples = np.zeros(max(part.length_samples for part in merged), dtype=np.float32)
+    if settings.balance_stems:
+        merged = parts.balanced(merged, settings.sample_rate_hz)
     for part, samples in parts.write(merged, folder, Path("parts", track.track_id), settings.sample_rate_hz):
         written.append(part)
         loudness.append(clips.measure(samples, settings.window))
         mix += samples
+    same_songs.write(folder, written, mix)
     beats, complaints = find_rhythm(track, stems, root, mix, settings)
     cut, dropped = clips.cut(
         written,
@@ -75,6 +85,7 @@ def _rows(track: Track, stems: Sequence[Stem], root: Path, folder: Path, setting
         settings.window,
         min_active=settings.min_active,
         max_under_mix_db=settings.max_under_mix_db,
+        min_lufs=settings.min_lufs,
     )
     if dropped:
         detail = f"{dropped} of {dropped + len(cut)} windows of {settings.clip_seconds:g} s are mostly silence"
@@ -106,9 +117,14 @@ def find_rhythm(
     # A file that several stems share tells the tempo; its notes may be anything, such as the buttons of a game.
     midi = [(path, stem.program) for path, stem in zip(files, with_midi, strict=True) if files.count(path) == 1]
     chart = inside(root, track.chords_path) if track.chords_path else None
-    grid = rhythm.find(sorted(set(files)), mix, rate_hz, settings.rhythm if track.aligned else "none")
     mode, rejects = settings.chords if track.aligned else "none", []
-    if files and grid.reason and grid.source != "midi" and settings.rhythm in ("auto", "midi"):
+    try:
+        grid = _annotated(track, root, len(mix), rate_hz) if settings.rhythm == "auto" else None
+    except DataError as error:
+        rejects.append(parts.reject(track, track.beats_path or "beats", "bad_beats", _local(error, root)))
+        grid = None
+    grid = grid or rhythm.find(sorted(set(files)), mix, rate_hz, settings.rhythm if track.aligned else "none")
+    if files and grid.source != "annotation" and grid.reason and grid.source != "midi" and settings.rhythm in ("auto", "midi"):
         rejects.append(parts.reject(track, "MIDI", "midi_refused", _local(grid.reason, root)))
     try:
         chords = harmony.find(chart, midi, mix, rate_hz, grid, mode)
@@ -135,6 +151,18 @@ def find_rhythm(
         key_confidence=1.0 if track.key else float(chords.key_confidence),
     )
     return row, rejects
+
+
+def _annotated(track: Track, root: Path, length: int, rate_hz: int) -> rhythm.Grid | None:
+    """Read the beats that the dataset states; None if it states none.
+
+    Raises:
+        DataError: a file that can't be read.
+    """
+    if not (track.beats_path and track.aligned):
+        return None
+    downbeats = inside(root, track.downbeats_path) if track.downbeats_path else None
+    return rhythm.from_annotation(inside(root, track.beats_path), downbeats, length, rate_hz)
 
 
 def _local(text: object, root: Path) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from instructme.dataset_tools import annotations
 from instructme.dataset_tools.audio import Samples, resample
 from instructme.dataset_tools.midi import grid_check, tempo_map
 from instructme.dataset_tools.recognisers import beats, turns, weights
@@ -75,6 +76,22 @@ def find(midi_paths: Sequence[Path], mix: Samples, rate_hz: int, mode: str = "au
     if mode == "midi":
         return nothing(reason or "no MIDI")
     return from_audio(mix, rate_hz, reason)
+
+
+def from_annotation(path: Path, downbeats: Path | None, length: int, rate_hz: int) -> Grid:
+    """Take the beats that a dataset states, up to the end of a mix of `length` samples.
+
+    Raises:
+        DataError: a file that can't be read.
+    """
+    times_s, counted = annotations.beats(path, downbeats)
+    beats_s, positions = np.array(times_s, dtype=np.float64), np.array(counted, dtype=np.int64)
+    inside = beats_s < length / rate_hz
+    beats_s, positions = beats_s[inside], positions[inside]
+    known = bool((positions == 1).any()) and bool(positions.all())
+    bars = np.diff(np.flatnonzero(positions == 1))
+    meter = f"{int(np.median(bars))}/4" if len(bars) else None
+    return _grid("annotation", path.name, 1.0, beats_s, positions, meter, known, None if known else "downbeats unknown", rate_hz)
 
 
 def from_midi(paths: Sequence[Path], mix: Samples | None, rate_hz: int) -> Grid:

@@ -86,6 +86,11 @@ def title(names: Sequence[str]) -> str:
     return shared.strip(" ._-()[]") if _strength(shared) else ""
 
 
+def is_own(text: str) -> bool:
+    """Tell whether a text has a word of its own, which is none of instruments, takes, sections or songs in general."""
+    return _strength(text) == _OWN
+
+
 def _is_title(names: list[str], rests: Mapping[str, str]) -> bool:
     """Tell whether the shared part is a title: it has a word of no instrument, or makes one instrument of different ones."""
     if not all(_names_instrument(rest) for rest in rests.values()):

@@ -48,7 +48,8 @@ def _untold(path: str) -> Rejected:
 
 
 def _files(folder: Path, track: FoundTrack) -> set[str]:
-    paths = [track.chords_path, *(path for stem in track.stems for path in (stem.path, stem.midi_path))]
+    stated = (track.chords_path, track.beats_path, track.downbeats_path)
+    paths = [*stated, *(path for stem in track.stems for path in (stem.path, stem.midi_path))]
     return {os.path.relpath(str(path), str(folder)).replace(os.sep, "/") for path in paths if path is not None}
 
 

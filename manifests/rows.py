@@ -65,6 +65,7 @@ class Track:
     """One song of a dataset. Table `tracks.parquet`, written by `scan`."""
 
     KEY: ClassVar = ("track_id",)
+    LATER: ClassVar = ("beats_path", "downbeats_path")
 
     track_id: Annotated[Id, "unique over all datasets: `<dataset>-<name>`, characters [a-z0-9_-]"]
     dataset: Annotated[Id, "name of the dataset; `datasets.json` beside the tables maps it to its folder"]
@@ -85,6 +86,10 @@ class Track:
         RelativePath | None, "chord chart (.lab: start s, end s, Harte label), relative to the dataset's folder"
     ]
     bleed: Annotated[bool | None, "the dataset says that microphones hear each other"]
+    beats_path: Annotated[
+        RelativePath | None, "beats that the dataset states (time s, position in the bar), relative to its folder"
+    ] = None
+    downbeats_path: Annotated[RelativePath | None, "downbeats that the dataset states (time s), relative to its folder"] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class Stem:
     """One audio file as the dataset ships it. Table `stems.parquet`, written by `scan` from headers only."""
 
     KEY: ClassVar = ("track_id", "stem_id")
-    LATER: ClassVar = ("guess",)
+    LATER: ClassVar = ("guess", "pair")
 
     track_id: Annotated[Id, "track it belongs to"]
     stem_id: Annotated[str, "unique within the track"]
@@ -115,6 +120,7 @@ class Stem:
     known_bad: Annotated[str | None, "why the stem is known to be wrong (manifests/data/known_bad.csv); such stems make no part"]
     flagged_rendered: Annotated[bool | None, "what the dataset's own metadata claims about the file's existence"]
     guess: Annotated[str | None, "instrument that the label may mean; it is not used as one unless guesses are accepted"] = None
+    pair: Annotated[str | None, "stem_id of the other channel of a split stereo stem; the part takes the mean of both"] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,7 @@ class Part:
 
     KEY: ClassVar = ("track_id", "instrument")
     EQUAL: ClassVar = (("level_db", "activity"),)
+    LATER: ClassVar = ("balance_db",)
 
     track_id: Annotated[Id, "track it belongs to"]
     instrument: Annotated[str, "canonical instrument; unique within the track"]
@@ -140,6 +147,7 @@ class Part:
     bandwidth_hz: Annotated[Count, "half of the lowest sample rate of its stems: nothing sounds above it"]
     level_db: Annotated[list[int], "RMS per frame in dBFS, rounded, -120 for silence, 10 frames/s"]
     activity: Annotated[list[bool], "energy VAD, 10 frames/s"]
+    balance_db: Annotated[Decibels | None, "gain of this part alone, by `prepare --balance-stems`"] = None
 
 
 @dataclass(frozen=True, slots=True)

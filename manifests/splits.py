@@ -12,6 +12,16 @@ import numpy as np
 from instructme.manifests.rows import SPLITS, Track
 
 _NOBODY = ("", "unknown", "unknownartist", "various", "variousartists", "va", "none", "na")
+_UNTITLED = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        wav wavs flac aiff mp3 audio files stems multitrack multitracks raw bit bits khz k mix mixes intro
+        outro interlude skit untitled unknown song track take demo new test session project export exports bounce bounces jam live
+        """,
+    )
+)
+"""Words that many titles consist of, by which no song is known."""
 
 
 def _plain(name: str) -> str:
@@ -24,6 +34,11 @@ def artist_key(artist: str | None) -> str | None:
     """Reduce an artist to a key that is the same in all datasets; guests (`feat.`) don't count; None if unknown."""
     plain = _plain(re.split(r"\b(?:feat|featuring|ft)\b\.?", artist or "", maxsplit=1, flags=re.IGNORECASE)[0])
     return None if plain in _NOBODY else plain
+
+
+def says_song(title: str | None) -> bool:
+    """Tell whether a title alone may identify a song: `WAV`, `Intro`, `24bit`, `Track 01` don't."""
+    return not _UNTITLED.issuperset(re.findall(r"[^\W\d_]+", (title or "").lower()))
 
 
 def song_key(artist: str | None, title: str) -> str | None:
@@ -106,4 +121,20 @@ def _draw(tracks: list[Track], taken: dict[str, str], fractions: Sequence[float]
         for name in sorted(names, key=lambda name: (name not in splits, -len(groups[name]))):
             split = splits.setdefault(name, max(SPLITS, key=lambda split: wanted[split]))
             wanted[split] -= len(groups[name])
+    return _with_held_out(tracks, splits, taken, fractions)
+
+
+def _with_held_out(
+    tracks: list[Track], splits: dict[str, str], taken: dict[str, str], fractions: Sequence[float]
+) -> dict[str, str]:
+    """Give test, then validation the smallest drawn group of train where they would be empty and train keeps another one.
+
+    So a small set has one song for each split, where its shares alone would leave all songs in train.
+    """
+    groups = _grouped(tracks, lambda track: track.leak_group)
+    splits = dict(splits)
+    for split, share in zip(reversed(SPLITS[1:]), reversed(list(fractions)[1:]), strict=True):
+        movable = [name for name, own in splits.items() if own == "train" and name not in taken]
+        if share and split not in splits.values() and len([own for own in splits.values() if own == "train"]) > 1 and movable:
+            splits[min(movable, key=lambda name: (len(groups[name]), name))] = split
     return splits

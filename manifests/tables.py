@@ -211,11 +211,17 @@ def read_all(paths: Sequence[Path], row_type: type) -> pa.Table:
         table = files.to_table().replace_schema_metadata(None)
         table.validate(full=True)
         stated = {(each["schema"], each["schema_version"]) for each in map(_stated, held)}
-        same = stated <= {(row_type.__name__, SCHEMA_VERSION)} and all(each.equals(schema(row_type)) for each in held)
+        same = stated <= {(row_type.__name__, SCHEMA_VERSION)} and all(_fits(each, row_type) for each in held)
         sound = same and not any(faults(table, row_type))
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
         sound = False
     return table if sound else pa.concat_tables([read(path, row_type) for path in paths])
+
+
+def _fits(held: pa.Schema, row_type: type) -> bool:
+    """Tell whether a file has the columns of a row type; later ones may be absent."""
+    absent = set(later(row_type)) - set(held.names)
+    return bool(held.equals(pa.schema([field for field in schema(row_type) if field.name not in absent])))
 
 
 def later(row_type: type) -> tuple[str, ...]:

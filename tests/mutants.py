@@ -34,7 +34,7 @@ TESTS = {
     "dataset_tools/rhythm.py": "rhythm beats",
     "dataset_tools/triplets.py": "triplets instructions",
     "dataset_tools/audit/": "audit",
-    "dataset_tools/audit/fingerprint.py": "audit_leakage",
+    "dataset_tools/fingerprint.py": "audit_leakage",
     "dataset_tools/audit/labels.py": "audit_labels",
     "dataset_tools/audit/leakage.py": "audit_leakage",
     "dataset_tools/audit/midi_files.py": "audit_labels",

@@ -40,7 +40,7 @@ def write_tables(work: Path, tracks: int = 12, clips: int = 6, seed: int = 0, **
         for instrument, part_level, part_active in zip(instruments, level, active, strict=True):
             values = _part(track_id, instrument, length, part_level, part_active)
             for name in parts:
-                parts[name].append(values[name])
+                parts[name].append(values.get(name))
     write(work / "tracks.parquet", to_table(rows["track"], Track), Track)
     parents = [work / "tracks.parquet"]
     arguments = {"min_active": 0.3, "max_under_mix_db": 30.0}

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_songs import RATE_HZ, Song, late, notes, parts, play, write_midi
 
+from instructme.dataset_tools import fingerprint
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.audit import audit, fingerprint
+from instructme.dataset_tools.audit import audit
 from instructme.dataset_tools.audit.report import Finding
 from instructme.manifests import tables
 from instructme.manifests.rows import Triplet

@@ -94,7 +94,7 @@ def test_parts_are_usable_when_active_and_heard() -> None:
         "short": False,
     }
     assert dict(zip(clip.instruments, clip.active, strict=True))["short"] == pytest.approx(0.29)
-    (lenient,), _ = cut(waves, min_active=0.25, max_under_mix_db=60)
+    (lenient,), _ = cut(waves, min_active=0.25, max_under_mix_db=60, min_lufs=-60)
     assert [name for name, usable in zip(lenient.instruments, lenient.usable, strict=True) if not usable] == ["other"]
 
 
@@ -128,3 +128,18 @@ def test_windows_need_not_be_whole_frames(window: int) -> None:
     assert len(found) == 30000 // window
     assert dropped == 0
     assert all(clip.active == [1.0] for clip in found)
+
+
+def test_a_part_is_named_only_where_it_is_loud_enough_while_it_plays() -> None:
+    waves = {"loud": sound("####"), "soft": sound("####", 0.004), "rare": sound("####", 0.008)}
+    waves["rare"][3500:WINDOW] = 0  # -42 dBFS where it plays, -46.5 dBFS over the window
+    usable = {clip.clip_id: dict(zip(clip.instruments, clip.usable, strict=True)) for clip in cut(waves)[0]}
+    assert usable["t-0000"] == {"loud": True, "soft": False, "rare": True}
+    assert cut(waves, min_lufs=-50)[0][0].usable == [True, True, True]
+    assert cut(waves, min_lufs=-40)[0][0].usable == [True, False, False]
+
+
+def test_loudness_is_weighed_as_it_is_over_the_whole_part() -> None:
+    part = make_part("bass", sound("####"))
+    assert activity.weighting_db(-30.0, part.level_db, part.activity) == pytest.approx(-10.0, abs=0.1)
+    assert activity.weighting_db(None, part.level_db, part.activity) == 0.0

@@ -15,6 +15,7 @@ from instructme.model.diffusion import Diffusion
 from instructme.model.guidance import Scales, sample
 from instructme.model.unet import Unet
 from instructme.pipelines.commands.check import command
+from instructme.pipelines.training import conditioning
 from instructme.pipelines.training.conditioning import check, effects, keep_examples
 
 PRESET = config.override(
@@ -101,6 +102,11 @@ def test_the_command_prints_ratios_and_fails_where_a_condition_is_not_heard(tmp_
     assert heard.exit_code == 0 and "over chance" in heard.stdout and "NOT USED" not in heard.stdout
     deaf = CliRunner().invoke(command, [str(write_run(tmp_path / "deaf", deaf="text_attention.out")), "--seeds", "2"])
     assert deaf.exit_code == 1 and "NOT USED" in deaf.stdout and "text" in deaf.stderr
+
+
+def test_a_condition_that_moves_the_output_by_less_than_a_hundredth_is_not_used() -> None:
+    assert conditioning.Effect("text", 0.1, 0.02, 1.5).used
+    assert not conditioning.Effect("text", 0.1, 0.009, 5.0).used and not conditioning.Effect("text", 0.1, 0.5, 1.0).used
 
 
 def test_over_many_steps_chance_is_that_of_edits(tmp_path: Path) -> None:

@@ -315,8 +315,8 @@ def test_real_songs_are_split_by_program_and_broken_ones_counted(tmp_path: Path)
         cli.main, ["corpus", str(tmp_path / "out"), "--tier", "real", "--midi", str(songs_folder), "--workers", "0"]
     )
     assert result.exit_code == 0, result.output
-    assert "1 tracks, 3 stems" in result.output
-    assert "2 songs: can't read MIDI" in result.output and "1 songs: too short" in result.output
+    assert "1 track, 3 stems" in result.output
+    assert "2 songs: can't read MIDI" in result.output and "1 song: too short" in result.output
     (track,) = tracks(tmp_path / "out")
     assert [stem["program_num"] for stem in metadata(track)["stems"].values()] == [0, 40, 128]
     assert metadata(track)["licence"] == "unknown" and "genre" not in metadata(track)

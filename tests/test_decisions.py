@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from instructme.dataset_tools import activity, clips, headers, parts, rhythm, song_names
-from instructme.dataset_tools.audit import fingerprint
+from instructme.dataset_tools import activity, clips, fingerprint, headers, parts, rhythm, song_names
 from instructme.dataset_tools.midi import grid_check
 from instructme.dataset_tools.pairing import combinations, matching
 from instructme.manifests import instruments

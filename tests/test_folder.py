@@ -124,3 +124,46 @@ def test_folder_of_instruments_in_the_plural_is_one_song(root: Path) -> None:
         sound(root / name)
     (song,) = found("folder", root)
     assert song.title == "Song" and len(song.stems) == 4
+
+
+def test_names_of_artist_and_title_in_one_word_give_both_if_there_are_several_artists(root: Path) -> None:
+    for song in ("AmyWho_RedSky", "AmyWho_Rain", "BobBand_Blue", "Song_One", "My Song_02"):
+        sound(root / song / "bass.wav")
+    tracks = {track.name: (track.artist, track.title) for track in found("folder", root)}
+    assert tracks == {
+        "AmyWho_RedSky": ("AmyWho", "RedSky"),
+        "AmyWho_Rain": ("AmyWho", "Rain"),
+        "BobBand_Blue": ("BobBand", "Blue"),
+        "Song_One": (None, "Song_One"),
+        "My Song_02": (None, "My Song_02"),
+    }
+
+
+def test_one_artist_in_all_names_may_be_the_name_of_the_collection(root: Path) -> None:
+    for song in ("Warehouse_Red", "Warehouse_Blue"):
+        sound(root / song / "bass.wav")
+    assert [track.artist for track in found("folder", root)] == [None, None]
+
+
+@pytest.mark.parametrize("inner", ["WAV", "24bit", "24 bit wavs", "48kHz", "Stems", "Audio Files"])
+def test_folders_of_a_format_give_no_title(inner: str, root: Path) -> None:
+    for song in ("Me - One", "Me - Two"):
+        sound(root / song / inner / "bass.wav")
+    assert [track.title for track in found("folder", root)] == ["One", "Two"]
+
+
+def test_links_to_files_elsewhere_are_read_on_request(root: Path, tmp_path: Path) -> None:
+    blob = sound(tmp_path / "blobs" / "a.wav").rename(tmp_path / "blobs" / "0123abcd")
+    (root / "Song").mkdir()
+    (root / "Song" / "bass.wav").symlink_to(blob)
+    sound(root / "Song" / "drums.wav")
+    (root / "list.csv").write_text("a,b")
+    rows = scan(root, tmp_path / "work")
+    assert [row.reason for row in rows.rejects if "bass" in row.item] == ["unsafe_path"] and "--follow-links" in rows.rejects[
+        0
+    ].detail
+    for _ in range(2):
+        rows = scan(root, tmp_path / "work", follow_links=True)
+        assert {row.instrument: row.path for row in rows.stems} == {"bass": "blobs/0123abcd", "drums": "data/Song/drums.wav"}
+        assert [(row.item, row.reason) for row in rows.rejects] == [("list.csv", "unread_table")]
+        assert len(rows.tracks) == 1

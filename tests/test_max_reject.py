@@ -95,7 +95,7 @@ def test_tracks_on_which_workers_died_must_be_done_without_knowingly(music: Path
     assert run("scan", music, "-o", work).exit_code == 0 and run("prepare", work, *QUICK).exit_code == 0
     row = Reject("prepare", "music", "music-song-3", "song 3", "worker_died", "workers died on it", 1)
     tables.write_rejects(work / "rejects.parquet", "prepare", [row])
-    with pytest.raises(DataError, match=r"workers died on 1 tracks, such as music-song-3, .*--workers.*--max-reject 1"):
+    with pytest.raises(DataError, match=r"workers died on 1 track, such as music-song-3, .*--workers.*--max-reject 1"):
         reject_share.check(work, None, prepared=True)
     reject_share.check(work, None, prepared=False)
     reject_share.check(work, 1.0, prepared=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from trees import build_musdb, found, rejected
+from trees import build_musdb, found, rejected, sound
 
 from instructme.dataset_tools.layouts import musdb
 from instructme.manifests.rows import DataError
@@ -47,3 +47,17 @@ def test_musdb_missing_stem_is_said_and_stem_mp4_tells_how_to_convert(root: Path
     (root / "train" / "X - Y.stem.mp4").write_bytes(b"mp4")
     with pytest.raises(DataError, match=r"musdbconvert .* OUT"):
         list(musdb.tracks(root))
+
+
+def test_only_songs_of_the_list_with_their_five_files_are_musdb(root: Path) -> None:
+    for stem in ("mixture", "drums", "bass", "other", "vocals"):
+        sound(root / "train" / "Me - Mine" / f"{stem}.wav")
+    assert not musdb.recognises(root)
+    build_musdb(root)
+    for stem in ("guitar", "piano"):
+        sound(root / "test" / "BKS - Bulldozer" / f"{stem}.wav")
+    tracks = {track.title: track for track in found("musdb", root)}
+    own, mixed, listed = tracks["Mine"], tracks["Bulldozer"], tracks["Rockshow"]
+    assert (own.licence, own.artist, own.split, len(own.stems)) == ("unknown", "Me", "train", 4)
+    assert (mixed.licence, mixed.split, len(mixed.stems)) == ("unknown", "test", 6)
+    assert (listed.licence, len(listed.stems)) == ("LicenseRef-MUSDB18-educational", 4)

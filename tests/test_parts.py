@@ -245,3 +245,19 @@ def test_a_soft_track_is_turned_up_as_a_whole(tmp_path: Path) -> None:
     rows, _, _, rejects = make(tmp_path, stems)
     assert not rejects and rows["bass"].gain == rows["drums"].gain == pytest.approx(0.5 / 0.003, rel=0.01)
     assert rows["bass"].peak_db == pytest.approx(-6, abs=0.1) and rows["drums"].peak_db == pytest.approx(-26, abs=0.2)
+
+
+def test_balanced_stems_have_the_loudness_of_their_family_and_one_gain(tmp_path: Path) -> None:
+    stems = [
+        make_stem(tmp_path, "d", "drums", noise(3, 0.9), family="drums"),
+        make_stem(tmp_path, "b", "bass", noise(3, 0.02, 1), family="bass"),
+        make_stem(tmp_path, "x", "flute", noise(3, 0.003, 2), family="woodwind"),
+    ]
+    merged, _ = parts.merge(TRACK, stems, tmp_path, tmp_path, RATE_HZ)
+    rows = {part.instrument: part for part, _ in parts.write(parts.balanced(merged, RATE_HZ), tmp_path, Path("p"), RATE_HZ)}
+    gain_db = audio.db(rows["bass"].gain)
+    assert rows["drums"].lufs == pytest.approx(-20 + gain_db, abs=0.2) and rows["bass"].lufs == pytest.approx(
+        -22 + gain_db, abs=0.2
+    )
+    assert rows["flute"].balance_db == parts.MOST_BALANCE_DB and len({row.gain for row in rows.values()}) == 1
+    assert max(row.peak_db for row in rows.values()) <= 0

@@ -195,9 +195,9 @@ def test_the_command_says_what_it_took_and_what_not(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["scan", *roots, "-o", str(tmp_path / "work")])
     assert result.exit_code == 0, result.output
     for line in (
-        "mine: layout folder, 1 tracks, 2 stems, 0.00 h; train 1, validation 0, test 0 (drawn)",
+        "mine: layout folder, 1 track, 2 stems, 0.00 h; train 1, validation 0, test 0 (drawn)",
         "musdb18hq: layout musdb, 3 tracks, 12 stems, 0.00 h; train 1, validation 1, test 1 (official)",
-        "1 labels name no instrument. Their stems are never edited; map them with --aliases: 'Zorgl' 1",
+        "1 label without an instrument. Such stems are never edited; map them with --aliases: 'Zorgl' 1",
         "rejected: not_a_stem 3",
     ):
         assert line in result.output
@@ -223,7 +223,7 @@ def test_guesses_are_listed_and_not_named_until_they_are_accepted(root: Path, tm
     for name in ("Song/Giutar.wav", "Song/bass.wav", "Song/no_bass.wav"):
         sound(root / name)
     told = CliRunner().invoke(main, ["scan", str(root), "-o", str(tmp_path / "work")])
-    assert "'Giutar' may be guitar: 1 stems, such as Song/Giutar.wav" in told.output
+    assert "'Giutar' may be guitar: 1 stem, such as Song/Giutar.wav" in told.output
     assert "stems a song: 2" in told.output and "Song: bass, other" in told.output
     rows = {stem.label: stem for stem in tables.read_rows(tmp_path / "work" / "stems.parquet", Stem)}
     assert (rows["Giutar"].instrument, rows["Giutar"].guess, rows["Giutar"].editable) == ("other", "guitar", False)

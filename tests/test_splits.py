@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructme.manifests.rows import SPLITS, Track
-from instructme.manifests.splits import artist_key, assign, song_key
+from instructme.manifests.splits import artist_key, assign, says_song, song_key
 
 FRACTIONS = (0.8, 0.1, 0.1)
 
@@ -38,6 +38,11 @@ def test_names_that_datasets_write_differently_are_one() -> None:
     assert artist_key("Various Artists") is None and artist_key("") is None and song_key(None, "Song") is None
 
 
+def test_titles_that_many_songs_have_are_no_evidence() -> None:
+    assert not any(says_song(title) for title in ("WAV", "Intro", "24bit", "Track 01", "44.1kHz 24bit", "", None, "02"))
+    assert all(says_song(title) for title in ("Highway", "Intro to You", "24 Hours", "99 Luftballons"))
+
+
 def test_drawn_shares_are_those_asked_for() -> None:
     kept, lost = assign([track(f"t{number:03d}") for number in range(200)], FRACTIONS, 0)
     assert [sum(row.split == split for row in kept) for split in SPLITS] == [160, 20, 20] and not lost
@@ -45,6 +50,20 @@ def test_drawn_shares_are_those_asked_for() -> None:
 
 def test_a_share_of_nothing_gets_nothing() -> None:
     kept, _ = assign([track(f"t{number}") for number in range(9)], (1.0, 0.0, 0.0), 0)
+    assert {row.split for row in kept} == {"train"}
+
+
+@pytest.mark.parametrize(("songs", "counts"), [(1, [1, 0, 0]), (2, [1, 0, 1]), (3, [1, 1, 1]), (4, [2, 1, 1]), (9, [7, 1, 1])])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_small_set_has_a_song_for_test_and_validation_before_train_gets_the_rest(
+    songs: int, counts: list[int], seed: int
+) -> None:
+    kept, _ = assign([track(f"t{number}") for number in range(songs)], FRACTIONS, seed)
+    assert [sum(row.split == split for row in kept) for split in SPLITS] == counts
+
+
+def test_official_splits_are_not_filled_from_others() -> None:
+    kept, _ = assign([track(f"t{number}", official="train") for number in range(4)], FRACTIONS, 0)
     assert {row.split for row in kept} == {"train"}
 
 

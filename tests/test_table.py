@@ -15,6 +15,7 @@ from trees import (
 
 from instructme.dataset_tools.layouts import table
 from instructme.manifests.rows import DataError
+from instructme.pipelines.stages.scan import scan
 
 
 def test_table_reads_every_column(root: Path) -> None:
@@ -76,3 +77,35 @@ def test_table_that_names_a_file_twice_tells_the_second(root: Path) -> None:
     (track,) = found("table", root)
     assert len(track.stems) == 1
     assert [(item.item, item.reason) for item in rejected("table", root)] == [("t.csv row 3", "twice"), ("t.csv row 4", "twice")]
+
+
+def test_table_names_files_of_beats_downbeats_and_chords(root: Path, tmp_path: Path) -> None:
+    sound(root / "a" / "bass.wav")
+    for name in ("beats.txt", "bars.txt", "chords.csv"):
+        (root / "a" / name).write_text("0 1 C:maj")
+    (root / "stems.csv").write_text(
+        "track_id,path,instrument,beats_path,downbeats,chords_path\na,a/bass.wav,bass,a/beats.txt,a/bars.txt,a\\chords.csv\n"
+    )
+    (track,) = scan([root], tmp_path / "work").tracks
+    assert (track.beats_path, track.downbeats_path, track.chords_path) == ("a/beats.txt", "a/bars.txt", "a/chords.csv")
+    (root / "a" / "bars.txt").unlink()
+    assert [row.reason for row in scan([root], tmp_path / "other").rejects if "bars" in row.item] == ["missing"]
+
+
+def test_files_outside_the_folder_of_a_table_need_an_option(root: Path, tmp_path: Path) -> None:
+    sound(tmp_path / "disk" / "a.wav")
+    sound(root / "b.wav")
+    path = root / "stems.csv"
+    path.write_text(f"track_id,path,instrument\na,{tmp_path / 'disk' / 'a.wav'},bass\na,b.wav,piano\na,../disk/c.wav,flute\n")
+    sound(tmp_path / "disk" / "c.wav")
+    rows = scan([path], tmp_path / "work")
+    assert [stem.instrument for stem in rows.stems] == ["piano"]
+    assert {row.reason for row in rows.rejects} == {"unsafe_path"} and "--allow-outside" in rows.rejects[0].detail
+    for _ in range(2):  # the second time it is the dataset that the folder knows
+        rows = scan([path], tmp_path / "work", allow_outside=True)
+        assert {track.dataset for track in rows.tracks} == {"stems"} and not rows.rejects
+        assert {tmp_path / stem.path for stem in rows.stems} == {
+            tmp_path / "disk" / "a.wav",
+            tmp_path / "disk" / "c.wav",
+            root / "b.wav",
+        }

@@ -119,3 +119,11 @@ def test_every_weight_has_hash_licence_and_credit():
     for each in weights.WEIGHTS.values():
         assert len(each.sha256) == 64
         assert each.licence and each.credit and each.purpose
+
+
+def test_the_command_says_what_it_fetches(monkeypatch):
+    monkeypatch.setattr(weights, "available", lambda name: False)
+    monkeypatch.setattr(weights, "fetch", lambda name: Path(f"/cache/{name}.whl"))
+    result = CliRunner().invoke(main, ["models", "fetch", "beatnet", "musicnn"])
+    assert result.exit_code == 0 and "fetch 2 wheels, 38 MB: BeatNet 1.1.3, musicnn 0.1.0" in result.output
+    assert all(each.megabytes > 0 for each in weights.WEIGHTS.values())

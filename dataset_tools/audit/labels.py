@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from instructme.dataset_tools.audit import shapes
+from instructme.dataset_tools.audit import bleed, shapes
 from instructme.dataset_tools.audit.inputs import AuditTables
 from instructme.dataset_tools.audit.midi_files import MidiStudy
 from instructme.dataset_tools.audit.report import Finding, Item, Level, Section
@@ -19,7 +19,7 @@ def section(found: AuditTables, midi: MidiStudy | None) -> Section:
     """Compare each label with other facts about its stem."""
     items: list[Item] = [*_programs(found.stems), *_known_bad(found), *_bleed(found), *_flags(found.stems)]
     if len(found.parts):
-        items.append(_twice(found))
+        items += [_twice(found), bleed.finding(found.work)]
     if midi is None:
         items.append(Finding("note", "Notes were not compared with sound", "Run audit without --no-audio."))
     else:

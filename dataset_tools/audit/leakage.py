@@ -7,18 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from instructme.dataset_tools import audio
+from instructme.dataset_tools import audio, fingerprint
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.audit import fingerprint, shapes
+from instructme.dataset_tools.audit import shapes
 from instructme.dataset_tools.audit.inputs import AuditTables
 from instructme.dataset_tools.audit.midi_files import MOST_OWNERS, MidiStudy, same_notes
 from instructme.dataset_tools.audit.report import Finding, Item, Section
+from instructme.dataset_tools.same_songs import HEARD_S
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import ACTIVITY_RATE_HZ, DataError
-from instructme.manifests.splits import artist_key
+from instructme.manifests.splits import artist_key, says_song
 
-HEARD_S = 60
-"""So much of a song is heard, from where it begins to play."""
 _EQUAL_PARTS = 0.5
 """Two songs that share this much of their parts are one."""
 Pair = tuple[str, str, str]
@@ -81,8 +80,10 @@ def _names(found: AuditTables) -> Finding:
     artists, titles = (found.tracks[name].astype(object).where(found.tracks[name].notna(), None) for name in ("artist", "title"))
     members: dict[str, list[str]] = {}
     for track, artist, title in zip(found.tracks["track_id"], artists, titles, strict=True):
-        if key := (artist_key(artist) or "") + (artist_key(title) or ""):
-            members.setdefault(key, []).append(track)
+        # A title such as Intro or 24bit is many songs' own; with an artist beside it, it is one song's.
+        by, plain = artist_key(artist) or "", artist_key(title) or ""
+        if plain and (by or says_song(title)):
+            members.setdefault(by + plain, []).append(track)
     pairs = [(tracks[0], other, key) for key, tracks in members.items() for other in tracks[1:]]
     return _pairs(found, "the same artist and title", pairs)
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from instructme.dataset_tools.audit.inputs import in_order
 from instructme.dataset_tools.audit.report import Cell, Finding, Histogram, Level, Matrix, Table
+from instructme.manifests.counting import counted as counted
 
 MOST_ROWS = 200
 """Rows of a table; the note says how many more there are."""
@@ -61,11 +62,6 @@ def matrix(
     column_names = tuple(column_names) or in_order(map(str, grid.columns))
     filled = grid.reindex(index=list(row_names), columns=list(column_names), fill_value=0).astype(int)
     return Matrix(title, row_names, column_names, tuple(map(tuple, filled.to_numpy().tolist())), note, name_empty)
-
-
-def counted(count: int, noun: str) -> str:
-    """Write a number with its noun: `1 song`, `1,200 songs`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def finding(level: Level, title: str, detail: str, columns: Sequence[str] = (), rows: Iterable[Sequence[object]] = ()) -> Finding:

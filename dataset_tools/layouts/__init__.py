@@ -95,6 +95,8 @@ class FoundTrack:
     key: str | None = None
     chords_path: Path | None = None
     bleed: bool | None = None
+    beats_path: Path | None = None
+    downbeats_path: Path | None = None
     rejected: tuple[Rejected, ...] = ()
 
 

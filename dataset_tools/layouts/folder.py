@@ -2,11 +2,13 @@
 
 Found by walking down from the root, never along links:
 - a folder with stems is a song; mixtures are recognised by name and are never stems. Folders of instruments in it (`Drums/kick`)
-  belong to the song. MIDI files belong to the stems of their names, a single one to all stems; `chords.lab` is the chord chart
+  belong to the song. MIDI files belong to the stems of their names, a single one to all stems
+- `chords.lab`, `.jams`, `.csv` or `.txt` is the chord chart of a song, `beats.txt`, `.beats`, `.csv` or `.jams` holds its beats
 - a folder of `SongA_bass`, `SongA_drums`, `SongB_bass` holds several songs (see `song_names`)
 - a folder of instrument folders is one song if it lies below the root; in the root or a split folder it is a
   collection of single parts that don't belong together in time (`aligned` false)
-- `train`, `valid` and the like right below the root are splits; a name `Artist - Title` gives artist and title
+- `train`, `valid` and the like right below the root are splits; a name `Artist - Title` gives artist and title. So does
+  `ArtistName_SongTitle`, if the root holds several artists that are written so
 - beside `guitar.ogg` and the like, `song.ogg` is the backing track (Frets on Fire), not the mixture
 """
 
@@ -21,11 +23,17 @@ from instructme.manifests.instruments import INSTRUMENTS, normalise
 from instructme.manifests.paths import slug
 
 EXPECTS = "song folders of stems such as Song/bass.wav, or files such as song.bass.wav"
-COMPANIONS = ("chords.lab",)
+COMPANIONS = ()
 _DEPTH = 32
 _INNER = ("stems", "audio", "tracks", "multitrack", "multitracks", "raw")
 """Names of folders that say nothing about the song."""
+_FORMAT = re.compile(
+    r"(wavs?|flac|aiff?|mp3|audio files|files|bounces?|exports?|\d{2}[\s_-]?bits?|\d{2,3}([.,]\d)?[\s_-]?k(hz)?)([\s_-].*)?"
+)
+"""Names of folders that say in which format or how the stems were written."""
 _LETTER = re.compile(r"[^\W\d_]")
+_JOINED = re.compile(r"([A-Z0-9][^\W_]*[a-z][^\W_]*)_([A-Z][^\W_]*[a-z][^\W_]*)")
+"""`ArtistName_SongTitle`, as MedleyDB writes it."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,23 @@ def recognises(root: Path) -> bool:
 
 def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
     """Read every song or single part below the root."""
-    yield from _walk(root, root, None, _DEPTH)
+    items = list(_walk(root, root, None, _DEPTH))
+    names = {item.name: match for item in items if isinstance(item, FoundTrack) and (match := _joined(item))}
+    several = len({match[1] for match in names.values()}) > 1
+    for item in items:
+        match = names.get(item.name) if isinstance(item, FoundTrack) and several else None
+        yield replace(item, artist=match[1], title=match[2]) if isinstance(item, FoundTrack) and match else item
+
+
+def _joined(track: FoundTrack) -> re.Match[str] | None:
+    """Read a title `ArtistName_SongTitle` of a track without an artist; words that songs are numbered by are no artist."""
+    match = _JOINED.fullmatch(track.title) if track.artist is None and track.aligned else None
+    return match if match and song_names.is_own(match[1]) else None
+
+
+def song(root: Path, folder: Path, split: str) -> Iterator[FoundTrack | Rejected]:
+    """Read one folder of a split of another layout, and what lies in it."""
+    yield from _walk(root, folder, split, _DEPTH)
 
 
 def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
@@ -85,7 +109,7 @@ def _song_folder(
     root: Path, folder: Path, sounds: dict[str, Path], below: list[Path], split: str | None, depth: int, *, top: bool
 ) -> Iterator[FoundTrack | Rejected]:
     """Read a folder with stems: a song with its instrument folders, or, above folders of songs, files that fit none."""
-    inner = [part for part in below if part.name.lower() in _INNER]
+    inner = [part for part in below if _is_inner(part.name)]
     parts = [part for part in below if part not in inner and _is_instrument(part.name)]
     other = list(_below(root, folder, [part for part in below if part not in parts], split, depth))
     songs = [found for found in other if isinstance(found, FoundTrack)]
@@ -155,6 +179,11 @@ def _is_instrument(name: str) -> bool:
     )
 
 
+def _is_inner(name: str) -> bool:
+    """Tell whether the name of a folder says nothing about the song: `stems`, `WAV`, `24bit`."""
+    return name.lower() in _INNER or bool(_FORMAT.fullmatch(name.lower()))
+
+
 def _is_backing(label: str, sounds: Mapping[str, Path]) -> bool:
     return label.lower() == "song" and len(sounds) > 1
 
@@ -169,7 +198,7 @@ def _by_label(midi: Mapping[str, Path]) -> dict[str, Path]:
 
 def _names(root: Path, place: Path) -> tuple[str, str | None, str]:
     """Give the name, artist and title of a song from where it lies."""
-    inside = [part for part in place.relative_to(root).parts if part.lower() not in _INNER]
+    inside = [part for part in place.relative_to(root).parts if not _is_inner(part)]
     if inside and inside[0].lower() in SPLIT_NAMES:
         inside = inside[1:]
     last = inside[-1] if inside else root.name
@@ -194,7 +223,7 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
         for label, path in song.sounds.items()
         if label not in mixes
     )
-    chords = song.folder / "chords.lab"
+    own = song.place == song.folder
     return FoundTrack(
         name=name,
         path=song.place,
@@ -202,9 +231,15 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
         artist=artist,
         stems=stems,
         split=split,
-        chords_path=chords if chords.is_file() and song.place == song.folder else None,
+        chords_path=_annotation(song.folder, "chords", ".lab", ".jams", ".csv", ".txt") if own else None,
+        beats_path=_annotation(song.folder, "beats", ".beats", ".txt", ".csv", ".jams") if own else None,
         rejected=tuple(Rejected(f"{name}/{label}", "not_a_stem", "a mixture or click track by its name") for label in mixes),
     )
+
+
+def _annotation(folder: Path, name: str, *suffixes: str) -> Path | None:
+    """Find the chords or beats of a song in its folder."""
+    return next((path for key, path in files(folder, *suffixes).items() if key.lower() == name), None)
 
 
 def _single(path: Path, instrument: str, split: str | None) -> FoundTrack:

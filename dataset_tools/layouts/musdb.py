@@ -1,8 +1,11 @@
 """Read MUSDB18-HQ, and MUSDB18 once it is converted to wav folders.
 
 `{train,test}/<Artist - Title>/{drums,bass,other,vocals}.wav` beside `mixture.wav`, which is no stem. Validation is 14
-named training songs (musdb's configs/mus.yaml); genre and licence of a song are those of the list on the dataset's site,
-a song that isn't in it has the strictest licence. The errata listed there are carried as `bleed`.
+named training songs (musdb's configs/mus.yaml). Genre and licence of a song are those of the list on the dataset's site.
+The errata listed there are carried as `bleed`.
+
+Only the 150 songs of that list are MUSDB's, and only with these five files. Any other song beside them is read with all
+its files, as the layout `folder` reads it, and its licence is unknown.
 
 Source: Rafii et al., MUSDB18-HQ (2019).
 """
@@ -14,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, audio, files, folders, known_faults
+from instructme.dataset_tools.layouts import folder as own_folders
 from instructme.manifests.rows import DataError
 from instructme.manifests.splits import song_key
 
@@ -25,7 +29,7 @@ _LICENCE = "LicenseRef-MUSDB18-educational"
 
 
 def recognises(root: Path) -> bool:
-    """Tell whether there are songs `Artist - Title` with mixture and two or more of the stems, or stem.mp4 files."""
+    """Tell whether a song of the list is there with mixture and two or more of the stems, or stem.mp4 files."""
     return bool(_compressed(root)) or any(_is_song(folder) for folder, _ in _songs(root))
 
 
@@ -40,31 +44,34 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
             f"MUSDB18 as {compressed}: .stem.mp4 can't be read: convert it to wav folders with `musdbconvert {root} OUT` "
             "(pip install musdb; needs ffmpeg), or get MUSDB18-HQ"
         )
-    faults = known_faults("musdb")
     for folder, split in _songs(root):
-        sounds = audio(folder)
-        artist, _, title = folder.name.partition(" - ")
-        stems = tuple(
+        if _is_song(folder):
+            yield _song(root, folder, split)
+        else:
+            yield from own_folders.song(root, folder, split)
+
+
+def _song(root: Path, folder: Path, split: str) -> FoundTrack:
+    sounds, faults = audio(folder), known_faults("musdb")
+    artist, _, title = folder.name.partition(" - ")
+    where, listed = folder.relative_to(root).as_posix(), _listed()[song_key(artist, title) or ""]
+    return FoundTrack(
+        name=folder.name,
+        path=folder,
+        title=title,
+        artist=artist,
+        stems=tuple(
             FoundStem(stem, sounds[stem], stem, bleed=True if (folder.name, stem) in faults else None)
             for stem in _STEMS
             if stem in sounds
-        )
-        where = folder.relative_to(root).as_posix()
-        listed = _listed().get(song_key(artist, title) or "", {})
-        missing = tuple(
+        ),
+        genre=listed["genre"],
+        licence=listed.get("licence", _LICENCE),
+        split="validation" if listed.get("validation") and split == "train" else split,
+        rejected=tuple(
             Rejected(f"{where}/{stem}", "missing", "no such stem in the folder") for stem in _STEMS if stem not in sounds
-        )
-        yield FoundTrack(
-            name=folder.name,
-            path=folder,
-            title=title or folder.name,
-            artist=artist if title else None,
-            stems=stems,
-            genre=listed.get("genre"),
-            licence=listed.get("licence", _LICENCE),
-            split="validation" if listed.get("validation") and split == "train" else split,
-            rejected=missing,
-        )
+        ),
+    )
 
 
 def _songs(root: Path) -> Iterator[tuple[Path, str]]:
@@ -73,8 +80,10 @@ def _songs(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _is_song(folder: Path) -> bool:
+    artist, dash, title = folder.name.partition(" - ")
     names = set(audio(folder))
-    return " - " in folder.name and "mixture" in names and len(names & set(_STEMS)) > 1
+    known = bool(dash) and song_key(artist, title) in _listed()
+    return known and "mixture" in names and len(names & set(_STEMS)) > 1 and names <= {"mixture", *_STEMS}
 
 
 def _compressed(root: Path) -> Path | None:

@@ -1,13 +1,15 @@
 """Read a table of stems that a user wrote: CSV or parquet, paths relative to its folder.
 
-Columns `track_id,path,instrument`, and optionally `stem_id,artist,title,split,genre,tempo,key,license,group_id,is_drum,bleed`;
-empty cells are unknown. Names of columns may have capitals; commas, semicolons, tabs or bars may part the cells. `group_id` joins
-tracks that a split must not part. What is said of a track counts on its first row.
+Columns `track_id,path,instrument`, and optionally `stem_id,artist,title,split,genre,tempo,key,license,group_id,is_drum,bleed`,
+and `beats_path,downbeats,chords_path`, which are files of `annotations`. Empty cells are unknown. Names of columns may have
+capitals; commas, semicolons, tabs or bars may part the cells. `group_id` joins tracks that a split must not part. What is said of
+a track counts on its first row.
 Also the two columns `type,path`, as some separation tools have them: single parts that don't belong together in time.
 """
 
 import csv
 import io
+import os
 import posixpath
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,10 +70,12 @@ def _track(folder: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
         if split and split not in SPLIT_NAMES
         else []
     )
+    if text(first.get("downbeats") or first.get("downbeats_path")) and not text(first.get("beats_path") or first.get("beats")):
+        rejected.append(Rejected(f"{name}: downbeats", "incomplete", "downbeats without beats: give beats_path, too"))
     stems = tuple(
         FoundStem(
             stem_id=text(row.get("stem_id")) or f"{number:02d}",
-            path=folder / Path(text(row["path"])),
+            path=_place(folder, text(row["path"])),
             label=text(row["instrument"]),
             program=128 if yes(row.get("is_drum")) and not text(row["instrument"]) else None,
             bleed=yes(row.get("bleed")),
@@ -91,8 +95,23 @@ def _track(folder: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
         aligned="type" not in first,
         tempo_bpm=positive(first.get("tempo")),
         key=text(first.get("key")) or None,
+        chords_path=_beside(folder, first, "chords_path", "chords"),
+        beats_path=_beside(folder, first, "beats_path", "beats"),
+        downbeats_path=_beside(folder, first, "downbeats_path", "downbeats"),
         rejected=tuple(rejected),
     )
+
+
+def _beside(folder: Path, row: dict[str, Any], *columns: str) -> Path | None:
+    """Find the file that the first of some columns names."""
+    named = next((name for column in columns if (name := text(row.get(column)))), "")
+    return _place(folder, named) if named else None
+
+
+def _place(folder: Path, named: str) -> Path:
+    """Join a path of the table to its folder, without steps up; `scan` refuses those that leave it."""
+    path = folder / Path(named.replace("\\", "/"))
+    return Path(os.path.normpath(path)) if isinstance(path, Path) and ".." in path.parts else path
 
 
 def _tables(root: Path) -> list[Path]:

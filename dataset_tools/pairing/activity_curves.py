@@ -43,18 +43,21 @@ class Curves:
     rate_hz: int
     min_active: float
     max_under_mix_db: float
+    least_power: Floats
+    """(parts,) mean power of the active frames from which a part is loud enough to be named."""
 
     def hear(self, tracks: Ints, starts: Ints, lengths: Ints) -> PartsInWindow:
         """Listen to windows of tracks, given in samples and rounded to frames of 0.1 s.
 
-        A part is fit to be edited by the rule of `prepare`: editable, active for `min_active` of the window, and not
-        more than `max_under_mix_db` under the mix, whose power is taken as the sum of its parts' powers.
+        A part is fit to be edited by the rule of `prepare`: editable, active for `min_active` of the window, loud enough
+        where it plays, and not more than `max_under_mix_db` under the mix, whose power is taken as the sum of its parts'.
         """
         hop = self.rate_hz / ACTIVITY_RATE_HZ
         begin, end = np.rint(starts / hop).astype(np.int64), np.rint((starts + lengths) / hop).astype(np.int64)
         first, parts = self.first[tracks], self.first[tracks + 1] - self.first[tracks]
         width = int(parts.max(initial=0))
         active, power = np.zeros((2, width, len(tracks)))
+        least = np.zeros_like(power)
         masks = np.zeros((2, len(tracks)), dtype=np.int64)
         for bit in range(width):
             part = np.minimum(first + bit, len(self.frames) - 1)
@@ -62,11 +65,12 @@ class Curves:
             high = self.begins[part] + np.minimum(end, self.frames[part])
             exists = parts > bit
             active[bit] = exists * (self.active[high] - self.active[low]) / np.maximum(end - begin, 1)
+            least[bit] = self.least_power[part] * (self.active[high] - self.active[low])
             power[bit] = exists * np.maximum(self.power[high] - self.power[low], 0.0)
             masks[0] |= (exists & (self.audible[high] > self.audible[low])).astype(np.int64) << bit
             masks[1] |= (exists & self.editable[part]).astype(np.int64) << bit
         long_enough = active >= self.min_active
-        loud_enough = power >= power.sum(axis=0) * 10 ** (-self.max_under_mix_db / 10)
+        loud_enough = (power >= power.sum(axis=0) * 10 ** (-self.max_under_mix_db / 10)) & (power >= least)
         sounds, editable = masks
         return PartsInWindow(sounds, _mask(long_enough), _mask(long_enough & loud_enough) & editable & sounds)
 
@@ -78,14 +82,20 @@ def _mask(flags: npt.NDArray[np.bool_]) -> Ints:
     return mask
 
 
-def of_parts(parts: pa.Table, first: Ints, min_active: float, max_under_mix_db: float) -> Curves:
+def of_parts(parts: pa.Table, first: Ints, min_active: float, max_under_mix_db: float, min_lufs: float) -> Curves:
     """Sum up the curves of a parts table sorted by track and instrument; `first` is the first row of each track."""
     level, activity = (parts[name].combine_chunks() for name in ("level_db", "activity"))
     frames = level.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
     steps = np.clip(level.flatten().to_numpy() - int(FLOOR_DB), 0, len(_POWERS) - 1).astype(np.uint8)
+    active = _sums(activity.flatten().to_numpy(zero_copy_only=False), frames, np.int32)
+    power = _sums(_POWERS[steps], frames, np.float64)
+    ends = np.cumsum(frames + 1) - 1
+    lufs = parts["lufs"].to_numpy().astype(np.float64)
+    mean = power[ends] / np.maximum(active[ends], 1)
+    weight = np.where(np.isfinite(lufs) & (mean > 0), 10 ** (np.nan_to_num(lufs) / 10) / np.maximum(mean, 1e-24), 1.0)
     return Curves(
-        active=_sums(activity.flatten().to_numpy(zero_copy_only=False), frames, np.int32),
-        power=_sums(_POWERS[steps], frames, np.float64),
+        active=active,
+        power=power,
         audible=_sums(steps > 0, frames, np.int32),
         begins=np.cumsum(frames + 1) - (frames + 1),
         frames=frames,
@@ -94,6 +104,7 @@ def of_parts(parts: pa.Table, first: Ints, min_active: float, max_under_mix_db: 
         rate_hz=int(parts["sample_rate_hz"][0].as_py()) if len(parts) else 0,
         min_active=min_active,
         max_under_mix_db=max_under_mix_db,
+        least_power=10 ** (min_lufs / 10) / weight,
     )
 
 

@@ -19,12 +19,20 @@ class PairOptions:
     """What steers every draw.
 
     `balance` flattens how often instruments are edited: P(instrument) is proportional to its clips ** (1 - balance), so
-    0 keeps the data's own frequencies and 1 makes all instruments equally frequent.
+    0 keeps the data's own frequencies and 1 makes all instruments equally frequent. `weights` says how much more often the
+    windows of a dataset are drawn, as (dataset, weight); 1 for others.
     """
 
     balance: float = 0.5
     tempo_tolerance: float = 0.06
     remix_harmony: float = 0.6
+    weights: tuple[tuple[str, float], ...] = ()
+
+
+def track_weights(pool: Pool, options: PairOptions) -> Floats:
+    """Weigh tracks by their dataset, `(tracks,)`."""
+    weights = dict(options.weights)
+    return np.array([weights.get(dataset, 1.0) for dataset in pool.datasets], dtype=np.float64)
 
 
 def rarity(pool: Pool, balance: float) -> Floats:
@@ -56,7 +64,9 @@ def draw(
     Returns:
         `count` edits, or all that exist.
     """
-    window, edited, other, weight = _named(pool, edited_parts, rarity(pool, options.balance))
+    window, edited, other, weight = _named(
+        pool, edited_parts, rarity(pool, options.balance) * track_weights(pool, options)[:, None]
+    )
     window, edited, other = (np.repeat(values, len(BED_SIZES)) for values in (window, edited, other))
     size = np.tile(BED_SIZES, len(weight))
     others = pool.windows["bed"][window] & ~edited & ~other

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from instructme.dataset_tools.clips import MIN_LUFS
 from instructme.dataset_tools.pairing import activity_curves, grids
 from instructme.dataset_tools.pairing.combinations import MOST_PARTS, Ints
 from instructme.manifests import tables
@@ -96,6 +97,7 @@ def load(work: Path) -> Pool:
     rule = tables.provenance(work / "clips.parquet")["arguments"]
     if not all(isinstance(rule.get(name), float | int) for name in ("min_active", "max_under_mix_db")):
         raise DataError(f"{work / 'clips.parquet'} doesn't say what counts as active: run prepare again")
+    least = float(rule.get("min_lufs", MIN_LUFS))
     windows = _windows(clips, tracks["track_id"].to_pylist(), on_track, instruments, float(rule["min_active"]))
     return Pool(
         tracks=tracks["track_id"].to_pylist(),
@@ -110,7 +112,7 @@ def load(work: Path) -> Pool:
         lengths=lengths,
         rate_hz=rates[0] if rates else 0,
         windows=windows[fits[windows["track"]]],
-        curves=activity_curves.of_parts(parts, first, float(rule["min_active"]), float(rule["max_under_mix_db"])),
+        curves=activity_curves.of_parts(parts, first, float(rule["min_active"]), float(rule["max_under_mix_db"]), least),
         grids=grids.of_rhythm(tables.read(work / "rhythm.parquet", Rhythm), tracks["track_id"].to_pylist()),
         rejects=_unfit(tracks, windows, fits),
     )

@@ -31,6 +31,8 @@ class Weights:
     credit: str
     purpose: str
     converted: str = ""
+    megabytes: float = 0.0
+    """Size of the wheel."""
 
 
 WEIGHTS = {
@@ -41,6 +43,7 @@ WEIGHTS = {
         "CC-BY-4.0",
         "M. Heydari, F. Cwitkowitz, Z. Duan: BeatNet, ISMIR 2021",
         "downbeats from audio",
+        megabytes=9.1,
     ),
     "musicnn": Weights(
         "musicnn",
@@ -50,6 +53,7 @@ WEIGHTS = {
         "J. Pons, X. Serra: musicnn, ISMIR 2019 late-breaking",
         "tags of music, and the ear of 'train embedding'",
         "bcfaf4d74aa1d848f68db85b7b9f3b33b7d87bbb2b5aa4aab87567e5da5b027b",
+        megabytes=29.3,
     ),
     "notes": Weights(
         "basic-pitch",
@@ -58,6 +62,7 @@ WEIGHTS = {
         "Apache-2.0",
         "R. Bittner et al.: A lightweight instrument-agnostic model for polyphonic note transcription, ICASSP 2022",
         "notes from audio, for 'evaluate'",
+        megabytes=0.8,
     ),
 }
 

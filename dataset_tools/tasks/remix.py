@@ -11,7 +11,7 @@ import numpy as np
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.pairing import combinations, matching
 from instructme.dataset_tools.pairing.combinations import Floats, Ints, bits, popcount, subsets
-from instructme.dataset_tools.pairing.edits import PairOptions, rarity
+from instructme.dataset_tools.pairing.edits import PairOptions, rarity, track_weights
 from instructme.dataset_tools.pairing.matching import Matches
 from instructme.dataset_tools.pairing.pool import Pool
 from instructme.dataset_tools.pairing.recipes import Drawn, RecipeArray, blank
@@ -115,6 +115,7 @@ def _choices(pool: Pool, matches: Matches, full: Ints, usable: Ints, options: Pa
     by_genre = np.flatnonzero((genre >= 0) & (own >= 0) & (genre != own) & (popcount(full) >= NAMED_SIZES[0]))
     by_parts = np.flatnonzero(parts >= NAMED_SIZES[0])
     weight = 1.0 / np.bincount(matches["window"], minlength=len(pool.windows))[matches["window"]]
+    weight = weight * track_weights(pool, options)[pool.windows["track"][matches["window"]]]
     genre_rarity = np.bincount(genre[by_genre], minlength=len(pool.genres) + 1)[genre[by_genre]] ** -options.balance
     rare = bits(usable[by_parts], pool.parts.shape[1]) * rarity(pool, options.balance)[track[by_parts]]
     part_rarity = rare.sum(axis=1) / parts[by_parts]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from instructme.manifests.counting import counted
 from instructme.pipelines.commands import options
 
 ORDER = 10
@@ -55,8 +56,10 @@ def command(
 
     summary = corpus(folder, tier=tier, hours=hours, soundfonts=soundfonts, midi=midi, seed=seed, workers=workers)
     kept = f", {summary.kept} of them kept from before" if summary.kept else ""
-    click.echo(f"{summary.tracks} tracks, {summary.stems} stems, {summary.minutes:.1f} minutes in {folder}{kept}")
+    click.echo(
+        f"{counted(summary.tracks, 'track')}, {counted(summary.stems, 'stem')}, {summary.minutes:.1f} minutes in {folder}{kept}"
+    )
     if summary.genres:
         click.echo("genres: " + ", ".join(f"{genre} {count}" for genre, count in sorted(summary.genres.items())))
     for reason, count in sorted(summary.rejects.items()):
-        click.echo(f"left out: {count} songs: {reason}")
+        click.echo(f"left out: {counted(count, 'song')}: {reason}")

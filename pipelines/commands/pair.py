@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from instructme.manifests.counting import counted
 from instructme.pipelines.commands.options import SET, Finite, Local, WithSettings
 
 ORDER = 40
@@ -19,12 +20,35 @@ def _counts(context: click.Context, option: click.Parameter, values: tuple[str, 
     return counts
 
 
+def _weights(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    weights: dict[str, float] = {}
+    for value in values:
+        dataset, equals, number = value.partition("=")
+        try:
+            weight = float(number) if equals and dataset and dataset not in weights else 0.0
+        except ValueError:
+            weight = 0.0
+        # Written so that NaN fails, too.
+        if not 0 < weight < 1e6:
+            raise click.BadParameter(f"{value!r}: write each dataset once, as in musdb18hq=2", context, option)
+        weights[dataset] = weight
+    return tuple(sorted(weights.items()))
+
+
 @click.command("pair", cls=WithSettings, short_help="Draw the recipes of all five edit tasks.")
 @click.argument("work", type=Local(exists=True, file_okay=False))
 @click.option("--count", "counts", multiple=True, callback=_counts, metavar="TASK=N", help="Training recipes of a task.")
 @click.option("--total", type=click.IntRange(1), help="Training recipes, shared as in the paper.  [default: 20 per clip]")
 @click.option(
     "--eval-count", default=800, show_default=True, type=click.IntRange(0), help="Per task, for validation and for test."
+)
+@click.option(
+    "--weight",
+    "weights",
+    multiple=True,
+    callback=_weights,
+    metavar="DATASET=W",
+    help="Draw windows of a dataset so many times as often as others; repeatable.",
 )
 @SET
 @click.option("--balance", hidden=True, default=0.5, show_default=True, type=Finite(0, 1), help="Even out instruments.")
@@ -62,6 +86,7 @@ def command(
     counts: dict[str, int],
     total: int | None,
     eval_count: int,
+    weights: tuple[tuple[str, float], ...],
     balance: float,
     templates: Path | None,
     paraphrase: float,
@@ -107,14 +132,19 @@ def command(
         eval_count=eval_count,
         rounds=rounds,
         seconds=seconds,
-        options=PairOptions(balance, tempo_tolerance, remix_harmony),
+        options=PairOptions(balance, tempo_tolerance, remix_harmony, weights),
         templates=templates,
         paraphrase=paraphrase,
         seed=seed,
         plan=plan,
     )
     for split, tasks in summary.counts.items():
-        click.echo(f"{split}: {sum(tasks.values())} recipes: " + ", ".join(f"{task} {count}" for task, count in tasks.items()))
+        click.echo(
+            f"{split}: {counted(sum(tasks.values()), 'recipe')}: " + ", ".join(f"{task} {count}" for task, count in tasks.items())
+        )
+    if summary.chains:
+        edits = summary.chains * rounds
+        click.echo(f"{edits} of the test recipes are {counted(summary.chains, 'chain')} of {rounds} edits that follow each other")
     for line in summary.shortfalls:
         click.echo(line)
     if summary.rejects:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from instructme.manifests.counting import counted
 from instructme.pipelines.commands import options
 
 ORDER = 30
@@ -48,6 +49,14 @@ ORDER = 30
     type=options.Finite(0),
     help="A part is edited in a clip only if it is at most this many dB below the mix.",
 )
+@click.option(
+    "--min-lufs",
+    default=-45.0,
+    show_default=True,
+    type=options.Finite(-100, 0),
+    help="Least loudness of a part, where it plays, to be edited.",
+)
+@click.option("--balance-stems", is_flag=True, help="Bring raw multitracks to a rough mix: a usual loudness for each family.")
 @options.MAX_REJECT
 @options.WORKERS
 @options.SCHEDULER
@@ -60,6 +69,8 @@ def command(
     length_tolerance: float,
     min_active: float,
     max_under_db: float,
+    min_lufs: float,
+    balance_stems: bool,
     max_reject: float | None,
     workers: int | None,
     scheduler: str | None,
@@ -89,10 +100,14 @@ def command(
         length_tolerance_s=length_tolerance,
         min_active=min_active,
         max_under_mix_db=max_under_db,
+        min_lufs=min_lufs,
+        balance_stems=balance_stems,
     )
     if done.kept:
         click.echo(f"kept {done.kept}, redid {done.redone}")
-    click.echo(f"{done.tracks} tracks, {done.hours:.2f} h: {done.parts} parts, {done.clips} clips")
+    click.echo(
+        f"{counted(done.tracks, 'track')}, {done.hours:.2f} h: {counted(done.parts, 'part')}, {counted(done.clips, 'clip')}"
+    )
     for name, counts in (("rhythm from", done.rhythm), ("chords from", done.chords), ("rejected", done.rejects)):
         if counts:
             click.echo(f"{name}: " + ", ".join(f"{label} {count}" for label, count in sorted(counts.items())))

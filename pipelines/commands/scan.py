@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from instructme.manifests.counting import counted
 from instructme.pipelines.commands import options
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.command("scan", short_help="Find the tracks and stems of datasets.")
 @click.argument("roots", nargs=-1, required=True, metavar="ROOT...", type=options.Place())
 @click.option("-o", "--work", required=True, type=options.Local(), help="Working folder for the tables.")
-@click.option("--layout", default="auto", show_default=True, help="Layout of all roots, or `auto` to recognise it.")
+@click.option(
+    "--layout",
+    default="auto",
+    show_default=True,
+    help="Layout of all roots: folder, medleydb, moisesdb, musdb, slakh, table, or `auto` to recognise it.",
+)
 @click.option("--split", default="0.8,0.1,0.1", show_default=True, callback=_shares, help="Shares of train, validation, test.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the splits that are drawn.")
 @click.option("--aliases", type=click.Path(path_type=Path), help="CSV file with the columns label,instrument.")
@@ -39,6 +45,10 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str) -> t
 )
 @click.option(
     "--dataset-name", "names", multiple=True, help="Name of the dataset, once for each ROOT.  [default: name of its folder]"
+)
+@click.option("--allow-outside", is_flag=True, help="Let a table name files outside its folder, also by absolute paths.")
+@click.option(
+    "--follow-links", is_flag=True, help="Read files that are links out of their dataset, as in Hugging Face snapshots."
 )
 @click.option("--dry-run", is_flag=True, help="Show the result, but write nothing.")
 @options.MAX_REJECT
@@ -52,6 +62,8 @@ def command(
     accept_guesses: bool,
     licences: tuple[str, ...],
     names: tuple[str, ...],
+    allow_outside: bool,
+    follow_links: bool,
     dry_run: bool,
     max_reject: float | None,
 ) -> None:
@@ -82,14 +94,16 @@ def command(
         accept_guesses=accept_guesses,
         licences=licences,
         names=names,
+        allow_outside=allow_outside,
+        follow_links=follow_links,
         dry_run=dry_run,
     )
-    _report(rows, work, dry_run=dry_run)
+    _report(rows, work, split, dry_run=dry_run)
     if not dry_run:
         check(work, max_reject, prepared=False)
 
 
-def _report(rows: "Rows", work: Path, *, dry_run: bool = False) -> None:
+def _report(rows: "Rows", work: Path, fractions: tuple[float, ...], *, dry_run: bool = False) -> None:
     from collections import Counter, defaultdict
 
     longest: dict[str, float] = defaultdict(float)
@@ -106,18 +120,26 @@ def _report(rows: "Rows", work: Path, *, dry_run: bool = False) -> None:
         files = sum(stems[track.track_id] for track in tracks)
         shares = ", ".join(f"{split} {counts[split]}" for split in ("train", "validation", "test"))
         click.echo(
-            f"{dataset}: layout {tracks[0].layout}, {len(tracks)} tracks, {files} stems, {hours:.2f} h; {shares} ({origin})"
+            f"{dataset}: layout {tracks[0].layout}, {counted(len(tracks), 'track')}, {counted(files, 'stem')}, "
+            f"{hours:.2f} h; {shares} ({origin})"
         )
         _songs(rows, dataset)
     used = {track.split for track in rows.tracks}
     if empty := [split for split in ("train", "validation", "test") if split not in used]:
         click.echo(f"no track is in {' or '.join(empty)}: there are too few artists or songs; see --split")
+    drawn = {track.leak_group for track in rows.tracks if not track.official_split}
+    if len(drawn) > 1 and any(0 < share * len(drawn) < 1 for share in fractions[1:]):
+        click.echo(
+            f"few songs or artists ({len(drawn)}): test and validation get one each before train gets the rest, "
+            "as long as one is left for train; --split 1,0,0 keeps all in train"
+        )
     unmatched = Counter(stem.label for stem in rows.stems if stem.rule == "unmatched")
     if unmatched:
         shown = ", ".join(
             f"{label!r} {count}" for label, count in sorted(unmatched.items(), key=lambda item: (-item[1], item[0]))[:20]
         )
-        click.echo(f"{len(unmatched)} labels name no instrument. Their stems are never edited; map them with --aliases: {shown}")
+        counts = counted(len(unmatched), "label")
+        click.echo(f"{counts} without an instrument. Such stems are never edited; map them with --aliases: {shown}")
     _guesses(rows)
     reasons: Counter[str] = Counter()
     for reject in rows.rejects:
@@ -156,7 +178,8 @@ def _guesses(rows: "Rows") -> None:
             guesses.setdefault((stem.label, stem.guess), []).append(stem.path)
     if guesses:
         click.echo(
-            f"{len(guesses)} labels may mean an instrument. Instructions do not name it without --accept-guesses or --aliases:"
+            f"{counted(len(guesses), 'label')} may mean an instrument. "
+            "Instructions do not name it without --accept-guesses or --aliases:"
         )
     for (label, guess), paths in sorted(guesses.items(), key=lambda item: (-len(item[1]), item[0])):
-        click.echo(f"  {label!r} may be {guess}: {len(paths)} stems, such as {paths[0]}")
+        click.echo(f"  {label!r} may be {guess}: {counted(len(paths), 'stem')}, such as {paths[0]}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from instructme.manifests.counting import counted
 from instructme.pipelines.commands import options
 
 ORDER = 60
@@ -35,6 +36,6 @@ def command(shards: Path, work: Path | None, sample: int | None, workers: int | 
 
     problems = verify(shards, work=work, sample=sample, workers=workers, scheduler=scheduler)
     if problems:
-        click.echo("\n".join([*problems, f"{len(problems)} problems in {shards}"]))
+        click.echo("\n".join([*problems, f"{counted(len(problems), 'problem')} in {shards}"]))
         raise SystemExit(1)
     click.echo(summary(shards, work is not None, sample))

@@ -106,6 +106,7 @@ def run(
     units: Sequence[Unit],
     *,
     description: str,
+    item: str = "item",
     workers: int | None = None,
     scheduler: str | None = None,
     shared: Sequence[Path] = (),
@@ -124,6 +125,7 @@ def run(
         function: turns a unit into its result.
         units: the work.
         description: the name on the progress bar.
+        item: what a unit is called there, such as `track`.
         workers: local processes, by default one per core; 0 for none.
         scheduler: address of a Dask cluster to use instead. The cluster decides itself how many workers there are.
         shared: files that all machines of the cluster must see as this process does.
@@ -137,7 +139,7 @@ def run(
 
     if not units:
         return
-    progress = functools.partial(tqdm, total=len(units), desc=description, unit="", dynamic_ncols=True)
+    progress = functools.partial(tqdm, total=len(units), desc=description, unit=item, dynamic_ncols=True)
     if workers == 0 and not scheduler:
         with progress() as bar:
             for unit in units:

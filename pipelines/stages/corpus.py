@@ -84,7 +84,7 @@ def corpus(
     todo = [unit for unit in units if not unit.finished()]
     resume.tell("corpus", [unit.marker for unit in todo], "song")
     _sweep(root)
-    made = engine.run(make, todo, description="corpus", workers=workers)
+    made = engine.run(make, todo, description="corpus", item="song", workers=workers)
     rejects = Counter(reason for _, reason in made if reason)
     _sweep(root)  # what workers that died have left
     return _summary([unit for unit in units if unit.finished()], len(units) - len(todo), rejects)

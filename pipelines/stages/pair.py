@@ -19,6 +19,7 @@ from instructme.dataset_tools.sharding import tar_file
 from instructme.dataset_tools.tasks import task_modules
 from instructme.dataset_tools.triplets import Filled, Order
 from instructme.manifests import tables, urls
+from instructme.manifests.counting import counted
 from instructme.manifests.rows import SPLITS, DataError, Reject, Triplet
 from instructme.pipelines.processes.engine import cores
 
@@ -40,6 +41,8 @@ class PairSummary:
     gigabytes: float
     render_hours: float
     """On all cores of this machine."""
+    chains: int = 0
+    """Chains of several edits, whose recipes are among those of test."""
 
 
 def pair(
@@ -86,12 +89,14 @@ def pair(
     templates = urls.local(templates, "the templates") if templates else None
     options = options or PairOptions()
     modules = task_modules()
-    if unknown := sorted(set(counts or {}) - set(modules)):
-        raise DataError(f"unknown task {unknown[0]!r}: choose from {', '.join(modules)}")
+    if missing := sorted(set(counts or {}) - set(modules)):
+        raise DataError(f"unknown task {missing[0]!r}: choose from {', '.join(modules)}")
     known = [task for task, module in modules.items() if module.SHARE or (counts or {}).get(task)]
     defaults = triplets.default_templates()
     texts = instructions.read(templates, defaults) if templates else {task: defaults[task] for task in known}
     pool = pools.load(work)
+    if unknown := sorted({dataset for dataset, _ in options.weights} - set(pool.datasets)):
+        raise DataError(f"no dataset {unknown[0]!r} in {work}: choose from {', '.join(sorted(set(pool.datasets)))}")
     if not len(pool.windows):
         raise DataError(f"no clips in {work}: nothing to pair; {work / 'rejects.parquet'} says why")
     train = dict(counts) if counts else share(total or TOTAL_PER_CLIP * len(pool.of("train").windows))
@@ -103,7 +108,8 @@ def pair(
         raise DataError(f"no recipe can be drawn from {work} ({reasons}): scan and prepare more or other tracks")
     if not plan:
         arguments: dict[str, Any] = {"train": train, "eval_count": eval_count, "rounds": rounds, "seconds": list(seconds)}
-        arguments |= {**asdict(options), "templates": {task: list(lines) for task, lines in texts.items()}}
+        chosen = {name: value for name, value in asdict(options).items() if name != "weights" or value}
+        arguments |= {**chosen, "templates": {task: list(lines) for task, lines in texts.items()}}
         arguments |= {"paraphrase": paraphrase} if paraphrase else {}
         parents = [work / name for name in PARENTS]
         tables.write(work / "triplets.parquet", table, Triplet, arguments=arguments, seed=seed, parents=parents)
@@ -135,7 +141,7 @@ def _rejects(pool: Pool, filled: Sequence[Filled]) -> list[Reject]:
     for got in (got for got in filled if not got.order.length):
         for (task, reason), tracks in got.unused.items():
             for track, count in zip(*np.unique(tracks, return_counts=True), strict=True):
-                detail = f"{count} clips give no {task}"
+                detail = f"{counted(int(count), 'clip')} can't be used for {task}"
                 rows.append(Reject("pair", pool.datasets[track], pool.tracks[track], task, reason, detail, int(count)))
     return rows
 
@@ -153,6 +159,7 @@ def _summary(table: pa.Table, filled: Sequence[Filled], rejects: Sequence[Reject
         hours=audio_seconds / 3600,
         gigabytes=audio_seconds * 2 * rate_hz * 2 * tar_file.FLAC_RATIO / 1e9,
         render_hours=audio_seconds / RENDERED_PER_CORE / cores() / 3600,
+        chains=sum(got.drawn.get("chains", 0) for got in filled),
     )
 
 

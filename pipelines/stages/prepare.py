@@ -8,7 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from instructme.dataset_tools import parts
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from instructme.dataset_tools import parts, same_songs
 from instructme.dataset_tools.prepare_track import TABLES, PrepareSettings, prepare_track
 from instructme.dataset_tools.recognisers import beats, weights
 from instructme.manifests import tables, urls
@@ -94,7 +97,9 @@ def prepare(
         if name != "rejects":
             (work / f"{name}.parquet").unlink(missing_ok=True)
     shared = _shared(work, todo) if scheduler else ()
-    results = engine.run(make, todo, description="prepare", workers=workers, scheduler=scheduler, shared=shared, lost=_lost)
+    results = engine.run(
+        make, todo, description="prepare", item="track", workers=workers, scheduler=scheduler, shared=shared, lost=_lost
+    )
     lost = {unit.track.track_id: row for unit, row in results if row is not None}
     for unit in todo if scheduler else ():
         if unit.track.track_id not in lost:
@@ -161,8 +166,8 @@ def _key(unit: TrackUnit) -> str:
         settings["rhythm"] in ("auto", "audio") and beats.available(),
     ]
     return resume.key(
-        [track.track_id, track.dataset, track.aligned, track.tempo_bpm, track.key, track.chords_path],
-        [asdict(stem) for stem in unit.stems],
+        [track.track_id, track.dataset, track.aligned, track.tempo_bpm, track.key, track.chords_path, *_own_beats(track)],
+        [_values(stem) for stem in unit.stems],
         [[file, *_state(unit.root / file)] for file in _files(unit)],
         settings,
         recognisers,
@@ -171,10 +176,23 @@ def _key(unit: TrackUnit) -> str:
     )
 
 
+def _own_beats(track: Track) -> list[str | None]:
+    """Give the files of beats, if any, so that parts of tracks without them stay."""
+    return [track.beats_path, track.downbeats_path] if track.beats_path else []
+
+
+def _values(stem: Stem) -> dict[str, Any]:
+    """Give the columns of a stem; later ones only where they hold something, so that parts of older versions stay."""
+    return {
+        name: value for name, value in asdict(stem).items() if value is not None or name not in {*tables.later(Stem)} - {"guess"}
+    }
+
+
 def _files(unit: TrackUnit) -> list[str]:
     """List the files of the dataset that a track is made from."""
     stems = [file for stem in unit.stems for file in (stem.path, stem.midi_path)]
-    return sorted({file for file in (*stems, unit.track.chords_path) if file})
+    track = unit.track
+    return sorted({file for file in (*stems, track.chords_path, track.beats_path, track.downbeats_path) if file})
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -209,14 +227,20 @@ def _lost(unit: TrackUnit) -> Reject:
 
 def _gather(work: Path, units: Sequence[TrackUnit], settings: PrepareSettings, lost: list[Reject], redone: int) -> PrepareSummary:
     """Join the rows of all finished tracks into the tables of the working folder, sorted by track."""
-    folders = [unit.folder for unit in units if unit.finished()]
+    finished = [unit for unit in units if unit.finished()]
+    folders = [unit.folder for unit in finished]
+    doubles = same_songs.doubles({unit.track.track_id: unit.folder for unit in finished}, [unit.track for unit in finished])
+    left_out = pa.array([row.track_id for row in doubles], pa.string())
     parents = [work / "tracks.parquet", work / "stems.parquet"]
     joined = {}
     for name, row_type in TABLES.items():
         joined[name] = tables.read_all([folder / f"{name}.parquet" for folder in folders], row_type)
         if name != "rejects":
-            tables.write(work / f"{name}.parquet", joined[name], row_type, arguments=asdict(settings), parents=parents)
-    rejects = [*(Reject(**row) for row in joined["rejects"].to_pylist()), *lost]
+            joined[name] = (
+                joined[name].filter(pc.invert(pc.is_in(joined[name]["track_id"], left_out))) if doubles else joined[name]
+            )
+            tables.write(work / f"{name}.parquet", joined[name], row_type, arguments=settings.arguments(), parents=parents)
+    rejects = [*(Reject(**row) for row in joined["rejects"].to_pylist()), *lost, *doubles]
     tables.write_rejects(work / "rejects.parquet", "prepare", rejects)
     reasons: Counter[str] = Counter()
     for row in rejects:

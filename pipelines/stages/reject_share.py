@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from instructme.manifests import tables
+from instructme.manifests.counting import counted
 from instructme.manifests.rows import Clip, DataError, Part, Reject, Stem, Track
 
 _CHOSEN = {"omitted", "licence", "leaks", "not_a_stem", "known_bad"}
@@ -34,8 +35,8 @@ def check(work: Path, most: float | None, *, prepared: bool) -> None:
     died = [row.track_id for row in rejects if row.reason == "worker_died"]
     if died and most is None:
         raise DataError(
-            f"workers died on {len(died)} tracks, such as {died[0]}, because memory ran out or a library crashed: run again "
-            "with fewer --workers, or accept the loss with --max-reject 1"
+            f"workers died on {counted(len(died), 'track')}, such as {died[0]}, because memory ran out or a library crashed: "
+            "run again with fewer --workers, or accept the loss with --max-reject 1"
         )
     shares = {kind: lost / found for kind, (lost, found) in _losses(work, rejects, prepared).items() if found}
     kind = max(shares, key=shares.__getitem__, default="")

@@ -3,10 +3,11 @@
 import hashlib
 import importlib
 import itertools
+import os
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
@@ -47,11 +48,14 @@ class Dataset:
     name: str
     root: Path
     layout: str
+    base: Path | None = None
+    """The folder that holds all files of the dataset, where a table or links name files outside its own folder."""
+    follows_links: bool = False
 
     @property
     def folder(self) -> Path:
-        """The root itself, or the folder of a table."""
-        return self.root.parent if self.root.is_file() else self.root
+        """The root itself, the folder of a table, or its base."""
+        return self.base or (self.root.parent if self.root.is_file() else self.root)
 
 
 def scan(
@@ -65,6 +69,8 @@ def scan(
     accept_guesses: bool = False,
     licences: Sequence[str] = (),
     names: Sequence[str] = (),
+    allow_outside: bool = False,
+    follow_links: bool = False,
     dry_run: bool = False,
 ) -> Rows:
     """Write tracks.parquet, stems.parquet, datasets.json and the scan's rejects for all roots.
@@ -82,6 +88,8 @@ def scan(
         accept_guesses: use instruments that a label may mean as if they were certain.
         licences: use only tracks of these licences; `*` and `?` are wildcards.
         names: names of the datasets, one for each root; by default the names of their folders.
+        allow_outside: let a table name files outside its folder.
+        follow_links: read files that are links out of their dataset.
         dry_run: write nothing.
 
     Example:
@@ -103,6 +111,8 @@ def scan(
     known = read_datasets(work)
     own = instruments.load_aliases(aliases) if aliases else {}
     chosen = _choose(roots, work, layout, names, known)
+    if allow_outside or follow_links:
+        chosen = [_widened(dataset, allow_outside=allow_outside, follow_links=follow_links) for dataset in chosen]
     rows = _kept(work, set(known) - {dataset.name for dataset in chosen})
     for dataset in chosen:
         with urls.explained(dataset.root):
@@ -113,7 +123,7 @@ def scan(
         rows.labels |= found.labels
         known[dataset.name] = {"root": str(dataset.folder), "layout": dataset.layout}
         if dataset.folder != dataset.root:
-            known[dataset.name]["table"] = dataset.root.name
+            known[dataset.name]["table"] = dataset.root.relative_to(dataset.folder).as_posix()
     _split(rows, split, seed)
     if not rows.tracks:
         reasons = Counter(reject.reason for reject in rows.rejects)
@@ -202,6 +212,38 @@ def _choose(
     return chosen
 
 
+def _widened(dataset: Dataset, *, allow_outside: bool, follow_links: bool) -> Dataset:
+    """Give a dataset the folder that holds all its files: those that its table names, and those that its links lead to."""
+    if urls.is_remote(dataset.root) or not (follow_links or dataset.layout == "table"):
+        return dataset
+    if follow_links:
+        dataset = replace(dataset, root=dataset.root.resolve(), follows_links=True)
+    tracks = [item for item in _found(dataset) if isinstance(item, FoundTrack)]
+    files = [path for track in tracks for path in _paths(track)]
+    base = Path(os.path.commonpath([dataset.folder, *(path.parent for path in files)]))
+    return dataset if base == dataset.folder else replace(dataset, base=base)
+
+
+def _paths(track: FoundTrack) -> list[Path]:
+    stated = (track.chords_path, track.beats_path, track.downbeats_path)
+    return [path for path in (*stated, *(path for stem in track.stems for path in (stem.path, stem.midi_path))) if path]
+
+
+def _found(dataset: Dataset) -> list[FoundTrack | Rejected]:
+    """Read a dataset by its layout; of links, where they lead to."""
+    items = list(load(dataset.layout).tracks(dataset.root))
+    return [_resolved(item) if isinstance(item, FoundTrack) else item for item in items] if dataset.follows_links else items
+
+
+def _resolved(track: FoundTrack) -> FoundTrack:
+    def end(path: Path | None) -> Path | None:
+        return path and (path.resolve() if path.exists() else path)
+
+    stems = tuple(replace(stem, path=end(stem.path) or stem.path, midi_path=end(stem.midi_path)) for stem in track.stems)
+    stated = {name: end(getattr(track, name)) for name in ("chords_path", "beats_path", "downbeats_path")}
+    return replace(track, stems=stems, **stated)
+
+
 def _nested(one: Path, other: Path) -> bool:
     """Tell whether one of two folders is in the other."""
     if urls.is_remote(other) or not (one.is_dir() and other.is_dir()):
@@ -212,8 +254,10 @@ def _nested(one: Path, other: Path) -> bool:
 
 def _is_of(root: Path, entry: Mapping[str, str]) -> bool:
     """Tell whether an entry of datasets.json is that of a root."""
-    stated = "/".join(filter(None, (entry["root"], entry.get("table"))))
-    return str(root) == stated if urls.is_url(stated) else Path(stated).resolve() == root.resolve()
+    stated, table = entry["root"], entry.get("table")
+    if urls.is_url(stated):
+        return str(root) == "/".join(filter(None, (stated, table)))
+    return Path(stated, table or "").resolve() == root.resolve()
 
 
 def _kept(work: Path, known: set[str]) -> Rows:
@@ -265,7 +309,7 @@ def _read(
         rows.rejects.append(Reject("scan", dataset.name, track_id, item, rejected.reason, detail, rejected.count))
 
     found, layout = [], load(dataset.layout)
-    items = list(layout.tracks(dataset.root))
+    items = _found(dataset)
     for item in items:
         if isinstance(item, Rejected):
             reject(None, item)
@@ -297,7 +341,9 @@ def _read(
             for one in rejected:
                 reject(identify(item), one)
     # The folder of a table may hold anything; a folder that is given holds one dataset.
-    for one in unread(dataset.folder, items, layout.COMPANIONS) if dataset.folder == dataset.root else ():
+    whole = dataset.folder == dataset.root or (dataset.follows_links and dataset.root.is_dir())
+    listed = layout.tracks(dataset.root) if dataset.follows_links else items
+    for one in unread(dataset.root, listed, layout.COMPANIONS) if whole else ():
         reject(None, one)
     return rows
 

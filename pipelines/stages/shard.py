@@ -17,6 +17,7 @@ from instructme.dataset_tools.sharding.index import PER_SHARD, index_of
 from instructme.dataset_tools.sharding.windows import Windows
 from instructme.dataset_tools.tasks import task_names
 from instructme.manifests import tables, urls
+from instructme.manifests.counting import counted
 from instructme.manifests.rows import SPLITS, DataError, Sample, Triplet
 from instructme.pipelines.processes import cluster, engine, resume
 
@@ -91,7 +92,9 @@ def shard(
     make = functools.partial(_make, work.resolve(), out.resolve(), parents)
     todo = [unit for unit in units if unit.name not in markers]
     shared = [work.resolve() / "parts.parquet", *([] if urls.is_remote(out) else [out.resolve() / _CLAIM])]
-    for unit, marker in engine.run(make, todo, description="shard", workers=workers, scheduler=scheduler, shared=shared):
+    for unit, marker in engine.run(
+        make, todo, description="shard", item="shard", workers=workers, scheduler=scheduler, shared=shared
+    ):
         markers[unit.name] = marker
         if scheduler and not urls.is_remote(out):
             cluster.await_written(unit.marker, unit.finished)
@@ -227,7 +230,8 @@ def summary(index: Mapping[str, Any]) -> str:
     """Describe the shards in a few lines."""
     kept = f" ({index['kept']} kept)" if index["kept"] else ""
     lines = [
-        f"{index['samples']:,} triplets of {index['seconds'] / 3600:.2f} h per side in {len(index['shards'])} shards{kept}, "
+        f"{counted(index['samples'], 'triplet')} of {index['seconds'] / 3600:.2f} h per side in "
+        f"{counted(len(index['shards']), 'shard')}{kept}, "
         f"{index['bytes'] / 1e6:,.1f} MB, hash {index['hash'][:16]}"
     ]
     for split in (split for split in SPLITS if split in index["counts"]):

@@ -15,6 +15,7 @@ from instructme.dataset_tools.sharding.index import index_of
 from instructme.dataset_tools.sharding.tar_file import NAME
 from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.manifests import tables, urls
+from instructme.manifests.counting import counted
 from instructme.manifests.rows import DataError, Sample, Triplet
 from instructme.pipelines.processes import engine
 
@@ -70,7 +71,7 @@ def verify(
     check = functools.partial(_check, shards.resolve(), work.resolve() if work else None, hashes)
     shared = [folder.resolve() / name for folder, name in ((shards, "index.json"), (work, "parts.parquet")) if folder]
     local = [path for path in shared if not urls.is_remote(path)]
-    found = dict(engine.run(check, units, description="verify", workers=workers, scheduler=scheduler, shared=local))
+    found = dict(engine.run(check, units, description="verify", item="shard", workers=workers, scheduler=scheduler, shared=local))
     return [
         *wrong,
         *(_tables(work) if work else ()),
@@ -241,6 +242,6 @@ def summary(shards: Path, laws_checked: bool, sample: int | None) -> str:
     audio = index["samples"] if sample is None else min(sample, index["samples"])
     law = " and the laws of their tasks" if laws_checked else ""
     return (
-        f"no faults in {shards}: {len(index['shards'])} shards, {index['samples']:,} triplets; "
+        f"no faults in {shards}: {counted(len(index['shards']), 'shard')}, {counted(index['samples'], 'triplet')}; "
         f"checked files, hashes, tables, members, splits; audio{law} of {audio:,}"
     )

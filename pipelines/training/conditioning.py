@@ -20,6 +20,8 @@ from instructme.model.unet import Unet, latents
 
 EXAMPLES = "examples"
 """Name of the file of a run folder that holds latents and chords of a few validation triplets."""
+LEAST_SHARE = 0.01
+"""Of the output: a condition that moves it less does nothing that is heard, however little other noise does."""
 _SEEDS = 8
 _STEPS = 50
 
@@ -31,6 +33,11 @@ class Effect(NamedTuple):
     change: float
     share: float
     ratio: float
+
+    @property
+    def used(self) -> bool:
+        """Tell whether the condition moves the output more than chance does, and by 1 % at least."""
+        return self.ratio > 1 and self.share >= LEAST_SHARE
 
 
 def keep_examples(run: Path, source: Tensor, chords: Tensor | None, instructions: list[str]) -> None:

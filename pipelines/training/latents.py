@@ -180,7 +180,7 @@ def _split(
         chord_matrix(np.zeros(22050, dtype=np.float32), 22050)  # workers inherit the network
     batches = load(clips, itertools.chain(*chunks.values()), workers=workers, collate=list)
     total = sum(len(chunk) for each in chunks.values() for chunk in each)
-    with tqdm(total=total, desc=f"latents {clips.split}", unit="", dynamic_ncols=True) as bar:
+    with tqdm(total=total, desc=f"latents {clips.split}", unit="triplet", dynamic_ncols=True) as bar:
         for name, each in chunks.items():
             samples = itertools.chain.from_iterable(map(encode, itertools.islice(batches, len(each))))
             yield name, _counted(samples, bar)

@@ -41,8 +41,8 @@ def tables(total: int = 2_000_000, tracks: int = 1700, clips: int = 25) -> None:
 
 def sound(work: Path) -> None:
     """Time reading the first minute of every part, and fingerprinting them; then the search for equal songs."""
-    from instructme.dataset_tools import audio
-    from instructme.dataset_tools.audit import fingerprint, inputs, leakage
+    from instructme.dataset_tools import audio, fingerprint
+    from instructme.dataset_tools.audit import inputs, leakage
 
     tables_of = inputs.read(work)
     songs = [rows for _, rows in tables_of.parts.groupby("track_id")]

@@ -66,14 +66,16 @@ def _energy(windows: npt.NDArray[np.float32], edges: npt.NDArray[np.int_]) -> np
     return np.asarray(np.add.reduceat(power, edges, axis=1)[:, :-1])
 
 
-def matches(prints: Mapping[str, Print], most_wrong: float = SAME) -> list[SameSound]:
-    """Find all pairs of names whose words agree at some lag, the most alike first.
+def matches(prints: Mapping[str, Print], most_wrong: float = SAME, groups: Mapping[str, str] | None = None) -> list[SameSound]:
+    """Find all pairs of names whose words agree at some lag, the most alike first; with `groups`, pairs of two groups only.
 
     Lags are those at which several words are equal to the bit; then all words that overlap are compared.
     """
     names = [name for name, words in prints.items() if len(words)]
+    codes = {group: code for code, group in enumerate(sorted({groups[name] for name in names}))} if groups else {}
+    owned = np.array([codes[groups[name]] if groups else code for code, name in enumerate(names)], dtype=np.int64)
     found = []
-    for first, second, lag in _candidates([prints[name] for name in names]):
+    for first, second, lag in _candidates([prints[name] for name in names], owned):
         wrong, frames = _wrong(prints[names[first]], prints[names[second]], lag)
         if frames >= _FEWEST_FRAMES and wrong <= most_wrong:
             hop_s = HOP_SAMPLES / RATE_HZ
@@ -84,8 +86,8 @@ def matches(prints: Mapping[str, Print], most_wrong: float = SAME) -> list[SameS
     return list(best.values())
 
 
-def _candidates(prints: list[Print]) -> list[tuple[int, int, int]]:
-    """List (first, second, lag in frames) of pairs that have several equal words at one lag."""
+def _candidates(prints: list[Print], groups: npt.NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """List (first, second, lag in frames) of pairs of two groups that have several equal words at one lag."""
     if not prints:
         return []
     owners = np.repeat(np.arange(len(prints), dtype=np.int64), [len(words) for words in prints])
@@ -103,7 +105,7 @@ def _candidates(prints: list[Print]) -> list[tuple[int, int, int]]:
     for ahead in range(1, _COMMON):
         left = np.flatnonzero(rare & (room > ahead))
         one, other = order[left], order[left + ahead]
-        apart = owners[one] != owners[other]
+        apart = groups[owners[one]] != groups[owners[other]]
         one, other = one[apart], other[apart]
         lags = places[other] - places[one] + (1 << 30)
         hits.append((owners[one] * len(prints) + owners[other] << 31) | lags)

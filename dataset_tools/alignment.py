@@ -1,0 +1,61 @@
+"""Check by their headers that the stems of one song belong together in time: their rates, their starts, their delays."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from instructme.dataset_tools.broken_headers import Facts
+from instructme.dataset_tools.layouts import Rejected
+from instructme.manifests.rows import Stem
+
+
+def check(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> tuple[list[Stem], list[Rejected]]:
+    """Leave out stems that can't be in time with the others, and tell of those that may not be.
+
+    Args:
+        stems: those of one song.
+        facts: what the bytes of the files say, by path.
+    """
+    wrong = _of_other_rates(stems)
+    kept = [stem for stem in stems if stem.path not in {each.item for each in wrong}]
+    return kept, [*wrong, *_starts(kept, facts), *_delays(kept, facts)]
+
+
+def _of_other_rates(stems: Sequence[Stem]) -> list[Rejected]:
+    """Name stems of as many frames as others, but of another rate: one of both headers is wrong."""
+    rates: defaultdict[int, Counter[int]] = defaultdict(Counter)
+    for stem in stems:
+        rates[stem.length_samples][stem.sample_rate_hz] += 1
+    wrong = []
+    for stem in stems:
+        counts = rates[stem.length_samples].most_common(2)
+        if len(counts) < 2 or (stem.sample_rate_hz == counts[0][0] and counts[0][1] > counts[1][1]):
+            continue
+        others = next(rate for rate, _ in counts if rate != stem.sample_rate_hz)
+        detail = f"it has as many frames as a stem of {others} Hz, but {stem.sample_rate_hz} Hz by its header: export it again"
+        wrong.append(Rejected(stem.path, "rate_differs", detail))
+    return wrong
+
+
+def _starts(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> list[Rejected]:
+    """Tell of Broadcast Wave files that begin later than others by their time reference."""
+    starts_s = {
+        stem.path: reference / stem.sample_rate_hz for stem in stems if (reference := facts[stem.path].time_reference) is not None
+    }
+    first_s = min(starts_s.values(), default=0.0)
+    return [
+        Rejected(
+            path,
+            "time_reference",
+            f"its time reference says that it begins {start_s - first_s:.3f} s after the first stem; all are laid at the start: "
+            "export it from the start of the song if that is wrong",
+        )
+        for path, start_s in starts_s.items()
+        if start_s - first_s > 1e-3
+    ]
+
+
+def _delays(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> list[Rejected]:
+    """Tell of MP3 files that may begin late, beside files that don't."""
+    late = [stem for stem in stems if facts[stem.path].delayed]
+    detail = "it doesn't state the delay of its encoder and may sound 25 to 50 ms late beside the other stems"
+    return [Rejected(stem.path, "mp3_delay", detail) for stem in late] if len(late) < len(stems) else []

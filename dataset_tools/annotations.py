@@ -1,0 +1,204 @@
+"""Read beats and chords that people annotated: text tables and JAMS, as datasets ship them.
+
+Beats are lines of a time in seconds and, if known, the position in the bar; 1 is the downbeat. Read as well:
+- `bar.beat` as the position, such as `12.1` (Candombe, BRID)
+- three columns time, beat, bar (Harmonix)
+- RWC's start and end in 1/100 s with 384 at each downbeat
+
+Chords are lines of start s, end s and Harte label, parted by spaces, tabs, commas or semicolons. A first line of column names is
+skipped. In JAMS files the first annotation `beat` or `beat_position`, and `chord` or `chord_harte`, is taken.
+
+Formats: those that mirdata reads; JAMS by Humphrey et al., ISMIR 2014.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from instructme.manifests.rows import DataError
+
+LARGEST_BYTES = 16 << 20
+_LONGEST_S = 1e6
+_DOWNBEAT_RWC = 384
+_SEPARATORS = re.compile(r"[\s,;]+")
+_CHORD_LINE = re.compile(r"\s*([\d.eE+-]+)[\s,;]+([\d.eE+-]+)[\s,;]+(\S.*?)\s*")
+
+
+class Beats(NamedTuple):
+    """Beats with their positions in the bar, 0 where unknown."""
+
+    times_s: list[float]
+    positions: list[int]
+
+
+class ChordSpan(NamedTuple):
+    """A chord from start to end in seconds, with its Harte label."""
+
+    start_s: float
+    end_s: float
+    label: str
+    line: int = 0
+    """Where it stands in a text file."""
+
+
+def beats(path: Path, downbeats: Path | None = None) -> Beats:
+    """Read a file of beats; a file of downbeats gives the positions where the first one has none.
+
+    Raises:
+        DataError: missing, not such a file, times out of order, or downbeats that are no beats.
+    """
+    times_s, positions = _beats(path)
+    if downbeats is not None:
+        firsts, _ = _beats(downbeats)
+        positions = _counted(times_s, firsts, downbeats)
+    return Beats(times_s, positions)
+
+
+def chords(path: Path) -> list[ChordSpan]:
+    """Read a file of chords in order of time.
+
+    Raises:
+        DataError: missing, not such a file, or times out of order. Labels are not checked.
+    """
+    text = _text(path, "chart")
+    try:
+        spans = _jams_chords(json.loads(text), path) if path.suffix.lower() == ".jams" else _chord_lines(text)
+    except ValueError as error:
+        raise DataError(f"not a chord chart: {path}, {error}; each line is: start s, end s, Harte label") from None
+    last = 0.0
+    for span in spans:
+        if not last - 1e-3 <= span.start_s <= span.end_s < _LONGEST_S:
+            place = f", line {span.line}" if span.line else ""
+            raise DataError(f"not a chord chart: {path}{place}: times out of order; each line is: start s, end s, Harte label")
+        last = span.end_s
+    return spans
+
+
+def _beats(path: Path) -> Beats:
+    text = _text(path, "beats")
+    try:
+        rows = _jams_beats(json.loads(text), path) if path.suffix.lower() == ".jams" else _numbers(text)
+        if rows and all(len(row) == 3 for row in rows) and any(row[2] >= _DOWNBEAT_RWC for row in rows):
+            rows = [[row[0] / 100, 1.0 if round(row[2]) == _DOWNBEAT_RWC else 0.0] for row in rows]
+            positions = _fill([int(row[1]) for row in rows])
+        else:
+            positions = _positions([row[1] if len(row) > 1 else 0.0 for row in rows])
+    except ValueError as error:
+        raise DataError(f"not a file of beats: {path}, {error}; each line is: time in s, position in the bar") from None
+    times_s = [row[0] for row in rows]
+    if not all(0 <= one < other < _LONGEST_S for one, other in pairwise(times_s)):
+        raise DataError(f"not a file of beats: {path}: the times don't rise from line to line: correct them")
+    return Beats(times_s, positions)
+
+
+def _text(path: Path, kind: str) -> str:
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise DataError(f"{kind} larger than 16 MiB: {path}: is it the right file?")
+        return path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"can't read {kind}: {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    """List the lines that hold something, with their numbers; comments and a line of column names are left out."""
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(number, line) for number, line in lines if line and not line.startswith(("#", "%"))]
+    return lines[1:] if lines and re.match(r"[\"']?[A-Za-z_]", lines[0][1]) else lines
+
+
+def _numbers(text: str) -> list[list[float]]:
+    rows = []
+    for number, line in _lines(text):
+        try:
+            rows.append([float(cell) for cell in _SEPARATORS.split(line.strip(" ,;")) if cell])
+        except ValueError:
+            raise ValueError(f"line {number}: {line[:40]!r}") from None
+    return rows
+
+
+def _positions(values: list[float]) -> list[int]:
+    """Read positions as whole numbers, or as `bar.beat` where the part behind the point counts."""
+    if all(value == int(value) for value in values):
+        return [int(value) for value in values]
+    return [round(value % 1 * 10) for value in values]
+
+
+def _fill(marks: list[int]) -> list[int]:
+    """Count beats from each downbeat on, which is marked 1; 0 before the first."""
+    positions, count = [], 0
+    for mark in marks:
+        count = 1 if mark == 1 else count + 1 if count else 0
+        positions.append(count)
+    return positions
+
+
+def _counted(times_s: list[float], firsts: list[float], path: Path) -> list[int]:
+    marks = [0] * len(times_s)
+    for first in firsts:
+        near = min(range(len(times_s)), key=lambda at: abs(times_s[at] - first), default=None)
+        if near is None or abs(times_s[near] - first) > 0.07:
+            raise DataError(f"downbeats aren't beats: {path}: no beat is within 70 ms of {first:g} s")
+        marks[near] = 1
+    positions = _fill(marks)
+    if 1 in positions:
+        start = positions.index(1)
+        bar = max(positions)
+        for back in range(1, start + 1):
+            positions[start - back] = bar - (back - 1) % bar
+    return positions
+
+
+def _chord_lines(text: str) -> list[ChordSpan]:
+    spans = []
+    for number, line in _lines(text):
+        match = _CHORD_LINE.fullmatch(line)
+        try:
+            if match is None:
+                raise ValueError
+            spans.append(ChordSpan(float(match[1]), float(match[2]), match[3].strip("\"'"), number))
+        except ValueError:
+            raise ValueError(f"line {number}: {line[:40]!r}") from None
+    return spans
+
+
+def _annotation(jams: Any, path: Path, *namespaces: str) -> list[Mapping[str, Any]]:
+    """Take the data of the first annotation of a namespace; older files hold columns instead of rows."""
+    listed = jams.get("annotations", ()) if isinstance(jams, dict) else ()
+    for namespace in namespaces:
+        for annotation in listed:
+            if isinstance(annotation, dict) and annotation.get("namespace") == namespace and annotation.get("data"):
+                data = annotation["data"]
+                return (
+                    [dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)]
+                    if isinstance(data, dict)
+                    else data
+                )
+    raise DataError(f"no annotation {' or '.join(namespaces)} in {path}: is it the right file?")
+
+
+def _jams_beats(jams: Any, path: Path) -> list[list[float]]:
+    rows = []
+    for row in _annotation(jams, path, "beat_position", "beat"):
+        value = row.get("value")
+        position = value.get("position", 0) if isinstance(value, dict) else value
+        rows.append([_number(row.get("time")), _number(position or 0)])
+    return rows
+
+
+def _jams_chords(jams: Any, path: Path) -> list[ChordSpan]:
+    data = _annotation(jams, path, "chord_harte", "chord")
+    return [
+        ChordSpan(_number(row.get("time")), _number(row.get("time")) + _number(row.get("duration")), str(row.get("value")))
+        for row in data
+    ]
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{value!r} is no number") from None

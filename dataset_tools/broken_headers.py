@@ -1,0 +1,231 @@
+"""Find audio files whose header states a wrong length, and read them to their end as if it were right.
+
+- WAV: a recorder that was switched off, or a program that crashed, leaves a size that is too small, and the sound goes on behind
+  it. Sizes of a stream (0xFFFFFFFF and the like) are right as they are.
+- MP3 without a Xing or Info frame: decoders guess the length from the first frame, which is wrong for a variable bit rate.
+- A Broadcast Wave file says when it begins (chunk `bext`, samples since midnight).
+
+Formats: EBU Tech 3285 (Broadcast Wave), ISO/IEC 11172-3 (MPEG audio), the Xing header of the LAME project.
+"""
+
+import io
+import struct
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+_STREAM = 0x7FFF0000
+"""Sizes from here on are those that programs write where they don't know the size."""
+_TAGS = (b"TAG", b"ID3", b"APETAGEX")
+_TIME_REFERENCE_AT = 338
+_KBPS = {
+    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+"""Bit rates of layer III by index, of MPEG 1 and of MPEG 2 and 2.5."""
+_RATES_HZ = (44100, 48000, 32000)
+
+
+class Repair(NamedTuple):
+    """How to read a file: bytes to put in front, and bytes to read instead of others; `detail` is for a person."""
+
+    prefix: bytes
+    patches: tuple[tuple[int, bytes], ...]
+    detail: str
+
+
+class Facts(NamedTuple):
+    """What the bytes of a file say beside what libsndfile reads from them."""
+
+    repair: Repair | None = None
+    time_reference: int | None = None
+    short_bytes: int = 0
+    """Bytes of sound that the header promises and the file doesn't hold."""
+    delayed: bool = False
+    """MP3 that doesn't say how much silence its encoder put in front."""
+
+
+def look(file: BinaryIO) -> Facts:
+    """Read the facts of an open WAV or MP3 file; nothing is wrong with others. The file is left at its start."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    magic = file.read(12)
+    if magic[:4] == b"RIFF" and magic[8:] == b"WAVE":
+        facts = _wav(file, size)
+    elif magic[:3] == b"ID3" or (len(magic) > 1 and magic[0] == 0xFF and magic[1] & 0xE6 == 0xE2):
+        facts = _mp3(file, size)
+    else:
+        facts = Facts()
+    file.seek(0)
+    return facts
+
+
+def opened(path: Path) -> Any:
+    """Give soundfile what it can open: the path of a sound file, or a reader that shows it with its header put right."""
+    with path.open("rb") as file:
+        repair = look(file).repair
+    return _Repaired(path.open("rb"), repair) if repair else path
+
+
+def repaired(file: BinaryIO, repair: Repair) -> Any:
+    """Show an open file with its header put right."""
+    return _Repaired(file, repair)
+
+
+class _Repaired:
+    """A file with other bytes at some places; soundfile asks for no more than these methods."""
+
+    def __init__(self, file: BinaryIO, repair: Repair) -> None:
+        self._file, self._repair, self._at = file, repair, 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        ahead = len(self._repair.prefix)
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at}.get(whence)
+        self._at = offset + (self._file.seek(0, io.SEEK_END) + ahead if base is None else base)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        prefix, ahead = self._repair.prefix, len(self._repair.prefix)
+        head = prefix[self._at :][: None if size < 0 else size]
+        self._file.seek(max(self._at - ahead, 0))
+        data = bytearray(head + self._file.read(size if size < 0 else size - len(head)))
+        for place, patch in self._repair.patches:
+            for index, value in enumerate(patch, place + ahead - self._at):
+                if 0 <= index < len(data):
+                    data[index] = value
+        self._at += len(data)
+        return bytes(data)
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _wav(file: BinaryIO, size: int) -> Facts:
+    """Walk the chunks of a WAV file up to its sound, and look at what is behind it."""
+    at, block, time_reference = 12, 1, None
+    while at + 8 <= size:
+        file.seek(at)
+        name, length = struct.unpack("<4sI", file.read(8))
+        if name == b"fmt ":
+            block = max(1, struct.unpack_from("<H", file.read(16).ljust(16, b"\0"), 12)[0])
+        elif name == b"bext":
+            chunk = file.read(_TIME_REFERENCE_AT + 8)
+            time_reference = (
+                struct.unpack_from("<Q", chunk, _TIME_REFERENCE_AT)[0] if len(chunk) == _TIME_REFERENCE_AT + 8 else None
+            )
+        elif name == b"data":
+            held = size - at - 8
+            if length < held and _is_sound(file, at + 8 + length, size):
+                right = held - held % block
+                patches = ((at + 4, struct.pack("<I", right)), (4, struct.pack("<I", size - 8)))
+                detail = f"its header states {length} bytes of sound, and the file holds {right}: it is read to the end"
+                return Facts(Repair(b"", patches, detail), time_reference)
+            return Facts(None, time_reference, short_bytes=length - held if held < length < _STREAM else 0)
+        at += 8 + length + length % 2
+    return Facts(None, time_reference)
+
+
+def _is_sound(file: BinaryIO, at: int, size: int) -> bool:
+    """Tell whether the bytes behind a sound are more of it: no chunks, no tags, not only zeros."""
+    for start in (at, at + at % 2):
+        place = start
+        while place + 8 <= size:
+            file.seek(place)
+            name, length = struct.unpack("<4sI", file.read(8))
+            if name.startswith(_TAGS):
+                return False
+            if not (name.isascii() and name.decode("ascii").isprintable()):
+                break
+            place += 8 + length + length % 2
+        if size <= place <= size + 1 or (place > start and size - place < 8):
+            return False
+    file.seek(at)
+    while block := file.read(1 << 20):
+        if block.strip(b"\0"):
+            return size - at >= 8
+    return False
+
+
+class _Frame(NamedTuple):
+    """The header of an MPEG audio frame of layer III."""
+
+    mpeg1: bool
+    mono: bool
+    rate_hz: int
+    size: int
+
+    @property
+    def samples(self) -> int:
+        return 1152 if self.mpeg1 else 576
+
+    @property
+    def side_bytes(self) -> int:
+        return (17 if self.mono else 32) if self.mpeg1 else (9 if self.mono else 17)
+
+
+def _frame(header: bytes) -> _Frame | None:
+    """Read the four bytes of a frame's header; None if they are none."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
+        return None
+    version, index, rate = header[1] >> 3 & 3, header[2] >> 4, header[2] >> 2 & 3
+    if version == 1 or index in (0, 15) or rate == 3:
+        return None
+    mpeg1 = version == 3
+    rate_hz = _RATES_HZ[rate] // {3: 1, 2: 2, 0: 4}[version]
+    size = (144 if mpeg1 else 72) * 1000 * _KBPS[mpeg1][index] // rate_hz + (header[2] >> 1 & 1)
+    return _Frame(mpeg1, header[3] >> 6 == 3, rate_hz, size)
+
+
+def _mp3(file: BinaryIO, size: int) -> Facts:
+    """Count the frames of an MP3 file that doesn't say how many they are."""
+    file.seek(0)
+    tag = file.read(10)
+    start = 0
+    if tag[:3] == b"ID3" and len(tag) == 10:
+        start = 10 + sum((tag[6 + place] & 0x7F) << (21 - 7 * place) for place in range(4))
+    file.seek(start)
+    data = file.read(4096)
+    first = _frame(data)
+    if first is None:
+        return Facts()
+    info = data[4 + first.side_bytes :]
+    if info[:4] in (b"Xing", b"Info"):
+        flags = int.from_bytes(info[4:8])
+        lame = 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
+        return Facts(delayed=not any(info[lame + 21 : lame + 24]))
+    if data[36:40] == b"VBRI":
+        return Facts(delayed=True)
+    file.seek(start)
+    count, sizes = _count(file.read(size - start))
+    if len(sizes) < 2:
+        return Facts(delayed=True)
+    detail = f"it has a variable bit rate and doesn't state its length: all {count} frames are read"
+    return Facts(Repair(_info_frame(data[:4], first, count), (), detail), delayed=True)
+
+
+def _count(data: bytes) -> tuple[int, set[int]]:
+    """Count frames that follow each other, and collect their bit rates (as index)."""
+    at, count, rates = 0, 0, set()
+    while frame := _frame(data[at : at + 4]):
+        count += 1
+        rates.add(data[at + 2] >> 4)
+        at += frame.size
+    return count, rates
+
+
+def _info_frame(header: bytes, first: _Frame, count: int) -> bytes:
+    """Make the frame that states how many frames follow, as an encoder would have put it in front."""
+    for index in range(1, 15):
+        likely = bytes([header[0], header[1] | 1, index << 4 | header[2] & 0x0C, header[3]])
+        frame = _frame(likely)
+        if frame and frame.size >= 4 + first.side_bytes + 16:
+            body = likely + bytes(first.side_bytes) + b"Xing" + struct.pack(">II", 1, count)
+            return body.ljust(frame.size, b"\0")
+    raise AssertionError("the highest bit rate holds an info frame")

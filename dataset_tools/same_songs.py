@@ -1,0 +1,80 @@
+"""Keep one song out of two splits by its sound: the fingerprints of prepared tracks, and which tracks to leave out.
+
+Names can't tell that two datasets hold one recording under two titles. `prepare` keeps the fingerprint of the first minute
+of each track; where tracks of two splits sound the same, the one that is held out more stays: test before validation before
+train.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from instructme.dataset_tools import audio, fingerprint
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.fingerprint import Print
+from instructme.manifests import tables
+from instructme.manifests.rows import ACTIVITY_RATE_HZ, SPLITS, DataError, Part, Reject, Track
+
+FILE = "fingerprint.npy"
+HEARD_S = 60
+_MOST_WORDS = 40_000_000
+"""Words of all tracks together that are compared; of many tracks a shorter beginning."""
+
+
+def write(folder: Path, parts: Sequence[Part], mix: Samples) -> None:
+    """Write the fingerprint of a track from where it begins to play; `mix` is `(T,)` at the rate of its parts."""
+    start = _start(parts)
+    sound = mix[start : start + HEARD_S * parts[0].sample_rate_hz]
+    np.save(folder / FILE, fingerprint.fingerprint(np.ascontiguousarray(sound), parts[0].sample_rate_hz))
+
+
+def doubles(folders: Mapping[str, Path], tracks: Sequence[Track]) -> list[Reject]:
+    """List the tracks that sound like one of a more held-out split.
+
+    Args:
+        folders: track_id -> folder of its parts.
+        tracks: all tracks, of which those in `folders` are compared.
+    """
+    homes = {track.track_id: track for track in tracks if track.track_id in folders}
+    if len({track.split for track in homes.values()}) < 2:
+        return []
+    prints = {track_id: words for track_id in sorted(homes) if len(words := _read(folders[track_id]))}
+    most = _MOST_WORDS // max(1, len(prints))
+    prints = {track_id: words[:most] for track_id, words in prints.items()}
+    lost: dict[str, Reject] = {}
+    for match in fingerprint.matches(prints, groups={track_id: homes[track_id].split for track_id in prints}):
+        pair = sorted((homes[match.first], homes[match.second]), key=lambda track: SPLITS.index(track.split))
+        if any(track.track_id in lost for track in pair):
+            continue
+        less, more = pair
+        detail = (
+            f"it sounds like {more.track_id} in {more.split}: {match.wrong_bits:.0%} of bits differ over {match.seconds:.0f} s"
+        )
+        lost[less.track_id] = Reject("prepare", less.dataset, less.track_id, less.path, "same_sound", detail, 1)
+    return list(lost.values())
+
+
+def _start(parts: Sequence[Part]) -> int:
+    """Find the first sample at which a part plays; 0 if none does."""
+    begins = [part.activity.index(True) for part in parts if any(part.activity)]
+    return min(begins, default=0) * parts[0].sample_rate_hz // ACTIVITY_RATE_HZ
+
+
+def _read(folder: Path) -> Print:
+    """Read the fingerprint of a track; of one that an older version prepared, make it of the parts."""
+    nothing = np.zeros(0, dtype=np.uint32)
+    if (folder / FILE).exists():
+        return np.asarray(np.load(folder / FILE), dtype=np.uint32)
+    parts = tables.read_rows(folder / "parts.parquet", Part)
+    if not parts:
+        return nothing
+    start, rate_hz = _start(parts), parts[0].sample_rate_hz
+    length = min(HEARD_S * rate_hz, parts[0].length_samples - start)
+    mix: Samples = np.zeros(max(length, 0), dtype=np.float32)
+    try:
+        for part in parts:
+            mix += audio.read(folder / Path(part.path).name, start=start, length=length)
+    except (DataError, ValueError):
+        return nothing
+    return fingerprint.fingerprint(mix, rate_hz)

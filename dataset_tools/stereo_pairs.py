@@ -1,0 +1,66 @@
+"""Join split stereo: `vocals.L.wav` and `vocals.R.wav` are the two channels of one stem.
+
+Two mono files of one folder are a pair if their names differ in one word only, which is `L` in one name and `R` in the other
+(or `Left` and `Right`), and if they have the same rate and length. A part takes the mean of both, as it does for the channels of
+a stereo file.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from instructme.dataset_tools.layouts import Rejected
+from instructme.manifests.rows import Stem
+
+_SIDE = re.compile(
+    r"(?<![^\W_])(?:(?i:left|right|l|r))(?![^\W_])"  # a word of its own
+    r"|(?:(?<=[a-z])|(?<=[A-Z]{2}))[LR](?![^\W_])"  # the last letter of `GtrL` and `OHL`
+)
+
+
+def join(stems: Sequence[Stem]) -> tuple[list[Stem], list[Rejected]]:
+    """Mark the two stems of each pair with the id of the other one; tell of halves that can't be joined.
+
+    Stems keep their order. A pair has one instrument; files of two channels that are called left and right stay as they are.
+    """
+    sides: defaultdict[tuple[str, str, str], dict[str, list[Stem]]] = defaultdict(lambda: {"l": [], "r": []})
+    for stem in stems:
+        for place, side in _readings(stem.path):
+            sides[stem.instrument, place, PurePosixPath(stem.path).suffix.lower()][side].append(stem)
+    other: dict[str, str] = {}
+    notes = []
+    for halves in sides.values():
+        if any(len(half) != 1 for half in halves.values()):
+            continue
+        (left,), (right,) = halves["l"], halves["r"]
+        if left.stem_id in other or right.stem_id in other:
+            continue
+        if problem := _difference(left, right):
+            notes.append(Rejected(right.path, "unpaired", f"it looks like the other channel of {left.path}, but {problem}"))
+        else:
+            other |= {left.stem_id: right.stem_id, right.stem_id: left.stem_id}
+    named = {stem.stem_id for halves in sides.values() for half in halves.values() for stem in half}
+    return [replace(stem, pair=other.get(stem.stem_id)) if stem.stem_id in named else stem for stem in stems], notes
+
+
+def _readings(path: str) -> list[tuple[str, str]]:
+    """List the (name without side, side) that a path may mean, one for each word in it that is a side."""
+    folder, name = str(PurePosixPath(path).parent), PurePosixPath(path).stem
+    return [
+        (
+            f"{folder}/{name[: match.start()]}\0{name[match.end() :]}{'' if len(match[0]) == 1 else 'word'}".lower(),
+            match[0][0].lower(),
+        )
+        for match in _SIDE.finditer(name)
+    ]
+
+
+def _difference(left: Stem, right: Stem) -> str | None:
+    """Say why two files are not the channels of one; None if they are."""
+    if left.channels != 1 or right.channels != 1:
+        return "they are not both mono: the part takes the sum"
+    if (left.sample_rate_hz, left.length_samples) != (right.sample_rate_hz, right.length_samples):
+        return "their lengths differ: the part takes the sum; export both with one length to get the mean"
+    return None

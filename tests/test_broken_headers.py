@@ -1,0 +1,109 @@
+"""Files whose headers lie: sizes, lengths, rates, starts and delays."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from instructme.dataset_tools import audio, broken_headers
+from instructme.pipelines.stages.scan import scan
+
+RATE_HZ = 44100
+WAVE = (0.3 * np.random.default_rng(0).standard_normal(RATE_HZ)).clip(-1, 1).astype(np.float32)
+
+
+def wav(path: Path, size: int | None = None, tail: bytes = b"", bext: int | None = None, rate_hz: int = RATE_HZ) -> Path:
+    """Write a WAV file of 16 bit, with a size in its header, bytes behind its sound, and a time reference."""
+    data = (WAVE * 32767).astype("<i2").tobytes()
+    chunks = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, rate_hz, 2 * rate_hz, 2, 16)
+    if bext is not None:
+        body = bytes(338) + struct.pack("<Q", bext) + bytes(256)
+        chunks = b"bext" + struct.pack("<I", len(body)) + body + chunks
+    chunks += b"data" + struct.pack("<I", len(data) if size is None else size) + data + tail
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks)
+    return path
+
+
+@pytest.mark.parametrize("size", [0, 2000, RATE_HZ, 2 * RATE_HZ - 2000])
+def test_wav_with_a_size_that_is_too_small_is_read_to_its_end(size: int, tmp_path: Path) -> None:
+    whole, broken = audio.read(wav(tmp_path / "a.wav")), audio.read(wav(tmp_path / "b.wav", size))
+    assert len(whole) == RATE_HZ and np.array_equal(whole, broken)
+
+
+@pytest.mark.parametrize(
+    ("size", "tail"),
+    [
+        (None, b""),
+        (None, b"LIST\x04\0\0\0abcd"),
+        (None, b"ID3\x03" + bytes(100)),
+        (None, bytes(512)),
+        (0xFFFFFFFF, b""),
+        (None, b"\0"),
+    ],
+)
+def test_wav_with_chunks_tags_or_zeros_behind_its_sound_is_read_as_it_is(size: int | None, tail: bytes, tmp_path: Path) -> None:
+    path = wav(tmp_path / "a.wav", size, tail)
+    assert broken_headers.opened(path) == path and len(audio.read(path)) == RATE_HZ
+
+
+def test_scan_tells_of_a_size_that_is_wrong_either_way(tmp_path: Path) -> None:
+    wav(tmp_path / "data" / "Song" / "bass.wav", RATE_HZ)
+    wav(tmp_path / "data" / "Song" / "drums.wav", 2 * RATE_HZ + 1000)
+    rows = scan(tmp_path / "data", tmp_path / "work")
+    assert {row.path: row.length_samples for row in rows.stems} == {"Song/bass.wav": RATE_HZ, "Song/drums.wav": RATE_HZ}
+    assert [(row.item, row.reason) for row in rows.rejects] == [
+        ("Song/bass.wav", "wrong_length"),
+        ("Song/drums.wav", "wrong_length"),
+    ]
+
+
+def test_starts_of_broadcast_waves_that_differ_are_told(tmp_path: Path) -> None:
+    for name, start in (("bass", 100), ("drums", 100 + 2 * RATE_HZ), ("piano", 100), ("flute", None)):
+        wav(tmp_path / "data" / "Song" / f"{name}.wav", bext=start)
+    (row,) = scan(tmp_path / "data", tmp_path / "work").rejects
+    assert (row.item, row.reason) == ("Song/drums.wav", "time_reference") and "2.000 s" in row.detail
+
+
+def test_a_stem_of_as_many_frames_and_another_rate_is_left_out(tmp_path: Path) -> None:
+    for name, rate_hz in (("bass", RATE_HZ), ("drums", 48000), ("piano", RATE_HZ)):
+        wav(tmp_path / "data" / "Song" / f"{name}.wav", rate_hz=rate_hz)
+    rows = scan(tmp_path / "data", tmp_path / "work")
+    assert [row.reason for row in rows.rejects] == ["rate_differs"] and {row.instrument for row in rows.stems} == {
+        "bass",
+        "piano",
+    }
+
+
+def mp3(path: Path, mode: str, *, header: bool) -> Path:
+    """Write silence and noise as MP3, with or without the frame that states its length."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wave = np.concatenate([np.zeros(3 * RATE_HZ, dtype=np.float32), np.tile(WAVE, 3)])
+    soundfile.write(path, wave, RATE_HZ, format="MP3", bitrate_mode=mode)
+    if not header:
+        data = path.read_bytes()
+        first = broken_headers._frame(data[:4])
+        assert first and (b"Xing" in data[: first.size] or b"Info" in data[: first.size])
+        path.write_bytes(data[first.size :])
+    return path
+
+
+@pytest.mark.parametrize("mode", ["VARIABLE", "CONSTANT"])
+def test_mp3_that_states_no_length_is_read_to_its_end(mode: str, tmp_path: Path) -> None:
+    whole = audio.read(mp3(tmp_path / "a.mp3", mode, header=True))
+    bare = audio.read(mp3(tmp_path / "b.mp3", mode, header=False))
+    assert abs(len(bare) - len(whole)) < 3 * 1152
+    last = np.flatnonzero(np.abs(bare) > 0.1)[-1]
+    assert abs(last - np.flatnonzero(np.abs(whole) > 0.1)[-1]) < 3 * 1152
+
+
+def test_mp3_of_unknown_delay_is_told_beside_other_files_only(tmp_path: Path) -> None:
+    for name in ("bass", "drums"):
+        mp3(tmp_path / "alone" / "Song" / f"{name}.mp3", "CONSTANT", header=False)
+    assert not scan(tmp_path / "alone", tmp_path / "one").rejects
+    mp3(tmp_path / "mixed" / "Song" / "bass.mp3", "CONSTANT", header=False)
+    mp3(tmp_path / "mixed" / "Song" / "drums.mp3", "CONSTANT", header=True)
+    (row,) = scan(tmp_path / "mixed", tmp_path / "two").rejects
+    assert (row.item, row.reason) == ("Song/bass.mp3", "mp3_delay")
