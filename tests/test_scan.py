@@ -155,7 +155,7 @@ def test_input_that_can_not_be_used_is_one_line(slakh_root: Path, folder_root: P
     with pytest.raises(DataError, match="inside"):
         scan([folder_root], folder_root / "work")
     (tmp_path / "songs.csv").write_text("track_id,path,instrument\na,/elsewhere/a.wav,bass\n")
-    with pytest.raises(DataError, match=r"first: /elsewhere/a.wav lies outside the folder of its dataset"):
+    with pytest.raises(DataError, match=r"first: /elsewhere/a.wav is outside the folder of its dataset"):
         scan([tmp_path / "songs.csv"], tmp_path / "work")
     with pytest.raises(DataError, match="is inside the other"):
         scan([folder_root, next(each for each in folder_root.iterdir() if each.is_dir())], tmp_path / "work", layout="folder")
