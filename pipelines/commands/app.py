@@ -1,0 +1,34 @@
+"""The verb `app`."""
+
+from pathlib import Path
+
+import click
+
+ORDER = 101
+
+
+@click.command("app", short_help="Edit music on a page in the browser.")
+@click.option("--run", type=click.Path(path_type=Path), help="Folder of a trained editor.  [default: the one in the package]")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve at. 0.0.0.0: let other machines in.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any that is free.")
+@click.option("--device", help="Such as cpu, cuda or cuda:1.  [default: cuda where there is one]")
+def command(run: Path | None, host: str, port: int, device: str | None) -> None:
+    r"""Edit music on a page in the browser, without a network.
+
+    Choose a song, type a sentence, and compare the source and the result by ear and eye. Nobody but this machine reaches the
+    page, unless --host says otherwise. The page asks for no password.
+
+    Songs lie in a temporary folder. It is deleted when the command ends.
+
+    \b
+    Example:
+      instructme app
+      instructme app --run runs/editor --port 0
+    """
+    import torch
+
+    from instructme.pipelines.app.server import serve
+    from instructme.pipelines.editing.editor import Editor
+
+    editor = Editor.load(run, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    serve(editor, host, port, lambda address: click.echo(f"Open {address} in a browser. Ctrl-C ends it."))
