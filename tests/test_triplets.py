@@ -1,6 +1,7 @@
 """Recipes: counted exactly, drawn once, balanced, repeatable, and true to the clips they come from."""
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.triplets import Order, default_templates, draw
 from instructme.manifests import tables
 from instructme.manifests.rows import Clip, DataError, Track, Triplet
+from instructme.pipelines.stages.pair import pair
 
 ATOMIC = ("add", "extract", "remove", "replace")
 
@@ -213,3 +215,20 @@ def test_every_subset_is_as_likely_as_any_other_of_its_unit():
         drawn.update(chosen.tolist())
     assert len(drawn) == 10
     assert 500 < min(drawn.values()) <= max(drawn.values()) < 700
+
+
+def test_a_weight_draws_more_of_a_dataset(pool):
+    halves = replace(pool, datasets=["one" if number % 2 else "two" for number in range(len(pool.tracks))])
+    ones = {track for track, dataset in zip(halves.tracks, halves.datasets, strict=True) if dataset == "one"}
+    shares = []
+    for weights in ((), (("one", 4.0),)):
+        rows, _ = rows_of(halves, Order("train", {"add": 600}), weights=weights)
+        shares.append(sum(row["source_track"] in ones for row in rows) / len(rows))
+    odds = shares[1] / (1 - shares[1]) / (shares[0] / (1 - shares[0]))
+    assert 3 < odds < 5.5
+
+
+def test_the_plan_names_chains(work):
+    summary = pair(work, counts={"add": 10}, eval_count=5, rounds=3, plan=True)
+    assert summary.chains == 5
+    assert pair(work, counts={"add": 10}, eval_count=5, plan=True).chains == 0

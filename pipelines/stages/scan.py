@@ -240,8 +240,13 @@ def _resolved(track: FoundTrack) -> FoundTrack:
         return path and (path.resolve() if path.exists() else path)
 
     stems = tuple(replace(stem, path=end(stem.path) or stem.path, midi_path=end(stem.midi_path)) for stem in track.stems)
-    stated = {name: end(getattr(track, name)) for name in ("chords_path", "beats_path", "downbeats_path")}
-    return replace(track, stems=stems, **stated)
+    return replace(
+        track,
+        stems=stems,
+        chords_path=end(track.chords_path),
+        beats_path=end(track.beats_path),
+        downbeats_path=end(track.downbeats_path),
+    )
 
 
 def _nested(one: Path, other: Path) -> bool:
