@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from conftest import write_tone
 from trees import band, build_folder, build_moisesdb, build_musdb, build_slakh, build_table, slakh_track, sound
 
+from instructme.dataset_tools import layouts
 from instructme.manifests import tables
 from instructme.manifests.datasets import read_datasets
 from instructme.manifests.rows import DataError, Reject, Stem, Track
@@ -251,3 +252,8 @@ def test_a_dry_run_writes_nothing(root: Path, tmp_path: Path) -> None:
     told = CliRunner().invoke(main, ["scan", str(root), "-o", str(tmp_path / "work"), "--dry-run"])
     assert told.exit_code == 0 and "Song: bass" in told.output and "nothing was written" in told.output
     assert not (tmp_path / "work").exists()
+
+
+def test_the_help_lists_every_layout() -> None:
+    text = CliRunner().invoke(main, ["scan", "--help"]).output
+    assert all(name in text for name in layouts.names())
