@@ -1,16 +1,20 @@
 """Variants of an evaluation: instruments that aren't there, several samples, scales of the instruction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner
 
+from instructme.manifests.rows import DataError
 from instructme.pipelines.cli import main
 from instructme.pipelines.evaluation import made_edits
 from instructme.pipelines.evaluation.absent_cases import absent_cases
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.metrics import absent_db
 from instructme.pipelines.evaluation.sample_distances import distance_db, markdown_of_samples
+from instructme.pipelines.evaluation.score_cases import Settings, score_case
 
 SOURCE = np.random.default_rng(0).standard_normal(9600).astype(np.float32) * 0.1
 
@@ -48,7 +52,7 @@ def test_the_level_of_a_change_is_measured(level_db):
 
 
 def test_systems_of_scales_and_samples_have_names_and_settings_of_their_own(tmp_path):
-    systems = made_edits.makers([tmp_path / "run"], guidance=(1, 2.5), samples=2, steps=4)
+    systems = made_edits.makers({"run": tmp_path / "run"}, guidance=(1, 2.5), samples=2, steps=4)
     assert [system.name for system in systems] == [f"run guidance {w} sample {n}" for w in ("1", "2.5") for n in (1, 2)]
     assert systems[2].settings == {"steps": 4, "text_guidance": 2.5} and systems[3].sample == 1
 
@@ -70,3 +74,29 @@ def test_samples_that_are_equal_have_no_distance(tmp_path):
 def test_variants_need_a_run(tmp_path, option):
     result = CliRunner().invoke(main, ["evaluate", str(tmp_path), "--edits", str(tmp_path), "-o", str(tmp_path), *option])
     assert result.exit_code == 2 and "need --run" in result.output
+
+
+class Separator:
+    """Stand in for an editor that can't add."""
+
+    asked = 0
+
+    def edit(self, audio, rate_hz, instruction, settings=None, **changes):
+        """Edit (T,)."""
+        Separator.asked += 1
+        if instruction.startswith("add"):
+            raise DataError("this editor can't add")
+        return audio / 2
+
+
+def test_what_a_run_refuses_is_counted_with_its_reason(tmp_path):
+    (tmp_path / "run").mkdir()
+    systems = made_edits.makers({"run": tmp_path / "run"})
+    cases = [case("a", "drums", ()), replace(case("b", "piano", (), "add"), instruction="add piano")]
+    for _ in range(2):  # the second time, nothing is left to do
+        assert list(made_edits.make_edits(cases, systems, tmp_path / "edits", lambda run: Separator())) == []
+    assert Separator.asked == 2
+    done, refused = made_edits.with_edits(cases, systems, tmp_path / "edits")
+    settings = Settings(("clipped",))
+    assert [row.value for row in score_case(done, settings, False).rows] == [0]
+    assert [row.reason for row in score_case(refused, settings, False).rows] == ["refused: this editor can't add"]

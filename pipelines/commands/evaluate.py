@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from instructme.manifests.rows import SPLITS
+from instructme.manifests.rows import SPLITS, DataError
 from instructme.pipelines.commands import options
 
 ORDER = 105
+PACKAGE = "package"
+"""Name of the editor in the package."""
 
 
 @click.command("evaluate", cls=options.WithSettings, short_help="Score edits, and write tables.")
@@ -27,7 +29,7 @@ ORDER = 105
     help="Folder of edits that are named by the keys of SHARDS.",
 )
 @click.option(
-    "--run", "runs", multiple=True, type=options.Local(exists=True, file_okay=False), help="Run that edits SHARDS; repeatable."
+    "--run", "runs", multiple=True, metavar="RUN", help="Run that edits SHARDS, OWNER/NAME on the hub, or 'package'; repeatable."
 )
 @click.option("-o", "--out", required=True, type=options.Local(file_okay=False), help="Folder to write.")
 @click.option("--split", default="test", show_default=True, type=click.Choice(SPLITS), help="Split of SHARDS.")
@@ -53,7 +55,7 @@ def command(
     shards: Path | None,
     pairs: Path | None,
     edits: tuple[Path, ...],
-    runs: tuple[Path, ...],
+    runs: tuple[str, ...],
     out: Path,
     split: str,
     count: int | None,
@@ -75,7 +77,8 @@ def command(
     \b
       --pairs FILE.csv   a table of audio files of any system. Paths are relative to the table.
       SHARDS --edits D   a folder of edits, one file for each key of the shards.
-      SHARDS --run RUN   a run that edits the sources. The edits are kept in OUT/edits, and a stopped command goes on.
+      SHARDS --run RUN   a run that edits the sources, or 'package': the editor in the package. The edits are kept in OUT/edits,
+                         and a stopped command goes on. What a run can't do counts as refused.
 
     Each table has rows for the target itself, for the source (identity), for a stranger's target, and for targets with noise. A
     system that is worse than identity is worse than doing nothing. Intervals are drawn by song.
@@ -103,13 +106,29 @@ def command(
         cases = listed.from_table(pairs)
     if absent:
         cases += absent_cases(cases)
-    systems = made_edits.makers(runs, guidance=_scales(guidance), samples=samples, steps=steps)
+    systems = made_edits.makers(_folders(runs), guidance=_scales(guidance), samples=samples, steps=steps)
     for line in made_edits.make_edits(cases, systems, out / "edits", _loader(device)):
         click.echo(line)
     cases = made_edits.with_edits(cases, systems, out / "edits")
     limits = {"joint": {"least_done": least_done, "most_kept_error_db": most_error}}
     for line in evaluate.evaluate(cases, out, options=limits, tagger=tagger, controls=controls, workers=workers):
         click.echo(line)
+
+
+def _folders(runs: tuple[str, ...]) -> dict[str, Path]:
+    """Find the folders of runs, by the names of their systems.
+
+    Raises:
+        DataError: two runs have one name.
+    """
+    if not runs:
+        return {}
+    from instructme.pipelines.editing.run_folders import find_run
+
+    found = {Path(run).resolve().name: find_run(None if run == PACKAGE else run) for run in runs}
+    if len(found) < len(runs):
+        raise DataError("two runs have the same name: rename a folder, because tables name systems by the folders of their runs")
+    return found
 
 
 def _scales(text: str | None) -> list[float]:

@@ -16,6 +16,8 @@ from instructme.pipelines.evaluation.cases import Case, edit_file
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 
 STATE = "made.json"
+REFUSED = ".refused"
+"""Suffix of a text file that stands for an edit which the run refused: the reason."""
 
 
 class Edits(Protocol):
@@ -44,17 +46,12 @@ class Maker:
         }
 
 
-def makers(runs: Sequence[Path], *, guidance: Sequence[float] = (), samples: int = 1, steps: int | None = None) -> list[Maker]:
-    """List the systems that runs make: each run, or one for each scale of the instruction, or one for each sample.
-
-    Raises:
-        DataError: two runs have one name.
-    """
-    names = [run.resolve().name for run in runs]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise DataError(f"two runs are named {twice}: rename one, because tables name systems by the folders of their runs")
+def makers(
+    runs: Mapping[str, Path], *, guidance: Sequence[float] = (), samples: int = 1, steps: int | None = None
+) -> list[Maker]:
+    """List the systems that runs make, by their names: each run, or one for each scale of the instruction and each sample."""
     common: dict[str, Any] = {} if steps is None else {"steps": steps}
-    made = [Maker(name, run, common) for name, run in zip(names, runs, strict=True)]
+    made = [Maker(name, run, common) for name, run in runs.items()]
     if guidance:
         made = [
             replace(each, name=f"{each.name} guidance {scale:g}", settings={**common, "text_guidance": scale})
@@ -74,7 +71,7 @@ def make_edits(cases: Sequence[Case], systems: Sequence[Maker], folder: Path, lo
     Edits of another state of the run or of other settings are made again.
 
     Raises:
-        DataError: a shard or a source can't be read, or the run can't edit.
+        DataError: a shard or a source can't be read.
     """
     from tqdm import tqdm
 
@@ -83,16 +80,27 @@ def make_edits(cases: Sequence[Case], systems: Sequence[Maker], folder: Path, lo
         stale = _prepare(place, system.state())
         if stale:
             yield f"{stale} edits of {system.name} are made again, because the run or the settings have changed"
-        todo = [case for case in cases if not (place / f"{case.key}.flac").exists()]
+        made = {path.stem for path in place.iterdir() if path.suffix in (".flac", REFUSED)}
+        todo = [case for case in cases if case.key not in made]
         if not todo:
             continue
         editor = load(system.run)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of each edit: unknown words, silence, levels
             for case in tqdm(todo, desc=f"edit with {system.name}", unit="edit", dynamic_ncols=True):
-                seed = crc32(f"{case.key} {system.sample}".encode())
-                edited = editor.edit(case.triplet.read()[0], RATE_HZ, case.instruction, seed=seed, **system.settings)
-                write_flac(place / f"{case.key}.flac", edited, RATE_HZ)
+                _make(editor, case, system, place)
+
+
+def _make(editor: Edits, case: Case, system: Maker, place: Path) -> None:
+    """Make one edit, or write down why the run refuses it, such as a task that it can't do."""
+    source, seed = case.triplet.read()[0], crc32(f"{case.key} {system.sample}".encode())
+    try:
+        edited = editor.edit(source, RATE_HZ, case.instruction, seed=seed, **system.settings)
+    except DataError as error:
+        with atomic(place / f"{case.key}{REFUSED}") as temporary:
+            temporary.write_text(str(error), encoding="utf-8")
+        return
+    write_flac(place / f"{case.key}.flac", edited, RATE_HZ)
 
 
 def _prepare(place: Path, state: dict[str, Any]) -> int:
@@ -102,7 +110,7 @@ def _prepare(place: Path, state: dict[str, Any]) -> int:
         same = json.loads((place / STATE).read_text()) == json.loads(json.dumps(state))
     except (OSError, ValueError):
         same = False
-    old = [] if same else sorted(place.glob("*.flac"))
+    old = [] if same else [path for path in sorted(place.iterdir()) if path.suffix in (".flac", REFUSED)]
     for path in old:
         path.unlink()
     with atomic(place / STATE) as temporary:

@@ -17,6 +17,7 @@ from instructme.pipelines.evaluation import cells
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.controls import CONTROLS, controls
 from instructme.pipelines.evaluation.features import Features, Sound
+from instructme.pipelines.evaluation.made_edits import REFUSED
 from instructme.pipelines.evaluation.metrics import Score
 from instructme.pipelines.evaluation.scoring import Options, score_edit
 from instructme.pipelines.evaluation.spectra import RATE_HZ
@@ -126,7 +127,8 @@ class _Known:
 def _read(path: Path, length: int, notes: Counter[str]) -> Samples | str:
     """Read an edit at 24 kHz, cut to the length of the target, or say why it can't be scored."""
     if not path.is_file():
-        return "missing_edit"
+        refused = path.with_suffix(REFUSED)
+        return f"refused: {refused.read_text('utf-8')}" if refused.is_file() else "missing_edit"
     try:
         edit = audio.read(path, RATE_HZ)
     except DataError as error:
