@@ -65,7 +65,8 @@ def filtered(parts: Tensor, rate_hz: int, generator: torch.Generator) -> Tensor:
     response = wet * rooms[which]
     response[:, 0] += 1.0
     spectrum = torch.fft.rfft(parts, size) * torch.fft.rfft(response, size) * curve
-    return torch.fft.irfft(spectrum, size)[:, :length]
+    sound: Tensor = torch.fft.irfft(spectrum, size)
+    return sound[:, :length]
 
 
 def _fast_size(least: int) -> int:

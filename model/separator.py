@@ -37,9 +37,12 @@ class Separator(nn.Module):
         self.register_buffer("window", torch.hann_window(config.fft_samples), persistent=False)
         self.table = nn.Embedding(len(config.instruments), config.condition_width)
         self.words = nn.Linear(config.text_width, config.condition_width)
+        self.window: Tensor
+        self.text_mean: Tensor
+        self.text_deviation: Tensor
         self.register_buffer("text_mean", torch.zeros(config.text_width))
         self.register_buffer("text_deviation", torch.ones(config.text_width))
-        self.mask = _FrameMask(config) if config.network == "frames" else _BandMask(config)
+        self.mask: nn.Module = _FrameMask(config) if config.network == "frames" else _BandMask(config)
 
     def condition(self, instruments: Tensor | None = None, text: Tensor | None = None) -> Tensor:
         """Turn what is asked for into vectors (..., condition_width).
@@ -80,13 +83,13 @@ class Separator(nn.Module):
         size, hop = self.config.fft_samples, self.config.hop_samples
         flat = sound.float().reshape(-1, sound.shape[-1])
         spectrum = torch.stft(flat, size, hop, window=self.window, return_complex=True, pad_mode="constant")
-        return spectrum.unflatten(0, sound.shape[:-1])
+        return spectrum.view(*sound.shape[:-1], *spectrum.shape[1:])
 
     def istft(self, spectra: Tensor, length: int) -> Tensor:
         """Transform (..., F, frames) back to (..., length)."""
         size, hop = self.config.fft_samples, self.config.hop_samples
         sound = torch.istft(spectra.flatten(0, -3), size, hop, window=self.window, length=length)
-        return sound.unflatten(0, spectra.shape[:-2])
+        return sound.view(*spectra.shape[:-2], length)
 
 
 class _FrameMask(nn.Module):
@@ -114,7 +117,7 @@ class _FrameMask(nn.Module):
             x = block(x, asked)
         x = _frame_norm(x)
         mask, presence = self.end(x).float().sigmoid(), self.presence(x)[:, 0]
-        return mask.unflatten(0, (-1, questions)), presence.unflatten(0, (-1, questions))
+        return torch.unflatten(mask, 0, (-1, questions)), torch.unflatten(presence, 0, (-1, questions))
 
 
 class _FrameBlock(nn.Module):
@@ -131,7 +134,8 @@ class _FrameBlock(nn.Module):
         if self.film is not None and condition is not None:
             scale, shift = self.film(condition)[..., None].chunk(2, dim=1)
             normed = normed * (1 + scale) + shift
-        return x + self.out(functional.silu(self.wide(normed)))
+        changed: Tensor = self.out(functional.silu(self.wide(normed)))
+        return x + changed
 
 
 def _frame_norm(x: Tensor) -> Tensor:
@@ -169,7 +173,8 @@ class _BandMask(nn.Module):
         presence = self.presence(tokens.mean(dim=2))[..., 0]
         value, gate = self.hidden(tokens).chunk(2, dim=-1)
         mask = torch.view_as_complex(self.join(value * functional.silu(gate)).float().contiguous())
-        return mask[..., : spectrum.shape[-1]].unflatten(0, (-1, questions)), presence.unflatten(0, (-1, questions))
+        mask = mask[..., : spectrum.shape[-1]]
+        return torch.unflatten(mask, 0, (-1, questions)), torch.unflatten(presence, 0, (-1, questions))
 
 
 def _features(spectrum: Tensor) -> Tensor:
@@ -197,10 +202,10 @@ class _BandLinear(nn.Module):
     def _to_tokens(self, bins: Tensor) -> Tensor:
         """(B, F, T, values) -> (B, blocks, bands, width)."""
         missing = -bins.shape[2] % self.frames
-        blocks = functional.pad(bins, (0, 0, 0, missing)).unflatten(2, (-1, self.frames)).permute(0, 2, 1, 3, 4)
+        blocks = torch.unflatten(functional.pad(bins, (0, 0, 0, missing)), 2, (-1, self.frames)).permute(0, 2, 1, 3, 4)
         tokens, first = [], 0
         for count, size, weight, bias in zip(self.counts, self.bins, self.weights, self.biases, strict=True):
-            group = blocks[:, :, first : first + count * size].unflatten(2, (count, size)).flatten(3)
+            group = torch.unflatten(blocks[:, :, first : first + count * size], 2, (count, size)).flatten(3)
             tokens.append(torch.einsum("btki,kio->btko", group, weight) + bias)
             first += count * size
         return torch.cat(tokens, dim=2)
@@ -210,7 +215,7 @@ class _BandLinear(nn.Module):
         bins, first = [], 0
         for count, size, weight, bias in zip(self.counts, self.bins, self.weights, self.biases, strict=True):
             group = torch.einsum("btki,kio->btko", tokens[:, :, first : first + count], weight) + bias
-            bins.append(group.unflatten(3, (size, self.frames, self.values)).flatten(2, 3))
+            bins.append(torch.unflatten(group, 3, (size, self.frames, self.values)).flatten(2, 3))
             first += count
         whole = torch.cat([*bins, bins[-1][:, :, -1:]], dim=2)
         return whole.permute(0, 2, 1, 3, 4).flatten(2, 3)
@@ -233,7 +238,8 @@ class _Layer(nn.Module):
         x = x + self.time(x.transpose(1, 2), film[0]).transpose(1, 2)
         x = x + self.after_time(x, film[1])
         x = x + self.bands(x, film[2])
-        return x + self.after_bands(x, film[3])
+        last: Tensor = self.after_bands(x, film[3])
+        return x + last
 
 
 def _conditioned(x: Tensor, film: Tensor | None) -> Tensor:
@@ -254,12 +260,13 @@ class _Attention(nn.Module):
 
     def forward(self, x: Tensor, film: Tensor | None = None) -> Tensor:
         batch, rows = x.shape[:2]
-        qkv = self.qkv(_conditioned(self.norm(x), film)).flatten(0, 1).unflatten(-1, (3, self.heads, -1))
+        qkv = torch.unflatten(self.qkv(_conditioned(self.norm(x), film)).flatten(0, 1), -1, (3, self.heads, -1))
         query, key, value = (each.transpose(1, 2) for each in qkv.unbind(2))
         if self.rotate:
             query, key = _rotated(query), _rotated(key)
         mixed = functional.scaled_dot_product_attention(query, key, value)
-        return self.out(mixed.transpose(1, 2).flatten(2)).unflatten(0, (batch, rows))
+        joined: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return joined.view(batch, rows, *joined.shape[1:])
 
 
 def _rotated(x: Tensor) -> Tensor:
@@ -268,7 +275,7 @@ def _rotated(x: Tensor) -> Tensor:
     speed = 1000.0 ** -(torch.arange(part, device=x.device) / part)
     angle = torch.arange(count, device=x.device)[:, None] * speed
     cosine, sine = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-    first, second, rest = x.split([part, part, x.shape[-1] - 2 * part], dim=-1)
+    first, second, rest = x[..., :part], x[..., part : 2 * part], x[..., 2 * part :]
     return torch.cat([first * cosine - second * sine, first * sine + second * cosine, rest], dim=-1)
 
 
@@ -281,4 +288,5 @@ class _Gated(nn.Module):
 
     def forward(self, x: Tensor, film: Tensor | None = None) -> Tensor:
         value, gate = self.up(_conditioned(self.norm(x), film)).chunk(2, dim=-1)
-        return self.down(value * functional.silu(gate))
+        out: Tensor = self.down(value * functional.silu(gate))
+        return out

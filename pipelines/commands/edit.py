@@ -140,9 +140,11 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except SentenceError as error:
-        refusal = click.ClickException(str(error))
-        refusal.exit_code = 2
-        raise refusal from None
+        raise _Refusal(str(error)) from None
+
+
+class _Refusal(click.ClickException):
+    exit_code = 2
 
 
 @contextmanager

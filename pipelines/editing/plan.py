@@ -85,7 +85,7 @@ class EditStep:
         own = (templates or {}).get(self.task, ())
         for template in [*(text for text in module.TEMPLATES if text in own), *own, *module.TEMPLATES, *module.PHRASES]:
             if set(re.findall(r"\{(\w+)\}", template)) == set(values) and self._means(template):
-                return template.format(**values)
+                return str(template.format(**values))
         raise AssertionError(f"no text says {self}")
 
     def _means(self, template: str) -> bool:

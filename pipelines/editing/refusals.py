@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher, get_close_matches
+from itertools import pairwise
 
 from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.manifests import spelling
@@ -58,7 +59,7 @@ def _reason(words: str, known: Collection[str], reads: Callable[[str], bool]) ->
     for word in spelt:
         if word in _REASONS:
             return f'"{word}": {_REASONS[word]}'
-    for word in (*map(" ".join, zip(spelt, spelt[1:], strict=False)), *spelt):
+    for word in (*map(" ".join, pairwise(spelt)), *spelt):
         if slots.is_piece_of_kit(word):
             return f'"{word}" is a piece of the drums, which are edited as a whole'
     for word in spelt:

@@ -67,7 +67,9 @@ def find(target: Samples, source: Samples, gain_db: float | None = None) -> Cell
     kept = loud & (distance < ALONE**2 * np.square(larger))
     target_db = decibels(target_size)
     changed = loud & (np.abs(target_db - decibels(scaled)) > CHANGE_DB)
-    return Cells(target_db, kept, changed, int(np.count_nonzero(loud)), float(gain), float(decibels(np.float32(floor))))
+    return Cells(
+        target_db, kept, changed, int(np.count_nonzero(loud)), float(gain), float(decibels(np.full(1, floor, np.float32))[0])
+    )
 
 
 def _most_alone(target: Levels, source: Levels, common: Levels, floor: float) -> float:

@@ -1,6 +1,6 @@
 """Score cases and write the results: scores.parquet, sets.parquet, tables.md and scores.html."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from instructme.dataset_tools.recognisers import chord_network, weights
@@ -100,7 +100,7 @@ def read_tagger(run: Path | None) -> TagHead | None:
 def recognisers() -> dict[str, str]:
     """Name the recognisers that are here, with the hashes of their weights."""
     here = {name for name, (available, _) in features.RECOGNISERS.items() if available()}
-    made_by = {
+    made_by: dict[str, Callable[[], str]] = {
         "chords": chord_network.name,
         "notes": lambda: weights.label("notes"),
         "embedding": lambda: weights.label("musicnn"),

@@ -1,6 +1,6 @@
 """Find onsets and beats with librosa, at 22,050 Hz with a hop of 256 samples."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ def find(samples: Samples, rate_hz: int) -> Onsets:
         if not np.ptp(envelope):
             return Onsets(envelope, np.zeros(0), np.zeros(0))
         cut = np.minimum(envelope, np.percentile(envelope, CUT_PERCENTILE))
-        options = {"sr": RATE_HZ, "hop_length": HOP_SAMPLES, "units": "time"}
+        options: dict[str, Any] = {"sr": RATE_HZ, "hop_length": HOP_SAMPLES, "units": "time"}
         onsets = librosa.onset.onset_detect(onset_envelope=cut, **options)
         beats = librosa.beat.beat_track(onset_envelope=envelope, **options)[1]
     return Onsets(envelope, np.asarray(onsets, np.float64), np.asarray(beats, np.float64))

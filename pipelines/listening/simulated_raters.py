@@ -87,7 +87,7 @@ class SimulatedRater:
         for place in range(int(facts["answers"])):
             before_click()
             self._click("click", {**at, "kind": "rate", "place": place, "value": self._judge(facts["kind"], clips, place)})
-        self._click("next", at)
+        self._click("next", {**at})
         return True
 
     def _hear(self, at: Mapping[str, int], place: int) -> Stimulus:

@@ -99,7 +99,8 @@ def _checked(path: Path, values: Any) -> Study:
         kind = list if isinstance(defaults[name], tuple) else type(defaults[name])
         if not isinstance(value, (kind, int) if kind is float else kind):
             raise DataError(f"{path}: {name} can't be {value!r}; write it like {defaults[name]!r}")
-    study = Study(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    settings: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    study = Study(**settings)
     for name, known in (("mode", MODES), ("anchor", ANCHORS)):
         if getattr(study, name) not in known:
             raise DataError(f"{path}: {name} can't be {getattr(study, name)!r}; choose one of {', '.join(known)}")

@@ -104,13 +104,13 @@ def scan(
         DataError: a root is missing or has no known layout, the aliases can't be used, or no track can be used.
     """
     work = urls.local(work, "the working folder")
-    roots = [urls.parse(root) for root in ([roots] if isinstance(roots, str | Path) else roots)]
+    places = [urls.parse(root) for root in ([roots] if isinstance(roots, str | Path) else roots)]
     aliases = urls.local(aliases, "the aliases") if aliases else None
     if not dry_run:
         sweep(work)
     known = read_datasets(work)
     own = instruments.load_aliases(aliases) if aliases else {}
-    chosen = _choose(roots, work, layout, names, known)
+    chosen = _choose(places, work, layout, names, known)
     if allow_outside or follow_links:
         chosen = [_widened(dataset, allow_outside=allow_outside, follow_links=follow_links) for dataset in chosen]
     rows = _kept(work, set(known) - {dataset.name for dataset in chosen})
@@ -128,7 +128,7 @@ def scan(
     if not rows.tracks:
         reasons = Counter(reject.reason for reject in rows.rejects)
         first = f"; first: {rows.rejects[0].detail}" if rows.rejects else ""
-        raise DataError(f"nothing usable in {', '.join(map(str, roots))}: {_told(reasons) or 'no tracks'}{first}")
+        raise DataError(f"nothing usable in {', '.join(map(str, places))}: {_told(reasons) or 'no tracks'}{first}")
     rows.rejects += _unused(own, rows)
     if dry_run:
         return rows

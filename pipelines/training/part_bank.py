@@ -79,7 +79,8 @@ class PartBank:
         total = np.concatenate([[0], np.cumsum(active)])
         first = np.arange(max(1, blocks - wide + 1))
         share = (total[np.minimum(first + wide, blocks)] - total[first]) / wide
-        return first[share >= 1 / 3].astype(np.int32)
+        starts: np.ndarray = first[share >= 1 / 3].astype(np.int32)
+        return starts
 
     def windows(self, parts: Tensor, starts: Tensor, speeds: Tensor) -> Tensor:
         """Read windows (N, window_samples) as float32; beyond the end of a part there is silence.

@@ -140,7 +140,10 @@ class SeparatorTrainer:
 
 
 def _plain(module: nn.Module) -> Separator:
-    return getattr(module, "module", module)
+    """Take the network out of the wrapper of DDP."""
+    inside = getattr(module, "module", module)
+    assert isinstance(inside, Separator)
+    return inside
 
 
 def _scores(estimates: Tensor, answers: Tensor, mix: Tensor) -> dict[str, Tensor]:

@@ -26,5 +26,5 @@ def score(edit_pitch_sums: npt.NDArray[np.float64], target_pitch_sums: npt.NDArr
 
 def folded(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Fold (88,) from A0 to the 12 classes from A: sum 1, or all 0."""
-    classes = np.bincount(np.arange(len(sums)) % 12, weights=sums, minlength=12)
+    classes = np.bincount(np.arange(len(sums)) % 12, weights=sums, minlength=12).astype(np.float64)
     return np.asarray(classes / max(float(classes.sum()), 1e-12), dtype=np.float64)
