@@ -1,4 +1,4 @@
-"""Use triplets in your own code: any row at any time, from shards or from the recipes of a working folder."""
+"""Read triplets in your own code, in any order, from shards or from the recipes of a working folder."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TripletItem(TypedDict):
-    """A triplet. `source` and `target` are float32: numpy `(T,)`, or torch `(1, T)` where tensors are asked for.
+    """A triplet. `source` and `target` are float32: numpy `(T,)`, or torch `(1, T)` with `tensors`.
 
     `json` is the text of its JSON in the shards: licence, provenance, gain, chords and beats of the source. It is text because
     PyTorch's `default_collate` can't stack lists of different lengths.
@@ -31,10 +31,10 @@ class TripletItem(TypedDict):
 
 
 class TripletDataset:
-    """Read the triplets of one split, map-style, in the order of the shards.
+    """Read the triplets of one split by their number, in the order of the shards.
 
-    Shards and recipes give the same values. Recipes take a fraction of the disk space, and the processor mixes each sample when
-    it is read. PyTorch's `DataLoader` works with both kinds of arrays; without `tensors` nothing of torch is imported.
+    Shards and recipes give the same values. Recipes need much less disk space, but each sample is mixed when it is read.
+    PyTorch's `DataLoader` works with numpy arrays and tensors. torch is imported only with `tensors`.
 
     Example:
         ```python
@@ -46,16 +46,16 @@ class TripletDataset:
         ```
 
     Args:
-        data: a folder of shards, also a URL of an object store; or a working folder, whose recipes are mixed on the fly.
+        data: a folder of shards or its URL; or a working folder, whose recipes are mixed when they are read.
         split: `train`, `validation` or `test`.
-        crop_s: give so many seconds of both sides, from a place drawn from (seed, row). By default all of them.
-        tensors: give torch tensors `(1, T)` instead of numpy arrays `(T,)`.
+        crop_s: length of a random crop in seconds, drawn from (seed, row). By default, the whole clip.
+        tensors: return torch tensors `(1, T)` instead of numpy arrays `(T,)`.
         normalise: `joint` or `side`, for recipes: see `shard --normalize`. By default `joint`.
         seed: seed of the crops.
 
     Raises:
-        DataError: neither shards nor recipes, none of this split, a damaged table, a crop longer than the clips, no such
-            normalisation, or a normalisation for shards.
+        DataError: the folder has no shards or recipes of this split, a table is damaged, the crop is longer than the clips, or
+            `normalise` is unknown or given for shards.
     """
 
     def __init__(

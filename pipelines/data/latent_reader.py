@@ -1,4 +1,4 @@
-"""Read the latents that `train latents` made beside the shards, where they are of the VAE at hand."""
+"""Read the latents that `train latents` wrote beside the shards, if they were made by the same VAE."""
 
 import functools
 import io

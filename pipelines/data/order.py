@@ -1,4 +1,4 @@
-"""The order of training samples: a pure function of seed and epoch, from which any step can be found at once."""
+"""Compute the order of training samples from seed and epoch, so that training can start at any step."""
 
 from collections.abc import Iterator, Sequence
 

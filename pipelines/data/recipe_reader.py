@@ -1,4 +1,4 @@
-"""Render the recipes of one split of a working folder on the fly, with the very `render` that makes shards."""
+"""Render the recipes of one split of a working folder when they are read, with the function that also makes shards."""
 
 from pathlib import Path
 

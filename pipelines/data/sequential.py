@@ -1,14 +1,13 @@
-"""Train on shards read from front to back: an order that is a pure function of seed, ranks and step.
+"""Read shards from front to back for training, in an order that depends only on seed, ranks and step.
 
-Each rank reads `LANES` lanes side by side, each from a shard of its own; its batch of step n comes from lane n modulo `LANES`.
-The shards of epoch after epoch, each epoch in an order of its own, are dealt to all lanes of all ranks in turn. So no shard is
-left out where their number can't be divided: the next epoch's shards follow, and an epoch may end in one lane before it ends in
-another. Within a shard, samples are drawn from a buffer of `BUFFER`, which is filled again for each shard.
+Each rank has `LANES` lanes. Each lane reads one shard at a time. The batch of step n comes from lane n modulo `LANES`. Each epoch
+has its own order of shards. The shards of all epochs are dealt to the lanes of all ranks in turn, so no shard is left out, and
+one lane may begin the next epoch before another. Within a shard, samples are drawn from a buffer of `BUFFER`. Each shard fills
+the buffer again.
 
-A run that goes on at step n skips the shards that each lane has finished without opening them, reads the shard that was in
-progress from its beginning, and drops without decoding what was trained on. So its batches are those of a run without a break,
-bit for bit; only bytes are read twice, less than one shard a lane. With another number of ranks the order is another one: of
-the epochs in progress, some samples then come twice, and others later.
+A run that continues at step n does not open the shards that are finished. It reads the current shard of each lane from the
+beginning, and drops the samples that were used, without decoding them. So its batches are the same as without a break, bit for
+bit. With another number of ranks the order changes: of the current epochs, some samples then come twice, and others later.
 """
 
 from collections.abc import Iterator
@@ -61,7 +60,7 @@ class SequentialBatches(IterableDataset[Item]):
     ) -> None:
         if not isinstance(triplets.read, ShardReader):
             raise DataError(
-                "the sequential order reads shards, and the data are recipes: run 'instructme shard', or use --order exact"
+                "the sequential order needs shards, but the data are recipes: run 'instructme shard', or use --order exact"
             )
         if batch_size % ranks:
             raise DataError(
@@ -138,7 +137,7 @@ def sequential_batches(
 ) -> Iterator[Item]:
     """Yield this rank's share of global batches first_step, first_step + 1, ... without end, from shards read front to back.
 
-    Batches depend on seed and ranks, and not on workers; see above for their order and where it goes on.
+    Batches depend on seed and ranks, but not on workers. The text of this module describes their order.
 
     Raises:
         DataError: the data are no shards, ranks can't share a batch equally, or a sample can't be read.

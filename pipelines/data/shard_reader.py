@@ -1,4 +1,4 @@
-"""Read rendered triplets of one split from shards: by byte offset, opening what is read and no more."""
+"""Read the rendered triplets of one split from shards, by their byte offsets."""
 
 import functools
 import json
@@ -25,7 +25,7 @@ _COLUMNS = [
 
 
 class TripletAudio(NamedTuple):
-    """A triplet as it is heard: both sides, or the same window of both, `(T,)`, and what was applied to them."""
+    """The audio of a triplet: both sides, or the same window of both, `(T,)`, and their gains."""
 
     key: str
     task: str
@@ -39,10 +39,10 @@ class TripletAudio(NamedTuple):
 class ShardReader:
     """One split of a folder of shards. Rows are counted through its shards in the order of their names.
 
-    `index.json` alone is read at once, so that opening takes as long for millions of triplets as for few.
+    Only `index.json` is read at first, so opening a set of any size takes the same time.
 
     Raises:
-        DataError: no `index.json` (`shard` didn't finish), an empty or damaged one, or no shard of this split.
+        DataError: `index.json` is missing (`shard` did not finish), empty or damaged, or has no shard of this split.
     """
 
     def __init__(self, folder: Path, split: str) -> None:

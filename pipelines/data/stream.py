@@ -216,9 +216,9 @@ def batches(
 ) -> Iterator[Item]:
     """Yield this rank's share of global batches first_step, first_step + 1, ... without end.
 
-    Global batch n holds the samples number n * batch_size to (n + 1) * batch_size - 1, and sample number
-    epoch * len(triplets) + place is what `order(seed, epoch, ...)` puts in that place; an epoch's last batch is filled up from
-    the next one. So batches depend on neither ranks nor workers, and any step begins at once.
+    Global batch n holds the samples number n * batch_size to (n + 1) * batch_size - 1. Sample number
+    epoch * len(triplets) + place is the one that `order(seed, epoch, ...)` has at that place. The next epoch fills the last
+    batch of an epoch. So batches do not depend on ranks or workers, and every step can be the first.
 
     Raises:
         DataError: ranks can't share a batch equally, or a sample can't be read.
@@ -233,7 +233,7 @@ def load(
     workers: int = 0,
     collate: Callable[[list[Any]], Any] | None = None,
 ) -> Iterator[Any]:
-    """Load batches of chosen items in worker processes, in order; an error of a worker stays one line.
+    """Load batches of the given items in worker processes, in order. An error in a worker is one line.
 
     Raises:
         DataError: a sample can't be read.

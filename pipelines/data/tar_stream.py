@@ -1,4 +1,4 @@
-"""Read shards from front to back with webdataset: the way in which object stores and hard disks are fast."""
+"""Read shards from front to back with webdataset, which is fast on object stores and hard disks."""
 
 import json
 import tarfile
@@ -50,11 +50,11 @@ def open_shards(
     seed: int = 0,
     epochs: int | None = 1,
 ) -> "DataPipeline":
-    """Open shards as a webdataset pipeline that reads whole tars and gives decoded triplets, see `StreamedTriplet`.
+    """Open shards as a webdataset pipeline that reads whole tars and yields decoded triplets; see `StreamedTriplet`.
 
-    The shards are split by node (the environment's RANK and WORLD_SIZE, or torch.distributed) and by worker of the `DataLoader`.
-    Each node takes every n-th shard, and goes on counting in the next epoch. Where the shards of an epoch can't be shared
-    equally, some nodes read one shard more. So give `epochs=None` and count steps where nodes train together.
+    Nodes (RANK and WORLD_SIZE in the environment, or torch.distributed) and workers of the `DataLoader` share the shards. Each
+    node takes every n-th shard, and continues to count in the next epoch. If the number of shards is no multiple of the number
+    of nodes, some nodes read one shard more in an epoch. To train on several nodes, pass `epochs=None` and count steps.
 
     Example:
         ```python
@@ -68,14 +68,14 @@ def open_shards(
         ```
 
     Args:
-        urls: a folder that `shard` has finished; tars as a list; or a text with braces. All may be local, or URLs of a store.
-        split: which shards of a folder are read. Lists and braces name their own.
-        shuffle: the number of encoded samples to hold and draw from; above 0, shards are also shuffled. 0 keeps the order.
-        seed: seed of both; the same seed gives the same order. Each epoch has another order of shards.
-        epochs: how often all shards are read. None goes on without end.
+        urls: a finished folder of shards, a list of tars, or a name with braces; paths or URLs.
+        split: split to read from a folder. It does not apply to lists and braces.
+        shuffle: size of the buffer that samples are drawn from. Above 0, shards are shuffled too. 0 keeps the order.
+        seed: seed of the order of shards and samples. Each epoch has another order.
+        epochs: number of passes over all shards. None means no end.
 
     Raises:
-        DataError: no such shards. Reading raises it for a shard that is missing, damaged or not of `instructme shard`.
+        DataError: there are no such shards, or, while reading, a shard is missing, damaged or not made by `instructme shard`.
         ModuleNotFoundError: webdataset needs torch; the message names the extra.
     """
     with extras.named():

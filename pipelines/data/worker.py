@@ -1,4 +1,4 @@
-"""What a process that loads batches is told when it begins."""
+"""Set up a process that loads batches."""
 
 import atexit
 import contextlib

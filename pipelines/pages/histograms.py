@@ -1,7 +1,7 @@
 """Draw histograms as SVG: a strip for each series, on one axis, so that the shapes of unequal splits can be compared.
 
-matplotlib is not used: its SVG of three series is 19.5 kB in 265 ms, this one 11.0 kB in 1.3 ms; and its colours are fixed, so they
-do not follow the dark mode of the page, and bins have no titles under the pointer.
+matplotlib is not used. Its SVG of three series takes 19.5 kB and 265 ms, this one 11.0 kB and 1.3 ms. Its colours do not follow
+the dark mode of a page, and its bins have no titles under the pointer.
 """
 
 from dataclasses import dataclass, replace

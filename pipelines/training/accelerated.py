@@ -1,4 +1,4 @@
-"""Devices, precision and processes of a training run, by Hugging Face accelerate."""
+"""Set up devices, precision and processes of a training run with Hugging Face accelerate."""
 
 import contextlib
 import os

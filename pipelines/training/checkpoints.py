@@ -1,4 +1,4 @@
-"""RUN/checkpoints/step-XXXXXXXX/: everything that training needs to go on bit for bit, without pickle.
+"""Read and write RUN/checkpoints/step-XXXXXXXX/: all that training needs to continue bit for bit, without pickle.
 
 A checkpoint holds <module>.safetensors, <module>.optimizer.safetensors (`<parameter>/<name>`: momenta), average.safetensors
 (of the module that is averaged) and state.json (step, validation loss, names of the modules). No random state: training

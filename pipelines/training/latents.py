@@ -53,22 +53,22 @@ def latents(
     it has chords also `chords` (100, frames at 22050 / 512 Hz). Finished shards are kept; a shard's marker comes last.
 
     Args:
-        vae_run: run of `train vae`; its preset says what is made.
+        vae_run: run of `train vae`; its preset decides which members are written.
         data: folder of shards.
-        work: their working folder, from which replacements are taken apart.
-        out: where the tars go; beside the shards by default.
+        work: working folder of the shards, which holds the two instruments of each `replace`.
+        out: folder of the tars; by default, that of the shards.
         splits: splits to encode.
-        limit: at most so many shards of each split.
-        device: `auto` (the GPU where there is one), or a device of torch.
+        limit: largest number of shards of each split.
+        device: `auto` (the GPU if there is one), or a device of torch.
         settings: changes of that preset, such as `unet.chords=false`.
         workers: processes that decode and find chords; one per core by default, 0 for none.
 
     Returns:
-        How many `shards` and `triplets` were encoded, and how many shards were `kept`.
+        Numbers of `shards` and `triplets` that were encoded, and of shards that were `kept`.
 
     Raises:
         DataError: see `Triplets`.
-        ModelError: no VAE in `vae_run`, `settings` change it, it makes what isn't finite, or no such device.
+        ModelError: `vae_run` holds no VAE, `settings` change the VAE, a latent is not finite, or there is no such device.
     """
     trained, _ = read_config(vae_run, "vae")
     preset = override(trained, settings)

@@ -1,4 +1,4 @@
-"""The training loop that the VAE, the editor and the embedding share, on Hugging Face accelerate."""
+"""The training loop of all models, on Hugging Face accelerate."""
 
 import contextlib
 import math
@@ -102,23 +102,23 @@ def train(
     compiled: bool = False,
     order: str = run_folder.EXACT,
 ) -> None:
-    """Train until `preset.<kind>_training.steps`, going on from RUN's last checkpoint where there is one.
+    """Train until `preset.<kind>_training.steps`, from the last checkpoint of RUN if there is one.
 
     Args:
         trainer: see `Trainer`.
         run: the run folder.
-        preset: written to config.json; a run goes on only with the same one.
+        preset: written to config.json. A run continues only with the same preset.
         batches: see `Batches`; `training.batch_size` samples in each global batch.
-        data: what identifies the data (path, hash), written to config.json; a run goes on only with the same.
+        data: identity of the data (path, hash), written to config.json. A run continues only with the same data.
         seed: written to config.json.
-        device: `auto` (what accelerate finds: CUDA, MPS, CPU) or `cpu`.
+        device: `auto` (the best one that accelerate finds: CUDA, MPS, CPU) or `cpu`.
         tracker: accelerate's trackers, such as `tensorboard` or `wandb`.
         compiled: compile modules with torch.compile.
-        order: of the data, `exact` or `sequential`; written to config.json. A run goes on only with the same.
+        order: order of the data, `exact` or `sequential`, written to config.json. A run continues only with the same order.
 
     Raises:
-        ModelError: RUN holds a run of another configuration, or a loss is not finite: names the step and the last checkpoint.
-        SystemExit: 143 or 130, after SIGTERM or SIGINT and a checkpoint.
+        ModelError: RUN has another configuration, or a loss is not finite. The message names the step and the last checkpoint.
+        SystemExit: 143 after SIGTERM or 130 after SIGINT, when a checkpoint has been saved.
     """
     training: TrainingConfig = getattr(preset, f"{trainer.kind}_training")
     values = {"data": dict(data), "seed": seed, "order": order}

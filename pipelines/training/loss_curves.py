@@ -9,7 +9,7 @@ SILENT = {"step", "step_s", "wait_s", "learning_rate"}
 
 
 def curves(run: Path) -> Curves:
-    """Give what RUN/metrics.jsonl holds as charts: one of training, one of validation, a series for each of their losses."""
+    """Make charts of RUN/metrics.jsonl: one of training and one of validation, with a series for each loss."""
     found: Curves = {"training": {}, "validation": {}}
     for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
         values = json.loads(line)

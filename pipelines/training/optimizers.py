@@ -1,4 +1,4 @@
-"""Optimisers and the learning rate's course."""
+"""Build optimisers and the schedule of the learning rate."""
 
 import math
 from collections.abc import Iterable

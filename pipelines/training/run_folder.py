@@ -1,4 +1,4 @@
-"""The run folder while it is trained: whether a run may go on in it, and its metrics.jsonl."""
+"""Check whether a run may continue in a run folder, and write its metrics.jsonl."""
 
 import dataclasses
 import json
@@ -47,7 +47,7 @@ def check_same(run: Path, kind: str, preset: Preset, values: Mapping[str, Any]) 
             what = "preset" if name == "preset.name" else name.removeprefix("preset.")
             raise ModelError(
                 f"{run} was trained with {what}={before.get(name)}, not {after.get(name)}: "
-                "choose another folder (-o), or the settings it began with"
+                "choose another folder (-o), or the first settings"
             )
 
 

@@ -1,4 +1,4 @@
-"""Put data, trainer and loop together for each kind of model, as `instructme train` asks."""
+"""Put data, trainer and loop together for each kind of model of `instructme train`."""
 
 import os
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from instructme.pipelines.training.data_card import describe
 
 @dataclass(frozen=True)
 class Choices:
-    """Options that all kinds share; None leaves what the preset says."""
+    """Options that all kinds share. None means the value of the preset."""
 
     run: Path
     preset: str = "small"
@@ -37,7 +37,7 @@ class Choices:
     order: str = run_folder.EXACT
 
     def read_preset(self, kind: str) -> Preset:
-        """Give the preset with everything that was set.
+        """Make the preset with all settings.
 
         Raises:
             ModelError: no such field, or a value of another type.

@@ -1,4 +1,4 @@
-"""SIGTERM (schedulers) and SIGINT (Ctrl-C) ask a training run to save and end."""
+"""Let SIGTERM (from schedulers) and SIGINT (Ctrl-C) end a training run after it has saved a checkpoint."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
-    """Note the first signal while it is entered; a second one acts as it would without this."""
+    """Note the first signal inside a `with` block. A second signal ends the process at once."""
 
     def __init__(self) -> None:
         self.asked = False
