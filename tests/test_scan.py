@@ -172,7 +172,7 @@ def test_input_that_can_not_be_used_is_one_line(slakh_root: Path, folder_root: P
 
 def test_several_layouts_in_one_root_must_be_chosen(slakh_root: Path, tmp_path: Path) -> None:
     build_table(slakh_root)
-    with pytest.raises(DataError, match="slakh, table: say which with --layout"):
+    with pytest.raises(DataError, match="slakh, table: choose one with --layout"):
         scan([slakh_root], tmp_path / "work")
     assert len(scan([slakh_root], tmp_path / "work", layout="slakh").tracks) == 2
 
