@@ -178,7 +178,7 @@ def test_a_moved_offset(work: Path) -> None:
     rows[2] = dataclasses.replace(rows[2], target_offset_bytes=rows[2].target_offset_bytes + 512)
     tables.write(index, rows, Sample, arguments=provenance["arguments"], parents=provenance["parents"])
     seal(work / "shards")
-    assert f"{rows[2].triplet_id}.target.flac lies elsewhere than the index says" in problems(work)
+    assert f"{rows[2].triplet_id}.target.flac is not at the place that the index states" in problems(work)
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
@@ -236,7 +236,7 @@ def test_a_gain_that_was_not_applied(work: Path, task: str, gain: float) -> None
         ("at 16000 Hz, not", lambda row, fields: edit(fields, "source", lambda audio: audio, 16000)),
         ("both sides need the same gain", lambda row, fields: dataclasses.replace(row, target_gain=row.gain / 2)),
         ("recipe: task differs", lambda row, fields: retold(row, f'"task": "{row.task}', f'"task": "{OTHER[row.task]}')),
-        ("no task is known as 'x", lambda row, fields: retold(row, '"task": "', '"task": "x')),
+        ("unknown task 'x", lambda row, fields: retold(row, '"task": "', '"task": "x')),
         ("can't be read", lambda row, fields: dataclasses.replace(row, recipe="{}")),
         ("can't be read", lambda row, fields: retold(row, '"round": 1', '"round": "x"')),
     ],
