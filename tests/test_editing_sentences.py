@@ -153,6 +153,8 @@ def test_collected_sentences_are_read_as_meant(row):
         ("frobnicate", '"frobnicate" is not known'),
         ("add reverb to the drums", "effects"),
         ("make it slower", "tempo"),
+        ("add a click and a mix", '"click" is not known'),
+        ("drums and bass sequence only", '"sequence" is not known'),
         ("remove kick", "drums, which are edited as a whole"),
         ("remove drums add piano", '"add" after "remove drums" fits nothing'),
         ("remove no drums", '"remove" fits nothing'),

@@ -125,9 +125,9 @@ def _named(words: str) -> Iterator[str]:
 
 
 def _name(label: str) -> str | None:
-    if label in slots.UNCLEAR or not (known := spelling.whole_name(label)) or known[1] < 2:
-        return None
-    return known[0] if INSTRUMENTS[known[0]].editable else None
+    known = None if label in slots.UNCLEAR else spelling.whole_name(label)
+    entry = INSTRUMENTS.get(known[0]) if known and known[1] >= slots.GROUP else None
+    return entry.name if entry and entry.editable else None
 
 
 def nearest(label: str, known: Sequence[str]) -> str:

@@ -18,9 +18,13 @@ _STYLE_BEFORE = re.compile(r"^(?:the\s+)?style\s+of\s+")
 _STYLE_AFTER = re.compile(
     r"\s+(?:genre|style|music|songs?|version|remix|track|tune|piece|feel|feeling|vibe|groove|flavou?r|sound|arrangement|number)$"
 )
-UNCLEAR = frozenset({"beat", "beats", "egg", "eggs", "solo", "808", "taylor", "rap"})
+UNCLEAR = frozenset(
+    {"beat", "beats", "egg", "eggs", "solo", "808", "taylor", "rap", "vibe", "virus", "prophet", "massive", "shake"}
+    | {"room", "rooms", "fx", "loop", "loops", "sequence", "sequences", "overhead", "overheads", "amp", "cab", "cabinet"}
+    | {"ambience", "ambient", "programmed", "programming"}
+)
 """Names of files that mean something else, or more than one thing, in a sentence."""
-_PIECE_OF_KIT, _GROUP = 3, 2
+_PIECE_OF_KIT, GROUP = 3, 2
 """Ranks of names.csv: a piece of a drum kit, and the least rank that names an instrument without doubt."""
 
 
@@ -44,7 +48,7 @@ def instrument(label: str) -> str | None:
         if words in INSTRUMENTS:
             return words if INSTRUMENTS[words].editable else None
         known = whole_name(words)
-        if known and known[1] >= _GROUP and known[1] != _PIECE_OF_KIT and not UNCLEAR & set(words.split()):
+        if known and known[1] >= GROUP and known[1] != _PIECE_OF_KIT and not UNCLEAR & set(words.split()):
             return known[0] if INSTRUMENTS.get(known[0]) and INSTRUMENTS[known[0]].editable else None
     return None
 
