@@ -74,9 +74,13 @@ def address(study: Path) -> Iterator[str]:
 
 def wait(browser: Browser, old: list | None) -> list:
     """Wait for another page."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while time.monotonic() < until:
-        state = browser.js(STATE) if browser.js("document.readyState") == "complete" else None
+        try:
+            state = browser.js(STATE) if browser.js("document.readyState") == "complete" else None
+        except AssertionError as error:
+            assert "navigated" in str(error) or "context" in str(error)
+            continue
         if state and state != old:
             return state
         time.sleep(0.02)
