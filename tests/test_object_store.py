@@ -239,7 +239,7 @@ def test_a_run_that_died_while_it_uploaded_goes_on(
 def test_what_somebody_else_stored_stays(work: Path, memory: str) -> None:
     place = urls.parse(f"{memory}/shards")
     (place / "train-00000.tar").write_bytes(b"mine")
-    with pytest.raises(DataError, match=r"train-00000\.tar, which instructme didn't write"):
+    with pytest.raises(DataError, match=r"train-00000\.tar, which instructme did not write"):
         made_shards(work, place)
     assert stored(str(place)) == {"train-00000.tar": b"mine"}
 

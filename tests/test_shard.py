@@ -147,7 +147,7 @@ def test_removes_only_stale_files_of_its_own(work: Path, copy: Path) -> None:
 
 def test_shards_of_somebody_else_are_never_replaced(work: Path, tmp_path: Path) -> None:
     (tmp_path / "train-00007.tar").write_text("precious")
-    with pytest.raises(DataError, match=r"holds train-00007\.tar, which instructme didn't write"):
+    with pytest.raises(DataError, match=r"holds train-00007\.tar, which instructme did not write"):
         shard(work, tmp_path, per_shard=PER_SHARD, workers=0)
     assert [path.name for path in tmp_path.iterdir()] == ["train-00007.tar"]
 
