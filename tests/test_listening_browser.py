@@ -59,7 +59,7 @@ def address(study: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     server = multiprocessing.get_context("fork").Process(target=serve, args=(study, port))
     server.start()
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -17,7 +17,7 @@ from instructme.pipelines.listening.study import CLIPS, Stimulus, read_stimuli
 
 SPREAD = 0.7
 """Standard deviation of a rater's points."""
-_WAIT_S, _LONGEST_WAIT_S = 0.05, 60.0
+_WAIT_S, _LONGEST_WAIT_S = 0.05, 600.0
 _FACT, _AUDIO = re.compile(r'data-([a-z-]+)="([^"]*)"'), re.compile(r"<audio")
 
 

@@ -20,7 +20,7 @@ from instructme.pipelines.listening.simulated_raters import SPREAD, Ears, Simula
 from instructme.pipelines.listening.study import ANSWERS, SETTINGS, Study, read_stimuli, read_study, write_study
 
 _PROGRAM = "import sys; from instructme.pipelines.cli import main; main(sys.argv[1:])"
-_LONGEST_START_S = 120.0
+_LONGEST_START_S = 600.0
 
 
 class ServerProcess:
