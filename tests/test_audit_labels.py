@@ -29,7 +29,7 @@ def test_a_plugin_of_another_family_is_found(tmp_path):
     one = found(made_songs.write(tmp_path, songs, stage="scan"), "plugin")
     assert one.level == "warning" and one.title.startswith("1 stem ")
     assert dict(zip(one.table.columns, one.table.rows[0], strict=True))["by plugin"] == "acoustic guitar"
-    assert "3 stems have a program and a plugin" in one.detail
+    assert "For 3 stems, both program and plugin" in one.detail
 
 
 def test_plugins_that_say_nothing_are_no_evidence(tmp_path):
