@@ -4,6 +4,7 @@ import os
 import subprocess
 import tempfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import mido
@@ -40,6 +41,11 @@ def score(song: Song) -> tuple[midi_score.Score, dict[int, float]]:
     rng = np.random.default_rng(song.seed)
     levels = {other: _level_lufs(other, program) + float(rng.normal(0, _SPREAD_DB)) for other in sorted(stems)}
     return midi_score.Score(accompaniment.ticks_per_beat, conductor, dict(sorted(stems.items())), program), levels
+
+
+def levels(programs: Iterable[int]) -> dict[int, float]:
+    """Say how loud each program of a song without a known lead is to be, in LUFS."""
+    return {program: _level_lufs(program, -1) for program in programs}
 
 
 def _level_lufs(program: int, lead_program: int) -> float:

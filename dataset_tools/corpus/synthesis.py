@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pretty_midi
@@ -13,7 +13,8 @@ import yaml
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.corpus import midi_score
+from instructme.dataset_tools.corpus import midi_score, rough_mix
+from instructme.dataset_tools.corpus.timbres import Timbre, played_by
 from instructme.manifests.rows import DataError
 
 RATE_HZ = 44100
@@ -34,6 +35,17 @@ _SETTINGS = {
 }
 
 
+class Player(NamedTuple):
+    """Who plays a part, and what a mixing engineer does to it."""
+
+    timbre: Timbre
+    treatment: rough_mix.Treatment
+
+    def about(self) -> dict[str, Any]:
+        """Say the same in words that metadata hold."""
+        return {"timbre": self.timbre.about(), "treatment": self.treatment.about()}
+
+
 def synthesise(path: Path, soundfont: Path, length_samples: int) -> Samples:
     """Render a MIDI file alone, left and right averaged, cut or padded to a length.
 
@@ -49,7 +61,8 @@ def synthesise(path: Path, soundfont: Path, length_samples: int) -> Samples:
         command = ["fluidsynth", "-n", "-i", "-q", "-g", str(_GAIN), "-r", str(RATE_HZ), *settings]
         command += ["-T", "raw", "-O", "float", "-E", "little", "-F", str(raw), str(soundfont), str(path)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        if done.returncode or not raw.exists():
+        # FluidSynth plays its default soundfont where it can't load ours, and exits with 0.
+        if done.returncode or not raw.exists() or "Failed to load" in done.stderr:
             raise DataError(f"FluidSynth can't render {path.name} with {soundfont}: {' '.join(done.stderr.split())[-300:]}")
         stereo = np.fromfile(raw, dtype="<f4", count=2 * length_samples).reshape(-1, 2)
     mono = stereo.mean(axis=1, dtype=np.float32)
@@ -63,6 +76,7 @@ def write_track(
     end_s: float,
     about: Mapping[str, Any],
     levels_lufs: Mapping[int, float] | None = None,
+    players: Mapping[int, Player] | None = None,
 ) -> None:
     """Write one track: MIDI and audio of each stem, their mix, and metadata; silent stems are left out.
 
@@ -75,6 +89,7 @@ def write_track(
         end_s: end of the music; the audio is TAIL_S longer.
         about: more keys of the metadata.
         levels_lufs: loudness of each program; None leaves the balance to the score.
+        players: who plays each program in place of the soundfont, and how it is treated.
 
     Raises:
         DataError: nothing sounds.
@@ -86,14 +101,16 @@ def write_track(
         name = f"S{len(stems):02d}"
         path = folder / "MIDI" / f"{name}.mid"
         midi_score.write(path, score, [program])
-        samples = synthesise(path, soundfont, length_samples)
+        player = players[program] if players else None
+        samples = _played(score, program, player, length_samples) if player else synthesise(path, soundfont, length_samples)
         loudness_lufs = _loudness_lufs(samples)
         if loudness_lufs < _SILENT_LUFS:
             path.unlink()
             continue
         if levels_lufs is not None:
-            samples *= 10 ** ((levels_lufs[program] - loudness_lufs) / 20)
-            loudness_lufs = levels_lufs[program]
+            level_lufs = levels_lufs[program] + (player.treatment.level_db if player else 0.0)
+            samples *= 10 ** ((level_lufs - loudness_lufs) / 20)
+            loudness_lufs = level_lufs
         stems[name] = program, loudness_lufs, samples
     if not stems:
         raise DataError("nothing sounds in it")
@@ -108,13 +125,25 @@ def write_track(
         "normalized": levels_lufs is not None,
         "overall_gain": gain,
         "stems": {
-            name: _stem(program, loudness_lufs, soundfont) | ({"lead": True} if program == score.lead_program else {})
+            name: _stem(program, loudness_lufs, players[program].timbre.soundfont if players else soundfont)
+            | ({"lead": True} if program == score.lead_program else {})
+            | (players[program].about() if players else {})
             for name, (program, loudness_lufs, _) in stems.items()
         },
         "target_peak": TARGET_PEAK_DB,
         **about,
     }
     (folder / "metadata.yaml").write_text(yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _played(score: midi_score.Score, program: int, player: Player, length_samples: int) -> Samples:
+    """Render a part with its own timbre and treatment."""
+    stems = {program: played_by(score.stems[program], player.timbre.program)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "part.mid"
+        midi_score.write(path, midi_score.Score(score.ticks_per_beat, score.conductor, stems), [program])
+        samples = synthesise(path, player.timbre.soundfont, length_samples)
+    return rough_mix.apply(samples, player.treatment, RATE_HZ)
 
 
 def _write_audio(folder: Path, stems: Mapping[str, Samples]) -> float:

@@ -26,6 +26,17 @@ ORDER = 10
 @click.option(
     "--midi", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of General MIDI songs (tier real)."
 )
+@click.option(
+    "--timbres",
+    "timbres_of",
+    metavar="SOURCES",
+    help="Each part gets one of these sound sources and a treatment: varied, held-out, or names between commas.",
+)
+@click.option(
+    "--sounds",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of recorded notes and drums with an index.tsv, for --timbres.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
 @options.WORKERS
 def command(
@@ -34,6 +45,8 @@ def command(
     hours: float | None,
     soundfonts: tuple[Path, ...],
     midi: Path | None,
+    timbres_of: str | None,
+    sounds: Path | None,
     seed: int,
     workers: int | None,
 ) -> None:
@@ -44,21 +57,41 @@ def command(
     the folder --midi, or those of Debian's packages openttd-openmsx and simutrans-data. Run the command again after a stop:
     finished songs are kept.
 
+    With --timbres, the seed draws for each part a soundfont or recording that plays it, and a treatment: equaliser, saturation
+    or amplifier, compressor, reverb and level. Each track's metadata.yaml says which, with the licence.
+
     \b
     Example:
       instructme corpus music --tier mini
       instructme corpus music100 --tier standard --hours 100 --soundfont A.sf2 --soundfont B.sf2
       instructme corpus songs --tier real --midi my_midi_files
+      instructme corpus many --timbres varied --sounds my_recordings
     """
     if midi and tier != "real":
         raise click.UsageError("--midi needs --tier real")
+    if sounds and not timbres_of:
+        raise click.UsageError("--sounds needs --timbres, such as --timbres varied")
+    if timbres_of and soundfonts:
+        raise click.UsageError("--soundfont and --timbres exclude each other: leave one out")
     from instructme.pipelines.stages.corpus import corpus
 
-    summary = corpus(folder, tier=tier, hours=hours, soundfonts=soundfonts, midi=midi, seed=seed, workers=workers)
+    summary = corpus(
+        folder,
+        tier=tier,
+        hours=hours,
+        soundfonts=soundfonts,
+        midi=midi,
+        timbres_of=timbres_of,
+        sounds=sounds,
+        seed=seed,
+        workers=workers,
+    )
     kept = f", {summary.kept} of them kept from before" if summary.kept else ""
     click.echo(
         f"{counted(summary.tracks, 'track')}, {counted(summary.stems, 'stem')}, {summary.minutes:.1f} minutes in {folder}{kept}"
     )
+    for source in summary.missing:
+        click.echo(f"not installed: {source}")
     if summary.genres:
         click.echo("genres: " + ", ".join(f"{genre} {count}" for genre, count in sorted(summary.genres.items())))
     for reason, count in sorted(summary.rejects.items()):

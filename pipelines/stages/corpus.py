@@ -3,13 +3,16 @@
 import dataclasses
 import json
 import shutil
+import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from instructme.dataset_tools.corpus import arrange, real, songs, synthesis
+import numpy as np
+
+from instructme.dataset_tools.corpus import arrange, midi_score, real, rough_mix, songs, synthesis, timbres
 from instructme.manifests.files import atomic_folder, sweep
 from instructme.manifests.rows import SPLITS, DataError
 from instructme.manifests.tables import sha256, tool_version
@@ -18,6 +21,8 @@ from instructme.pipelines.processes import engine, resume
 TIERS: dict[str, tuple[Sequence[str] | None, float]] = {"mini": (songs.MINI, 24.0), "standard": (None, 60.0)}
 """Charts and least length of a song in seconds; None is all charts."""
 FLUIDR3 = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
+RECORDINGS = ".recordings.sf2"
+"""The soundfont of a folder of recordings, while songs are rendered; other machines of a cluster read it too."""
 RECIPE = "recipe.json"
 """The marker of a finished track: all that decides its bytes."""
 # Neither MMA's manual nor its FAQ says what licence the music it writes has. Its patterns are GPL-2 or later and go into the
@@ -33,6 +38,8 @@ class SongUnit:
     song: songs.Song | real.GmSong
     soundfont: Path
     recipe: dict[str, Any]
+    orchestra: timbres.Orchestra | None = None
+    seed: int = 0
 
     @property
     def marker(self) -> Path:
@@ -54,6 +61,8 @@ class CorpusSummary:
     minutes: float
     genres: Counter[str]
     rejects: Counter[str]
+    missing: Sequence[str] = ()
+    """Sources of timbres that are not installed, each with the package that brings it."""
 
 
 def corpus(
@@ -63,10 +72,15 @@ def corpus(
     hours: float | None = None,
     soundfonts: Sequence[Path] = (),
     midi: Path | None = None,
+    timbres_of: str | None = None,
+    sounds: Path | None = None,
     seed: int = 0,
     workers: int | None = None,
 ) -> CorpusSummary:
     """Render a corpus in the layout of Slakh2100. Finished songs are kept.
+
+    `timbres_of` names sources of timbres ("varied", "held-out", or names between commas): each part gets one of them and a
+    treatment, drawn from the seed. `sounds` is a folder of recordings that play too.
 
     The same arguments give the same bytes, for any number of workers and after a stop.
 
@@ -74,8 +88,12 @@ def corpus(
         DataError: a program or soundfont is missing, or the folder holds other tracks.
     """
     _check_programs(("fluidsynth",) if tier == "real" else ("mma", "fluidsynth"))
-    fonts = [_checked(path) for path in soundfonts] or [_default_soundfont(tier)]
+    orchestra, missing = _orchestra(root, timbres_of, sounds)
+    fonts = [_checked(path) for path in soundfonts]
+    fonts = fonts or ([next(iter(orchestra.soundfonts.values()))] if orchestra else [_default_soundfont(tier)])
     units = _units(root, tier, hours, fonts, midi, seed)
+    if orchestra is not None:
+        units = _with_orchestra(units, orchestra, seed)
     ours = {unit.folder for unit in units}
     for path in sorted(root.glob("*/Track*")):
         # A track without a marker is not of our making; nothing is ever written over it.
@@ -87,7 +105,34 @@ def corpus(
     made = engine.run(make, todo, description="corpus", item="song", workers=workers)
     rejects = Counter(reason for _, reason in made if reason)
     _sweep(root)  # what workers that died have left
-    return _summary([unit for unit in units if unit.finished()], len(units) - len(todo), rejects)
+    if orchestra and orchestra.recordings:
+        orchestra.recordings.unlink(missing_ok=True)
+    return replace(_summary([unit for unit in units if unit.finished()], len(units) - len(todo), rejects), missing=missing)
+
+
+def _orchestra(root: Path, timbres_of: str | None, sounds: Path | None) -> tuple[timbres.Orchestra | None, list[str]]:
+    if timbres_of is None:
+        return None, []
+    return timbres.orchestra(timbres.names(timbres_of), sounds, root / RECORDINGS)
+
+
+def _with_orchestra(units: Sequence[SongUnit], orchestra: timbres.Orchestra, seed: int) -> list[SongUnit]:
+    paths = [*orchestra.soundfonts.values(), *([orchestra.recordings] if orchestra.recordings else [])]
+    stated = {"seed": seed, "timbres": [f"{path.name} {sha256(path)}" for path in paths]}
+    return [replace(unit, recipe=unit.recipe | stated, orchestra=orchestra, seed=seed) for unit in units]
+
+
+def _players(unit: SongUnit, score: midi_score.Score) -> dict[int, synthesis.Player] | None:
+    """Draw who plays each part of a song, and how it is treated."""
+    if unit.orchestra is None:
+        return None
+    players = {}
+    for program, events in score.stems.items():
+        rng = np.random.default_rng([unit.seed, zlib.crc32(unit.song.name.encode()), program])
+        times_s = midi_score.seconds(score, [tick for tick, _ in events])
+        timbre = timbres.draw(program, events, times_s, unit.orchestra, rng)
+        players[program] = synthesis.Player(timbre, rough_mix.draw(rng, program == midi_score.DRUMS, timbre.driven))
+    return players
 
 
 def _sweep(root: Path) -> None:
@@ -148,11 +193,13 @@ def make(unit: SongUnit) -> str | None:
     try:
         with atomic_folder(unit.folder) as folder:
             if isinstance(unit.song, songs.Song):
-                _write_song(folder, unit.song, unit.soundfont)
+                _write_song(folder, unit, unit.song)
             else:
                 score, end_s = real.load(unit.song)
                 title = {"licence": unit.song.licence, "chart": unit.song.path.stem, "source": unit.song.path.name}
-                synthesis.write_track(folder, score, unit.soundfont, end_s, title)
+                players = _players(unit, score)
+                levels_lufs = arrange.levels(score.stems) if players else None
+                synthesis.write_track(folder, score, unit.soundfont, end_s, title, levels_lufs, players)
             resume.write(folder / RECIPE, {**unit.recipe, "bytes": resume.sizes(folder)})
     except DataError as error:
         if isinstance(unit.song, songs.Song):
@@ -161,7 +208,7 @@ def make(unit: SongUnit) -> str | None:
     return None
 
 
-def _write_song(folder: Path, song: songs.Song, soundfont: Path) -> None:
+def _write_song(folder: Path, unit: SongUnit, song: songs.Song) -> None:
     score, levels_lufs = arrange.score(song)
     about = {
         "genre": song.groove.genre,
@@ -171,7 +218,7 @@ def _write_song(folder: Path, song: songs.Song, soundfont: Path) -> None:
         "key": song.chart.key,
         "source": f"mma {song.groove.name}",
     }
-    synthesis.write_track(folder, score, soundfont, song.music_s, about, levels_lufs)
+    synthesis.write_track(folder, score, unit.soundfont, song.music_s, about, levels_lufs, _players(unit, score))
     beat_s = song.microseconds_per_beat / 1e6
     per_bar = song.chart.beats_per_bar
     beats = [f"{beat * beat_s:.6f}\t{beat % per_bar + 1}\n" for beat in range(song.bars * per_bar)]

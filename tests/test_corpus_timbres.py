@@ -1,0 +1,206 @@
+"""Timbres of the corpus: soundfonts made of recordings sound as recorded, and draws follow the seed."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from instructme.dataset_tools.corpus import midi_score, recordings, rough_mix, soundfonts, synthesis, timbres
+from instructme.manifests.rows import DataError
+from instructme.pipelines import cli
+from instructme.pipelines.stages import corpus as pipeline
+
+RATE_HZ = recordings.RATE_HZ
+KEYS = (48, 55, 62)
+needs_fluidsynth = pytest.mark.skipif(shutil.which("fluidsynth") is None, reason="fluidsynth isn't installed")
+needs_programs = pytest.mark.skipif(
+    not (shutil.which("mma") and shutil.which("fluidsynth") and pipeline.FLUIDR3.exists()),
+    reason="mma, fluidsynth or FluidR3 isn't installed",
+)
+
+
+def hertz(key: float) -> float:
+    return 440 * 2 ** ((key - 69) / 12)
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a folder of recordings: three notes of a clarinet, a kit of four drums, and one note of a held-out guitar."""
+    folder = tmp_path_factory.mktemp("sounds")
+    at_s = np.arange(RATE_HZ) / RATE_HZ
+    rng = np.random.default_rng(0)
+    listed = []
+
+    def add(path: str, samples: np.ndarray, **row: str) -> None:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / path, samples.astype(np.float32), RATE_HZ)
+        listed.append({"path": path, "licence": "CC0-1.0", "midi": "", **row})
+
+    for key in KEYS:
+        for place, label, family in (("reeds", "clarinet", "winds"), ("shinyguitar", "archtop_guitar_pickup", "guitar")):
+            tone = 0.5 * np.sin(2 * np.pi * hertz(key) * at_s)
+            add(f"{place}/{key}.wav", tone, family=family, instrument=label, kind="note", midi=str(key))
+    for number, drum in enumerate(("kick", "snare", "hihat_closed", "hihat_open")):
+        for loudness in (0.1, 0.6):
+            hit = loudness * rng.standard_normal(RATE_HZ // 2) * np.exp(-at_s[: RATE_HZ // 2] * (8 + 4 * number)) / 3
+            add(f"kit/{drum}_{loudness}.wav", hit, family="drums", instrument=drum, kind="oneshot")
+    with (folder / "index.tsv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(listed[0]), delimiter="\t")
+        writer.writeheader()
+        writer.writerows(listed)
+    return folder
+
+
+def part(notes: list[tuple[int, int]], channel: int = 0) -> list[midi_score.Event]:
+    """Play (key, velocity) one a second, at 120 bpm and 480 ticks a beat."""
+    events = []
+    for number, (key, velocity) in enumerate(notes):
+        events.append((960 * number, mido.Message("note_on", channel=channel, note=key, velocity=velocity)))
+        events.append((960 * number + 480, mido.Message("note_off", channel=channel, note=key)))
+    return events
+
+
+def played(path: Path, font: Path, program: int, events: list[midi_score.Event]) -> np.ndarray:
+    score = midi_score.Score(480, [(0, mido.MetaMessage("set_tempo", tempo=500_000))], {program: events})
+    midi_score.write(path, score, [program])
+    return synthesis.synthesise(path, font, 44100 * (len(events) // 2))
+
+
+@needs_fluidsynth
+def test_recorded_notes_sound_at_their_pitch_and_velocity(sounds: Path, tmp_path: Path):
+    font, presets = recordings.build(sounds, held_out=False)
+    soundfonts.write(tmp_path / "made.sf2", font)
+    (clarinet,) = [preset for preset in presets if preset.instruments == ("clarinet",)]
+    events = timbres.played_by(part([(48, 100), (50, 100), (62, 30)]), clarinet.program)
+    samples = played(tmp_path / "part.mid", tmp_path / "made.sf2", 71, events)
+    seconds = samples[: 3 * 44100].reshape(3, 44100)[:, 2000:20000]
+    for second, key in zip(seconds, (48, 50, 62), strict=True):
+        peak_hz = np.abs(np.fft.rfft(second * np.hanning(len(second)), 1 << 18)).argmax() * 44100 / (1 << 18)
+        assert abs(12 * np.log2(peak_hz / hertz(key))) < 0.1
+    assert np.abs(seconds[2]).max() < 0.5 * np.abs(seconds[0]).max()
+
+
+@needs_fluidsynth
+def test_drums_begin_when_they_are_struck(sounds: Path, tmp_path: Path):
+    font, presets = recordings.build(sounds, held_out=False)
+    soundfonts.write(tmp_path / "made.sf2", font)
+    (kit,) = [preset for preset in presets if preset.bank == recordings.DRUM_BANK]
+    events = timbres.played_by(part([(36, 100), (38, 100), (42, 100)], channel=9), kit.program)
+    samples = played(tmp_path / "part.mid", tmp_path / "made.sf2", midi_score.DRUMS, events)
+    for second in samples[: 3 * 44100].reshape(3, 44100):
+        assert np.flatnonzero(np.abs(second) > 0.2 * np.abs(second).max())[0] < 0.01 * 44100
+
+
+def test_held_out_recordings_are_not_among_the_others(sounds: Path):
+    for held_out in (False, True):
+        _, presets = recordings.build(sounds, held_out)
+        assert {preset.name == "shinyguitar" for preset in presets} == {held_out}
+
+
+def test_a_shrunken_soundfont_keeps_tables_and_length(sounds: Path, tmp_path: Path):
+    font, _ = recordings.build(sounds, held_out=False)
+    soundfonts.write(tmp_path / "made.sf2", font)
+    again = soundfonts.read(tmp_path / "made.sf2")
+    assert again.tables == font.tables and np.array_equal(again.samples, font.samples)
+    soundfonts.shrink(font, tmp_path / "small", 0.5, RATE_HZ)
+    assert soundfile.info(tmp_path / "small.ogg").frames == len(font.samples)
+    assert (tmp_path / "small.ogg").stat().st_size < font.samples.nbytes / 3
+
+
+def test_recordings_play_only_what_they_can(sounds: Path):
+    _, presets = recordings.build(sounds, held_out=False)
+    (clarinet,) = [preset for preset in presets if preset.bank == 0]
+    assert clarinet.suits("clarinet", 71, (50, 60), 0.5)
+    assert not clarinet.suits("flute", 73, (50, 60), 0.5)
+    assert not clarinet.suits("clarinet", 71, (50, 90), 0.5)
+    assert not clarinet.suits("clarinet", 71, (50, 60), 3.0), "the recordings last a second"
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "can't read"), ("path\tkind\n", "has no column family")])
+def test_a_folder_of_recordings_needs_its_index(tmp_path: Path, content: str | None, words: str):
+    if content:
+        (tmp_path / "index.tsv").write_text(content)
+    with pytest.raises(DataError, match=words):
+        recordings.build(tmp_path, held_out=False)
+
+
+def test_sources_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    font = tmp_path / "some.sf2"
+    font.touch()
+    monkeypatch.setitem(timbres.SOURCES, "a320u", timbres.SOURCES["a320u"]._replace(path=font))
+    monkeypatch.setitem(timbres.SOURCES, "gmbank", timbres.SOURCES["gmbank"]._replace(path=tmp_path / "none.sf2"))
+    assert timbres.installed(["a320u", "gmbank"]) == ({"a320u": font}, ["gmbank (apt-get install csound-soundfont)"])
+    with pytest.raises(DataError, match="csound-soundfont"):
+        timbres.installed(["gmbank"])
+    with pytest.raises(DataError, match="no source of timbres 'zither'"):
+        timbres.names("a320u,zither")
+    assert not set(timbres.names("varied")) & set(timbres.names("held-out")) - {timbres.RECORDINGS}
+
+
+def test_a_part_keeps_its_instrument(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    orchestra = timbres.Orchestra({"a320u": tmp_path / "a.sf2", "blackpearl": tmp_path / "b.sf2"})
+    names = [timbres.normalise("", program=program).instrument for program in range(128)]
+    seen = set()
+    for seed in range(20):
+        for program in (0, 24, 43, 45, 61, 73, 87, 127):
+            drawn = timbres.draw(program, [], [], orchestra, np.random.default_rng([seed, program]))
+            assert drawn == timbres.draw(program, [], [], orchestra, np.random.default_rng([seed, program]))
+            assert names[drawn.program] == names[program] and drawn.source == "a320u"
+            seen.add(drawn.program)
+        seen.add(timbres.draw(midi_score.DRUMS, [], [], orchestra, np.random.default_rng(seed)).source)
+    assert {"a320u", "blackpearl"} <= seen and len(seen) > 10
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.integers(0, 1 << 20), st.booleans(), st.booleans())
+def test_a_treatment_keeps_length_silence_and_level(seed: int, drums: bool, driven: bool):
+    rng = np.random.default_rng(seed)
+    samples = np.concatenate([np.zeros(5000), 0.1 * rng.standard_normal(30000)]).astype(np.float32)
+    treatment = rough_mix.draw(rng, drums, driven)
+    treated = rough_mix.apply(samples, treatment, 44100)
+    assert treated.shape == samples.shape and np.isfinite(treated).all()
+    assert np.abs(treated[:4500]).max() < 0.02 * np.abs(treated).max(), "nothing sounds before the first note"
+    change_db = 20 * np.log10(rough_mix._level(treated) / rough_mix._level(samples))
+    assert abs(change_db - treatment.level_db) < 0.5
+    assert np.array_equal(treated, rough_mix.apply(samples, treatment, 44100))
+    assert not rough_mix.apply(np.zeros(5000, np.float32), treatment, 44100).any()
+
+
+@needs_programs
+def test_a_varied_corpus_says_who_plays(tmp_path: Path, sounds: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(pipeline.TIERS, "mini", (("north_wind",), 4.0))
+    for name in ("a", "b"):
+        arguments = [
+            "corpus",
+            str(tmp_path / name),
+            "--timbres",
+            "fluidr3,gmbank,recordings",
+            "--sounds",
+            str(sounds),
+            "--hours",
+            "0.001",
+        ]
+        done = CliRunner().invoke(cli.main, [*arguments, "--workers", "0"])
+        assert done.exit_code == 0, done.output
+    assert timbres.SOURCES["gmbank"].path.exists() or "not installed: gmbank (apt-get install csound-soundfont)" in done.output
+    (one,), (other,) = (sorted((tmp_path / name).glob("*/Track*")) for name in ("a", "b"))
+    assert {path.name: path.read_bytes() for path in one.rglob("*.flac")} == {
+        path.name: path.read_bytes() for path in other.rglob("*.flac")
+    }
+    stems = yaml.safe_load((one / "metadata.yaml").read_text())["stems"]
+    assert all(stem["timbre"]["licence"] and stem["treatment"]["seed"] for stem in stems.values())
+    assert not list((tmp_path / "a").glob("*.sf2"))
+
+
+@pytest.mark.parametrize("options", [["--sounds", "."], ["--timbres", "varied", "--soundfont", "x.sf2"]])
+def test_options_that_exclude_each_other(tmp_path: Path, options: list[str]):
+    done = CliRunner().invoke(cli.main, ["corpus", str(tmp_path / "out"), *options])
+    assert done.exit_code == 2 and not (tmp_path / "out").exists()
