@@ -4,6 +4,8 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,14 @@ import soundfile
 import uvicorn
 from browser import Browser, chromium
 from editing_stand_in import music, stand_in
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from instructme.manifests.rows import DataError
 from instructme.pipelines.app import server, uploads
 from instructme.pipelines.app.edit_stream import EditQueue
 from instructme.pipelines.app.uploads import EXAMPLES, Uploads
+from instructme.pipelines.editing.editor import EditBlock
 
 HOME = "http://127.0.0.1"
 SECRET = "nobody may read this"
@@ -229,30 +233,62 @@ def test_an_address_that_is_taken_is_one_line() -> None:
         server.serve(stand_in(), "127.0.0.1", taken.getsockname()[1], lambda address: None)
 
 
-@pytest.fixture
-def browser(folder: Path, tmp_path: Path) -> Iterator[Browser]:
-    """Open the page of a server that removes half of everything."""
-    program = uvicorn.Server(uvicorn.Config(server.make_app(stand_in(removed=0.5), folder), port=0, log_level="warning"))
+@contextmanager
+def served(app: FastAPI) -> Iterator[int]:
+    """Serve it in a thread; give the port."""
+    program = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=program.run)
     thread.start()
     try:
-        with chromium(tmp_path / "profile") as browser:
-            while not program.started:
-                assert thread.is_alive()
-            browser.open(f"{HOME}:{program.servers[0].sockets[0].getsockname()[1]}/")
-            browser.js(
-                """window.at = (id) => document.getElementById(id);
+        while not program.started:
+            assert thread.is_alive()
+        yield program.servers[0].sockets[0].getsockname()[1]
+    finally:
+        program.should_exit = True
+        thread.join()
+
+
+def test_a_browser_that_leaves_stops_its_edit(folder: Path) -> None:
+    stopped = threading.Event()
+
+    def slow(*_: object) -> Iterator[EditBlock]:
+        try:
+            while not stopped.wait(0.01):
+                yield EditBlock(np.zeros((0, 2), np.float32), 0.0)
+        finally:
+            stopped.set()
+
+    editor = stand_in()
+    editor.blocks = slow
+    app = server.make_app(editor, folder)
+    with served(app) as port:
+        song = app.state.uploads.add_example("funk").id
+        gone = HTTPConnection("127.0.0.1", port, timeout=60)
+        gone.request(
+            "POST", f"/songs/{song}/edits", json.dumps({"sentence": "remove bass"}), {"Content-Type": "application/json"}
+        )
+        assert gone.getresponse().readline()
+        gone.close()
+        left = stopped.wait(60)
+        stopped.set()
+    assert left and not app.state.edits._busy.locked()
+
+
+@pytest.fixture
+def browser(folder: Path, tmp_path: Path) -> Iterator[Browser]:
+    """Open the page of a server that removes half of everything."""
+    with served(server.make_app(stand_in(removed=0.5), folder)) as port, chromium(tmp_path / "profile") as browser:
+        browser.open(f"{HOME}:{port}/")
+        browser.js(
+            """window.at = (id) => document.getElementById(id);
                 window.until = async (test) => { for (let round = 0; round < 5000 && !test(); round++)
                     await new Promise((done) => setTimeout(done, 20)); return test(); };
                 window.now = () => parseFloat(document.querySelector('.now').textContent);
                 window.heard = () => document.querySelector('[aria-pressed=true]').dataset.side;
                 window.type = (text) => { at('sentence').value = text; at('sentence').dispatchEvent(new Event('input')); };
                 0"""
-            )
-            yield browser
-    finally:
-        program.should_exit = True
-        thread.join()
+        )
+        yield browser
 
 
 @pytest.mark.slow

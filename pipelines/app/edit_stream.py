@@ -3,7 +3,7 @@
 import json
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from threading import Lock
 from typing import Any
 
@@ -46,7 +46,7 @@ class EditQueue:
             return False
         return True
 
-    def lines(self, song: Upload, sentence: str) -> Iterator[str]:
+    def lines(self, song: Upload, sentence: str) -> Generator[str, None, None]:
         """Edit a song: lines of JSON, the last one with the result or the error."""
         with self._uploads.using(song):
             while not self._busy.acquire(timeout=_PATIENCE_S):

@@ -2,12 +2,14 @@
 
 import socket
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import uvicorn
 from fastapi import APIRouter, Body, FastAPI, HTTPException, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 
@@ -28,14 +30,13 @@ SENTENCES = (
     "remix to Jazz genre",
 )
 """Sentences that the page offers, if the editor can make them."""
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
 _STOP_S = 2
-Handler = Callable[[Request], Awaitable[Response]]
 router = APIRouter()
 
 
@@ -70,19 +71,30 @@ def make_app(editor: Editor, folder: Path, hosts: Sequence[str] = LOOPBACK) -> F
     app.include_router(router)
     app.add_exception_handler(DataError, _refused)
     app.add_exception_handler(KeyError, _absent)
-    app.middleware("http")(_guarded)
+    app.add_middleware(Guard)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     return app
 
 
-async def _guarded(request: Request, handler: Handler) -> Response:
+class Guard:
     """Refuse what other web pages send, and tell browsers to be careful with the answers."""
-    origin = request.headers.get("origin")
-    if origin and origin.partition("://")[2] != request.headers.get("host"):
-        return JSONResponse({"error": "this page only answers itself"}, 403)
-    response = await handler(request)
-    response.headers.update(_HEADERS)
-    return response
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer as an ASGI application."""
+
+        async def send_guarded(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        headers = dict(scope.get("headers", ()))
+        origin = headers.get(b"origin", b"")
+        foreign = origin and origin.partition(b"://")[2] != headers.get(b"host")
+        app = JSONResponse({"error": "this page only answers itself"}, 403) if foreign else self._app
+        await app(scope, receive, send_guarded)
 
 
 def _refused(request: Request, error: Exception) -> Response:
@@ -132,7 +144,14 @@ def described(upload: Upload) -> dict[str, Any]:
 def edit(request: Request, id_: str, sentence: Annotated[str, Body(embed=True, max_length=5000)]) -> StreamingResponse:
     """Edit a song, and stream lines of JSON that say how far the edit is."""
     lines = request.app.state.edits.lines(request.app.state.uploads[id_], sentence)
-    return StreamingResponse(lines, media_type="application/x-ndjson")
+    return StreamingResponse(_while_connected(request, lines), media_type="application/x-ndjson")
+
+
+async def _while_connected(request: Request, lines: Generator[str, None, None]) -> AsyncIterator[str]:
+    """Give lines until the browser leaves, which ends the edit."""
+    with closing(lines):
+        while not await request.is_disconnected() and (line := await run_in_threadpool(next, lines, None)):
+            yield line
 
 
 @router.get("/songs/{id_}/source.flac")
