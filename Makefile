@@ -13,6 +13,7 @@ SONG = $(DEMO)/corpus/test/Track00010/mix.flac
 WEIGHTS ?= out/weights
 MIDI ?= /usr/share/games
 SOUNDS ?= sounds
+FONTS ?= $(SOUNDFONT)
 SYSTEM_PACKAGES = mma fluidsynth fluid-soundfont-gm
 SOUNDFONT = /usr/share/sounds/sf2/FluidR3_GM.sf2
 # mypy and mkdocstrings can't follow package-dir: they read the package through links.
@@ -52,7 +53,7 @@ mutants: setup system ## make small faults in the code and print which share of 
 weights: setup system ## train the editor of the package again, from the music and sounds in MIDI and SOUNDS (hours; a stopped run goes on)
 	mkdir -p $(WEIGHTS)/bank
 	$(VENV)/bin/python tests/gpu/pack_words.py $(WEIGHTS)/words.npz
-	test -e $(WEIGHTS)/packed || $(VENV)/bin/python tests/gpu/pack_music.py $(WEIGHTS)/pack --midi $(MIDI) --sounds $(SOUNDS)
+	test -e $(WEIGHTS)/packed || $(VENV)/bin/python tests/gpu/pack_music.py $(WEIGHTS)/pack --midi $(MIDI) --sounds $(SOUNDS) $(FONTS:%=--font %)
 	touch $(WEIGHTS)/packed
 	test -e $(WEIGHTS)/rendered || $(VENV)/bin/python tests/gpu/render_music.py $(WEIGHTS)/pack $(WEIGHTS)/bank --workers 2
 	touch $(WEIGHTS)/rendered
