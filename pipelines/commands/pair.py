@@ -55,6 +55,7 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
 @click.option("--templates", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file of instruction texts.")
 @click.option(
     "--paraphrase",
+    hidden=True,
     metavar="SHARE",
     default=0.0,
     show_default=True,
@@ -109,7 +110,7 @@ def command(
       add: ["bring in the {instrument}", "add {instrument}"]
       remix: ["play it with {instruments}", "turn this into {genre}"]
 
-    --paraphrase 0.3 says 30 % of the training instructions in other words, such as "get rid of drums". They are drawn from the
+    --set paraphrase=0.3 says 30 % of the training instructions in other words, such as "get rid of drums". They are drawn from the
     seed. Validation and test keep the templates.
 
     \b
@@ -117,7 +118,7 @@ def command(
       instructme pair work --total 2000000 --plan
       instructme pair work --count add=300000 --count remix=1000000
       instructme pair work --total 20000 --rounds 3 --seconds 30 --seconds 60
-      instructme pair work --total 20000 --paraphrase 0.3
+      instructme pair work --total 20000 --set paraphrase=0.3
       instructme pair work --total 20000 --set remix_harmony=0 --set balance=0.8
     """
     if counts and total:
