@@ -18,7 +18,7 @@ from instructme.model.separator import Separator
 
 BLOCK_S, CONTEXT_S, FADE_S = 12, 2, 1
 """Music is done in blocks; each hears this much on both sides of it, and is faded into the next."""
-ABSENT, PRESENT = 0.05, 0.25
+ABSENT, PRESENT = 0.2, 0.4
 """Probabilities of presence under which a part is silent, and over which it is as the network made it."""
 _HOLD_S = 0.25
 """A part that is present at a moment is let through so long before and after it."""
