@@ -104,10 +104,10 @@ def _text(path: Path, kind: str) -> str:
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
-    """List the lines that hold something, with their numbers; comments and a line of column names are left out."""
+    """List the lines that hold something, with their numbers; comments and a line of column names above others are left out."""
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith(("#", "%"))]
-    return lines[1:] if lines and re.match(r"[\"']?[A-Za-z_]", lines[0][1]) else lines
+    return lines[1:] if len(lines) > 1 and re.match(r"[\"']?[A-Za-z_]", lines[0][1]) else lines
 
 
 def _numbers(text: str) -> list[list[float]]:

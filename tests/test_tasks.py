@@ -55,6 +55,10 @@ def test_tasks_are_shown_in_the_order_that_their_files_say():
     assert task_names() == ("add", "remove", "extract", "replace", "remix", "rebalance")
 
 
+EXCEPTIONS = ("presets.py", "paper_tables.py", "absent_cases.py", "rater_page.py")
+"""A preset's list of tasks, and what is defined for certain tasks in the paper: its tables, and the questions of its raters."""
+
+
 def test_nothing_else_asks_for_a_task_by_its_name():
     root = Path(__file__).parent.parent
     names = "|".join(task_names())
@@ -62,11 +66,11 @@ def test_nothing_else_asks_for_a_task_by_its_name():
         f"{path.relative_to(root)}: {line.strip()}"
         for room in ("manifests", "dataset_tools", "pipelines", "model")
         for path in (root / room).rglob("*.py")
-        if path.parent.name != "tasks" and path.name != "presets.py"
+        if path.parent.name != "tasks" and path.name not in EXCEPTIONS
         for line in path.read_text(encoding="utf-8").splitlines()
         if re.search(rf"""(==|!=|\bin|not in|:|\(|,)\s*\(?"({names})"(?!, "replace"\)|\.)""", line) and "errors=" not in line
     ]
-    assert not [line for line in found if 'encode("utf-8", "replace")' not in line]
+    assert not [line for line in found if not re.search(r'(en|de)code\("(utf-8|ascii)", "replace"\)', line)]
 
 
 @pytest.mark.parametrize("task", task_modules())

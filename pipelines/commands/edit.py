@@ -27,7 +27,9 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of chance; variations count up.")
 @click.option("--steps", hidden=True, type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
 @SET
-@click.option("--guidance", hidden=True, type=Finite(0), help="Scale of the instruction (w of eq. 4).  [default: the run's; 1 in one step]")
+@click.option(
+    "--guidance", hidden=True, type=Finite(0), help="Scale of the instruction (w of eq. 4).  [default: the run's; 1 in one step]"
+)
 @click.option("--source-guidance", hidden=True, type=Finite(0), help="Scale of the source.  [default: the run's]")
 @click.option("--chord-guidance", hidden=True, type=Finite(0), help="Scale of the source's chords.  [default: the run's]")
 @click.option("--prompt", hidden=True, help='Steer towards a text such as "a happy music". Also set the embedding.')
