@@ -110,8 +110,8 @@ def command(
       add: ["bring in the {instrument}", "add {instrument}"]
       remix: ["play it with {instruments}", "turn this into {genre}"]
 
-    --set paraphrase=0.3 says 30 % of the training instructions in other words, such as "get rid of drums". They are drawn from the
-    seed. Validation and test keep the templates.
+    --set paraphrase=0.3 says 30 % of the training instructions in other words, such as "get rid of drums". They are drawn from
+    the seed. Validation and test keep the templates.
 
     \b
     Example:

@@ -119,6 +119,7 @@ class EditorTrainer:
         """Write RUN/edits.html: training curves, and an edit of each task beside its source and target."""
         from instructme.pipelines.editing.denoiser import Denoiser
         from instructme.pipelines.editing.editor import Editor, EditWarning
+        from instructme.pipelines.editing.plan import EditStep
 
         device, rate_hz, rows = accelerator.device, self.preset.sample_rate_hz, []
         # Compiled for the shapes of training, it would be compiled again for each edit.
@@ -129,7 +130,8 @@ class EditorTrainer:
             clip, audio = self.validation.waveforms(row)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", EditWarning)
-                edit = editor.edit(audio["source"], rate_hz, clip.instruction, seed=self.seed)
+                step = EditStep(clip.task, words=clip.instruction)  # read as it is, in any words
+                edit = editor.edit(audio["source"], rate_hz, step, seed=self.seed)
             clips = [("source", audio["source"]), ("edit", edit), ("target", audio["target"])]
             rows.append(Row(clip.instruction, [PageClip(label, samples, rate_hz) for label, samples in clips]))
         if accelerator.is_main_process:
