@@ -136,10 +136,10 @@ def _report(rows: "Rows", work: Path, fractions: tuple[float, ...], *, dry_run: 
     unmatched = Counter(stem.label for stem in rows.stems if stem.rule == "unmatched")
     if unmatched:
         shown = ", ".join(
-            f"{label!r} {count}" for label, count in sorted(unmatched.items(), key=lambda item: (-item[1], item[0]))[:20]
+            f"{name!r} {count}" for name, count in sorted(unmatched.items(), key=lambda item: (-item[1], item[0]))[:20]
         )
-        counts = counted(len(unmatched), "label")
-        click.echo(f"{counts} without an instrument. Such stems are never edited; map them with --aliases: {shown}")
+        number = counted(len(unmatched), "label")
+        click.echo(f"{number} without an instrument. Such stems are never edited; map them with --aliases: {shown}")
     _guesses(rows)
     reasons: Counter[str] = Counter()
     for reject in rows.rejects:

@@ -130,8 +130,8 @@ class EditorTrainer:
             clip, audio = self.validation.waveforms(row)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", EditWarning)
-                step = EditStep(clip.task, words=clip.instruction)  # read as it is, in any words
-                edit = editor.edit(audio["source"], rate_hz, step, seed=self.seed)
+                said = EditStep(clip.task, words=clip.instruction)  # read as it is, in any words
+                edit = editor.edit(audio["source"], rate_hz, said, seed=self.seed)
             clips = [("source", audio["source"]), ("edit", edit), ("target", audio["target"])]
             rows.append(Row(clip.instruction, [PageClip(label, samples, rate_hz) for label, samples in clips]))
         if accelerator.is_main_process:
