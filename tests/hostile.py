@@ -1,6 +1,7 @@
 """Build datasets with something bad in them through the command line, and say what became of the bad and of the good."""
 
 from pathlib import Path
+from unittest import mock
 
 import mido
 import numpy as np
@@ -9,6 +10,7 @@ import yaml
 from click.testing import CliRunner, Result
 from conftest import write_tone
 
+from instructme.dataset_tools import same_songs
 from instructme.manifests import tables
 from instructme.manifests.rows import Clip, Part, Reject, Rhythm
 from instructme.pipelines.cli import main
@@ -37,13 +39,13 @@ def error_of(result: Result) -> str:
 def build(work: Path, *roots: Path, layout: str = "auto", chords: str = "midi") -> list[tuple[str, str | None, str]]:
     """Scan and prepare; return stage, track and reason of every reject, sorted.
 
-    All tracks are the same band with one fault each. That they sound alike is right, and left out.
+    All tracks are the same band with one fault each, so they may sound alike here.
     """
-    for arguments in (("scan", *roots, "-o", work, "--layout", layout), ("prepare", work, *PREPARE, "--chords", chords)):
-        result = invoke(*arguments)
-        assert result.exit_code == 0, result.output
-    rows = [row for row in tables.read_rows(work / "rejects.parquet", Reject) if row.reason != "same_sound"]
-    return sorted((row.stage, row.track_id or "", row.reason) for row in rows)
+    with mock.patch.object(same_songs, "doubles", return_value=[]):
+        for arguments in (("scan", *roots, "-o", work, "--layout", layout), ("prepare", work, *PREPARE, "--chords", chords)):
+            result = invoke(*arguments)
+            assert result.exit_code == 0, result.output
+    return sorted((row.stage, row.track_id or "", row.reason) for row in tables.read_rows(work / "rejects.parquet", Reject))
 
 
 def made(work: Path, track_id: str) -> dict[str, object]:
