@@ -105,9 +105,9 @@ def test_a_run_is_a_folder_or_on_the_hub(run: Path, monkeypatch: pytest.MonkeyPa
 
     asked = []
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, allow_patterns: asked.append(name) or str(run))
-    assert find_run("someone/editor") == run
-    assert find_run(str(run)) == run
-    assert asked == ["someone/editor"]
+    assert find_run("someone/editor") == find_run(Path("someone/editor")) == run  # the command line gives a path
+    assert find_run(str(run)) == find_run(run) == run
+    assert asked == ["someone/editor"] * 2
 
 
 def test_a_run_that_the_hub_does_not_give_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,13 +19,14 @@ def find_run(run: Path | str | None) -> Path:
     """
     if run is None:
         return DEFAULT_RUN
-    if Path(run).exists() or not isinstance(run, str) or not re.fullmatch(r"[\w.-]+/[\w.-]+", run):
+    name = str(run)
+    if Path(run).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return Path(run)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(run, allow_patterns=["*.json", "*.safetensors"]))
+        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors"]))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{run} is neither a folder nor a run on the Hugging Face hub that can be read ({reason})") from None
