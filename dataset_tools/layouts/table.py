@@ -9,7 +9,6 @@ Also the two columns `type,path`, as some separation tools have them: single par
 
 import csv
 import io
-import os
 import posixpath
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +50,7 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
     for number, row in enumerate(rows, 2):
         if not text(row["track_id"]) or not text(row["path"]):
             yield Rejected(f"{path.name} row {number}", "incomplete", "no track_id or no path")
-        elif (place := posixpath.normpath(text(row["path"]).replace("\\", "/"))) in places:
+        elif (place := _plain(text(row["path"]))) in places:
             yield Rejected(
                 f"{path.name} row {number}", "twice", f"row {places[place]} already has {place}: remove one of the two"
             )
@@ -109,9 +108,12 @@ def _beside(folder: Path, row: dict[str, Any], *columns: str) -> Path | None:
 
 
 def _place(folder: Path, named: str) -> Path:
-    """Join a path of the table to its folder, without steps up; `scan` refuses those that leave it."""
-    path = folder / Path(named.replace("\\", "/"))
-    return Path(os.path.normpath(path)) if isinstance(path, Path) and ".." in path.parts else path
+    """Join a path of the table to its folder. `scan` refuses paths that step out of it."""
+    return folder / Path(_plain(named))
+
+
+def _plain(named: str) -> str:
+    return posixpath.normpath(named.replace("\\", "/"))
 
 
 def _tables(root: Path) -> list[Path]:

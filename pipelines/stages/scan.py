@@ -219,7 +219,7 @@ def _widened(dataset: Dataset, *, allow_outside: bool, follow_links: bool) -> Da
     if follow_links:
         dataset = replace(dataset, root=dataset.root.resolve(), follows_links=True)
     tracks = [item for item in _found(dataset) if isinstance(item, FoundTrack)]
-    files = [path for track in tracks for path in _paths(track)]
+    files = [_without_steps(path) for track in tracks for path in _paths(track)]
     base = Path(os.path.commonpath([dataset.folder, *(path.parent for path in files)]))
     return dataset if base == dataset.folder else replace(dataset, base=base)
 
@@ -230,14 +230,23 @@ def _paths(track: FoundTrack) -> list[Path]:
 
 
 def _found(dataset: Dataset) -> list[FoundTrack | Rejected]:
-    """Read a dataset by its layout; of links, where they lead to."""
+    """Read a dataset by its layout; of a widened one, each file where it lies."""
     items = list(load(dataset.layout).tracks(dataset.root))
-    return [_resolved(item) if isinstance(item, FoundTrack) else item for item in items] if dataset.follows_links else items
+    change = _end if dataset.follows_links else _without_steps if dataset.base else None
+    return [_moved(item, change) if change and isinstance(item, FoundTrack) else item for item in items]
 
 
-def _resolved(track: FoundTrack) -> FoundTrack:
+def _end(path: Path) -> Path:
+    return path.resolve() if path.exists() else path
+
+
+def _without_steps(path: Path) -> Path:
+    return Path(os.path.normpath(path))
+
+
+def _moved(track: FoundTrack, change: Callable[[Path], Path]) -> FoundTrack:
     def end(path: Path | None) -> Path | None:
-        return path and (path.resolve() if path.exists() else path)
+        return path and change(path)
 
     stems = tuple(replace(stem, path=end(stem.path) or stem.path, midi_path=end(stem.midi_path)) for stem in track.stems)
     return replace(
