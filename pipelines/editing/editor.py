@@ -4,7 +4,7 @@ import dataclasses
 import warnings
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from instructme.pipelines.editing.changes import EditedSound, Preserve, from_cha
 from instructme.pipelines.editing.channels import hear, spread
 from instructme.pipelines.editing.crossfade import FADE_S, cross_fade, spans
 from instructme.pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, SamplingSettings, noise
-from instructme.pipelines.editing.part_separator import PartSeparator
+from instructme.pipelines.editing.part_separator import Audio, PartSeparator
 from instructme.pipelines.editing.plan import EditStep, Instruction, touches, within_span
 from instructme.pipelines.editing.run_folders import described, find_run, restore_vae
 
@@ -59,13 +59,6 @@ class EditBlock(NamedTuple):
 
     samples: Samples
     seconds: float
-
-
-class Audio(Protocol):
-    """An array (n, channels), or an object that is read like one."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, span: slice, /) -> Samples: ...
 
 
 class Editor:
@@ -101,7 +94,7 @@ class Editor:
         Args:
             preset: of the run.
             vae: goes with `denoise`.
-            denoise: makes new sound. Without it, the editor only does the tasks of `tasks`.
+            denoise: makes new sound. Without it, the editor only does the tasks that the separator can do.
             separator: does all tasks that need nothing but a named part, if there is one.
             data: the part of config.json that describes the training data.
             device: of the networks.

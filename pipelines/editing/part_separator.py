@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from instructme.dataset_tools.audio import Samples, resample
+from instructme.dataset_tools.audio import Samples
 from instructme.model.checkpoint import read_config, restore
 from instructme.model.config import ModelError
 from instructme.model.devices import check_device
 from instructme.model.masks import follow
 from instructme.model.separator import Separator
+from instructme.pipelines.editing.channels import fitted, resampled
 
 BLOCK_S, CONTEXT_S, FADE_S = 12, 2, 1
 """Music is done in blocks; each hears this much on both sides of it, and is faded into the next."""
@@ -87,13 +88,15 @@ class PartSeparator:
         """Separate (n, channels) that is heard at once."""
         model_hz = self._network.config.sample_rate_hz
         channels = np.ascontiguousarray(audio.T)
-        heard = np.stack([_resampled(each, rate_hz, model_hz) for each in channels])
+        heard = np.stack([resampled(each, rate_hz, model_hz) for each in channels])
         if not np.abs(heard).max(initial=0.0):
             return np.zeros_like(audio)
         sound = self._at_model_rate(torch.from_numpy(heard).to(self._device), asked).cpu().numpy()
         if rate_hz == model_hz:
             return np.ascontiguousarray(sound.T)
-        low, whole = (np.stack([_resampled(each, model_hz, rate_hz, audio.shape[0]) for each in both]) for both in (sound, heard))
+        low, whole = (
+            np.stack([fitted(resampled(each, model_hz, rate_hz), len(audio)) for each in both]) for both in (sound, heard)
+        )
         high = [_high(*each, rate_hz, model_hz) for each in zip(channels, whole, low, strict=True)]
         return np.ascontiguousarray((low + np.stack(high)).T)
 
@@ -125,8 +128,3 @@ def _high(channel: Samples, whole: Samples, part: Samples, rate_hz: int, model_h
     """Estimate what a part has of the sound that resampling lost: as large a share as in the octave below it."""
     rest, old, new = (torch.from_numpy(each)[None] for each in (channel - whole, whole, part))
     return follow(rest, old, new, rate_hz, min(rate_hz, model_hz) / 2)[0].numpy()
-
-
-def _resampled(samples: Samples, from_hz: int, to_hz: int, length: int | None = None) -> Samples:
-    made = samples if from_hz == to_hz else resample(samples, from_hz, to_hz)
-    return made if length is None else np.pad(made[:length], (0, max(0, length - len(made))))
