@@ -40,6 +40,11 @@ def separation_loss(mask: Tensor, presence: Tensor, answers: Tensor, mix: Tensor
     return {"error": error, "spectrum": spectrum, "presence": _presence(presence, part, level)}
 
 
+def total(losses: dict[str, Tensor]) -> Tensor:
+    """Weigh what `separation_loss` gives into one number."""
+    return losses["error"] + 0.3 * losses["spectrum"] + 0.3 * losses["presence"]
+
+
 def _power(spectrum: Tensor) -> Tensor:
     return torch.view_as_real(spectrum).square().sum(-1)
 
@@ -55,3 +60,23 @@ def si_sdr_db(estimates: Tensor, answers: Tensor) -> Tensor:
     target = scale * answers
     wrong = (estimates - target).square().sum(-1).clamp(min=1e-10)
     return 10 * (target.square().sum(-1).clamp(min=1e-10) / wrong).log10()
+
+
+def separation_scores_db(estimates: Tensor, answers: Tensor, mix: Tensor) -> dict[str, Tensor]:
+    """Compute the SI-SDR of extract and remove, and of doing nothing, where both the answer and the rest of the mix sound.
+
+    Args:
+        estimates: (B, Q, T).
+        answers: (B, Q, T).
+        mix: (B, T).
+    """
+    whole = mix[:, None].expand_as(answers)
+    rest, least = whole - answers, 1e-3 * whole.square().mean(dim=-1)
+    sounding = torch.minimum(answers.square().mean(dim=-1), rest.square().mean(dim=-1)) > least
+    pairs = {
+        "extract_db": (estimates, answers),
+        "extract_identity_db": (whole, answers),
+        "remove_db": (whole - estimates, rest),
+        "remove_identity_db": (whole, rest),
+    }
+    return {name: si_sdr_db(ours[sounding], theirs[sounding]) for name, (ours, theirs) in pairs.items()}

@@ -20,6 +20,8 @@ _COUNT_SHARES = (0.4, 0.35, 0.15, 0.1)
 _FAMILY_WEIGHTS = {"drums": 4.0, "bass": 3.0, "guitar": 3.0, "vocals": 2.0, "keys": 3.0}
 _BY_FAMILY = 0.7
 """Share of the parts that are drawn by the weights of their families; the others are balanced by name."""
+_WORDS_ALONE, _NAME_ALONE = 0.3, 0.3
+"""Shares of the questions without the name, and without the words."""
 _GAIN_DB = (-7.0, 5.0)
 _FASTEST = 2 ** (3 / 12)
 _SEPARATE = {("piano", "electric piano")}
@@ -169,3 +171,18 @@ def dry_parts(bank: PartBank, drawn: DrawnMixes) -> Tensor:
     parts = sound.new_zeros(*drawn.parts.shape, sound.shape[1])
     parts[torch.from_numpy(there).to(device)] = sound
     return parts
+
+
+def ask(asked: Tensor, words: Tensor, chance: Tensor) -> tuple[Tensor, Tensor]:
+    """Leave out the name or the words of some questions, so that the separator understands each alone.
+
+    Args:
+        asked: (B, Q) indices into NAMES.
+        words: (B, Q, width) text vectors of these names.
+        chance: (B, Q) random numbers of 0 to 1.
+
+    Returns:
+        Names and words as `Separator` takes them.
+    """
+    name = torch.where(chance < _WORDS_ALONE, -1, asked)
+    return name, torch.where((chance > 1 - _NAME_ALONE)[..., None], torch.nan, words)

@@ -16,17 +16,15 @@ from instructme.manifests.tables import read_rows
 from instructme.model.conditions.text import TextEncoder
 from instructme.model.config import Preset
 from instructme.model.production import produce
-from instructme.model.separation_loss import separation_loss, si_sdr_db
+from instructme.model.separation_loss import separation_loss, separation_scores_db, total
 from instructme.model.separator import Separator
 from instructme.pipelines.training.loop import Batch, descend
-from instructme.pipelines.training.mixtures import NAMES, DrawnMixes, draw, dry_parts
+from instructme.pipelines.training.mixtures import NAMES, DrawnMixes, ask, draw, dry_parts
 from instructme.pipelines.training.optimizers import optimizer
 from instructme.pipelines.training.part_bank import PartBank
 
 QUESTIONS = 2
 """Instruments that are asked for in each mix."""
-WORDS_ALONE, NAME_ALONE = 0.3, 0.3
-"""Shares of the questions without the name, and without the words."""
 
 
 def with_instruments(preset: Preset) -> Preset:
@@ -48,8 +46,10 @@ def read_bank(work: Path, split: str, preset: Preset) -> PartBank:
     if wrong := next((row for row in rows if row.sample_rate_hz != rate_hz), None):
         raise DataError(f"{work / wrong.path} has {wrong.sample_rate_hz} Hz, the preset wants {rate_hz}: prepare at this rate")
     bank = PartBank(sum(row.length_samples for row in rows), round(preset.separator_training.segment_seconds * rate_hz))
-    for track_id in dict.fromkeys(row.track_id for row in rows):
-        own = [row for row in rows if row.track_id == track_id]
+    by_track: dict[str, list[Part]] = {}
+    for row in rows:
+        by_track.setdefault(row.track_id, []).append(row)
+    for own in by_track.values():
         bank.add([(row.instrument, audio.to_int16(audio.read(work / row.path))) for row in own])
     return bank
 
@@ -99,22 +99,17 @@ class SeparatorTrainer:
         generator = torch.Generator(batch["parts"].device).manual_seed(self.seed * 2**32 + int(batch["number"][0]))
         parts = batch["parts"].flatten(0, 1)
         parts = produce(parts, self.preset.separator.sample_rate_hz, generator).view_as(batch["parts"])
-        values = self._losses(parts, batch, generator, step / self.preset.separator_training.steps)
-        loss = values["error"] + 0.3 * values["spectrum"] + 0.3 * values["presence"]
+        # Wrappers hide the transform of the network.
+        stft = accelerator.unwrap_model(self.modules["separator"], keep_torch_compile=False).stft
+        mix, answers = stft(parts.sum(dim=1)), stft(torch.einsum("bqp,bpt->bqt", batch["covered"], parts))
+        chance = torch.rand(batch["asked"].shape, generator=generator, device=parts.device)
+        questions = ask(batch["asked"], self._words.to(parts.device)[batch["asked"]], chance)
+        mask, presence = self.modules["separator"](mix, *questions)
+        values = separation_loss(mask, presence, answers, mix, step / self.preset.separator_training.steps)
+        loss = total(values)
         training = self.preset.separator_training
         descend(accelerator, loss, self.modules["separator"], self.optimizers["separator"], training.clip_norm)
         return {"loss": loss.detach()} | {name: value.detach() for name, value in values.items()}
-
-    def _losses(self, parts: Tensor, batch: Batch, generator: torch.Generator, progress: float) -> dict[str, Tensor]:
-        network, plain = self.modules["separator"], _plain(self.modules["separator"])
-        answers = plain.stft(torch.einsum("bqp,bpt->bqt", batch["covered"], parts))
-        mix = plain.stft(parts.sum(dim=1))
-        chance = torch.rand(batch["asked"].shape, generator=generator, device=parts.device)
-        names = torch.where(chance < WORDS_ALONE, -1, batch["asked"])
-        words = self._words.to(parts.device)[batch["asked"]]
-        words = torch.where((chance > 1 - NAME_ALONE)[..., None], torch.nan, words)
-        mask, presence = network(mix, names, words)
-        return separation_loss(mask, presence, answers, mix, progress)
 
     def validate(self, accelerator: Any) -> dict[str, float]:
         """Measure loss and SI-SDR of extract and remove on dry mixes of the validation split, beside those of the mix itself."""
@@ -128,32 +123,12 @@ class SeparatorTrainer:
             losses = separation_loss(mask, presence, network.stft(answers), spectrum)
             estimates = network.istft(spectrum[:, None] * mask, mix.shape[-1])
             scores["loss"].append(losses["error"][None])
-            for name, value in _scores(estimates, answers, mix[:, None].expand_as(answers)).items():
+            for name, value in separation_scores_db(estimates, answers, mix).items():
                 scores.setdefault(name, []).append(value)
-        return {name: float(torch.cat(values).mean()) for name, values in scores.items()}
+        return {name: float(torch.cat(values).mean()) for name, values in scores.items() if torch.cat(values).numel()}
 
     def preview(self, run: Path, step: int, accelerator: Any) -> None:
         """Write nothing: the curves are in metrics.jsonl."""
 
     def finish(self, run: Path, accelerator: Any) -> None:
         """Leave the weights as they are."""
-
-
-def _plain(module: nn.Module) -> Separator:
-    """Take the network out of the wrapper of DDP."""
-    inside = getattr(module, "module", module)
-    assert isinstance(inside, Separator)
-    return inside
-
-
-def _scores(estimates: Tensor, answers: Tensor, mix: Tensor) -> dict[str, Tensor]:
-    """Compute SI-SDR where both the answer and the rest sound."""
-    power = mix.square().mean(dim=-1)
-    sounding = torch.minimum(answers.square().mean(dim=-1), (mix - answers).square().mean(dim=-1)) > 1e-3 * power
-    pairs = {
-        "extract_db": (estimates, answers),
-        "extract_identity_db": (mix, answers),
-        "remove_db": (mix - estimates, mix - answers),
-        "remove_identity_db": (mix, mix - answers),
-    }
-    return {name: si_sdr_db(ours[sounding], theirs[sounding]) for name, (ours, theirs) in pairs.items()}

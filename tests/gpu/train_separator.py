@@ -21,9 +21,9 @@ import torch
 from safetensors.torch import save_file
 
 from instructme.model.config import SeparatorConfig
-from instructme.model.separation_loss import separation_loss, si_sdr_db
+from instructme.model.separation_loss import separation_loss, separation_scores_db, total
 from instructme.model.separator import Separator
-from instructme.pipelines.training.mixtures import NAMES, RenderedMixes, draw, render
+from instructme.pipelines.training.mixtures import NAMES, RenderedMixes, ask, draw, render
 from instructme.pipelines.training.part_bank import PartBank, read_song
 
 QUESTIONS = 2
@@ -155,9 +155,8 @@ class Trainer:
         with self._autocast():
             mask, presence = self.model(mix, *self._questions(mixes.asked, asked))
         losses = separation_loss(mask, presence, answers, mix, min(1.0, self.elapsed_s / self.options.seconds))
-        total = losses["error"] + 0.3 * losses["spectrum"] + 0.3 * losses["presence"]
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        total(losses).backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
         decay = min(EMA_DECAY, (1 + self.step) / (10 + self.step))
@@ -182,7 +181,7 @@ class Trainer:
         ]
         rows = torch.tensor(rows, device=self.device)
         text, chance = self.vectors[rows], torch.rand(asked.shape, device=self.device)
-        return torch.where(chance < 0.3, -1, asked), torch.where((chance > 0.7)[..., None], torch.nan, text)
+        return ask(asked, text, chance)
 
     @torch.no_grad()
     def validate(self, banks: dict[str, PartBank], batches: int = 1) -> dict[str, float]:
@@ -206,18 +205,10 @@ class Trainer:
             )
             with self._autocast():
                 estimates, _ = self.model.separate(mixes.mix, mixes.asked)
-            mix, answers = mixes.mix[:, None].expand_as(estimates), mixes.answers
-            there = answers.square().mean(-1) > 1e-3 * mix.square().mean(-1)
-            rest_there = (mix - answers).square().mean(-1) > 1e-3 * mix.square().mean(-1)
-            both = there & rest_there
-            level = 10 * (estimates.square().mean(-1) / mix.square().mean(-1).clamp(min=1e-9)).clamp(min=1e-9).log10()
-            for key, value in {
-                "extract": si_sdr_db(estimates, answers)[both],
-                "extract_identity": si_sdr_db(mix, answers)[both],
-                "remove": si_sdr_db(mix - estimates, mix - answers)[both],
-                "remove_identity": si_sdr_db(mix, mix - answers)[both],
-                "absent_db": level[answers.square().mean(-1) == 0],
-            }.items():
+            scores = separation_scores_db(estimates, mixes.answers, mixes.mix)
+            power = mixes.mix.square().mean(-1, keepdim=True).clamp(min=1e-9)
+            level = 10 * (estimates.square().mean(-1) / power).clamp(min=1e-9).log10()
+            for key, value in (scores | {"absent_db": level[mixes.answers.square().mean(-1) == 0]}).items():
                 values.setdefault(key, []).append(value)
         return {key: float(torch.cat(each).mean()) for key, each in values.items() if torch.cat(each).numel()}
 
