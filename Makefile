@@ -10,10 +10,10 @@ endif
 TORCH ?= $(shell grep '^torch==' constraints.txt)
 DEMO ?= out/demo
 SONG = $(DEMO)/corpus/test/Track00010/mix.flac
+# make weights: MIDI is a folder of General MIDI songs (Debian's if empty), SOUNDS one of recorded notes (none if empty).
 WEIGHTS ?= out/weights
-MIDI ?= /usr/share/games
-SOUNDS ?= sounds
-FONTS ?= $(SOUNDFONT)
+HOURS ?= 11
+STEPS ?= 20000
 SYSTEM_PACKAGES = mma fluidsynth fluid-soundfont-gm
 SOUNDFONT = /usr/share/sounds/sf2/FluidR3_GM.sf2
 # mypy and mkdocstrings can't follow package-dir: they read the package through links.
@@ -50,16 +50,13 @@ test-all: setup system ## run every test, the slow ones too
 mutants: setup system ## make small faults in the code and print which share of them the tests notice (hours; a stopped run goes on)
 	nice $(VENV)/bin/python tests/mutants.py
 
-weights: setup system ## train the editor of the package again, from the music and sounds in MIDI and SOUNDS (hours; a stopped run goes on)
-	mkdir -p $(WEIGHTS)/bank
-	$(VENV)/bin/python tests/gpu/pack_words.py $(WEIGHTS)/words.npz
-	test -e $(WEIGHTS)/packed || $(VENV)/bin/python tests/gpu/pack_music.py $(WEIGHTS)/pack --midi $(MIDI) --sounds $(SOUNDS) $(FONTS:%=--font %)
-	touch $(WEIGHTS)/packed
-	test -e $(WEIGHTS)/rendered || $(VENV)/bin/python tests/gpu/render_music.py $(WEIGHTS)/pack $(WEIGHTS)/bank --workers 2
-	touch $(WEIGHTS)/rendered
-	nice $(VENV)/bin/python tests/gpu/train_separator.py $(WEIGHTS)/bank $(WEIGHTS)/run --words $(WEIGHTS)/words.npz \
-		--device cpu --seconds 21600 --batch 8 --rate 1e-3 --segment-seconds 2.56 --gigasamples 6
-	$(VENV)/bin/python tests/gpu/package_weights.py $(WEIGHTS)/run model/weights --data "see README.md"
+weights: setup system ## train the editor of the package again (hours; a stopped run goes on)
+	$(INSTRUCTME) corpus $(WEIGHTS)/charts --tier standard --hours $(HOURS) --timbres varied $(SOUNDS:%=--sounds %)
+	$(INSTRUCTME) corpus $(WEIGHTS)/songs --tier real --timbres varied $(MIDI:%=--midi %) $(SOUNDS:%=--sounds %)
+	$(INSTRUCTME) scan $(WEIGHTS)/charts $(WEIGHTS)/songs -o $(WEIGHTS)/work
+	$(INSTRUCTME) prepare $(WEIGHTS)/work --rhythm none --chords none
+	nice $(INSTRUCTME) train separator $(WEIGHTS)/work -o $(WEIGHTS)/run --steps $(STEPS)
+	$(VENV)/bin/python tests/gpu/package_weights.py $(WEIGHTS)/run model/weights
 
 docs: setup typed ## build the manual into out/docs, without network
 	TYPED=$(TYPED) NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
