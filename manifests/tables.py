@@ -234,7 +234,7 @@ def _complete(table: pa.Table, row_type: type, columns: Sequence[str] | None) ->
     for name in later(row_type):
         if name not in table.column_names and (columns is None or name in columns):
             field = schema(row_type).field(name)
-            place = len(table.column_names) if columns is None else list(columns).index(name)
+            place = list(columns or schema(row_type).names).index(name)
             table = table.add_column(place, field, pa.nulls(len(table), field.type))
     return table
 

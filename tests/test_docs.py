@@ -68,7 +68,7 @@ def found(line: str) -> tuple[click.Command, list[str]]:
 def test_commands_have_the_options_and_arguments_that_are_named(line: str) -> None:
     command, words = found(line)
     if words and "COMMAND" not in line and not re.search(r"\b(TEXT|\.\.\.)\b", line):
-        known = {option for parameter in command.params for option in parameter.opts}
+        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
         assert {word for word in words if re.match("--?[a-z]", word)} <= known
 
 

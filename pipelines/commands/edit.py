@@ -105,15 +105,17 @@ def command(
 
     from instructme.pipelines.editing.denoiser import SamplingSettings
     from instructme.pipelines.editing.editor import Editor
+    from instructme.pipelines.editing.run_folders import find_run
     from instructme.pipelines.editing.sentences import trained_templates
     from instructme.pipelines.editing.song import FileEdit
 
+    folder = find_run(run)
     with _refusals():
-        templates = trained_templates(run) if run else None
+        templates = trained_templates(folder)
         job = FileEdit(
             source, sentences, out, variations=variations, keep_rounds=keep_rounds, lead=lead, page=report, templates=templates
         )
-    editor = Editor.load(run, device or ("cuda" if torch.cuda.is_available() else "cpu"), embedding=embedding)
+    editor = Editor.load(folder, device or ("cuda" if torch.cuda.is_available() else "cpu"), embedding=embedding)
     settings = SamplingSettings(seed, steps, guidance, source_guidance, chord_guidance, prompt, _preserve(preserve))
     with _printed_warnings(), tqdm(total=job.seconds, desc="edit", bar_format=_BAR, delay=1) as bar:
         for seconds in job.run(editor, settings):
