@@ -3,12 +3,10 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from made_work import make_part
+from made_work import make_songs
 
-from instructme.dataset_tools import audio
 from instructme.pipelines.cli import main
 
 OPTIONS = "--sample-rate 8000 --clip-seconds 2 --rhythm none --chords none --total 30 --eval-count 5 --per-shard 10 --workers 0"
@@ -21,10 +19,7 @@ def run(*arguments: object) -> Result:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     root = tmp_path_factory.mktemp("songs")
-    for number in range(10):
-        for instrument in ("bass", "drums", "piano"):
-            samples = np.roll(make_part("set-a", instrument)[:48000], 100 * number)
-            audio.write_flac(root / "music" / f"song {number}" / f"{instrument}.flac", samples, 8000)
+    make_songs(root / "music")
     return root, run("build", root / "music", root / "work", *OPTIONS.split())
 
 

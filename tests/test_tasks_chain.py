@@ -15,7 +15,7 @@ from instructme.manifests import tables
 from instructme.manifests.rows import Sample, Triplet
 from instructme.model.presets import TINY
 from instructme.pipelines.data.stream import Triplets, batches
-from instructme.pipelines.editing import sentences
+from instructme.pipelines.editing import sentences, slots
 from instructme.pipelines.editing.refusals import SentenceError
 from instructme.pipelines.stages.pair import pair
 from instructme.pipelines.stages.prepare import prepare
@@ -50,12 +50,16 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def toy_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Put a file beside the tasks."""
+    """Put a file beside the tasks; what the process remembers of the tasks is forgotten before and after."""
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "hush.py").write_text(TOY)
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path / "tasks")])
+    remembered = (tasks.task_module, sentences._texts, sentences._whole, sentences._known, slots.idiom)
+    for each in remembered:
+        each.cache_clear()
     yield
-    tasks.task_module.cache_clear()
+    for each in remembered:
+        each.cache_clear()
 
 
 @pytest.mark.parametrize("task", ["rebalance", "hush"])
