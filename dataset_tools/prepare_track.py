@@ -126,6 +126,7 @@ def find_rhythm(
     grid = grid or rhythm.find(sorted(set(files)), mix, rate_hz, settings.rhythm if track.aligned else "none")
     if files and grid.source != "annotation" and grid.reason and grid.source != "midi" and settings.rhythm in ("auto", "midi"):
         rejects.append(parts.reject(track, "MIDI", "midi_refused", _local(grid.reason, root)))
+        midi = []  # notes whose times are refused tell no chords
     try:
         chords = harmony.find(chart, midi, mix, rate_hz, grid, mode)
     except DataError as error:

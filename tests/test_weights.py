@@ -124,6 +124,6 @@ def test_every_weight_has_hash_licence_and_credit():
 def test_the_command_says_what_it_fetches(monkeypatch):
     monkeypatch.setattr(weights, "available", lambda name: False)
     monkeypatch.setattr(weights, "fetch", lambda name: Path(f"/cache/{name}.whl"))
-    result = CliRunner().invoke(main, ["models", "fetch", "beatnet", "musicnn"])
-    assert result.exit_code == 0 and "fetch 2 wheels, 38 MB: BeatNet 1.1.3, musicnn 0.1.0" in result.output
+    result = CliRunner().invoke(main, ["models", "fetch", "musicnn", "notes"])
+    assert result.exit_code == 0 and "fetch 2 wheels, 30 MB: musicnn 0.1.0, basic-pitch 0.4.0" in result.output
     assert all(each.megabytes > 0 for each in weights.WEIGHTS.values())

@@ -18,6 +18,8 @@ LEAST_CONCENTRATION = 0.35
 """Of the 150 songs, those off their grid reach 0.13 over the whole song, those on it 0.49 or more."""
 LARGEST_LAG_S = 0.035
 """Half of the 70 ms by which a beat may usually be off and still be counted as right."""
+NEIGHBOUR_LAG_S = 0.08
+"""Less than a sixteenth at usual tempi: among lags this small, the highest must lie within `LARGEST_LAG_S`."""
 ENVELOPE_HZ = 100
 BLOCK_S = 20
 LEAST_CORRELATION = 0.1
@@ -112,7 +114,8 @@ def share_in_audio(onsets_s: npt.NDArray[np.float64], mix: Samples, rate_hz: int
         highest = lags.max()
         heard += notes.sum()
         if highest > LEAST_CORRELATION * len(sound) * sound.std() * notes.std():
-            agreeing += notes.sum() * (lags[reach - near : reach + near + 1].max() >= LEAST_PEAK * highest)
+            here, around = (lags[reach - side : reach + side + 1].max() for side in (near, int(NEIGHBOUR_LAG_S * ENVELOPE_HZ)))
+            agreeing += notes.sum() * (here >= LEAST_PEAK * highest and here >= around)
     return float(agreeing / heard) if heard else 0.0
 
 

@@ -115,6 +115,7 @@ def read(paths: Sequence[Path]) -> TempoMap:
         onsets=onsets[order],
         lengths=np.concatenate([each.lengths for each in maps])[order],
         bass=np.concatenate([each.bass for each in maps])[order],
+        voices=tuple(voice for each in maps for voice in each.voices),
     )
 
 

@@ -1,21 +1,18 @@
-"""Hear beats and downbeats with the networks of BeatNet, and count bars.
+"""Hear beats and downbeats with a network of BeatNet, and count bars.
 
 Heydari, Cwitkowitz, Duan: "BeatNet: CRNN and particle filtering for online joint beat, downbeat and meter tracking",
-ISMIR 2021. The three published models (weights CC-BY-4.0, fetched by `weights`) are averaged; the features are those of
-madmom's log-filtered spectrogram. madmom and the package BeatNet do not install on Python 3.11, so the features are written anew.
-A Viterbi search for bar positions replaces the particle filter.
+ISMIR 2021. The first of the three published models comes with this package: `beatnet.safetensors` (CC-BY-4.0, credit in
+`BEATNET.md`). The network runs in numpy. The features are those of madmom's log-filtered spectrogram, written anew. A Viterbi
+search for bar positions replaces the particle filter.
 """
 
-import io
 from functools import cache
-from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.recognisers import weights
 
 Floats = npt.NDArray[np.float32]
 RATE_HZ = 22050
@@ -25,13 +22,15 @@ FRAME = 1411
 BINS = FRAME // 2
 BEATS_PER_BAR = (3, 4)
 DELAY_FRAMES = 0.4
+LABEL = "BeatNet 1.1.3 model 1 (b5453fb13823)"
+"""Package, version and model on the package index, and the beginning of the SHA-256 of our file."""
+FILE = Path(__file__).with_name("beatnet.safetensors")
+HIDDEN = 150
+BLOCK_FRAMES = 1000
+LEVEL = 0.1
+"""RMS that every recording is brought to: the features depend on it."""
 SLIP = 1e-4
 """Chance that a bar is cut short or a beat was missed."""
-
-
-def available() -> bool:
-    """Say whether downbeats can be found in audio: the weights have been fetched, and torch is installed to run them."""
-    return weights.available("beatnet") and find_spec("torch") is not None
 
 
 @cache
@@ -66,49 +65,62 @@ def features(wave: Samples) -> Floats:
 
 
 @cache
-def _models() -> list[Any]:
-    import torch
-    from torch import nn
+def _weights() -> dict[str, Floats]:
+    from safetensors.numpy import load_file
 
-    class Model(nn.Module):
-        """Convolution over the bands of a frame, then a recurrent net over frames."""
+    return dict(load_file(FILE))
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv1 = nn.Conv1d(1, 2, 10)
-            self.linear0 = nn.Linear(262, 150)
-            self.lstm = nn.LSTM(150, 150, num_layers=2, batch_first=True)
-            self.linear = nn.Linear(150, 3)
 
-        def forward(self, frames: torch.Tensor) -> torch.Tensor:
-            bands = nn.functional.max_pool1d(torch.relu(self.conv1(frames[:, None])), 2).flatten(1)
-            return torch.softmax(self.linear(self.lstm(self.linear0(bands)[None])[0])[0], dim=1)
-
-    models = []
-    for data in weights.read("beatnet", [f"BeatNet/models/model_{index}_weights.pt" for index in (1, 2, 3)]):
-        model = Model().eval()
-        model.load_state_dict(torch.load(io.BytesIO(data), weights_only=True))
-        models.append(model)
-    return models
+def level(wave: Samples) -> Samples:
+    """Bring a recording (T,) to the same RMS whatever its own; silence stays silent."""
+    rms = float(np.sqrt(np.square(wave, dtype=np.float64).mean())) if len(wave) else 0.0
+    return np.asarray(wave * np.float32(LEVEL / rms), np.float32) if rms > 0 else wave
 
 
 def activations(wave: Samples) -> Floats:
     """Compute the probabilities of beat (not downbeat), downbeat and neither: (T,) at 22,050 Hz to (frames, 3), 50 frames/s.
 
-    Runs on one thread, so that the sums don't depend on the machine's cores.
-
-    Raises:
-        DataError: the weights have not been fetched.
+    The level of the recording doesn't matter. Runs on one thread, so that the sums don't depend on the machine's cores.
     """
-    import torch
+    from threadpoolctl import threadpool_limits
 
-    models, frames, threads = _models(), torch.from_numpy(features(wave)), torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            return np.asarray(sum(model(frames).numpy() for model in models) / len(models), dtype=np.float32)
-    finally:
-        torch.set_num_threads(threads)
+    with threadpool_limits(1):
+        return _run(features(level(wave)))
+
+
+def _run(frames: Floats) -> Floats:
+    """Run the network over features (frames, 272): a convolution over bands, and a recurrent net over frames."""
+    weights = _weights()
+    hidden = np.concatenate([_bands(frames[at : at + BLOCK_FRAMES]) for at in range(0, len(frames), BLOCK_FRAMES)])
+    for layer in ("l0", "l1"):
+        hidden = _lstm(hidden, layer)
+    scores = np.exp(hidden @ weights["linear.weight"].T + weights["linear.bias"])
+    return np.asarray(scores / scores.sum(axis=1, keepdims=True), np.float32)
+
+
+def _bands(frames: Floats) -> Floats:
+    """Convolve the bands of each frame, keep the larger of each two, and mix them: (frames, 272) to (frames, 150)."""
+    weights = _weights()
+    kernel = weights["conv1.weight"][:, 0]
+    windows = np.lib.stride_tricks.sliding_window_view(frames, kernel.shape[1], axis=1)
+    heard = np.maximum(np.einsum("fbk,ck->fcb", windows, kernel) + weights["conv1.bias"][:, None], 0)[:, :, :-1]
+    pooled = heard.reshape(len(frames), -1, 2).max(axis=2)
+    return np.asarray(pooled @ weights["linear0.weight"].T + weights["linear0.bias"], np.float32)
+
+
+def _lstm(frames: Floats, layer: str) -> Floats:
+    """Run a recurrent layer over (frames, 150); the gates are input, forget, cell, output, as in torch."""
+    weights = _weights()
+    gates = frames @ weights[f"lstm.weight_ih_{layer}"].T + weights[f"lstm.bias_ih_{layer}"] + weights[f"lstm.bias_hh_{layer}"]
+    back = np.ascontiguousarray(weights[f"lstm.weight_hh_{layer}"].T)
+    state, cell = np.zeros((2, HIDDEN), np.float32)
+    for at, own in enumerate(gates):
+        gate = own + state @ back
+        opened = 1 / (1 + np.exp(-np.clip(gate, -60, 60)))
+        cell = opened[HIDDEN : 2 * HIDDEN] * cell + opened[:HIDDEN] * np.tanh(gate[2 * HIDDEN : 3 * HIDDEN])
+        state = opened[3 * HIDDEN :] * np.tanh(cell)
+        frames[at] = state
+    return frames
 
 
 def onset_envelope(activation: Floats, times_s: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

@@ -36,15 +36,6 @@ class Weights:
 
 
 WEIGHTS = {
-    "beatnet": Weights(
-        "BeatNet",
-        "1.1.3",
-        "1ecfa17bdcbe899975a88bdb6efebd6970d846a4f3b6cfd5c6f320647c641c7e",
-        "CC-BY-4.0",
-        "M. Heydari, F. Cwitkowitz, Z. Duan: BeatNet, ISMIR 2021",
-        "downbeats from audio",
-        megabytes=9.1,
-    ),
     "musicnn": Weights(
         "musicnn",
         "0.1.0",

@@ -24,7 +24,10 @@ def fields(recipe: Triplet, sides: Rendered, library: Library) -> dict[str, byte
 
 
 def describe(recipe: Triplet, gain: float, target_gain: float, library: Library) -> dict[str, Any]:
-    """Say what a sample is: times of chords and beats in seconds from the start of the source window."""
+    """Say what a sample is: times of chords and beats in seconds from the start of the source window.
+
+    Beats that are not trusted carry `beats_trusted: false`; trusted ones don't carry it, so that older shards keep their bytes.
+    """
     rhythm = library.rhythm(recipe.source_track)
     return {
         "instruction": recipe.instruction,
@@ -46,6 +49,7 @@ def describe(recipe: Triplet, gain: float, target_gain: float, library: Library)
         "chord_source": rhythm.chord_source,
         "rhythm_source": rhythm.source,
         **chords(rhythm, recipe.source_start_samples, recipe.length_samples, library.rate_hz),
+        **({} if rhythm.trusted or not rhythm.beats_samples else {"beats_trusted": False}),
         **beats(rhythm, recipe.source_start_samples, recipe.length_samples, library.rate_hz),
     }
 

@@ -1,4 +1,4 @@
-"""`instructme models`: fetch the pretrained weights that recognise beats and notes and hear music, and list them."""
+"""`instructme models`: fetch the pretrained weights that recognise notes and hear music, and list them."""
 
 import click
 
@@ -14,7 +14,6 @@ def command() -> None:
     All weights are optional:
 
     \b
-      beatnet  finds downbeats in audio       pip install 'instructme[train]'
       musicnn  train embedding, evaluate      pip install 'instructme[train]'
       notes    evaluate                       pip install 'instructme[evaluate]'
 
@@ -32,7 +31,7 @@ def fetch(names: tuple[str, ...]) -> None:
 
     \b
     Example:
-      instructme models fetch beatnet
+      instructme models fetch musicnn
     """
     from instructme.dataset_tools.recognisers import weights
 

