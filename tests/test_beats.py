@@ -93,7 +93,7 @@ def test_clicks_give_beats_and_bars_at_any_level():
     assert grids[0].confidence > rhythm.LEAST_AGREEMENT
     assert grids[0].source == "audio"
     assert grids[0].recogniser and grids[0].recogniser.startswith("librosa ")
-    assert np.median(np.abs(found[:, None] - truth[None]).min(axis=1)) < 0.012
+    assert np.median(np.abs(found[:, None] - truth[None]).min(axis=1)) < 0.015  # a frame and a half
     for grid in grids[1:]:
         assert grid.beats_samples.tolist() == grids[0].beats_samples.tolist()
         assert (grid.trusted, grid.beat_positions.tolist()) == (grids[0].trusted, grids[0].beat_positions.tolist())
