@@ -1,8 +1,10 @@
 """Share small real audio between the tests."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,3 +66,26 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(scope="module")
+def made_listening(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a listening test once for a module."""
+    from made_study import made_study
+
+    return made_study(tmp_path_factory.mktemp("listening"))
+
+
+@pytest.fixture
+def study(made_listening: Path, tmp_path: Path) -> Path:
+    """Copy a listening test that nobody has taken yet."""
+    return Path(shutil.copytree(made_listening, tmp_path / "study"))
+
+
+@pytest.fixture
+def client(study: Path) -> Any:
+    """Open it to a client in this process."""
+    testclient = pytest.importorskip("fastapi.testclient")
+    from instructme.pipelines.listening.server import make_app
+
+    return testclient.TestClient(make_app(study))

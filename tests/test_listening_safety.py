@@ -2,18 +2,14 @@
 
 import json
 import secrets
-import shutil
 import sqlite3
 import wave
 from pathlib import Path
 
 import pytest
-from made_study import SYSTEMS, Rater, made_study
+from made_study import SYSTEMS, Rater
 
 pytest.importorskip("fastapi")
-from fastapi.testclient import TestClient
-
-from instructme.pipelines.listening.server import make_app
 
 LINK = f"/s/{'a' * 32}/"
 ELSEWHERE = [
@@ -33,21 +29,6 @@ STRANGE = [
     {"kind": "play", "place": 0, "click": "x'; DROP TABLE clicks"},
     {"kind": "play", "place": 0, "step": 10**9},
 ]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made_study(tmp_path_factory.mktemp("safety"))
-
-
-@pytest.fixture
-def study(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "study"))
-
-
-@pytest.fixture
-def client(study: Path):
-    return TestClient(make_app(study))
 
 
 @pytest.fixture

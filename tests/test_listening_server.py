@@ -2,32 +2,14 @@
 
 import re
 import secrets
-import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
-from made_study import Rater, made_study
+from made_study import Rater
 
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
-
-from instructme.pipelines.listening.server import make_app
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made_study(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def study(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "study"))
-
-
-@pytest.fixture
-def client(study: Path):
-    return TestClient(make_app(study))
 
 
 def rows(study: Path, query: str) -> list[tuple]:

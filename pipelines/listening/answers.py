@@ -1,15 +1,18 @@
-"""Store sessions and clicks in SQLite: each click is one row, and it is on the disk before the server acknowledges it."""
+"""Store sessions and clicks in SQLite: each click is one row, and it is on the disk before the server acknowledges it.
+
+Clicks that arrive while the disk is busy are committed together: fifty raters at once wait for one flush, not for fifty.
+"""
 
 import hashlib
 import hmac
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS secret (value TEXT NOT NULL);
@@ -54,34 +57,84 @@ class Click:
     value: int | None = None
 
 
+@dataclass
+class _Change:
+    """A change that waits for its commit."""
+
+    make: Callable[[], Any]
+    result: Any = None
+    error: BaseException | None = None
+    done: bool = False
+
+
 class Answers:
-    """The database of a study; threads take turns."""
+    """The database of a study, for many threads: one connection writes, another reads without waiting for the disk."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.RLock()
-        self._file = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        self._writing, self._reading, self._queueing = threading.Lock(), threading.Lock(), threading.Lock()
+        self._queue: list[_Change] = []
+        self._file = self._open(path)
         self._file.execute("PRAGMA journal_mode=WAL")
-        self._file.execute("PRAGMA synchronous=FULL")
         self._file.executescript(_SCHEMA)
-        with self._transaction():
-            if not self._file.execute("SELECT 1 FROM secret").fetchone():
-                self._file.execute("INSERT INTO secret VALUES (?)", (secrets.token_hex(32),))
-            self._secret = bytes.fromhex(self._file.execute("SELECT value FROM secret").fetchone()[0])
+        self._secret = bytes.fromhex(self._commit(self._make_secret))
+        self._reader = self._open(path)
+
+    @staticmethod
+    def _open(path: Path) -> sqlite3.Connection:
+        file = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
+        file.execute("PRAGMA synchronous=FULL")
+        return file
+
+    def _make_secret(self) -> str:
+        self._file.execute("INSERT INTO secret SELECT ? WHERE NOT EXISTS (SELECT 1 FROM secret)", (secrets.token_hex(32),))
+        return str(self._file.execute("SELECT value FROM secret").fetchone()[0])
 
     def close(self) -> None:
         """Close the file."""
+        self._reader.close()
         self._file.close()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock:
+    def _commit(self, make: Callable[[], Any]) -> Any:
+        """Make a change and wait until it is on the disk. The first thread that comes commits for all that wait."""
+        change = _Change(make)
+        with self._queueing:
+            self._queue.append(change)
+        with self._writing:
+            if not change.done:
+                self._commit_all()
+        if change.error:
+            raise change.error
+        return change.result
+
+    def _commit_all(self) -> None:
+        with self._queueing:
+            changes, self._queue = self._queue, []
+        try:
             self._file.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._file.execute("ROLLBACK")
-                raise
+            for change in changes:
+                self._try(change)
             self._file.execute("COMMIT")
+        except BaseException as error:
+            if self._file.in_transaction:
+                self._file.execute("ROLLBACK")
+            for change in changes:
+                change.error = error
+        for change in changes:
+            change.done = True
+
+    def _try(self, change: _Change) -> None:
+        """Make one change of several: if it fails, the others stand."""
+        self._file.execute("SAVEPOINT one")
+        try:
+            change.result = change.make()
+        except Exception as error:
+            self._file.execute("ROLLBACK TO one")
+            change.error = error
+        self._file.execute("RELEASE one")
+
+    def _read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with self._reading:
+            return self._reader.execute(query, values).fetchall()
 
     def begin(self, participant: str) -> str:
         """Make a session, or find that of a participant who has been here; return the secret for the link.
@@ -90,10 +143,8 @@ class Answers:
         """
         token = self._keyed(f"link {participant}") if participant else secrets.token_urlsafe(24)
         hashed = self._keyed(participant)[:24] if participant else ""
-        with self._transaction():
-            self._file.execute(
-                "INSERT OR IGNORE INTO sessions (token, participant, begun_at) VALUES (?, ?, ?)", (_sha(token), hashed, _now())
-            )
+        query = "INSERT OR IGNORE INTO sessions (token, participant, begun_at) VALUES (?, ?, ?)"
+        self._commit(lambda: self._file.execute(query, (_sha(token), hashed, _now())))
         return token
 
     def _keyed(self, text: str) -> str:
@@ -101,9 +152,8 @@ class Answers:
 
     def session(self, token: str) -> Session | None:
         """Find a session by the secret of its link."""
-        with self._lock:
-            row = self._file.execute("SELECT * FROM sessions WHERE token = ?", (_sha(token),)).fetchone()
-        return Session(*row) if row else None
+        rows = self._read("SELECT * FROM sessions WHERE token = ?", (_sha(token),))
+        return Session(*rows[0]) if rows else None
 
     def store(self, session: Session, click: Click) -> bool:
         """Store a click and commit it; a click that is stored already stays as it is.
@@ -111,14 +161,13 @@ class Answers:
         Returns:
             False if the session has left the page of the click. Then the row is kept and marked as late.
         """
-        with self._transaction():
-            step, attempt, state = self._where(session)
-            late = click.step != step or state != "open"
-            self._insert(session, click, attempt, late)
-            row = self._file.execute(
-                "SELECT late FROM clicks WHERE session = ? AND click = ?", (session.id, click.click)
-            ).fetchone()
-        return not row[0]
+        return bool(self._commit(lambda: self._store(session, click)))
+
+    def _store(self, session: Session, click: Click) -> bool:
+        step, attempt, state = self._where(session)
+        self._insert(session, click, attempt, late=click.step != step or state != "open")
+        query = "SELECT late FROM clicks WHERE session = ? AND click = ?"
+        return not self._file.execute(query, (session.id, click.click)).fetchone()[0]
 
     def _where(self, session: Session) -> tuple[int, int, str]:
         row: tuple[int, int, str] = self._file.execute(
@@ -152,32 +201,28 @@ class Answers:
         Returns:
             False if the session has moved already, as with two windows or a click that arrives twice.
         """
-        with self._transaction():
-            step, attempt, state = self._where(session)
-            if click.step != step or attempt != session.attempt or state != "open":
-                return False
-            self._insert(session, click, attempt, late=False)
-            if to == "again":
-                self._file.execute("UPDATE sessions SET attempt = attempt + 1 WHERE id = ?", (session.id,))
-            elif to == "refused":
-                self._file.execute("UPDATE sessions SET state = 'refused' WHERE id = ?", (session.id,))
-            else:
-                self._file.execute("UPDATE sessions SET step = step + 1, attempt = 1 WHERE id = ?", (session.id,))
-            if take_turn:
-                self._file.execute(
-                    "UPDATE sessions SET turn = (SELECT COALESCE(MAX(turn) + 1, 0) FROM sessions) WHERE id = ?", (session.id,)
-                )
-            if to == "done":
-                self._file.execute("UPDATE sessions SET state = 'done' WHERE id = ?", (session.id,))
+        return bool(self._commit(lambda: self._go_on(session, click, take_turn, to)))
+
+    def _go_on(self, session: Session, click: Click, take_turn: bool, to: str) -> bool:
+        step, attempt, state = self._where(session)
+        if click.step != step or attempt != session.attempt or state != "open":
+            return False
+        self._insert(session, click, attempt, late=False)
+        changes = {"again": "attempt = attempt + 1", "refused": "state = 'refused'"}.get(to, "step = step + 1, attempt = 1")
+        self._file.execute(f"UPDATE sessions SET {changes} WHERE id = ?", (session.id,))
+        if take_turn:
+            turn = "(SELECT COALESCE(MAX(turn) + 1, 0) FROM sessions)"
+            self._file.execute(f"UPDATE sessions SET turn = {turn} WHERE id = ?", (session.id,))
+        if to == "done":
+            self._file.execute("UPDATE sessions SET state = 'done' WHERE id = ?", (session.id,))
         return True
 
     def page(self, session: Session) -> tuple[dict[int, int], set[int]]:
         """Give the answers of the session's page, place -> value, and the places whose clips the rater has heard."""
-        with self._lock:
-            rows = self._file.execute(
-                "SELECT kind, place, value FROM clicks WHERE session = ? AND step = ? AND attempt = ? AND late = 0 ORDER BY id",
-                (session.id, session.step, session.attempt),
-            ).fetchall()
+        rows = self._read(
+            "SELECT kind, place, value FROM clicks WHERE session = ? AND step = ? AND attempt = ? AND late = 0 ORDER BY id",
+            (session.id, session.step, session.attempt),
+        )
         values = {place: value for kind, place, value in rows if kind == "rate"}
         return values, {place for kind, place, _ in rows if kind == "heard"}
 

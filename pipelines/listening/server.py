@@ -1,7 +1,6 @@
 """Serve a study: pages for raters, their clips, and two addresses that store clicks. Nothing else is reachable."""
 
 import re
-from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -12,6 +11,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from instructme.pipelines.listening.answers import Answers, Click, Session
@@ -29,6 +29,7 @@ _STATIC = {
     "listen.js": "text/javascript",
 }
 _HEADERS = {
+    "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; media-src 'self'; connect-src 'self';"
     " img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -38,6 +39,12 @@ _HEADERS = {
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32,64}")
 _LONGEST_ID = 200
 _UNKNOWN = "There is no such page. Please open the link that you were given."
+
+
+class Clip(FileResponse):
+    """A clip, read in few pieces: each piece costs a turn of a thread."""
+
+    chunk_size = 1 << 20
 
 
 class ClickBody(BaseModel):
@@ -57,14 +64,14 @@ class AnswerBody(ClickBody):
     value: Annotated[int | None, Field(ge=0, le=100)] = None
 
 
-class SmallBodies:
-    """Refuses long bodies before they are read (413)."""
+class Guard:
+    """Refuses long bodies before they are read (413), and adds the headers of safety to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count the bytes of a request's body."""
+        """Count the bytes of a request's body, and answer."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -73,15 +80,20 @@ class SmallBodies:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        if len(body) > MOST_BYTES:
-            await Response("too long", 413, headers={"Connection": "close"})(scope, receive, send)
-            return
         parts: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def whole() -> Message:
             return parts.pop() if parts else await receive()
 
-        await self.app(scope, whole, send)
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        too_long = Response("too long", 413, headers={"Connection": "close"})
+        await (too_long if len(body) > MOST_BYTES else self.app)(scope, whole, with_headers)
 
 
 class Rating:
@@ -170,13 +182,7 @@ def make_app(folder: Path) -> FastAPI:
     rating = Rating(folder)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.folder = folder
-    app.add_middleware(SmallBodies)
-
-    @app.middleware("http")
-    async def with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
-        response.headers.update({"Cache-Control": "no-store", **_HEADERS, **dict(response.headers)})
-        return response
+    app.add_middleware(Guard)
 
     @app.exception_handler(404)
     def unknown(request: Request, error: Exception) -> Response:
@@ -208,7 +214,7 @@ def make_app(folder: Path) -> FastAPI:
         session = rating.session(token)
         if step != session.step or not 0 <= place < len(players := rating.steps(session)[step].players):
             raise HTTPException(404)
-        response = FileResponse(rating.folder / CLIPS / players[place].file, media_type="audio/wav")
+        response = Clip(rating.folder / CLIPS / players[place].file, media_type="audio/wav")
         response.headers["Cache-Control"] = "private, max-age=3600"
         return response
 

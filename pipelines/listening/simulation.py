@@ -71,10 +71,12 @@ def copy_study(folder: Path, out: Path) -> Study:
     return study
 
 
-def visits(folder: Path, address: str, preferences: Mapping[str, float], raters: int, seed: int) -> list[Visit]:
+def visits(
+    folder: Path, address: str, preferences: Mapping[str, float], raters: int, seed: int, pause_s: float = 0.0
+) -> list[Visit]:
     """Let raters take the test, all at once."""
     ears = Ears(folder)
-    everyone = [SimulatedRater(address, ears, preferences, seed * 1_000_003 + number) for number in range(raters)]
+    everyone = [SimulatedRater(address, ears, preferences, seed * 1_000_003 + number, pause_s) for number in range(raters)]
     with ThreadPoolExecutor(raters) as threads:
         return list(threads.map(SimulatedRater.take, everyone))
 
