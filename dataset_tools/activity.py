@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools.audio import FLOOR_DB, Samples
+from instructme.dataset_tools.audio import FLOOR_DB, Samples, mono
 from instructme.manifests.rows import ACTIVITY_RATE_HZ
 
 Levels = npt.NDArray[np.float64]
@@ -19,10 +19,10 @@ LONGEST_GAP_FRAMES = 3
 
 
 def levels(samples: Samples, rate_hz: int) -> Levels:
-    """Measure the RMS of each frame of 0.1 s of `(T,)` in dBFS, -120 at least; the last frame may be shorter."""
+    """Measure the RMS of each frame of 0.1 s in dBFS, over all channels, -120 at least; the last frame may be shorter."""
     count = -(-len(samples) * ACTIVITY_RATE_HZ // rate_hz)
     starts = np.arange(count) * rate_hz // ACTIVITY_RATE_HZ
-    energy = np.add.reduceat(np.square(samples), starts, dtype=np.float64) if count else np.zeros(0)
+    energy = np.add.reduceat(mono(np.square(samples)), starts, dtype=np.float64) if count else np.zeros(0)
     power = energy / np.diff(starts, append=len(samples))
     return np.asarray(10.0 * np.log10(np.maximum(power, 10.0 ** (FLOOR_DB / 10))))
 

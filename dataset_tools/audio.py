@@ -1,4 +1,4 @@
-"""Read, resample, measure and write audio: float32 mono `(T,)` everywhere in the data code."""
+"""Read, resample, measure and write audio: float32 `(T,)` everywhere in the data code, or `(T, 2)` where it is stereo."""
 
 import io
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Samples = npt.NDArray[np.float32]
 Pcm = npt.NDArray[np.int16]
-"""Samples as part files hold them: 16 bit, `(T,)`."""
+"""Samples as part files hold them: 16 bit, `(T,)` or `(T, 2)`."""
 FLOOR_DB = -120.0
 STEP = 1.0 / 32768.0
 """One 16-bit step."""
@@ -34,15 +34,22 @@ class OppositeChannelsError(DataError):
 
 
 def read(
-    path: Path, rate_hz: int | None = None, start: int = 0, length: int | None = None, *, channel: int | None = None
+    path: Path,
+    rate_hz: int | None = None,
+    start: int = 0,
+    length: int | None = None,
+    *,
+    channel: int | None = None,
+    channels: int = 1,
 ) -> Samples:
-    """Read a file, or `length` frames from `start` at the file's own rate, as mono at `rate_hz`.
+    """Read a file, or `length` frames from `start` at the file's own rate, at `rate_hz`: as mono, or as stereo with 2 `channels`.
 
-    Channels are averaged, or one `channel` is taken. Resampling is soxr's high quality and runs over the whole excerpt. Memory is
-    bounded by the result: files of many channels or a high rate are decoded in blocks.
+    For mono, channels are averaged, or one `channel` is taken. For stereo, files of two channels stay as they are; of others, the
+    mono signal goes to both sides. Resampling is soxr's high quality and runs over the whole excerpt. Memory is bounded by the
+    result: files of many channels or a high rate are decoded in blocks.
 
     Returns:
-        (T,) float32.
+        (T,) float32, or (T, 2) with 2 `channels`.
 
     Raises:
         DataError: missing, unreadable, truncated, or with samples that are no audio.
@@ -54,7 +61,8 @@ def read(
         with soundfile.SoundFile(broken_headers.opened(path)) as file:
             file.seek(start)
             expected = file.frames - start
-            samples, decoded, cancelled = _mono(file, rate_hz, expected if length is None else length, channel)
+            wanted = expected if length is None else length
+            samples, decoded, cancelled = _decoded(file, rate_hz, wanted, channel, channels)
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
         raise DataError(f"can't read audio: {path}: {error}") from None
     # MP3 headers may promise up to a percent too much.
@@ -68,8 +76,10 @@ def read(
     return samples
 
 
-def _mono(file: "soundfile.SoundFile", rate_hz: int | None, frames: int, channel: int | None) -> tuple[Samples, int, bool]:
-    """Decode, average channels and resample in blocks.
+def _decoded(
+    file: "soundfile.SoundFile", rate_hz: int | None, frames: int, channel: int | None, channels: int
+) -> tuple[Samples, int, bool]:
+    """Decode in blocks, average channels where the file has others than are wanted, and resample.
 
     Returns:
         The samples, how many frames were decoded, and whether the channels cancel each other out.
@@ -77,21 +87,40 @@ def _mono(file: "soundfile.SoundFile", rate_hz: int | None, frames: int, channel
     import soxr
 
     same = rate_hz in (None, file.samplerate)
-    stream = soxr.ResampleStream(file.samplerate, rate_hz or file.samplerate, 1, dtype="float32")
-    nothing: Samples = np.zeros(0, dtype=np.float32)
+    stereo = channels == file.channels == 2 and channel is None
+    stream = soxr.ResampleStream(file.samplerate, rate_hz or file.samplerate, 2 if stereo else 1, dtype="float32")
+    nothing = silence(0, 2 if stereo else 1)
     done, decoded = [nothing], 0
     power = mean_power = 0.0
     while len(block := file.read(min(_BLOCK_FRAMES, frames - decoded), dtype="float32", always_2d=True)):
         if file.channels == 1 or channel is not None:
-            mono = block[:, channel or 0]
+            mean = block[:, channel or 0]
         else:
-            mono = sum(block.T[1:], block[:, 0]) / np.float32(file.channels)
-            power, mean_power = power + float(np.vdot(block, block)) / file.channels, mean_power + float(np.vdot(mono, mono))
-        done.append(mono if same else stream.resample_chunk(mono))
+            mean = sum(block.T[1:], block[:, 0]) / np.float32(file.channels)
+            power, mean_power = power + float(np.vdot(block, block)) / file.channels, mean_power + float(np.vdot(mean, mean))
+        heard = block if stereo else mean
+        done.append(heard if same else stream.resample_chunk(heard))
         decoded += len(block)
     if not same:
         done.append(stream.resample_chunk(nothing, last=True))
-    return np.concatenate(done), decoded, mean_power + power > 0 and mean_power < _CANCELLED * power
+    samples = np.concatenate(done)
+    cancelled = mean_power + power > 0 and mean_power < _CANCELLED * power
+    return samples if stereo else in_channels(samples, channels), decoded, cancelled
+
+
+def silence(length: int, channels: int) -> Samples:
+    """Make `(length,)` of zeros, or `(length, channels)` for more than one."""
+    return np.zeros(length if channels == 1 else (length, channels), dtype=np.float32)
+
+
+def in_channels(samples: Samples, channels: int) -> Samples:
+    """Lay mono `(T,)` on both sides, `(T, 2)`, where 2 `channels` are wanted."""
+    return samples if channels == 1 else np.repeat(samples[:, None], channels, axis=1)
+
+
+def mono(samples: Samples) -> Samples:
+    """Average the channels of `(T, 2)`; mono `(T,)` stays."""
+    return samples if samples.ndim == 1 else samples.mean(axis=1)
 
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
@@ -111,7 +140,7 @@ def to_int16(samples: npt.NDArray[np.float32 | np.float64 | np.int16]) -> npt.ND
 
 
 def encode_flac(samples: npt.NDArray[np.float32 | np.int16], rate_hz: int) -> bytes:
-    """Encode `(T,)`, float or already 16 bit, as 16-bit mono FLAC."""
+    """Encode `(T,)` or `(T, 2)`, float or already 16 bit, as 16-bit FLAC."""
     import soundfile
 
     buffer = io.BytesIO()
@@ -120,7 +149,7 @@ def encode_flac(samples: npt.NDArray[np.float32 | np.int16], rate_hz: int) -> by
 
 
 def write_flac(path: Path, samples: npt.NDArray[np.float32 | np.int16], rate_hz: int) -> None:
-    """Write `(T,)`, float or already 16 bit, as 16-bit mono FLAC, atomically.
+    """Write `(T,)` or `(T, 2)`, float or already 16 bit, as 16-bit FLAC, atomically.
 
     libsndfile doesn't always tell where the disk refuses the last bytes, so that it isn't given the file itself.
     """

@@ -29,8 +29,8 @@ class Loudness:
 
 
 def measure(samples: Samples, window: int) -> Loudness:
-    """Measure each whole window of `window` samples of `(T,)`."""
-    windows = samples[: len(samples) // window * window].reshape(-1, window)
+    """Measure each whole window of `window` samples, over all channels."""
+    windows = samples[: len(samples) // window * window].reshape(-1, window, *samples.shape[1:])
     return Loudness([audio.rms_db(one) for one in windows], [audio.peak_db(one) for one in windows])
 
 

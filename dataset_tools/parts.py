@@ -1,4 +1,4 @@
-"""Merge the stems of a track into parts: one 16-bit mono FLAC per instrument, all of one length and one gain."""
+"""Merge the stems of a track into parts: one 16-bit FLAC per instrument, all of one length and one gain."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools import activity, audio
+from instructme.dataset_tools import activity, audio, stereo_pairs
 from instructme.dataset_tools.audio import Samples
 from instructme.manifests.paths import inside, slug
 from instructme.manifests.rows import DataError, Part, Reject, Stem, Track
@@ -43,17 +43,23 @@ class Merged:
     length_samples: int
     full_scale: float
     """Largest sample as a share of what 16 bit can hold on that side."""
+    channels: int = 1
     balance_db: float | None = None
     """Gain of this part alone, by `--balance-stems`; `full_scale` is after it."""
 
     def load(self, length: int, gain: float) -> npt.NDArray[np.int16]:
-        """Load `(length,)`, padded with silence, after the gain and rounded to 16 bit."""
-        self.store.seek(0)
-        merged = np.frombuffer(self.store.read(), dtype=np.float32)
+        """Load `(length,)` or `(length, 2)`, padded with silence, after the gain and rounded to 16 bit."""
+        merged = self.samples()
         gain = float(np.float32(gain * 10 ** ((self.balance_db or 0.0) / 20))) if self.balance_db else gain
-        padded = np.zeros(length, dtype=np.int16)
+        padded = np.zeros((length, *merged.shape[1:]), dtype=np.int16)
         padded[: len(merged)] = audio.to_int16(merged * np.float32(gain) if gain != 1.0 else merged)
         return padded
+
+    def samples(self) -> Samples:
+        """Load the sum as it is."""
+        self.store.seek(0)
+        merged = np.frombuffer(self.store.read(), dtype=np.float32)
+        return merged if self.channels == 1 else merged.reshape(-1, self.channels)
 
 
 def merge(
@@ -63,8 +69,9 @@ def merge(
     scratch: Path,
     rate_hz: int,
     length_tolerance_s: float = LENGTH_TOLERANCE_S,
+    channels: int = 1,
 ) -> tuple[list[Merged], list[Reject]]:
-    """Decode each stem once, mono at the working rate, and sum the stems of each instrument in float.
+    """Decode each stem once, mono or with 2 `channels` at the working rate, and sum the stems of each instrument in float.
 
     Stems known to be bad, unreadable ones, and those whose length differs too much from the others' are rejected; the
     parts are then made of the rest, as a mix that misses a stem is still a mix. At most one instrument's samples are in
@@ -75,26 +82,26 @@ def merge(
     groups = [list(group) for _, group in groupby(by_instrument, key=lambda stem: stem.instrument)]
     merged = []
     for group in groups:
-        total: Samples = np.zeros(0, dtype=np.float32)
+        total = audio.silence(0, channels)
         used: list[Stem] = []
         heard: dict[bytes, str] = {}
-        for channels in _sources(group):
+        for source in _sources(group):
             try:
-                samples, notes = _decode([inside(root, stem.path) for stem in channels], rate_hz)
+                samples, notes = _decode(source, root, rate_hz, channels)
                 if len(samples) >= rate_hz:  # the mean of less may be a wave that isn't whole
                     samples, notes = _clean(samples, notes, rate_hz)
-                notes += [*_fault(channels[0], samples, total, heard)]
+                notes += [*_fault(source[0], samples, total, heard)]
             except DataError as error:
-                rejects += [reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")) for stem in channels]
+                rejects += [reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")) for stem in source]
                 continue
-            rejects += [reject(track, channels[0].path, note.reason, note.detail) for note in notes]
+            rejects += [reject(track, source[0].path, note.reason, note.detail) for note in notes]
             if not any(note.fatal for note in notes):
                 total = _add(total, samples)
-                used += channels
+                used += source
         if used:
             store = SpooledTemporaryFile(_MEMORY_BYTES // len(groups), dir=str(scratch))  # noqa: SIM115
             store.write(total.view(np.uint8).data)
-            merged.append(Merged(used, store, len(total), _full_scale(total)))
+            merged.append(Merged(used, store, len(total), _full_scale(total), channels))
     return merged, rejects
 
 
@@ -107,8 +114,7 @@ def balanced(merged: Sequence[Merged], rate_hz: int) -> list[Merged]:
 
     meter, parts = Meter(rate_hz), []
     for part in merged:
-        part.store.seek(0)
-        lufs = _lufs(np.frombuffer(part.store.read(), dtype=np.float32), meter)
+        lufs = _lufs(part.samples(), meter)
         wanted = BALANCED_LUFS.get(part.stems[0].family, BALANCED_LUFS["other"])
         change_db = 0.0 if lufs is None else round(float(np.clip(wanted - lufs, -MOST_BALANCE_DB, MOST_BALANCE_DB)), 2)
         parts.append(replace(part, balance_db=change_db, full_scale=part.full_scale * 10 ** (change_db / 20)))
@@ -152,6 +158,7 @@ def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) 
                 level_db=level_db.tolist(),
                 activity=activity.detect(level_db).tolist(),
                 balance_db=part.balance_db,
+                channels=None if part.channels == 1 else part.channels,
             ),
             samples,
         )
@@ -166,40 +173,57 @@ class _Note(NamedTuple):
 
 
 def _sources(group: Sequence[Stem]) -> Iterator[tuple[Stem, ...]]:
-    """Yield each stem of a group, and split stereo as two stems at once, where the first of them stands."""
+    """Yield each stem of a group, and split stereo as two stems at once, left before right, where the first of them stands."""
     by_id = {stem.stem_id: stem for stem in group}
     for stem in group:
         other = by_id.get(stem.pair or "")
         if other is None:
             yield (stem,)
         elif group.index(stem) < group.index(other):
-            yield (stem, other)
+            yield stereo_pairs.left_first(stem, other)
 
 
-def _decode(paths: Sequence[Path], rate_hz: int) -> tuple[Samples, list[_Note]]:
-    """Read a stem as mono, the mean of its channels or of its files; of channels that cancel each other out, the first."""
+def _decode(source: Sequence[Stem], root: Path, rate_hz: int, channels: int) -> tuple[Samples, list[_Note]]:
+    """Read a stem, of one file or of a file for each side: as mono, the mean, or as stereo.
+
+    Of channels that cancel each other out, the first is the music.
+    """
     detail = "its channels are opposite, so their mean is silent: only the first channel is used"
     cancels = [_Note("cancels", detail, False)]
+    paths = [inside(root, stem.path) for stem in source]
     if len(paths) == 1:
+        surround = [] if channels == 1 or source[0].channels <= 2 else [_surround(source[0].channels)]
         try:
-            return audio.read(paths[0], rate_hz), []
+            return audio.read(paths[0], rate_hz, channels=channels), surround
         except audio.OppositeChannelsError:
-            return audio.read(paths[0], rate_hz, channel=0), cancels
+            return audio.read(paths[0], rate_hz, channel=0, channels=channels), cancels
     left, right = (audio.read(path, rate_hz) for path in paths)
     length = min(len(left), len(right))
     mean = (left[:length] + right[:length]) / np.float32(2)
     power = (float(np.vdot(left, left)) + float(np.vdot(right, right))) / 2
-    return (left, cancels) if float(np.vdot(mean, mean)) < CANCELLED * power else (mean, [])
+    if float(np.vdot(mean, mean)) < CANCELLED * power:
+        return audio.in_channels(left, channels), cancels
+    return (mean if channels == 1 else np.stack([left[:length], right[:length]], axis=1)), []
+
+
+def _surround(channels: int) -> _Note:
+    return _Note("surround", f"{channels} channels are no stereo: their mean is on both sides", False)
 
 
 def _clean(samples: Samples, notes: list[_Note], rate_hz: int) -> tuple[Samples, list[_Note]]:
-    """Take a constant offset off, which would count as sound; `(T,)` of a second or more."""
-    frame = rate_hz // 10
-    means = samples[: len(samples) // frame * frame].reshape(-1, frame).mean(axis=1, dtype=np.float64)
-    low, offset, high = np.percentile(means, [5, 50, 95])
-    if abs(offset) < DC_FLOOR or high - low > _DC_SPREAD * abs(offset):
+    """Take a constant offset off each channel, which would count as sound; `(T,)` or `(T, 2)` of a second or more."""
+    offsets = [_offset(channel, rate_hz // 10) for channel in samples.reshape(len(samples), -1).T]
+    if not any(offsets):
         return samples, notes
-    return samples - np.float32(offset), [*notes, _Note("dc_offset", f"a constant offset of {offset:.3f} was taken off", False)]
+    told = f"a constant offset of {max(offsets, key=abs):.3f} was taken off"
+    return samples - np.array(offsets, dtype=np.float32), [*notes, _Note("dc_offset", told, False)]
+
+
+def _offset(channel: Samples, frame: int) -> float:
+    """Find the constant offset of `(T,)` by the means of frames of so many samples; 0 where it is small or not constant."""
+    means = channel[: len(channel) // frame * frame].reshape(-1, frame).mean(axis=1, dtype=np.float64)
+    low, offset, high = np.percentile(means, [5, 50, 95])
+    return 0.0 if abs(offset) < DC_FLOOR or high - low > _DC_SPREAD * abs(offset) else float(offset)
 
 
 def _fault(stem: Stem, samples: Samples, total: Samples, heard: dict[bytes, str]) -> Iterator[_Note]:

@@ -6,9 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from instructme.dataset_tools import clips, harmony, parts, rhythm, same_songs
+from instructme.dataset_tools import audio, clips, harmony, parts, rhythm, same_songs
 from instructme.dataset_tools.audio import Samples
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
@@ -30,10 +28,11 @@ class PrepareSettings:
     max_under_mix_db: float = clips.MAX_UNDER_MIX_DB
     min_lufs: float = clips.MIN_LUFS
     balance_stems: bool = False
+    channels: int = 1
 
     def arguments(self) -> dict[str, Any]:
         """Give what tables state; later settings only where they are not the default, so that tables stay byte for byte."""
-        later = {"min_lufs": clips.MIN_LUFS, "balance_stems": False}
+        later = {"min_lufs": clips.MIN_LUFS, "balance_stems": False, "channels": 1}
         return {name: value for name, value in asdict(self).items() if name not in later or value != later[name]}
 
     @property
@@ -62,21 +61,28 @@ def prepare_track(
 
 def _rows(track: Track, stems: Sequence[Stem], root: Path, folder: Path, settings: PrepareSettings) -> dict[str, list[Any]]:
     merged, rejects = parts.merge(
-        track, stems, root, folder, settings.sample_rate_hz, length_tolerance_s=settings.length_tolerance_s
+        track,
+        stems,
+        root,
+        folder,
+        settings.sample_rate_hz,
+        length_tolerance_s=settings.length_tolerance_s,
+        channels=settings.channels,
     )
     if not merged:
         rejects.append(parts.reject(track, track.path, "no_parts", "no stem of the track could be used"))
         return {"rejects": rejects}
     written, loudness = [], []
-    mix: Samples = np.zeros(max(part.length_samples for part in merged), dtype=np.float32)
+    mix = audio.silence(max(part.length_samples for part in merged), settings.channels)
     if settings.balance_stems:
         merged = parts.balanced(merged, settings.sample_rate_hz)
     for part, samples in parts.write(merged, folder, Path("parts", track.track_id), settings.sample_rate_hz):
         written.append(part)
         loudness.append(clips.measure(samples, settings.window))
         mix += samples
-    same_songs.write(folder, written, mix)
-    beats, complaints = find_rhythm(track, stems, root, mix, settings)
+    heard = audio.mono(mix)
+    same_songs.write(folder, written, heard)
+    beats, complaints = find_rhythm(track, stems, root, heard, settings)
     cut, dropped = clips.cut(
         written,
         loudness,

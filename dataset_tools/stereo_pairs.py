@@ -1,8 +1,8 @@
 """Join split stereo: `vocals.L.wav` and `vocals.R.wav` are the two channels of one stem.
 
 Two mono files of one folder are a pair if their names differ in one word only, which is `L` in one name and `R` in the other
-(or `Left` and `Right`), and if they have the same rate and length. A part takes the mean of both, as it does for the channels of
-a stereo file.
+(or `Left` and `Right`), and if they have the same rate and length. A part takes both as it takes the channels of a stereo file: a
+mono part takes the mean.
 """
 
 import re
@@ -43,6 +43,13 @@ def join(stems: Sequence[Stem]) -> tuple[list[Stem], list[Rejected]]:
             other |= {left.stem_id: right.stem_id, right.stem_id: left.stem_id}
     named = {stem.stem_id for halves in sides.values() for half in halves.values() for stem in half}
     return [replace(stem, pair=other.get(stem.stem_id)) if stem.stem_id in named else stem for stem in stems], notes
+
+
+def left_first(one: Stem, other: Stem) -> tuple[Stem, Stem]:
+    """Order the two stems of a pair: the left one first."""
+    sides = dict(_readings(one.path))
+    left = all(sides[place] == "l" for place, side in _readings(other.path) if sides.get(place, side) != side)
+    return (one, other) if left else (other, one)
 
 
 def _readings(path: str) -> list[tuple[str, str]]:

@@ -58,6 +58,7 @@ Position = Annotated[int, Rule(0, 1 << 40)]
 Tempo = Annotated[float, Rule(0)]
 Share = Annotated[float, Rule(0, 1)]
 Decibels = Annotated[float, Rule(-200, 200)]
+Channels = Annotated[int, Rule(1, 2)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +126,11 @@ class Stem:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """All stems of one instrument in one track, merged to mono. Table `parts.parquet`, written by `prepare`."""
+    """All stems of one instrument in one track, merged. Table `parts.parquet`, written by `prepare`."""
 
     KEY: ClassVar = ("track_id", "instrument")
     EQUAL: ClassVar = (("level_db", "activity"),)
-    LATER: ClassVar = ("balance_db",)
+    LATER: ClassVar = ("balance_db", "channels")
 
     track_id: Annotated[Id, "track it belongs to"]
     instrument: Annotated[str, "canonical instrument; unique within the track"]
@@ -148,6 +149,7 @@ class Part:
     level_db: Annotated[list[int], "RMS per frame in dBFS, rounded, -120 for silence, 10 frames/s"]
     activity: Annotated[list[bool], "energy VAD, 10 frames/s"]
     balance_db: Annotated[Decibels | None, "gain of this part alone, by `prepare --balance-stems`"] = None
+    channels: Annotated[Channels | None, "2 where the file is stereo (`prepare --channels 2`), null for mono"] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,7 @@ class Sample:
     """A rendered triplet in a shard. Table `<split>-NNNNN.parquet` beside its tar, written by `shard`."""
 
     KEY: ClassVar = ("triplet_id",)
+    LATER: ClassVar = ("channels",)
 
     triplet_id: Annotated[Key, "key of the sample in the tar"]
     task: Annotated[Task, "edit task"]
@@ -255,6 +258,7 @@ class Sample:
     target_size_bytes: Annotated[Count, "size of <key>.target.flac"]
     json_offset_bytes: Annotated[Position, "where the bytes of <key>.json begin in the tar"]
     json_size_bytes: Annotated[Count, "size of <key>.json"]
+    channels: Annotated[Channels | None, "channels of both sides, null for mono"] = None
 
 
 @dataclass(frozen=True, slots=True)

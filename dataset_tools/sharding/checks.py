@@ -70,14 +70,14 @@ def sides(tar: Path, row: Sample, normalise: str) -> tuple[list[str], tuple[Samp
         What is wrong, and the sides if they could be decoded.
     """
     decoded, problems = [], []
+    shape = (row.length_samples,) if row.channels in (None, 1) else (row.length_samples, row.channels)
     for side in ("source", "target"):
         try:
             samples, rate_hz = tar_file.decode(tar_file.read_bytes(tar, *tar_file.place(row, f"{side}.flac")))
         except DataError as error:
             return [f"{side}: {error}"], None
-        if samples.shape != (row.length_samples,) or rate_hz != row.sample_rate_hz:
-            stated = f"({row.length_samples},) at {row.sample_rate_hz} Hz"
-            return [f"{side}: shape {samples.shape} at {rate_hz} Hz, not {stated}"], None
+        if samples.shape != shape or rate_hz != row.sample_rate_hz:
+            return [f"{side}: shape {samples.shape} at {rate_hz} Hz, not {shape} at {row.sample_rate_hz} Hz"], None
         decoded.append(samples)
         problems += [f"{side}: {problem}" for problem in _levels(samples, side, row)]
     source, target = decoded
@@ -115,7 +115,7 @@ def description(tar: Path, row: Sample) -> tuple[list[str], dict[str, Any], Trip
         recipe = tables.from_json(row.recipe, Triplet)
     except (ValueError, TypeError):
         return ["JSON of the sample or of its recipe can't be read"], {}, None
-    described = ("instruction", "task", "dataset", "licence", "gain", "target_gain", "sample_rate_hz")
+    described = ("instruction", "task", "dataset", "licence", "gain", "target_gain", "sample_rate_hz", "channels")
     wrong = [f"JSON: {name} differs from the index" for name in described if found.get(name) != getattr(row, name)]
     decided = ("triplet_id", "task", "instruction", "length_samples")
     wrong += [f"recipe: {name} differs from the index" for name in decided if getattr(recipe, name) != getattr(row, name)]

@@ -21,6 +21,7 @@ def index_of(markers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "tool_version": tables.tool_version(),
         "sample_rate_hz": max(marker["sample_rate_hz"] for marker in markers.values()),
+        **({"channels": channels} if (channels := max(marker.get("channels", 1) for marker in markers.values())) > 1 else {}),
         "counts": counts,
         "samples": sum(marker["samples"] for marker in markers.values()),
         "seconds": round(sum(marker["seconds"] for marker in markers.values()), 3),

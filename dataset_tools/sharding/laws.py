@@ -5,31 +5,29 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools.audio import STEP, Pcm, Samples
+from instructme.dataset_tools.audio import STEP, Pcm, Samples, mono
 from instructme.dataset_tools.pairing.combinations import Floats, Ints
 
 ReadPart = Callable[[str], Pcm]
-"""Instrument -> the source window of that part file, `(T,)`."""
+"""Instrument -> the source window of that part file, `(T,)` or `(T, 2)`. All laws hold in each channel."""
 ROUNDING = STEP / 2 + 1e-6
 """Error of one side: half a 16-bit step, and what float32 sums lose."""
 
 
-def total(instruments: Iterable[str], part: ReadPart, gain: float, length: int) -> Floats:
-    """Sum parts as integers and scale them in double precision, `(T,)`."""
-    mixed = np.zeros(length, dtype=np.int32)
-    for instrument in instruments:
-        mixed += part(instrument)
+def total(instruments: Iterable[str], part: ReadPart, gain: float) -> Floats:
+    """Sum parts as integers and scale them in double precision: as long and of as many channels as a part."""
+    mixed = sum((part(instrument).astype(np.int32) for instrument in instruments), np.zeros((), dtype=np.int32))
     return mixed * np.float64(gain * STEP)
 
 
 def off(what: str, residual: npt.NDArray[np.floating], allowed: float) -> str | None:
-    """Say by how much a residual `(T,)` leaves the allowed range; None if it doesn't."""
+    """Say by how much a residual leaves the allowed range; None if it doesn't."""
     largest = float(np.abs(residual).max(initial=0.0))
     return None if largest <= allowed else f"{what} is off by {largest / STEP:.1f} 16-bit steps, allowed {allowed / STEP:.1f}"
 
 
 def off_the_beat(samples: Samples, beats: Ints, rate_hz: int) -> str | None:
-    """Say how far the onsets of `(T,)` lie from the beats; None if they don't lie elsewhere.
+    """Say how far the onsets of a side lie from the beats; None if they don't lie elsewhere.
 
     Onset strength (spectral flux, log magnitude) is averaged over all beats at lags up to 100 ms, or a quarter of the beat
     where that is less, so that the next sixteenth is out of reach. Broken only if onsets are far stronger at another lag
@@ -38,7 +36,7 @@ def off_the_beat(samples: Samples, beats: Ints, rate_hz: int) -> str | None:
     """
     if len(beats) < 4:
         return None
-    strength, hop = _onsets(samples, rate_hz), rate_hz // 200
+    strength, hop = _onsets(mono(samples), rate_hz), rate_hz // 200
     reach = min(0.1, 0.25 * float(np.median(np.diff(beats))) / rate_hz - 0.01)
     lags = np.arange(-int(reach * 200), int(reach * 200) + 1)
     frames = np.rint(beats / hop).astype(np.int64)[:, None] + lags

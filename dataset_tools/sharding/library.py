@@ -13,6 +13,7 @@ from instructme.manifests.rows import DataError, Part, Rhythm, Track, Triplet
 
 PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "triplets.parquet")
 """The tables that shards are made from."""
+_COLUMNS = ["track_id", "instrument", "path", "sample_rate_hz", "channels"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Library:
     tracks: dict[str, dict[str, str]]
     rhythms: pa.Table
     rhythm_rows: dict[str, int]
+    channels: int = 1
 
     def part(self, track_id: str, instrument: str) -> Path:
         """Find the part file of an instrument in a track.
@@ -66,18 +68,19 @@ def read(work: Path) -> Library:
     Raises:
         DataError: a table is missing or damaged, or the parts differ in sample rate.
     """
-    parts = tables.read(work / "parts.parquet", Part, ["track_id", "instrument", "path", "sample_rate_hz"]).to_pylist()
+    parts = tables.read(work / "parts.parquet", Part, _COLUMNS).to_pylist()
     tracks = tables.read(work / "tracks.parquet", Track, ["track_id", "dataset", "licence", "split", "leak_group"]).to_pylist()
     rhythms = tables.read(work / "rhythm.parquet", Rhythm)
-    rates = {part["sample_rate_hz"] for part in parts}
-    if len(rates) != 1:
-        raise DataError(f"parts of {len(rates)} sample rates in {work / 'parts.parquet'}: run prepare again")
+    rates, channels = {part["sample_rate_hz"] for part in parts}, {part["channels"] or 1 for part in parts}
+    if len(rates) != 1 or len(channels) != 1:
+        raise DataError(f"parts of several sample rates, or mono and stereo, in {work / 'parts.parquet'}: run prepare again")
     return Library(
         rate_hz=rates.pop(),
         paths={(part["track_id"], part["instrument"]): inside(work, part["path"]) for part in parts},
         tracks={track["track_id"]: track for track in tracks},
         rhythms=rhythms,
         rhythm_rows={track_id: row for row, track_id in enumerate(rhythms["track_id"].to_pylist())},
+        channels=channels.pop(),
     )
 
 

@@ -25,7 +25,7 @@ class Window(NamedTuple):
 
 
 class Rendered(NamedTuple):
-    """Both sides of a triplet, `(T,)` on the 16-bit grid, and the gains that were applied."""
+    """Both sides of a triplet, `(T,)` or `(T, 2)` on the 16-bit grid, and the gains that were applied."""
 
     source: Samples
     target: Samples
@@ -66,7 +66,7 @@ def render(recipe: Triplet, read_window: ReadWindow, normalise: str = "joint", r
 
 
 def exchanged(recipe: Triplet, read_window: ReadWindow, gain: float) -> tuple[Samples, Samples]:
-    """Render what a `replace` takes out and what it brings in, `(T,)` each, with the gain and the rounding of its sides.
+    """Render what a `replace` takes out and what it brings in, as long as its sides, with the gain and the rounding of its sides.
 
     Raises:
         DataError: the recipe has no such parts.
@@ -79,7 +79,7 @@ def exchanged(recipe: Triplet, read_window: ReadWindow, gain: float) -> tuple[Sa
 
 
 def stretch(samples: Samples, factor: float, rate_hz: int) -> Samples:
-    """Play `(T,)` faster by `factor` at the same pitch: at least floor(T / factor) samples; a factor of 1 returns the input.
+    """Play `(T,)` or `(T, 2)` faster by `factor` at the same pitch: at least floor(T / factor) samples; 1 returns the input.
 
     Signalsmith Stretch through python-stretch, seeded. What sounds at t comes out within 1 ms of t / factor.
     """
@@ -90,7 +90,8 @@ def stretch(samples: Samples, factor: float, rate_hz: int) -> Samples:
     stretcher = Signalsmith.Stretch(0)
     stretcher.preset(1, rate_hz)
     stretcher.setTimeFactor(factor)
-    return np.asarray(stretcher.process(samples[None]), dtype=np.float32).reshape(-1)
+    stretched = np.asarray(stretcher.process(np.ascontiguousarray(np.atleast_2d(samples.T))), dtype=np.float32)
+    return stretched.reshape(*samples.shape[1:], -1).T
 
 
 def _source(recipe: Triplet) -> list[Window]:

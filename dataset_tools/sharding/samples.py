@@ -39,6 +39,7 @@ def describe(recipe: Triplet, gain: float, target_gain: float, library: Library)
         "dataset": library.track(recipe.source_track)["dataset"],
         "licence": _licence(recipe, library),
         "sample_rate_hz": library.rate_hz,
+        **({} if library.channels == 1 else {"channels": library.channels}),
         "gain": gain,
         "target_gain": target_gain,
         "provenance": {
@@ -106,6 +107,7 @@ def row(recipe: Triplet, sides: Rendered, library: Library) -> Sample:
         target_size_bytes=0,
         json_offset_bytes=0,
         json_size_bytes=0,
+        channels=None if library.channels == 1 else library.channels,
     )
 
 

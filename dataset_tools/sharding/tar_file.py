@@ -31,7 +31,7 @@ _COPIED_BYTES = 1 << 20
 
 
 def decode(flac: bytes, start: int = 0, length: int | None = None) -> tuple[Samples, int]:
-    """Decode FLAC to `(T,)` (or `(T, channels)` where a file is not ours) and its rate; all of it, or `length` from `start`.
+    """Decode FLAC to `(T,)`, or `(T, channels)` of more than one, and its rate; all of it, or `length` from `start`.
 
     Raises:
         DataError: not decodable.

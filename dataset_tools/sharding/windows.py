@@ -14,11 +14,11 @@ HELD_BYTES = 768 << 20
 """Most memory that kept windows may take."""
 
 
-def read(path: Path, start: int, length: int) -> Pcm:
-    """Read `length` samples of a part file from `start`, `(length,)`: as float it takes a seventh longer.
+def read(path: Path, start: int, length: int, channels: int = 1) -> Pcm:
+    """Read `length` samples of a part file from `start`, `(length,)` or `(length, 2)`: as float it takes a seventh longer.
 
     Raises:
-        DataError: the file is missing or damaged, or ends before the window does.
+        DataError: the file is missing or damaged, ends before the window does, or has other channels.
     """
     import soundfile
 
@@ -26,7 +26,9 @@ def read(path: Path, start: int, length: int) -> Pcm:
         samples, _ = soundfile.read(path, length, start, dtype="int16")
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
         raise DataError(f"can't read audio: {path}: {error}: run prepare again") from None
-    if samples.shape != (length,):
+    if samples.shape[1:] != (() if channels == 1 else (channels,)):
+        raise DataError(f"part has other channels than parts.parquet says: {path}: run prepare again, then pair")
+    if len(samples) != length:
         raise DataError(f"part is too short: {path}: no samples {start} to {start + length}: run prepare again, then pair")
     return np.asarray(samples)
 
@@ -38,15 +40,17 @@ class Windows:
     its last read, or read again where keeping it would take more than `held_bytes` together with the others.
     """
 
-    def __init__(self, find: Callable[[str, str], Path], reads: Iterable[Window], held_bytes: int = HELD_BYTES) -> None:
-        self._find = find
+    def __init__(
+        self, find: Callable[[str, str], Path], reads: Iterable[Window], held_bytes: int = HELD_BYTES, channels: int = 1
+    ) -> None:
+        self._find, self._channels = find, channels
         self._left = Counter(reads)
         self._held: dict[Window, Pcm] = {}
         self._room_bytes = held_bytes
         self.decoded = 0
 
     def __call__(self, track_id: str, instrument: str, start: int, length: int) -> Pcm:
-        """Read a window of the part of an instrument in a track, `(length,)`; not to be changed."""
+        """Read a window of the part of an instrument in a track, `(length,)` or `(length, 2)`; not to be changed."""
         window = Window(track_id, instrument, start, length)
         samples = self._take(window)
         self._left[window] -= 1
@@ -61,4 +65,5 @@ class Windows:
             self._room_bytes += samples.nbytes
             return samples
         self.decoded += 1
-        return read(self._find(window.track_id, window.instrument), window.start_samples, window.length_samples)
+        path = self._find(window.track_id, window.instrument)
+        return read(path, window.start_samples, window.length_samples, self._channels)

@@ -40,8 +40,8 @@ def draw(pool: Pool, count: int, rng: np.random.Generator, options: PairOptions)
 
 def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: ReadPart, **_: object) -> str | None:
     """Check that source and bed agree, and that target - source is the added part, each within rounding."""
-    bed = off("source", source - total(recipe.source_instruments, part, gain, len(source)), ROUNDING)
-    return bed or off("target - source", target - source - total(recipe.added, part, gain, len(source)), 2 * ROUNDING)
+    bed = off("source", source - total(recipe.source_instruments, part, gain), ROUNDING)
+    return bed or off("target - source", target - source - total(recipe.added, part, gain), 2 * ROUNDING)
 
 
 def split(source: Samples, target: Samples, **_: object) -> tuple[Samples, Samples]:

@@ -50,9 +50,9 @@ def draw(pool: Pool, count: int, rng: np.random.Generator, options: PairOptions)
 
 def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: ReadPart, **_: object) -> str | None:
     """Check that the target is the named part, and that source - target is the rest of the source, each within rounding."""
-    alone = off("target", target - total(recipe.named, part, gain, len(target)), ROUNDING)
+    alone = off("target", target - total(recipe.named, part, gain), ROUNDING)
     rest = [name for name in recipe.source_instruments if name not in recipe.named]
-    return alone or off("source - target", source - target - total(rest, part, gain, len(source)), 2 * ROUNDING)
+    return alone or off("source - target", source - target - total(rest, part, gain), 2 * ROUNDING)
 
 
 def split(source: Samples, target: Samples, **_: object) -> tuple[Samples, Samples]:

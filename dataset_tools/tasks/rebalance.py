@@ -89,9 +89,9 @@ def meant(text: str, amount_db: float | None) -> float:
 
 def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: ReadPart, **_: object) -> str | None:
     """Check that the source is the mix of its parts, and that target - source is (g - 1) times the named part."""
-    mixed = off("source", source - total(recipe.source_instruments, part, gain, len(source)), ROUNDING)
+    mixed = off("source", source - total(recipe.source_instruments, part, gain), ROUNDING)
     share = 10 ** ((recipe.gain_db or 0) / 20) - 1
-    turned = share * total(recipe.named, part, gain, len(source))
+    turned = share * total(recipe.named, part, gain)
     return mixed or off("target - source", target - source - turned, 2 * ROUNDING)
 
 

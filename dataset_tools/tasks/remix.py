@@ -155,7 +155,7 @@ def law(
 
     The beats count from the start of the source window. What `off_the_beat` can't hear is not found here.
     """
-    mixed = off("source", source - total(recipe.source_instruments, part, gain, len(source)), ROUNDING)
+    mixed = off("source", source - total(recipe.source_instruments, part, gain), ROUNDING)
     return mixed or off_the_beat(target, source_beats_samples, rate_hz)
 
 

@@ -51,8 +51,8 @@ def draw(pool: Pool, count: int, rng: np.random.Generator, options: PairOptions)
 
 def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: ReadPart, **_: object) -> str | None:
     """Check that target and bed agree, and that source - target is the removed part, each within rounding."""
-    bed = off("target", target - total(recipe.target_instruments, part, gain, len(target)), ROUNDING)
-    return bed or off("source - target", source - target - total(recipe.named, part, gain, len(source)), 2 * ROUNDING)
+    bed = off("target", target - total(recipe.target_instruments, part, gain), ROUNDING)
+    return bed or off("source - target", source - target - total(recipe.named, part, gain), 2 * ROUNDING)
 
 
 def split(source: Samples, target: Samples, **_: object) -> tuple[Samples, Samples]:

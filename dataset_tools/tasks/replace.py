@@ -53,8 +53,8 @@ def draw(pool: Pool, count: int, rng: np.random.Generator, options: PairOptions)
 
 def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: ReadPart, **_: object) -> str | None:
     """Check that source and its parts agree, and that target - source is one part less the other, each within rounding."""
-    mixed = off("source", source - total(recipe.source_instruments, part, gain, len(source)), ROUNDING)
-    brought = total(recipe.added, part, gain, len(source)) - total(recipe.named, part, gain, len(source))
+    mixed = off("source", source - total(recipe.source_instruments, part, gain), ROUNDING)
+    brought = total(recipe.added, part, gain) - total(recipe.named, part, gain)
     return mixed or off("target - source", target - source - brought, 2 * ROUNDING)
 
 

@@ -13,6 +13,9 @@ ORDER = 30
 @click.command("prepare", short_help="Merge stems into parts, find rhythm and chords, cut clips.")
 @click.argument("work", type=options.Local(exists=True, file_okay=False))
 @click.option("--sample-rate", default=24000, show_default=True, type=click.IntRange(8000, 192000), help="Working rate in Hz.")
+@click.option(
+    "--channels", default=1, show_default=True, type=click.IntRange(1, 2), help="1 for mono, 2 for stereo, which trains no model."
+)
 @click.option("--clip-seconds", default=10.0, show_default=True, type=options.Finite(1), help="Length of a clip.")
 @click.option(
     "--rhythm",
@@ -63,6 +66,7 @@ ORDER = 30
 def command(
     work: Path,
     sample_rate: int,
+    channels: int,
     clip_seconds: float,
     rhythm: str,
     chords: str,
@@ -94,6 +98,7 @@ def command(
         workers=workers,
         scheduler=scheduler,
         sample_rate_hz=sample_rate,
+        channels=channels,
         clip_seconds=clip_seconds,
         rhythm=rhythm,
         chords=chords,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TripletItem(TypedDict):
-    """A triplet. `source` and `target` are float32: numpy `(T,)`, or torch `(1, T)` with `tensors`.
+    """A triplet. `source` and `target` are float32: numpy `(T,)`, or torch `(1, T)` with `tensors`; stereo is `(2, T)` in both.
 
     `json` is the text of its JSON in the shards: licence, provenance, gain, chords and beats of the source. It is text because
     PyTorch's `default_collate` can't stack lists of different lengths.
@@ -49,7 +49,7 @@ class TripletDataset:
         data: a folder of shards or its URL; or a working folder, whose recipes are mixed when they are read.
         split: `train`, `validation` or `test`.
         crop_s: length of a random crop in seconds, drawn from (seed, row). By default, the whole clip.
-        tensors: return torch tensors `(1, T)` instead of numpy arrays `(T,)`.
+        tensors: return torch tensors `(1, T)` instead of numpy arrays `(T,)`. Stereo is `(2, T)` either way.
         normalise: `joint` or `side`, for recipes: see `shard --normalize`. By default `joint`.
         seed: seed of the crops.
 
@@ -71,6 +71,7 @@ class TripletDataset:
         place = urls.parse(data)
         self._reader, self._tensors, self._seed = open_split(place, split, normalise), tensors, seed
         self.sample_rate_hz = max(self._reader.rates_hz)
+        self.channels = max(self._reader.channels)
         self._crop_samples = None if crop_s is None else round(crop_s * self.sample_rate_hz)
         shortest_s = min(self._reader.seconds)
         if crop_s is not None and not 0 < crop_s <= shortest_s:
@@ -112,4 +113,4 @@ class TripletDataset:
         with extras.named():
             import torch
 
-        return torch.from_numpy(np.ascontiguousarray(samples))[None]
+        return torch.from_numpy(np.atleast_2d(np.ascontiguousarray(samples)))

@@ -23,6 +23,8 @@ class Reader(Protocol):
     tasks: set[str]
     rates_hz: set[int]
     """Sample rates of the audio; more than one where shards were mixed by hand."""
+    channels: set[int]
+    """Channels of the audio: 1, or 2 for stereo."""
     seconds: set[float]
     """Lengths of the clips."""
 

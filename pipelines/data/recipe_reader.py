@@ -37,6 +37,7 @@ class RecipeReader:
         own = self._recipes.select(["task", "length_samples"]).take(self._places)
         self.tasks = set(pc.unique(own["task"]).to_pylist())
         self.rates_hz = {self.music.rate_hz}
+        self.channels = {self.music.channels}
         self.seconds = {length / self.music.rate_hz for length in pc.unique(own["length_samples"]).to_pylist()}
 
     def recipe(self, row: int) -> Triplet:
@@ -54,11 +55,12 @@ class RecipeReader:
             DataError: a part is missing or damaged.
         """
         recipe = self.recipe(row)
-        windows = Windows(self.music.part, render.windows(recipe))
+        windows = Windows(self.music.part, render.windows(recipe), channels=self.music.channels)
         sides = render.render(recipe, windows, self._normalise, self.music.rate_hz)
         cut = slice(start, None if length is None else start + length)
         names = recipe.triplet_id, recipe.task, recipe.instruction
-        return TripletAudio(*names, sides.source[cut], sides.target[cut], sides.gain, sides.target_gain)
+        source, target = (np.ascontiguousarray(side[cut].T) for side in (sides.source, sides.target))
+        return TripletAudio(*names, source, target, sides.gain, sides.target_gain)
 
     def json_text(self, row: int, audio: TripletAudio) -> str:
         """Write the JSON that the shards hold of a row; `audio` says which gains it was rendered with."""

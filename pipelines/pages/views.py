@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools.audio import Samples, db, peak, resample
+from instructme.dataset_tools.audio import Samples, db, mono, peak, resample
 from instructme.pipelines.pages import pictures, sound
 from instructme.pipelines.pages.line_plots import ticks
 
@@ -21,7 +21,8 @@ _FAINT_DB = -20.0
 class PageClip:
     """One sound of a row.
 
-    samples: (T,) float32, any length, also 0; NaN and what exceeds full scale is noted on the page, not refused.
+    samples: (T,) float32, any length, also 0; or (T, 2), of which pictures show the mean. NaN and what exceeds full scale is
+        noted on the page, not refused.
     chords: (100, frames), shown as the triads that sound; None leaves the matrix out.
     """
 
@@ -161,7 +162,7 @@ def _longest(clips: Sequence[PageClip]) -> float:
 
 def _waveforms(clips: Sequence[PageClip], seconds: float) -> list[Picture]:
     loudest = max([0.01, *(min(peak(clip.samples), 1.0) for clip in clips)])
-    paths = [pictures.waveform(np.clip(clip.samples, -1, 1), clip.rate_hz, seconds, loudest) for clip in clips]
+    paths = [pictures.waveform(np.clip(mono(clip.samples), -1, 1), clip.rate_hz, seconds, loudest) for clip in clips]
     return [Picture("waveform", "Waveform", path=path) for path in paths]
 
 
@@ -170,7 +171,7 @@ def _spectrograms(clips: Sequence[PageClip], seconds: float, *, change: bool = F
     if not clips:
         return []
     rate_hz = max(clip.rate_hz for clip in clips)
-    levels = [pictures.mel_db(resample(clip.samples, clip.rate_hz, rate_hz), rate_hz, seconds) for clip in clips]
+    levels = [pictures.mel_db(resample(mono(clip.samples), clip.rate_hz, rate_hz), rate_hz, seconds) for clip in clips]
     top = max(float(level.max(initial=_FAINT_DB, where=~np.isnan(level))) for level in levels)
     at = pictures.mel_ticks(rate_hz)
     uris = [pictures.png(pictures.shades(level, top), "heat") for level in levels]
@@ -193,7 +194,7 @@ def _chord_matrices(clips: Sequence[PageClip], seconds: float) -> list[Picture]:
 
 
 def _pitch_matrices(clips: Sequence[PageClip], seconds: float) -> list[Picture]:
-    levels = [pictures.pitch_salience(clip.samples, clip.rate_hz, seconds) for clip in clips]
+    levels = [pictures.pitch_salience(mono(clip.samples), clip.rate_hz, seconds) for clip in clips]
     loudest = max(float(level.max(initial=0, where=~np.isnan(level))) for level in levels)
     shades = [pictures.png(pictures.pitch_shades(level, loudest), "tint", 4) for level in levels]
     return [Picture("matrix pitch", "Pitches", uri, ticks=pictures.PITCH_TICKS) for uri in shades]

@@ -81,8 +81,9 @@ def shard(
         raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
     parents = {name: _digest(work / name) for name in library.PARENTS}
     recipes = library.recipes(work, task_names())
+    channels = library.read(work).channels
     units = []
-    for name, rows, arguments in _cut(recipes, splits, limit, per_shard, shard_size_mb, normalise):
+    for name, rows, arguments in _cut(recipes, splits, limit, per_shard, shard_size_mb, normalise, channels):
         key = resume.key(name, arguments, parents, tables.SCHEMA_VERSION, tables.tool_version())
         units.append(ShardUnit(out.resolve() / f"{name}.json", _pack(rows), arguments, key))
     if not units:
@@ -113,22 +114,28 @@ def _digest(path: Path) -> str:
 
 
 def _cut(
-    recipes: pa.Table, splits: Sequence[str], limit: int | None, per_shard: int, size_mb: float | None, normalise: str
+    recipes: pa.Table,
+    splits: Sequence[str],
+    limit: int | None,
+    per_shard: int,
+    size_mb: float | None,
+    normalise: str,
+    channels: int,
 ) -> Iterator[tuple[str, pa.Table, dict[str, Any]]]:
     """Cut each split into shards, in the order of the table: name, recipes and arguments of each."""
     for split in splits:
         rows = recipes.filter(pc.equal(recipes["split"], split))[:limit]
-        count = per_shard if size_mb is None else _count(rows, size_mb)
+        count = per_shard if size_mb is None else _count(rows, size_mb, channels)
         for number, first in enumerate(range(0, len(rows), count)):
             # A slice: `take` would copy all columns of all recipes for each shard.
             chosen = rows[first : first + count]
             yield f"{split}-{number:05d}", chosen, {"normalise": normalise, "first": first, "count": len(chosen)}
 
 
-def _count(rows: pa.Table, size_mb: float) -> int:
+def _count(rows: pa.Table, size_mb: float, channels: int) -> int:
     if not len(rows):
         return 1
-    bytes_each = 2 * 2 * tar_file.FLAC_RATIO * pc.mean(rows["length_samples"]).as_py()
+    bytes_each = 2 * 2 * channels * tar_file.FLAC_RATIO * pc.mean(rows["length_samples"]).as_py()
     return max(1, int(min(size_mb * 1e6 / bytes_each, len(rows))))
 
 
@@ -201,7 +208,7 @@ def _render(work: Path, out: Path, parents: Mapping[str, str], unit: ShardUnit) 
     """Write tar, index and marker of a shard to a local folder, in that order. Returns the marker."""
     music = library.cached(work, tuple(parents.values()))
     recipes = _unpack(unit.recipes)
-    read = Windows(music.part, itertools.chain.from_iterable(map(render.windows, recipes)))
+    read = Windows(music.part, itertools.chain.from_iterable(map(render.windows, recipes)), channels=music.channels)
     rows: list[Sample] = []
 
     def rendered() -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -220,6 +227,7 @@ def _render(work: Path, out: Path, parents: Mapping[str, str], unit: ShardUnit) 
         "tasks": dict(Counter(row.task for row in rows)),
         "seconds": sum(row.length_samples for row in rows) / music.rate_hz,
         "sample_rate_hz": music.rate_hz,
+        **({} if music.channels == 1 else {"channels": music.channels}),
         "files": resume.hashes((tar, index)),
     }
     resume.write(out / unit.marker.name, marker)

@@ -171,6 +171,9 @@ def _sample(tar: Path, row: Sample, normalise: str, music: library.Library | Non
         return
     if not music or not decoded or not recipe:
         return
+    if (row.channels or 1) != music.channels:
+        yield f"{row.channels or 1} channels, but the parts have {music.channels}: run shard again"
+        return
     try:
         if description != samples.describe(recipe, row.gain, row.target_gain, music):
             yield "JSON: differs from the tables"
@@ -200,18 +203,18 @@ def _law(recipe: Triplet, row: Sample, source: Samples, target: Samples, music: 
 def _parts(recipe: Triplet, row: Sample, source: Samples, target: Samples, music: library.Library) -> str | None:
     """Compare each side with its parts and its own gain; a stretched target can't be compared."""
     read = _reader(music, recipe.source_track, recipe.source_start_samples, recipe.length_samples)
-    mixed = laws.total(recipe.source_instruments, read, row.gain, len(source))
+    mixed = laws.total(recipe.source_instruments, read, row.gain)
     broken = laws.off("source", source - mixed, laws.ROUNDING)
     if broken or recipe.target_stretch != 1.0:
         return broken
     read = _reader(music, recipe.target_track, recipe.target_start_samples, recipe.length_samples)
-    mixed = laws.total(recipe.target_instruments, read, row.target_gain, len(target))
+    mixed = laws.total(recipe.target_instruments, read, row.target_gain)
     return laws.off("target", target - mixed, laws.ROUNDING)
 
 
 def _reader(music: library.Library, track_id: str, start: int, length: int) -> laws.ReadPart:
     def part(instrument: str) -> Pcm:
-        return windows.read(music.part(track_id, instrument), start, length)
+        return windows.read(music.part(track_id, instrument), start, length, music.channels)
 
     return part
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.audio import Samples, mono
 from instructme.manifests.files import atomic
 from instructme.manifests.instruments import INSTRUMENTS
 from instructme.manifests.rows import DataError
@@ -59,7 +59,7 @@ def _sides(data: Path, split: str, embed: Embed, row: int) -> list[tuple[npt.NDA
     reader = open_split(data, split)
     audio, recipe, rate_hz = reader.audio(row), reader.recipe(row), max(reader.rates_hz)
     sides = ((audio.source, recipe.source_instruments), (audio.target, recipe.target_instruments))
-    return [(embed(samples, rate_hz).mean(axis=0, dtype=np.float64), tags(names)) for samples, names in sides]
+    return [(embed(mono(samples.T), rate_hz).mean(axis=0, dtype=np.float64), tags(names)) for samples, names in sides]
 
 
 def train(train_set: Examples, validation: Examples, others: dict[str, Examples]) -> tuple[TagHead, dict[str, Any]]:
