@@ -97,6 +97,21 @@ def do_page(browser: Browser, width: int, right: list[int]) -> list[list]:
     return clicked
 
 
+def lose_the_network(browser: Browser) -> None:
+    """Click while nothing can be sent: the page says so, keeps the click, and sends it when the network is back."""
+    kept = "Object.keys(localStorage).filter((name) => name.startsWith('click ')).length"
+
+    def switch(offline: bool) -> None:
+        throughput = {"downloadThroughput": -1, "uploadThroughput": -1}
+        browser.call("Network.emulateNetworkConditions", offline=offline, latency=0, **throughput)
+
+    switch(offline=True)
+    browser.js("document.querySelector('audio').dispatchEvent(new Event('play'))")
+    for step in (f"{kept} > 0 && document.getElementById('state').className == 'bad'", f"{kept} == 0"):
+        browser.js(f"(async () => {{ while (!({step})) await new Promise((done) => setTimeout(done, 20)); }})()")
+        switch(offline=False)
+
+
 def begin(browser: Browser, address: str, width: int) -> str:
     """Agree on the first page; return the link of the session."""
     browser.open(address)
@@ -124,8 +139,11 @@ def test_two_raters_in_a_browser(study: Path, address: str, tmp_path: Path) -> N
             browser.js("setTimeout(() => location.reload(), 0)")
             time.sleep(0.3)
             assert wait(browser, None) == before
+            lose_the_network(browser)
             clicked[width] += do_page(browser, width, right)
-        assert not [event for event in browser.events if event.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded")]
+        assert not [event for event in browser.events if event.get("method") == "Runtime.exceptionThrown"]
+        entries = [event["params"]["entry"] for event in browser.events if event.get("method") == "Log.entryAdded"]
+        assert not [entry for entry in entries if "ERR_INTERNET_DISCONNECTED" not in entry["text"]]
     with chromium(tmp_path / "second") as browser:
         for width in WIDTHS:
             browser.open(links[width])

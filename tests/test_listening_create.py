@@ -14,8 +14,9 @@ from instructme.manifests.rows import DataError
 from instructme.pipelines.evaluation.cases import from_table
 from instructme.pipelines.listening import check_sounds, clip_levels
 from instructme.pipelines.listening.create import create
+from instructme.pipelines.listening.plan import Planner
 from instructme.pipelines.listening.study import Study, read_stimuli, read_study
-from instructme.pipelines.listening.wording import SCALES, anchors, read_wording
+from instructme.pipelines.listening.wording import anchors, read_wording
 
 
 @pytest.fixture(scope="module")
@@ -126,12 +127,33 @@ def test_words_can_be_translated_in_part(study: Path, tmp_path: Path) -> None:
         read_wording(tmp_path / "wording.yaml")
 
 
-def test_remixes_have_their_own_points() -> None:
+def test_each_kind_of_instruction_has_the_points_of_table_6() -> None:
     words = read_wording(Path("absent"))
-    for scale in SCALES:
-        points = [anchors(words, scale, task) for task in ("remove", "remix")]
-        assert [value for value, _ in points[0]] == [5, 4, 3, 2, 1]
-        assert (points[0] == points[1]) == (scale == "quality")
+    for scale, differs in (("quality", ()), ("relevance", ("instruments",)), ("harmony", ("remix",))):
+        points = {
+            (remix, instruments): anchors(words, scale, remix=remix, instruments=instruments)
+            for remix in (True, False)
+            for instruments in (True, False)
+        }
+        assert all([value for value, _ in each] == [5, 4, 3, 2, 1] for each in points.values())
+        assert (points[True, True] != points[False, True]) == ("remix" in differs)
+        assert (points[True, True] != points[True, False]) == ("instruments" in differs)
+
+
+def test_a_remix_by_genre_is_told_from_one_by_instruments(tmp_path: Path) -> None:
+    def change(rows: list[dict]) -> None:
+        for row in rows:
+            row.update(task="remix", instruction="remix to jazz" if row["key"] == "key0" else "remix with piano")
+
+    list(create(tmp_path / "study", from_table(changed(tmp_path / "edits", change)), Study()))
+    kinds = {(each.key, each.names_instruments) for each in read_stimuli(tmp_path / "study") if each.task}
+    assert kinds == {("key0", False), ("key1", True)}
+
+
+def test_the_example_of_another_target_is_not_about_quality(tmp_path: Path) -> None:
+    study = made_study(tmp_path, training=True, anchor="shuffled")
+    examples = [step for step in Planner(read_study(study), read_stimuli(study)).preparation() if step.kind == "example"]
+    assert {step.scale for step in examples} == {"relevance", "harmony"}
 
 
 def test_the_tone_of_the_headphone_check_exists_only_between_the_ears() -> None:

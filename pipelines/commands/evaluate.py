@@ -98,9 +98,11 @@ def command(
     from instructme.pipelines.evaluation import cases as listed
     from instructme.pipelines.evaluation import evaluate, made_edits
     from instructme.pipelines.evaluation.absent_cases import absent_cases
+    from instructme.pipelines.evaluation.case_list import write_list
 
+    folders = evaluate.names(edits)
     if shards:
-        cases = listed.from_shards(shards, split, count, evaluate.names(edits))
+        cases = listed.from_shards(shards, split, count, folders)
     else:
         assert pairs
         cases = listed.from_table(pairs)
@@ -110,6 +112,8 @@ def command(
     for line in made_edits.make_edits(cases, systems, out / "edits", _loader(device)):
         click.echo(line)
     cases = made_edits.with_edits(cases, systems, out / "edits")
+    made = {system.name: out / "edits" / system.name for system in systems}
+    write_list(out, shards or pairs or Path(), split, count, {**folders, **made})
     limits = {"joint": {"least_done": least_done, "most_kept_error_db": most_error}}
     for line in evaluate.evaluate(cases, out, options=limits, tagger=tagger, controls=controls, workers=workers):
         click.echo(line)

@@ -1,5 +1,6 @@
 """`instructme listen`: make a listening test, open it to raters, and read its results."""
 
+import dataclasses
 from pathlib import Path
 
 import click
@@ -30,13 +31,19 @@ def command() -> None:
     type=options.Local(exists=True, dir_okay=False),
     help="Table of files: key, instruction, source, target, edit, system; task, lead.",
 )
-@click.option("--shards", type=options.Place(exists=True, file_okay=False), help="Shards whose test split was edited.")
 @click.option(
     "--edits",
     multiple=True,
     type=options.Local(exists=True, file_okay=False),
-    help="Folder of edits named by the keys of the shards.",
+    help="Output folder of 'evaluate'; with --shards, a folder of edits for each system, named by keys.",
 )
+@click.option("--shards", type=options.Place(exists=True, file_okay=False), help="Shards whose test split was edited.")
+@click.option(
+    "--work",
+    type=options.Local(exists=True, file_okay=False),
+    help="Working folder of the shards: clips of a remix get the lead of the source on top.",
+)
+@click.option("--count", type=click.IntRange(1), help="Triplets of each task in the study.  [default: all]")
 @click.option(
     "--mode", default="scores", show_default=True, type=click.Choice(["scores", "pairs"]), help="Five points, or which of two."
 )
@@ -50,33 +57,63 @@ def command() -> None:
     type=click.Choice(["noise", "shuffled", "none"]),
     help="Low anchor: the source with noise, another target, or none.",
 )
+@click.option(
+    "--length",
+    "lengths",
+    multiple=True,
+    type=options.Finite(1),
+    help="Lengths in seconds to which clips are cut; repeatable.  [default: 10, 30 and 60]",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of all orders.")
 def create_(
-    study: Path, pairs: Path | None, shards: Path | None, edits: tuple[Path, ...], mode: str, items: int, anchor: str, seed: int
+    study: Path,
+    pairs: Path | None,
+    edits: tuple[Path, ...],
+    shards: Path | None,
+    work: Path | None,
+    count: int | None,
+    mode: str,
+    items: int,
+    anchor: str,
+    lengths: tuple[float, ...],
+    seed: int,
 ) -> None:
     r"""Make a listening test in the new folder STUDY: clips of equal loudness and random names, and its settings.
 
-    Give --pairs, or --shards with --edits. Both are read as 'evaluate' reads them. The file study.yaml holds more settings, and
-    wording.yaml holds the words that raters read. You can change both before the first rater comes.
+    Give --pairs, --edits, or --shards with --edits. They are read as 'evaluate' reads them. Triplets that a run refused to edit
+    are left out. The file study.yaml holds more settings, and wording.yaml holds the words that raters read. You can change both
+    before the first rater comes.
 
     \b
     Example:
       instructme listen create study --pairs edits.csv
+      instructme listen create study --edits scores --count 10
       instructme listen create study --shards work/shards --edits mine --edits theirs
     """
-    if (shards is None) == (pairs is None) or (shards and not edits):
-        raise click.UsageError("give --pairs FILE.csv, or --shards SHARDS with --edits FOLDER")
-    from instructme.pipelines.evaluation import cases
+    if (pairs is None) == (not edits) or (shards and not edits) or (not shards and len(edits) > 1):
+        raise click.UsageError("give --pairs FILE.csv, --edits FOLDER of 'evaluate', or --shards SHARDS with --edits FOLDERS")
+    from instructme.pipelines.evaluation import case_list, cases, evaluate
+    from instructme.pipelines.listening import leads, rated_edits
     from instructme.pipelines.listening.create import create
     from instructme.pipelines.listening.study import Study
 
     if pairs:
         found = cases.from_table(pairs)
+    elif shards:
+        found = cases.from_shards(shards, "test", None, evaluate.names(edits))
     else:
-        from instructme.pipelines.evaluation import evaluate
-
-        found = cases.from_shards(shards or Path(), "test", None, evaluate.names(edits))
-    for line in create(study, found, Study(mode=mode, items_per_task=items, anchor=anchor, seed=seed)):
+        found = case_list.read_list(edits[0])
+    edited = rated_edits.without_refused(found)
+    if refused := len(found) - len(edited):
+        click.echo(f"{refused} of {len(found)} triplets are left out, because a run refused to edit them")
+    if count:
+        edited = rated_edits.drawn_by_task(edited, count)
+    if work:
+        edited = leads.with_leads(edited, work)
+    settings = Study(mode=mode, items_per_task=items, anchor=anchor, seed=seed)
+    if lengths:
+        settings = dataclasses.replace(settings, lengths_s=lengths)
+    for line in create(study, edited, settings):
         click.echo(line)
 
 
@@ -108,22 +145,45 @@ def serve(study: Path, port: int, public: bool) -> None:
 
 
 @command.command("results", short_help="Write the tables of a study.")
-@click.argument("study", type=options.Local(exists=True, file_okay=False))
+@click.argument("study", type=options.Local(exists=True))
 @click.option("-o", "--out", type=options.Local(file_okay=False), help="Folder to write into.  [default: STUDY/results]")
 @click.option("--unfinished", is_flag=True, help="Use the answers of raters who stopped before the end, too.")
 def results_(study: Path, out: Path | None, unfinished: bool) -> None:
     r"""Print the mean opinion scores of STUDY, and write them with all clicks as CSV files.
 
-    You can do so while raters are at work.
+    You can do so while raters are at work. In place of a study, STUDY can be a CSV file that webMUSHRA wrote: mushra.csv, lms.csv
+    or lss.csv.
 
     \b
     Example:
       instructme listen results study
+      instructme listen results lms.csv -o tables
     """
-    from instructme.pipelines.listening.results import results
+    from instructme.pipelines.listening import results
 
-    for line in results(study, out or study / "results", unfinished=unfinished):
+    if study.is_dir():
+        lines = results.results(study, out or study / "results", unfinished=unfinished)
+    else:
+        lines = results.results_of_webmushra(study, out or study.with_suffix(""))
+    for line in lines:
         click.echo(line)
+
+
+@command.command("export", short_help="Write a study for webMUSHRA.")
+@click.argument("study", type=options.Local(exists=True, file_okay=False))
+@click.option("-o", "--out", required=True, type=options.Local(file_okay=False), help="Folder to write into.")
+def export_(study: Path, out: Path) -> None:
+    r"""Write STUDY as a configuration of webMUSHRA with its clips, for those who use that program.
+
+    The pages ask for the same points. 'listen results' reads the file lms.csv that webMUSHRA writes.
+
+    \b
+    Example:
+      instructme listen export study -o webmushra
+    """
+    from instructme.pipelines.listening.webmushra import export
+
+    click.echo(export(study, out))
 
 
 @command.command("simulate", short_help="Try a study with simulated raters.")

@@ -2,10 +2,11 @@
 
 import csv
 import dataclasses
+import functools
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -75,7 +76,7 @@ class Case:
     absent: the instruction names an instrument that isn't there.
     edits: system -> file; a file that is missing is counted.
     stranger: another triplet of the same task, whose target is the control "shuffled".
-    lead: a voice that the listening test lays on top of all clips of a remix.
+    lead: reads a voice that the listening test lays on top of all clips of a remix, (T,) at 24 kHz.
     sounding: instruments of the source, where they are known.
     """
 
@@ -91,7 +92,7 @@ class Case:
     gain_db: float | None = None
     absent: bool = False
     stranger: Triplet | None = None
-    lead: Path | None = None
+    lead: Callable[[], Samples] | None = None
     sounding: tuple[str, ...] = ()
 
 
@@ -135,7 +136,7 @@ def from_table(path: Path) -> list[Case]:
                 words["named"],
                 words["added"],
                 absent=absent,
-                lead=path.parent / first["lead"] if first.get("lead") else None,
+                lead=functools.partial(audio.read, path.parent / first["lead"], RATE_HZ) if first.get("lead") else None,
             )
         )
     return with_strangers(cases)

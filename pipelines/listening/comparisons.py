@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from instructme.pipelines.listening.opinion_scores import interval
+from instructme.pipelines.listening.rated_edits import ANCHOR
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,15 @@ class Difference:
 
 
 def differences(rows: pd.DataFrame, seed: int = 0) -> list[Difference]:
-    """Compare each two systems on each scale, on the same triplets by the same raters.
+    """Compare each two systems on each scale, and with the reference, on the same triplets by the same raters.
 
     The interval draws raters and triplets. The test uses the mean difference of each triplet. Holm's correction counts all tests.
+    The low anchor is not compared: nobody asks whether it is worse, and more tests would hide real differences.
     """
     found = []
     for scale, of_scale in rows.groupby("scale", sort=False):
-        wide = of_scale.pivot_table(index=["session", "item"], columns="system", values="value")
+        compared = of_scale[of_scale["system"] != ANCHOR]
+        wide = compared.pivot_table(index=["session", "item"], columns="system", values="value")
         for one, other in itertools.combinations(sorted(wide.columns), 2):
             pairs = (wide[one] - wide[other]).dropna().rename("value").reset_index()
             if len(pairs):

@@ -19,12 +19,11 @@ from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 from instructme.pipelines.listening import check_sounds, clip_levels
 from instructme.pipelines.listening.plan import BEEPS, HEADPHONE_TRIALS, HEADPHONES
-from instructme.pipelines.listening.rated_edits import ANCHOR, REFERENCE, SOURCE, check_edits
+from instructme.pipelines.listening.rated_edits import ANCHOR, ATOMIC, REFERENCE, REMIX, SOURCE, check_edits
 from instructme.pipelines.listening.study import CLIPS, SETTINGS, WORDING, Stimulus, Study, write_study
 from instructme.pipelines.listening.wording import default_wording
 
 TRAINING_ITEMS = 2
-_REMIX = "remix"
 
 
 def create(folder: Path, cases: Sequence[Case], study: Study) -> Iterator[str]:
@@ -85,7 +84,8 @@ def _item(clips: _Clips, name: str, case: Case, study: Study) -> Iterator[Stimul
     for system in random.Random(f"{study.seed} {name}").sample(sorted(sounds), len(sounds)):
         file = clips.write(level.clips[system], RATE_HZ)
         loudness = round(level.loudness_lufs[system], 2)
-        yield Stimulus(name, case.key, case.task, shown_s, case.instruction, system, file, loudness)
+        instruments = bool(case.named or case.added or case.task in ATOMIC)
+        yield Stimulus(name, case.key, case.task, shown_s, case.instruction, system, file, loudness, instruments)
 
 
 def _sounds(case: Case, study: Study, number: int) -> dict[str, Samples]:
@@ -97,8 +97,8 @@ def _sounds(case: Case, study: Study, number: int) -> dict[str, Samples]:
         sounds[ANCHOR] = clip_levels.noisy(source, study.seed + number)
     elif study.anchor == "shuffled" and case.stranger is not None:
         sounds[ANCHOR] = case.stranger.read()[1]
-    if case.task == _REMIX and case.lead is not None:
-        lead = audio.read(case.lead, RATE_HZ)
+    if case.task == REMIX and case.lead is not None:
+        lead = case.lead()
         sounds = {system: clip_levels.with_lead(clip, lead) for system, clip in sounds.items()}
     return {SOURCE: source, **sounds}
 
@@ -115,7 +115,7 @@ def _checks(clips: _Clips) -> Iterator[Stimulus]:
 
 
 def _with_training(stimuli: list[Stimulus], study: Study) -> list[Stimulus]:
-    """Keep two triplets for the training, one of each task group first, if enough others are left to rate."""
+    """Keep two triplets for the training if at least three others are left to rate."""
     items = sorted({each.item for each in stimuli if each.task})
     if not study.training or len(items) < 2 * TRAINING_ITEMS + 1:
         return stimuli

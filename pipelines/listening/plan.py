@@ -78,7 +78,11 @@ class Planner:
         shown = [clip for clip in clips if clip]
         if len(shown) < 2 or self.study.mode == "pairs":
             return []
-        scale = self.study.scales[place % len(self.study.scales)]
+        # Another target sounds as good as this one: it is a bad example of all but quality.
+        scales = [scale for scale in self.study.scales if (self.study.anchor, scale) != ("shuffled", "quality")]
+        if not scales:
+            return []
+        scale = scales[place % len(scales)]
         order = tuple(shown if place % 2 else shown[::-1])
         return [Step(kind, scale, order, self.items[item][SOURCE]) for kind in ("example", "explanation")]
 

@@ -1,13 +1,27 @@
-"""Check that edits can be compared by raters: every system has edited every triplet, and all have an instruction."""
+"""Choose edits that raters can compare: every system has edited every triplet, and all have an instruction."""
 
 from collections.abc import Sequence
 
 from instructme.manifests.rows import DataError
-from instructme.pipelines.evaluation.cases import Case
+from instructme.pipelines.evaluation.cases import Case, drawn
+from instructme.pipelines.evaluation.made_edits import REFUSED
 
 SOURCE, REFERENCE, ANCHOR = "source", "reference", "anchor"
+REMIX = "remix"
+ATOMIC = ("add", "remove", "extract", "replace")
 RESERVED = (SOURCE, REFERENCE, ANCHOR)
 """Names of clips that no system may have."""
+
+
+def without_refused(cases: Sequence[Case]) -> list[Case]:
+    """Leave out triplets that a run refused to edit, such as a task that it can't do."""
+    return [case for case in cases if not any(edit.with_suffix(REFUSED).exists() for edit in case.edits.values())]
+
+
+def drawn_by_task(cases: Sequence[Case], count: int) -> list[Case]:
+    """Choose at most `count` triplets of each task, by the hashes of their keys as `evaluate` does."""
+    tasks = sorted({case.task for case in cases})
+    return [case for task in tasks for case in drawn([each for each in cases if each.task == task], count)]
 
 
 def check_edits(cases: Sequence[Case]) -> None:

@@ -1,13 +1,13 @@
 """Fill the page that a rater sees: nothing on it names a system, an item or a file."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from instructme.pipelines.listening.answers import Session
 from instructme.pipelines.listening.plan import Step
-from instructme.pipelines.listening.rated_edits import REFERENCE
-from instructme.pipelines.listening.study import Study
+from instructme.pipelines.listening.rated_edits import REFERENCE, REMIX
+from instructme.pipelines.listening.study import Stimulus, Study
 from instructme.pipelines.listening.wording import Wording, anchors
 from instructme.pipelines.pages.html import render
 
@@ -20,13 +20,13 @@ def consent(study: Study, words: Wording, participant: str) -> str:
     return render("listen_consent.html", words=words, title=study.title, participant=participant)
 
 
-def refusal(study: Study, words: Wording) -> str:
-    """Fill the page for raters without headphones."""
-    return render("listen_refusal.html", words=words, title=study.title)
+def notice(study: Study, words: Wording, name: str) -> str:
+    """Fill a page of one sentence: `sorry` for raters without headphones, `unknown` for a wrong link."""
+    return render("listen_message.html", words=words, title=study.title, heading=words[f"{name}_title"], text=words[name])
 
 
 def rater_page(
-    study: Study, words: Wording, session: Session, steps: list[Step], answered: Mapping[int, int], heard: set[int]
+    study: Study, words: Wording, session: Session, steps: Sequence[Step], answered: Mapping[int, int], heard: set[int]
 ) -> str:
     """Fill the page at which a session is.
 
@@ -51,8 +51,8 @@ def rater_page(
         progress=progress,
         heading=_heading(step, words),
         question=_question(step, words),
-        points=anchors(words, step.scale, _task(step)) if step.kind in ("rate", "example", "explanation") else [],
-        all_points=_all_points(study, words) if step.kind == "anchors" else [],
+        points=points_of(words, step.scale, step.source) if step.kind in ("rate", "example", "explanation") else [],
+        all_points=_all_points(study, words, steps) if step.kind == "anchors" else [],
         instruction=_task_text(step),
         players=_players(step, words, session)[: len(step.clips)],
         source=_players(step, words, session)[len(step.clips) :],
@@ -61,9 +61,10 @@ def rater_page(
         answered=answered,
         heard=heard,
         heard_s=study.heard_s,
+        play_first=words["play_first"].format(seconds=f"{_heard_s(study, step):g}"),
         code=study.completion_code if step.kind == "done" else "",
         again=session.attempt > 1,
-        explanations=[words["example_reference" if clip.system == REFERENCE else "example_anchor"] for clip in step.clips]
+        explanations=[words[f"example_{REFERENCE if clip.system == REFERENCE else study.anchor}"] for clip in step.clips]
         if step.kind == "explanation"
         else [],
     )
@@ -72,13 +73,16 @@ def rater_page(
 def options(step: Step, words: Wording) -> list[tuple[int, str]]:
     """List the values that an answer of a page may have, with their texts."""
     if step.kind in ("rate", "example"):
-        return sorted(anchors(words, step.scale, _task(step)))
+        return sorted(points_of(words, step.scale, step.source))
     texts = {"headphones": words["headphones_options"], "check": words["beep_options"], "pair": words["pair_options"]}
     return list(enumerate(texts.get(step.kind, []), start=1))
 
 
-def _task(step: Step) -> str:
-    return step.source.task if step.source else ""
+def points_of(words: Wording, scale: str, source: Stimulus | None) -> list[tuple[int, str]]:
+    """List what the points of a scale mean for the instruction of a source, best first."""
+    if source is None:
+        return anchors(words, scale)
+    return anchors(words, scale, remix=source.task == REMIX, instruments=source.names_instruments)
 
 
 def _task_text(step: Step) -> str:
@@ -90,8 +94,9 @@ def _heading(step: Step, words: Wording) -> str:
         return str(words["rounds"][step.scale])
     if step.kind == "round":
         return f"{words['round']} {step.round}: {words['rounds'][step.scale]}"
-    titles = {"explanation": "example_title"}
-    return str(words[titles.get(step.kind, f"{step.kind}_title")])
+    if step.kind in ("example", "explanation"):
+        return f"{words['example_title']}: {words['rounds'][step.scale]}"
+    return str(words[f"{step.kind}_title"])
 
 
 def _question(step: Step, words: Wording) -> str:
@@ -109,13 +114,27 @@ def _players(step: Step, words: Wording, session: Session) -> list[dict[str, Any
     ]
 
 
-def _all_points(study: Study, words: Wording) -> list[tuple[str, str, list[tuple[int, str]]]]:
-    """List what the points of each scale mean, for atomic edits and for remixes."""
+def _all_points(study: Study, words: Wording, steps: Sequence[Step]) -> list[tuple[str, list[tuple[int, str]]]]:
+    """List what the points of each scale mean, for the instructions that the rater will see."""
+    sources = [step.source for step in steps if step.source]
+    kinds = {
+        "quality": [],
+        "relevance": sorted({"instruments" if each.names_instruments else "genre" for each in sources}, reverse=True),
+        "harmony": sorted({"remix" if each.task == REMIX else "atomic" for each in sources}),
+    }
     tables = []
     for scale in study.scales:
-        for task in ("", "remix")[: 1 if scale == "quality" else 2]:
-            tables.append((words["rounds"][scale], task, anchors(words, scale, task)))
+        name, own = str(words["rounds"][scale]), kinds[scale]
+        for kind in own or [""]:
+            heading = words["points_of"][kind].format(name=name) if len(own) > 1 else name
+            tables.append((heading, anchors(words, scale, remix=kind == "remix", instruments=kind != "genre")))
     return tables
+
+
+def _heard_s(study: Study, step: Step) -> float:
+    """Give how long each clip must be heard, as the page counts it."""
+    shortest = min((clip.length_s for clip in step.clips), default=study.heard_s)
+    return round(min(study.heard_s, 0.9 * shortest), 1)
 
 
 def _seconds(study: Study, step: Step) -> float:

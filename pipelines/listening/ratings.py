@@ -12,6 +12,7 @@ from instructme.manifests.rows import DataError
 from instructme.pipelines.listening.rated_edits import ANCHOR, REFERENCE
 from instructme.pipelines.listening.study import ANSWERS, Study, read_stimuli
 
+COLUMNS = ["session", "scale", "page", "item", "task", "length_s", "system", "value", "plays", "at"]
 _MOST_FAILED = 0.5
 """Share of wrong answers in the attention checks from which a rater is left out."""
 _FASTEST = 0.5
@@ -90,8 +91,7 @@ def read_ratings(folder: Path, study: Study, *, unfinished: bool = False) -> Rat
         own = every[every["session"] == session]
         if reason := _reason(row, own, answered[answered["session"] == session], study, unfinished):
             left_out[int(str(session))] = reason
-    columns = ["session", "scale", "page", "item", "task", "length_s", "system", "value", "plays", "at"]
-    return Ratings(rows[columns].astype({"value": int}), left_out, len(sessions))
+    return Ratings(rows[COLUMNS].astype({"value": int}), left_out, len(sessions))
 
 
 def _reason(session: pd.Series, own: pd.DataFrame, answered: pd.DataFrame, study: Study, unfinished: bool) -> str:

@@ -57,7 +57,7 @@ def _opinions(scores: Sequence[Opinion], scales: Sequence[str], task: str, headi
     cells = {(each.system, each.length_s, each.scale): each for each in chosen}
     rows = []
     for system in dict.fromkeys(each.system for each in chosen):
-        for length in [ALL, *lengths] if len(lengths) > 1 else lengths:
+        for length in lengths if len(lengths) == 1 else [ALL, *lengths]:
             own = [cells.get((system, length, scale)) for scale in scales]
             if there := [each for each in own if each]:
                 name = length if length == ALL else f"{length} s"
@@ -79,7 +79,7 @@ def _differences(found: Sequence[Difference]) -> ResultTable:
         )
         for each in found
     )
-    note = "Differences on the same triplets. p is that of Wilcoxon's test over triplets, after Holm's correction."
+    note = "Differences on the same triplets. p is that of Wilcoxon's test over triplets, after Holm's correction for all rows."
     return ResultTable("Differences between systems", note, ("systems", "difference", "p", "triplets", "better"), rows)
 
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from instructme.pipelines.listening.answers import Answers, Click, Session
 from instructme.pipelines.listening.plan import HEADPHONE_ATTEMPTS, Planner, Step
-from instructme.pipelines.listening.rater_page import consent, options, rater_page, refusal
+from instructme.pipelines.listening.rater_page import consent, notice, options, rater_page
 from instructme.pipelines.listening.study import ANSWERS, CLIPS, WORDING, read_stimuli, read_study
 from instructme.pipelines.listening.wording import read_wording
 
@@ -38,7 +38,6 @@ _HEADERS = {
 }
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32,64}")
 _LONGEST_ID = 200
-_UNKNOWN = "There is no such page. Please open the link that you were given."
 
 
 class Clip(FileResponse):
@@ -186,7 +185,7 @@ def make_app(folder: Path) -> FastAPI:
 
     @app.exception_handler(404)
     def unknown(request: Request, error: Exception) -> Response:
-        return HTMLResponse(_UNKNOWN, 404)
+        return HTMLResponse(notice(rating.study, rating.words, "unknown"), 404)
 
     @app.exception_handler(RequestValidationError)
     @app.exception_handler(422)
@@ -205,7 +204,7 @@ def make_app(folder: Path) -> FastAPI:
     def page(token: str) -> Response:
         session = rating.session(token)
         if session.state == "refused":
-            return HTMLResponse(refusal(rating.study, rating.words))
+            return HTMLResponse(notice(rating.study, rating.words, "sorry"))
         answered, heard = rating.answers.page(session)
         return HTMLResponse(rater_page(rating.study, rating.words, session, rating.steps(session), answered, heard))
 

@@ -11,8 +11,6 @@ from instructme.manifests.rows import DataError
 
 SCALES = ("quality", "relevance", "harmony")
 POINTS = (1, 2, 3, 4, 5)
-_ATOMIC = "atomic"
-_REMIX = "remix"
 Wording = Mapping[str, Any]
 
 
@@ -41,7 +39,10 @@ def read_wording(path: Path) -> Wording:
     return words
 
 
-def anchors(words: Wording, scale: str, task: str) -> list[tuple[int, str]]:
-    """Give the five points of a scale and their texts (paper: Table 6), best first."""
-    kind = scale if scale == "quality" else f"{scale}_{_REMIX if task == _REMIX else _ATOMIC}"
-    return list(zip(reversed(POINTS), reversed(words["points"][kind]), strict=True))
+def anchors(words: Wording, scale: str, *, remix: bool = False, instruments: bool = True) -> list[tuple[int, str]]:
+    """Give the five points of a scale and their texts (paper: Table 6), best first.
+
+    remix: the task is a remix, not an atomic edit; instruments: the instruction names instruments, not a genre or mood.
+    """
+    kinds = {"relevance": "_instruments" if instruments else "_genre", "harmony": "_remix" if remix else "_atomic"}
+    return list(zip(reversed(POINTS), reversed(words["points"][scale + kinds.get(scale, "")]), strict=True))

@@ -3,7 +3,7 @@
 (() => {
   const page = document.getElementById("page");
   const step = +page.dataset.step, attempt = +page.dataset.attempt, heardS = +page.dataset.heardS;
-  const base = location.pathname.replace(/\/$/, ""), store = "clicks " + base;
+  const base = location.pathname.replace(/\/$/, ""), store = "click " + base + " ";
   const next = document.getElementById("next"), state = document.getElementById("state");
   const clips = [...document.querySelectorAll(".clip")];
   const pair = page.dataset.kind === "pair";
@@ -12,14 +12,23 @@
   const link = document.querySelector(".resume a");
   if (link) { link.href = location.pathname; link.textContent = location.origin + location.pathname; }
 
-  const read = () => { try { return JSON.parse(localStorage.getItem(store)) || []; } catch { return []; } };
-  const write = (queue) => { try { localStorage.setItem(store, JSON.stringify(queue)); } catch { memory = queue; } };
-  let memory = null;
-  const queued = () => memory || read();
+  // Each click has an entry of its own, named by its time: two windows of one session never overwrite each other's.
+  const memory = {};
+  let count = 0;
+  const names = () => {
+    let stored = [];
+    try { stored = Object.keys(localStorage).filter((name) => name.startsWith(store)); } catch { /* no storage: only in memory */ }
+    return [...stored, ...Object.keys(memory)].sort();
+  };
+  const read = (name) => memory[name] || localStorage.getItem(name);
+  const drop = (name) => { delete memory[name]; try { localStorage.removeItem(name); } catch { /* no storage */ } };
   const unique = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
   function add(path, click) {
-    write([...queued(), { path, body: { click: unique(), step, attempt, ...click } }]);
+    const body = { click: unique(), step, attempt, ...click };
+    const name = store + [String(Date.now()).padStart(15, "0"), String(count++).padStart(6, "0"), body.click].join(" ");
+    const text = JSON.stringify({ path, body });
+    try { localStorage.setItem(name, text); } catch { memory[name] = text; }
     send();
   }
 
@@ -28,21 +37,24 @@
     sending = true;
     show();
     let pause = 300;
-    for (let queue = queued(); queue.length; queue = queued()) {
-      const { path, body } = queue[0];
+    for (let [name] = names(); name; [name] = names()) {
+      const text = read(name);
+      if (!text) continue;  // another window has sent it
+      const { path, body } = JSON.parse(text);
       let answer = null;
       try {
-        answer = await fetch(base + path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+        answer = await fetch(base + path, {
+          method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal: AbortSignal.timeout(15000),
+        });
       } catch { /* no network */ }
       if (!answer || answer.status >= 500) {
         show(true);
-        await new Promise((done) => setTimeout(done, pause));
+        await new Promise((done) => { setTimeout(done, pause); window.addEventListener("online", done, { once: true }); });
         pause = Math.min(pause * 2, 5000);
         continue;
       }
       pause = 300;
-      const done = queue[0].body.click;
-      write(queued().filter((each) => each.body.click !== done));
+      drop(name);
       if (!answer.ok || path === "/next") {
         leaving = true;
         if (!answer.ok) state.textContent = page.dataset.moved;
@@ -56,7 +68,7 @@
 
   function show(bad = false) {
     if (!next) return;
-    const waiting = queued().length > 0;
+    const waiting = names().length > 0;
     state.classList.toggle("bad", bad);
     state.textContent = bad ? page.dataset.notSaved : waiting ? page.dataset.saving : page.querySelector("input:checked") ? page.dataset.saved : "";
     const answered = new Set([...page.querySelectorAll("input:checked")].map((input) => input.name)).size;
@@ -96,7 +108,6 @@
     if (event.target.type === "radio") add("/click", { kind: "rate", place: +event.target.dataset.place, value: +event.target.value });
   });
   if (next) next.addEventListener("click", () => { next.disabled = true; add("/next", {}); });
-  window.addEventListener("online", send);
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   if (pair) open();
   send();

@@ -61,7 +61,8 @@
 
   function shown(clip, plays) {
     clip.root.classList.toggle("playing", plays);
-    clip.button.setAttribute("aria-label", (plays ? "Pause " : "Play ") + clip.name);
+    const { play = "Play", pause = "Pause" } = clip.button.dataset;
+    clip.button.setAttribute("aria-label", (plays ? pause : play) + " " + clip.name);
     if (plays) {
       clip.root.classList.add("started");
       playing = clip;
@@ -83,11 +84,12 @@
     clip.head.style.left = (100 * at) / clip.span + "%";
     clip.now.textContent = at.toFixed(1);
     clip.seek.setAttribute("aria-valuenow", at.toFixed(1));
-    clip.seek.setAttribute("aria-valuetext", at.toFixed(1) + " seconds");
+    clip.seek.setAttribute("aria-valuetext", at.toFixed(1) + " " + (clip.seek.dataset.seconds || "seconds"));
   }
 
   document.addEventListener("keydown", (event) => {
-    if (!/^[1-9]$/.test(event.key) || event.ctrlKey || event.altKey || event.metaKey) return;
+    // A page whose answers are numbers turns the digits off.
+    if (document.body.dataset.digits === "off" || !/^[1-9]$/.test(event.key) || event.ctrlKey || event.altKey || event.metaKey) return;
     const row = (playing || clips.find((clip) => clip.root.contains(document.activeElement)) || clips[0] || {}).row;
     const chosen = clips.filter((clip) => clip.row === row)[event.key - 1];
     if (chosen && chosen !== playing) toggle(chosen);
