@@ -23,7 +23,9 @@ def produce(parts: Tensor, rate_hz: int, generator: torch.Generator) -> Tensor:
             produced[sounding] = produce(parts[sounding], rate_hz, generator)
         return produced
     before = parts.square().mean(dim=1, keepdim=True)
-    parts = saturate(parts, _draw(parts, generator, 1.0, 6.0, share=0.25))
+    some = _draw(parts, generator, 1.0, 1.0, share=0.3)
+    # Up to 28 dB over the RMS: from a warm preamplifier to a metal guitar.
+    parts = saturate(parts, 10 ** _draw(parts, generator, 0.0, 1.4, share=1.0) * some)
     parts = compress(parts, _draw(parts, generator, 0.2, 0.7, share=0.35))
     parts = filtered(parts, rate_hz, generator)
     after = parts.square().mean(dim=1, keepdim=True)

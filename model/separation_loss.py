@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-FLOORS = (0.1, 1e-3)
-"""Error relative to the mix under which less error counts little, at the start of training and at its end. With a low floor from
-the start, silence is the safest answer to a question that a network can't answer yet, and it never learns another one."""
+FLOORS, FLOORS_ABSENT = (0.1, 0.03), (0.1, 0.003)
+"""Error relative to the mix under which less error counts little, at the start of training and at its end: for instruments that
+sound and for those that do not. With a low floor from the start, silence is the safest answer to a question that a network
+can't answer yet, and it never learns another one. A high floor to the end leaves a ghost of what is absent."""
 _PRESENT = 10 ** (-35 / 20)
 """Level relative to the mix over which an instrument counts as present."""
 
@@ -19,7 +20,7 @@ def separation_loss(mask: Tensor, presence: Tensor, answers: Tensor, mix: Tensor
         presence: logits (B, Q, blocks of frames).
         answers: spectra (B, Q, F, T); all 0 where the instrument is absent.
         mix: spectra (B, F, T).
-        progress: share of the training that is done, which lowers the floor.
+        progress: share of the training that is done, which lowers the floors.
 
     Returns:
         `error`: log10 of error energy over mix energy, with a floor. An absent instrument counts like any other.
@@ -34,7 +35,7 @@ def separation_loss(mask: Tensor, presence: Tensor, answers: Tensor, mix: Tensor
         wrong = (whole[:, None] * mask - 2 * common) * mask + part
     wrong = wrong.clamp(min=1e-10)
     level = whole.mean(dim=(1, 2))[:, None] + 1e-6
-    floor = FLOORS[0] * (FLOORS[1] / FLOORS[0]) ** progress
+    floor = torch.where(part.sum(dim=(2, 3)) > 0, _falling(FLOORS, progress), _falling(FLOORS_ABSENT, progress))
     error = (wrong.mean(dim=(2, 3)) / level + floor).log10().mean()
     spectrum = (wrong.sqrt().mean(dim=(2, 3)) / (whole.sqrt().mean(dim=(1, 2))[:, None] + 1e-4)).mean()
     return {"error": error, "spectrum": spectrum, "presence": _presence(presence, part, level)}
@@ -43,6 +44,11 @@ def separation_loss(mask: Tensor, presence: Tensor, answers: Tensor, mix: Tensor
 def total(losses: dict[str, Tensor]) -> Tensor:
     """Weigh what `separation_loss` gives into one number."""
     return losses["error"] + 0.3 * losses["spectrum"] + 0.3 * losses["presence"]
+
+
+def _falling(floors: tuple[float, float], progress: float) -> float:
+    first, last = floors
+    return float(first * (last / first) ** progress)
 
 
 def _power(spectrum: Tensor) -> Tensor:

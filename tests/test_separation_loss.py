@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from instructme.model.separation_loss import separation_loss, si_sdr_db
+from instructme.model.separation_loss import FLOORS, separation_loss, si_sdr_db
 
 
 def spectra(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -25,11 +25,20 @@ def test_the_right_mask_costs_least() -> None:
     right = torch.rand(2, 3, 9, 12, generator=torch.Generator().manual_seed(3))
     answers = MIX[:, None] * right
     perfect = separation_loss(right, LOGITS, answers, MIX)
-    assert abs(float(perfect["error"]) - -3.0) < 0.01  # the floor, in powers of ten
+    assert abs(float(perfect["error"]) - np.log10(FLOORS[1])) < 0.01
     assert float(perfect["spectrum"]) < 1e-3
     for share in (0.9, 0.5, 0.0):
         worse = separation_loss(right * share, LOGITS, answers, MIX)
         assert worse["error"] > perfect["error"] and worse["spectrum"] > perfect["spectrum"]
+
+
+def test_a_ghost_of_what_is_absent_costs_more_than_an_equal_error_elsewhere() -> None:
+    mask = torch.full((2, 3, 9, 12), 0.1)  # 20 dB under the mix
+    silence = torch.zeros_like(ANSWERS)
+    ghost = separation_loss(mask, LOGITS, silence, MIX)["error"] - separation_loss(0 * mask, LOGITS, silence, MIX)["error"]
+    whole = MIX[:, None].expand(-1, 3, -1, -1)
+    error = separation_loss(1 - mask, LOGITS, whole, MIX)["error"] - separation_loss(1 + 0 * mask, LOGITS, whole, MIX)["error"]
+    assert ghost > 4 * error > 0
 
 
 def test_presence_is_learned_from_the_level_of_the_answer() -> None:

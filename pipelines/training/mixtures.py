@@ -22,7 +22,8 @@ _BY_FAMILY = 0.7
 """Share of the parts that are drawn by the weights of their families; the others are balanced by name."""
 _WORDS_ALONE, _NAME_ALONE = 0.3, 0.3
 """Shares of the questions without the name, and without the words."""
-_GAIN_DB = (-7.0, 5.0)
+_GAIN_DB, _WIDE_GAIN_DB, _WIDE_SHARE = (-7.0, 5.0), (-16.0, 4.0), 0.3
+"""Levels of parts. Real mixes hold drums 18 dB under the rest: a share of the mixes is drawn more widely."""
 _FASTEST = 2 ** (3 / 12)
 _SEPARATE = {("piano", "electric piano")}
 _GENERAL = {each.family: each.name for each in reversed(INSTRUMENTS.values())}
@@ -70,7 +71,7 @@ def _draw_mix(bank: PartBank, questions: int, rng: np.random.Generator, absent: 
         parts, starts, speeds = _from_songs(bank, first, count, rng)
     empty = np.full(MOST_PARTS, -1)
     empty[: len(parts)] = parts
-    gains = 10 ** (rng.uniform(*_GAIN_DB, MOST_PARTS) / 20)
+    gains = 10 ** (rng.uniform(*(_WIDE_GAIN_DB if rng.random() < _WIDE_SHARE else _GAIN_DB), MOST_PARTS) / 20)
     named = [bank.parts[part].instrument for part in parts]
     asked = [_question(named, each, rng, absent) for each in range(questions)]
     covered = np.array([[float(covers(name, each)) for each in named] + [0.0] * (MOST_PARTS - len(named)) for name in asked])
