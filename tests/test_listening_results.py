@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from instructme.pipelines.listening.agreement import alpha_of_counts
 from instructme.pipelines.listening.comparisons import bradley_terry, differences, holm, strengths
 from instructme.pipelines.listening.opinion_scores import interval, opinions
+from instructme.pipelines.listening.simulation import found_orders
 
 # Krippendorff (2011), data C: four observers, twelve units; nominal 0.743, ordinal 0.815.
 KRIPPENDORFF = [
@@ -86,3 +87,10 @@ def test_strengths_are_read_from_pages_of_pairs() -> None:
     )
     good, poor = strengths(rows)
     assert (good.system, good.won, good.pairs, poor.won) == ("good", 10, 10, 0) and good.low > poor.high
+    assert list(found_orders([good, poor], {"good": 4.0, "poor": 2.0})) == ["order of quality: good > poor found"]
+    assert list(found_orders([good, poor], {"good": 2.0, "poor": 4.0})) == ["order of quality: good > poor NOT FOUND"]
+
+
+def test_the_low_anchor_is_not_compared() -> None:
+    found = differences(ratings(4, 4, {"a": 3.0, "reference": 5.0, "anchor": 1.0}))
+    assert [(each.one, each.other) for each in found] == [("a", "reference")]

@@ -2,14 +2,19 @@
 
 import json
 import secrets
+import socket
 import sqlite3
+import threading
+import time
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from made_study import SYSTEMS, Rater
 
 pytest.importorskip("fastapi")
+import uvicorn
 
 LINK = f"/s/{'a' * 32}/"
 ELSEWHERE = [
@@ -110,11 +115,36 @@ def test_a_participant_can_not_inject_into_the_page(client) -> None:
     assert "<script>" not in text
 
 
-def test_many_requests_leave_the_session_as_it_was(rater: Rater, study: Path) -> None:
+@pytest.fixture
+def port(client) -> Iterator[int]:
+    """Serve the study on a port, too."""
+    server = uvicorn.Server(uvicorn.Config(client.app, port=0, log_level="critical", access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join()
+
+
+def test_a_thousand_forged_requests_at_once_leave_the_session_as_it_was(rater: Rater, study: Path, port: int) -> None:
     before = stored(study)
-    codes = {rater.client.post(f"/s/{'b' * 32}/click", content=b"{}").status_code for _ in range(300)}
-    assert codes <= {404, 422} and stored(study) == before
+    body = json.dumps({"click": "0" * 32, "step": 0, "attempt": 1, "kind": "play", "place": 0})
+    head = f"POST /s/{'b' * 32}/click HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    request = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+    sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    for each in sockets:
+        each.sendall(request * 50)
     assert rater.send("/click", kind="play", place=0).status_code == 200
+    for each in sockets:
+        answers = b""
+        while answers.count(b"HTTP/1.1 404") < 50:
+            more = each.recv(1 << 16)
+            assert more, "the server has closed the connection"
+            answers += more
+        each.close()
+    assert len(stored(study)) == len(before) + 1
 
 
 def test_the_database_holds_no_link_that_opens_a_session(rater: Rater, study: Path) -> None:

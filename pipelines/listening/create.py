@@ -19,7 +19,7 @@ from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 from instructme.pipelines.listening import check_sounds, clip_levels
 from instructme.pipelines.listening.plan import BEEPS, HEADPHONE_TRIALS, HEADPHONES
-from instructme.pipelines.listening.rated_edits import ANCHOR, ATOMIC, REFERENCE, REMIX, SOURCE, check_edits
+from instructme.pipelines.listening.rated_edits import ANCHOR, REFERENCE, REMIX, SOURCE, check_edits, names_instruments
 from instructme.pipelines.listening.study import CLIPS, SETTINGS, WORDING, Stimulus, Study, write_study
 from instructme.pipelines.listening.wording import default_wording
 
@@ -84,8 +84,8 @@ def _item(clips: _Clips, name: str, case: Case, study: Study) -> Iterator[Stimul
     for system in random.Random(f"{study.seed} {name}").sample(sorted(sounds), len(sounds)):
         file = clips.write(level.clips[system], RATE_HZ)
         loudness = round(level.loudness_lufs[system], 2)
-        instruments = bool(case.named or case.added or case.task in ATOMIC)
-        yield Stimulus(name, case.key, case.task, shown_s, case.instruction, system, file, loudness, instruments)
+        facts = case.instruction, system, file, loudness, names_instruments(case)
+        yield Stimulus(name, case.key, case.task, shown_s, *facts)
 
 
 def _sounds(case: Case, study: Study, number: int) -> dict[str, Samples]:

@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 
+from instructme.dataset_tools.tasks import task_names
 from instructme.manifests.rows import DataError
 from instructme.pipelines.evaluation.cases import Case, drawn
 from instructme.pipelines.evaluation.made_edits import REFUSED
 
 SOURCE, REFERENCE, ANCHOR = "source", "reference", "anchor"
 REMIX = "remix"
-ATOMIC = ("add", "remove", "extract", "replace")
 RESERVED = (SOURCE, REFERENCE, ANCHOR)
 """Names of clips that no system may have."""
+
+
+def names_instruments(case: Case) -> bool:
+    """Say whether an instruction is about instruments, not about a genre or mood: all but remixes by genre, and unknown tasks."""
+    return bool(case.named or case.added or (case.task != REMIX and case.task in task_names()))
 
 
 def without_refused(cases: Sequence[Case]) -> list[Case]:

@@ -61,7 +61,7 @@ def rater_page(
         answered=answered,
         heard=heard,
         heard_s=study.heard_s,
-        play_first=words["play_first"].format(seconds=f"{_heard_s(study, step):g}"),
+        play_first=words["play_both" if step.kind == "pair" else "play_first"].format(seconds=f"{_heard_s(study, step):g}"),
         code=study.completion_code if step.kind == "done" else "",
         again=session.attempt > 1,
         explanations=[words[f"example_{REFERENCE if clip.system == REFERENCE else study.anchor}"] for clip in step.clips]

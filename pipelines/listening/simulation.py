@@ -7,13 +7,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from instructme.manifests.rows import DataError
+from instructme.pipelines.listening.comparisons import Strength, strengths
 from instructme.pipelines.listening.opinion_scores import ALL, opinions
 from instructme.pipelines.listening.ratings import clicks, read_ratings
 from instructme.pipelines.listening.simulated_raters import SPREAD, Ears, SimulatedRater, Visit, default_preferences
@@ -112,6 +113,16 @@ def simulate(folder: Path, out: Path, raters: int, seed: int = 0) -> Iterator[st
             true = expected_score(preferences[each.system])
             verdict = "found" if each.low <= true <= each.high else "NOT FOUND"
             yield f"{each.system} {each.scale}: {true:.2f} in truth, {each.mean:.2f} [{each.low:.2f}, {each.high:.2f}] {verdict}"
+    if len(pairs := kept[kept["page"] == "pair"]):
+        yield from found_orders(strengths(pairs, study.seed), preferences)
+
+
+def found_orders(strong: Sequence[Strength], preferences: Mapping[str, float]) -> Iterator[str]:
+    """Say for each scale whether strengths from pairs order the systems as the preferences do."""
+    for scale in dict.fromkeys(each.scale for each in strong):
+        order = [each.system for each in sorted(strong, key=lambda each: -each.strength) if each.scale == scale]
+        verdict = "found" if order == sorted(order, key=lambda system: -preferences[system]) else "NOT FOUND"
+        yield f"order of {scale}: {' > '.join(order)} {verdict}"
 
 
 def expected_score(preference: float, spread: float = SPREAD) -> float:
