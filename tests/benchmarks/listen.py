@@ -2,7 +2,7 @@
 
 Each rater clicks once a second on average, which is faster than people who hear clips. The floor is a bare server that appends
 the same body to a file, flushes it to the disk and answers, with the same number of clients at the same pace. The load of the
-machine is printed, because other programs make both slower.
+machine is printed, because other programs make both slower: on a busy machine, start it with `nice -n -20`.
 
 Usage: python tests/benchmarks/listen.py [RATERS [PAUSE_S]]
 """
