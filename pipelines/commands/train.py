@@ -157,21 +157,27 @@ def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, *
 
 @command.command("separator", short_help="Train the separator: a named part out of a mix.")
 @click.argument("work", type=_FOLDER)
+@click.option(
+    "--start", metavar="package|RUN", help="Begin with the weights of the package, or of another run.  [default: random weights]"
+)
 @_without_reading
-def separator(work: Path, **shared: Any) -> None:
+def separator(work: Path, start: str | None, **shared: Any) -> None:
     r"""Train a separator on the parts of WORK, a folder that 'instructme prepare' wrote.
 
     Each step mixes parts on the fly: half of the mixes are parts of one song, the others parts of different songs. Levels,
     equaliser, compression, saturation, room and speed are drawn. All parts must fit into memory (170 MB an hour).
 
+    With --start, the run begins with trained weights. weights.safetensors holds them until a validation is better.
+
     \b
     Example:
       instructme train separator work -o runs/separator
       instructme edit song.wav "remove drums" --run runs/separator -o out.wav
+      instructme train separator work --start package -o runs/mine --steps 1000 --set separator_training.learning_rate=2e-4
     """
-    from instructme.pipelines.training import start
+    from instructme.pipelines.training import start as training
 
-    start.separator(work, start.Choices(**shared))
+    training.separator(work, start, training.Choices(**shared))
 
 
 @command.command("embedding", short_help="Train the joint embedding that 'edit --prompt' needs.")

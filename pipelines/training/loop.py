@@ -101,6 +101,7 @@ def train(
     tracker: str | None = None,
     compiled: bool = False,
     order: str = run_folder.EXACT,
+    start: Mapping[str, str] | None = None,
 ) -> None:
     """Train until `preset.<kind>_training.steps`, from the last checkpoint of RUN if there is one.
 
@@ -115,13 +116,15 @@ def train(
         tracker: accelerate's trackers, such as `tensorboard` or `wandb`.
         compiled: compile modules with torch.compile.
         order: order of the data, `exact` or `sequential`, written to config.json. A run continues only with the same order.
+        start: identity of the run whose weights the trainer has loaded, written to config.json. These weights are validated and
+            saved before the first step, so that users get them until training makes better ones.
 
     Raises:
         ModelError: RUN has another configuration, or a loss is not finite. The message names the step and the last checkpoint.
         SystemExit: 143 after SIGTERM or 130 after SIGINT, when a checkpoint has been saved.
     """
     training: TrainingConfig = getattr(preset, f"{trainer.kind}_training")
-    values = {"data": dict(data), "seed": seed, "order": order}
+    values = {"data": dict(data), "seed": seed, "order": order, "start": start and dict(start)}
     run_folder.check_same(run, trainer.kind, preset, values)
     with accelerated(training, run, device, tracker, compiled) as accelerator:
         accelerator.wait_for_everyone()
@@ -129,7 +132,10 @@ def train(
         finished = bool(done) and checkpoints.state(done[-1])["step"] >= training.steps
         if accelerator.is_main_process and not finished:  # whose config.json says how many steps it was trained for
             write_config(run, trainer.kind, preset, values)
-        _Run(trainer, run, training, accelerator, seed).train(batches)
+        steps = _Run(trainer, run, training, accelerator, seed)
+        if start and not done:
+            steps.keep_start()
+        steps.train(batches)
 
 
 class _Run:
@@ -147,7 +153,13 @@ class _Run:
             self.step = checkpoints.load(done[-1], trainer.modules, trainer.optimizers, (trainer.averaged, self.average))
         best = checkpoints.best(run)
         self.best_loss = checkpoints.state(best)["validation_loss"] if best else math.inf
-        self.metrics = run_folder.Metrics(run, self.step) if accelerator.is_main_process else None
+        self.metrics = run_folder.Metrics(run, self.step if done else -1) if accelerator.is_main_process else None
+
+    def keep_start(self) -> None:
+        """Validate and save the weights that the trainer began with."""
+        loss = self._validate()
+        self._save(loss)
+        self.best_loss = loss
 
     def train(self, batches: Batches) -> None:
         """Take the steps that are left."""

@@ -16,7 +16,7 @@ FREE = ("steps", "validate_every", "validation_triplets", "checkpoint_every", "k
 """Fields of `TrainingConfig` that may change when a run goes on."""
 
 EXACT = "exact"
-BEFORE = {"order": EXACT}
+BEFORE = {"order": EXACT, "start": None}
 """Values of runs whose config.json was written before it held them."""
 
 
@@ -55,7 +55,7 @@ class Metrics:
     """RUN/metrics.jsonl: a line of JSON for each training step and each validation, in the order of steps."""
 
     def __init__(self, run: Path, step: int) -> None:
-        """Open it to go on after STEP; lines of later steps, which the checkpoint doesn't hold, are dropped."""
+        """Open it to go on after STEP, -1 without a checkpoint; lines of later steps, which no checkpoint holds, are dropped."""
         self.path = run / "metrics.jsonl"
         lines = [line for line in _lines(self.path) if line["step"] <= step]
         hidden = self.path.with_name(f".{self.path.name}.{os.getpid()}")

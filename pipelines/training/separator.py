@@ -1,6 +1,7 @@
 """Train a separator on mixes that are drawn from the parts of a working folder."""
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from torch.optim import Optimizer
 from instructme.dataset_tools import audio
 from instructme.manifests.rows import DataError, Part, Track
 from instructme.manifests.tables import read_rows
+from instructme.model.checkpoint import read_config, restore
 from instructme.model.conditions.text import TextEncoder
-from instructme.model.config import Preset
+from instructme.model.config import ModelError, Preset
 from instructme.model.production import produce
 from instructme.model.separation_loss import separation_loss, separation_scores_db, total
 from instructme.model.separator import Separator
@@ -80,14 +82,20 @@ class SeparatorTrainer:
     kind = "separator"
     averaged = "separator"
 
-    def __init__(self, preset: Preset, validation: PartBank, seed: int = 0) -> None:
-        """Build the network; its words are scaled by those of all names."""
+    def __init__(self, preset: Preset, validation: PartBank, seed: int = 0, start: Path | None = None) -> None:
+        """Build the network, with the weights of the run `start` if there is one; its words are scaled by those of all names.
+
+        Raises:
+            ModelError: `start` is no run of a separator, is damaged, or has other sizes or names.
+        """
         torch.manual_seed(seed)
-        self.preset, self.seed = preset, seed
+        self.preset, self.seed, self._started = preset, seed, start is not None
         network = Separator(preset.separator)
         self._words = TextEncoder(preset.text.encoder, preset.separator.text_width).mean(NAMES)
         network.text_mean.copy_(self._words.mean(dim=0))
         network.text_deviation.copy_(self._words.std(dim=0) + 1e-4)
+        if start is not None:
+            _begin_with(network, preset, start)
         self.modules: dict[str, nn.Module] = {"separator": network}
         self.optimizers: dict[str, Optimizer] = {"separator": optimizer(network.parameters(), preset.separator_training)}
         size = preset.separator_training.batch_size
@@ -105,7 +113,9 @@ class SeparatorTrainer:
         chance = torch.rand(batch["asked"].shape, generator=generator, device=parts.device)
         questions = ask(batch["asked"], self._words.to(parts.device)[batch["asked"]], chance)
         mask, presence = self.modules["separator"](mix, *questions)
-        values = separation_loss(mask, presence, answers, mix, step / self.preset.separator_training.steps)
+        # A network that knows its answers already needs no high floor.
+        progress = 1.0 if self._started else step / self.preset.separator_training.steps
+        values = separation_loss(mask, presence, answers, mix, progress)
         loss = total(values)
         training = self.preset.separator_training
         descend(accelerator, loss, self.modules["separator"], self.optimizers["separator"], training.clip_norm)
@@ -132,3 +142,16 @@ class SeparatorTrainer:
 
     def finish(self, run: Path, accelerator: Any) -> None:
         """Leave the weights as they are."""
+
+
+def _begin_with(network: Separator, preset: Preset, run: Path) -> None:
+    """Load the weights of another run into a network of the same sizes and names."""
+    other, _ = read_config(run, "separator")
+    ours, theirs = ({**vars(each.separator), "encoder": each.text.encoder} for each in (preset, other))
+    if theirs.pop("instruments") != ours.pop("instruments"):
+        raise ModelError(f"can't start from {run}: its table of instruments is that of another version. Train without --start")
+    for name, value in theirs.items():
+        if value != ours[name]:
+            setting = f"{'text' if name == 'encoder' else 'separator'}.{name}={json.dumps(value)}"
+            raise ModelError(f"can't start from {run}: it has other sizes than this preset. Add --set '{setting}'")
+    restore(network, run)

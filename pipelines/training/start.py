@@ -14,9 +14,13 @@ from instructme.model.config import Preset, override
 from instructme.model.presets import PRESETS
 from instructme.pipelines.data.sequential import sequential_batches
 from instructme.pipelines.data.stream import Triplets, batches
+from instructme.pipelines.editing.run_folders import find_run
 from instructme.pipelines.processes import engine
 from instructme.pipelines.training import loop, run_folder
 from instructme.pipelines.training.data_card import describe
+
+PACKAGE = "package"
+"""Says `train separator --start` that the run is the one in the package."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,16 @@ def embedding(data: Path, captions: Path | None, choices: Choices) -> None:
     _train(trainer, preset, triplets, about, choices)
 
 
-def separator(work: Path, choices: Choices) -> None:
+def separator(work: Path, first: str | None, choices: Choices) -> None:
     """Train a separator on the parts of a working folder.
 
+    Args:
+        work: the working folder.
+        first: the run that gives the first weights: `package`, a folder, or OWNER/NAME on the Hugging Face hub.
+        choices: shared options.
+
     Raises:
-        DataError, ModelError: see `read_bank` and `loop.train`.
+        DataError, ModelError: see `read_bank`, `SeparatorTrainer` and `loop.train`.
     """
     from instructme.pipelines.training.separator import SeparatorTrainer, batches, read_bank, with_instruments
 
@@ -112,7 +121,13 @@ def separator(work: Path, choices: Choices) -> None:
         return batches(training, size, choices.seed, first_step, rank, ranks)
 
     about = {"hash": sha256(work / "parts.parquet"), "split": "train", "instruments": sorted(training.by_instrument)}
-    _loop(SeparatorTrainer(preset, validation, choices.seed), preset, share, about, choices)
+    folder = find_run(None if first == PACKAGE else first) if first else None
+    trainer = SeparatorTrainer(preset, validation, choices.seed, folder)
+    start = None
+    if first and folder:
+        _say(f"starts with the weights of {first}")
+        start = {"run": Path(first).name, "weights": sha256(folder / f"{WEIGHTS}.safetensors")}
+    _loop(trainer, preset, share, about, choices, start)
 
 
 def _train(trainer: loop.Trainer, preset: Preset, triplets: Triplets, about: Mapping[str, Any], choices: Choices) -> None:
@@ -128,7 +143,14 @@ def _train(trainer: loop.Trainer, preset: Preset, triplets: Triplets, about: Map
     _loop(trainer, preset, share, about, choices)
 
 
-def _loop(trainer: loop.Trainer, preset: Preset, share: loop.Batches, about: Mapping[str, Any], choices: Choices) -> None:
+def _loop(
+    trainer: loop.Trainer,
+    preset: Preset,
+    share: loop.Batches,
+    about: Mapping[str, Any],
+    choices: Choices,
+    start: Mapping[str, str] | None = None,
+) -> None:
     loop.train(
         trainer,
         choices.run,
@@ -140,6 +162,7 @@ def _loop(trainer: loop.Trainer, preset: Preset, share: loop.Batches, about: Map
         tracker=choices.tracker,
         compiled=choices.compiled,
         order=choices.order,
+        start=start,
     )
     _say(f"trained: {choices.run}")
 
