@@ -184,9 +184,12 @@ class TrainingConfig:
     """Warm-up without the adversarial loss (VAE)."""
     validate_every: int = 1000
     validation_triplets: Size = 64
-    checkpoint_every: int = 1000
+    checkpoint_minutes: float = 10.0
+    """Minutes between checkpoints, by the clock; 0 for none. The last step has one in any case."""
+    checkpoint_every: int = 0
+    """Steps between checkpoints, beside those by the clock; 0 for none."""
     keep: int = 2
-    """Checkpoints kept beside the best one."""
+    """Checkpoints kept."""
 
 
 @dataclass(frozen=True)

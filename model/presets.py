@@ -136,7 +136,6 @@ TINY = Preset(
         segment_seconds=1.0,
         validate_every=60,
         validation_triplets=32,
-        checkpoint_every=60,
     ),
     editor_training=TrainingConfig(
         steps=60,
@@ -148,7 +147,6 @@ TINY = Preset(
         segment_seconds=4.0,
         validate_every=60,
         validation_triplets=32,
-        checkpoint_every=60,
     ),
     embedding_training=TrainingConfig(steps=100, batch_size=32, learning_rate=1e-3),
     separator=SeparatorConfig(width=96, encoder_layers=2, decoder_layers=3, condition_width=48),
@@ -162,7 +160,6 @@ TINY = Preset(
         segment_seconds=2.56,
         validate_every=100,
         validation_triplets=16,
-        checkpoint_every=100,
     ),
 )
 

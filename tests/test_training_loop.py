@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -22,7 +23,7 @@ from instructme.manifests.rows import DataError
 from instructme.model import presets
 from instructme.model.checkpoint import load_weights, read_config
 from instructme.model.config import ModelError
-from instructme.pipelines.training import checkpoints
+from instructme.pipelines.training import checkpoints, loss_groups
 from instructme.pipelines.training.ema import Average
 from instructme.pipelines.training.stop import Stop
 
@@ -264,32 +265,75 @@ def test_more_steps_may_be_asked_for_and_a_finished_run_is_left_alone(tmp_path: 
     assert_same_run(tmp_path / "at once", tmp_path)
 
 
-def test_the_last_checkpoints_and_the_best_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_last_checkpoints_are_kept_and_know_the_best_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     values = iter([0.5, 0.4, 0.2, 0.3, 0.6, 0.7])
     monkeypatch.setattr(toy.Toy, "validate", lambda self, accelerator: {"loss": next(values)})
     toy.run(tmp_path, steps=30, checkpoint_every=5, validate_every=5, keep=2)
-    assert names(tmp_path) == ["step-00000015", "step-00000025", "step-00000030"]
-    best = checkpoints.best(tmp_path)
-    assert best and checkpoints.state(best)["step"] == 15
-    assert checkpoints.state(best)["validation_loss"] == pytest.approx(0.2)
+    assert names(tmp_path) == ["step-00000025", "step-00000030"]
+    state = checkpoints.state(tmp_path / "checkpoints" / "step-00000030")
+    assert state["best"] == pytest.approx(-0.2) and state["validation_loss"] == pytest.approx(0.7)
 
 
-def test_users_get_the_weights_of_the_best_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_checkpoints_by_the_clock_change_nothing(whole: Path, tmp_path: Path):
+    """One is due at every step here; a run that is killed between two of them ends as one that was never stopped."""
+    assert script(tmp_path / "run", "--die-after", "7", "--minutes", "1e-9")[0] == -signal.SIGKILL
+    assert names(tmp_path / "run") == ["step-00000006", "step-00000007"]
+    toy.run(tmp_path / "run", checkpoint_every=0, checkpoint_minutes=1e-9)
+    assert_same_run(whole, tmp_path / "run")
+    toy.run(tmp_path / "rare", checkpoint_every=0, checkpoint_minutes=60)
+    assert names(tmp_path / "rare") == ["step-00000005", "step-00000020"]
+    assert_same_run(whole, tmp_path / "rare")
+
+
+@pytest.mark.parametrize("name", ["loss", "score"])
+def test_users_get_the_weights_of_the_best_validation(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    sign = {"loss": 1, "score": -1}[name]
     values = iter([0.5, 0.2, 0.3, 0.4, 0.5, 0.2])
-    monkeypatch.setattr(toy.Toy, "validate", lambda self, accelerator: {"loss": next(values)})
+    monkeypatch.setattr(toy.Toy, "validate", lambda self, accelerator: {"loss": 1.0, name: sign * next(values)})
     toy.run(tmp_path / "whole", steps=20, decay="constant")
     toy.run(tmp_path / "to the best", steps=10, decay="constant")
     ours, best = (load_weights(tmp_path / name) for name in ("whole", "to the best"))
     assert all(torch.equal(ours[name], best[name]) for name in best)
 
 
-def test_a_loss_that_is_not_finite_names_step_and_checkpoint(tmp_path: Path):
-    with pytest.raises(ModelError, match=r"loss is nan at step 8: .*last good checkpoint is .*step-00000005") as raised:
-        toy.run(tmp_path, poison=7)
+def test_a_batch_without_a_finite_gradient_is_skipped_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    toy.run(tmp_path, poison=(6, 7), checkpoint_every=1, keep=20)
+    assert [line["step"] for line in lines(tmp_path) if line.get("skipped")] == [7, 8] and len(losses(tmp_path)) == 18
+    assert "step 7: the loss or its gradient is not finite" in capsys.readouterr().err
+    weights = [load_weights(each, "net") for each in checkpoints.found(tmp_path)]
+    same = [all(torch.equal(one[name], other[name]) for name in one) for one, other in itertools.pairwise(weights)]
+    assert same == [step in (6, 7) for step in range(1, 20)]
+    assert all(each.isfinite().all() for each in load_weights(tmp_path).values())
+    logged = [line for line in lines(tmp_path) if "loss" in line]
+    assert all(line["net_gradient_norm"] > 0 for line in logged) and "NaN" not in (tmp_path / "metrics.jsonl").read_text()
+
+
+def test_many_bad_batches_in_a_row_name_step_and_checkpoint(tmp_path: Path):
+    with pytest.raises(ModelError, match=r"loss is nan at step 17: .*last good checkpoint is .*step-00000015") as raised:
+        toy.run(tmp_path, poison=range(7, 20))
     assert "\n" not in str(raised.value)
-    assert names(tmp_path) == ["step-00000005"] and all(each.isfinite().all() for each in load_weights(tmp_path).values())
-    with pytest.raises(ModelError, match="no checkpoint"):
-        toy.run(tmp_path / "early", poison=0)
+    assert names(tmp_path)[-1] == "step-00000015" and all(each.isfinite().all() for each in load_weights(tmp_path).values())
+    with pytest.raises(ModelError, match=r"loss is nan at step 10: .*no checkpoint"):
+        toy.run(tmp_path / "early", poison=range(20), checkpoint_every=0, validate_every=0)
+
+
+def test_a_bad_batch_of_one_rank_is_skipped_by_all(tmp_path: Path):
+    exit_code, errors = script(tmp_path, "--poison", "7", launcher=TWO_RANKS)
+    assert exit_code == 0, errors
+    assert [line["step"] for line in lines(tmp_path) if line.get("skipped")] == [8] and len(losses(tmp_path)) == 19
+    assert all(each.isfinite().all() for each in load_weights(tmp_path).values())
+
+
+def test_losses_of_groups_are_means_over_their_members():
+    """Over micro-batches of one size; the oracle averages the samples themselves."""
+    losses, tasks = torch.arange(1.0, 7.0), ["add", "add", "remove", "add", "remove", "remove"]
+    members = {name: [each == name for each in tasks] for name in ("add", "remove", "replace")}
+    parts = [
+        loss_groups.grouped(losses[first : first + 3], {name: each[first : first + 3] for name, each in members.items()})
+        for first in (0, 3)
+    ]
+    averaged = {name: float(sum(part[name] for part in parts) / 2) for name in parts[0]}
+    assert loss_groups.means({"loss": 3.5, **averaged}) == pytest.approx({"loss": 3.5, "add": 7 / 3, "remove": 14 / 3})
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path):

@@ -5,7 +5,7 @@ import dataclasses
 import itertools
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch.distributed.tensor import DTensor
 
 from instructme.model.config import Preset
 from instructme.model.presets import TINY
-from instructme.pipelines.training.loop import Batch, descend, train
+from instructme.pipelines.training.loop import NORM, Batch, descend, train
 from instructme.pipelines.training.optimizers import optimizer
 from instructme.pipelines.training.randomness import generators, normal
 
@@ -30,8 +30,8 @@ def preset(**training: Any) -> Preset:
     return dataclasses.replace(TINY, editor_training=dataclasses.replace(TINY.editor_training, **values | training))
 
 
-def batches(batch_size: int = 4, poison: int | None = None) -> Any:
-    """Serve x -> sin(x) in an order that each epoch draws anew; NaN in global batch POISON."""
+def batches(batch_size: int = 4, poison: Collection[int] = ()) -> Any:
+    """Serve x -> sin(x) in an order that each epoch draws anew; NaN in the last sample of the global batches POISON."""
 
     def sample(number: int) -> Tensor:
         order = torch.randperm(SAMPLES, generator=torch.Generator().manual_seed(number // SAMPLES))
@@ -42,7 +42,9 @@ def batches(batch_size: int = 4, poison: int | None = None) -> Any:
         for step in itertools.count(first_step):
             numbers = torch.arange(size) + step * batch_size + rank * size
             x = torch.stack([sample(int(number)) for number in numbers])[:, None]
-            yield {"number": numbers, "x": x * (torch.nan if step == poison else 1), "text": ["sine"] * size}
+            if step in poison and rank == ranks - 1:
+                x[-1] = torch.nan
+            yield {"number": numbers, "x": x, "text": ["sine"] * size}
 
     return share
 
@@ -78,9 +80,9 @@ class Toy:
         for name, sign in (("net", 1), ("second", -1)):
             if name == "net" or step >= self.second_from:
                 loss = nn.functional.mse_loss(self.modules[name](batch["x"] + 0.01 * noise), sign * torch.sin(batch["x"]))
-                descend(accelerator, loss, self.modules[name], self.optimizers[name], self.training.clip_norm)
-                losses[name] = loss.detach()
-        return {"loss": losses["net"], "second": losses.get("second", torch.zeros(()))}
+                norm = descend(accelerator, loss, self.modules[name], self.optimizers[name], self.training.clip_norm)
+                losses |= {name: loss.detach(), f"{name}_{NORM}": norm}
+        return {"loss": losses.pop("net"), "second": torch.zeros(()), f"second_{NORM}": torch.zeros(()), **losses}
 
     def validate(self, accelerator: Any) -> dict[str, float]:
         """Compare with the sine."""
@@ -99,7 +101,7 @@ class Toy:
         net.sum.fill_(sum(each.sum() for each in whole))
 
 
-def run(folder: Path, poison: int | None = None, tracker: str | None = None, device: str = "cpu", **training: Any) -> Toy:
+def run(folder: Path, poison: Collection[int] = (), tracker: str | None = None, device: str = "cpu", **training: Any) -> Toy:
     """Train a toy."""
     made = preset(**training)
     toy = Toy(made)
@@ -135,6 +137,8 @@ if __name__ == "__main__":
     parser.add_argument("--sigint-after", type=int, help="send SIGINT then")
     parser.add_argument("--sharded", action="store_true", help="shard the networks over the ranks")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--minutes", type=float, help="minutes between checkpoints, in place of steps")
+    parser.add_argument("--poison", type=int, nargs="*", default=[], help="global batches with a NaN")
     chosen = parser.parse_args()
     update = Toy.update
 
@@ -149,4 +153,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     if chosen.sharded:
         Accelerator.prepare = shard  # type: ignore[method-assign]
-    run(chosen.folder, device=chosen.device)
+    by_clock = {"checkpoint_every": 0, "checkpoint_minutes": chosen.minutes} if chosen.minutes else {}
+    run(chosen.folder, poison=chosen.poison, device=chosen.device, **by_clock)

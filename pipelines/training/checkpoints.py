@@ -1,8 +1,8 @@
 """Read and write RUN/checkpoints/step-XXXXXXXX/: all that training needs to continue bit for bit, without pickle.
 
 A checkpoint holds <module>.safetensors, <module>.optimizer.safetensors (`<parameter>/<name>`: momenta), average.safetensors
-(of the module that is averaged) and state.json (step, validation loss, names of the modules). No random state: training
-draws from (seed, sample number).
+(of the module that is averaged) and state.json (step, validation loss, score of the best weights so far, names of the
+modules). No random state: training draws from (seed, sample number).
 """
 
 import json
@@ -31,22 +31,19 @@ def found(run: Path) -> list[Path]:
 
 
 def state(checkpoint: Path) -> dict[str, Any]:
-    """Read a checkpoint's `step`, `validation_loss` (None where that step was not validated) and the names of its `modules`.
+    """Read a checkpoint's `step`, `validation_loss` (None where that step was not validated), `best` and names of `modules`.
+
+    `best` is the score of the best weights so far, None where nothing was validated yet and in runs of older versions.
 
     Raises:
         ModelError: missing or damaged.
     """
     try:
         values: dict[str, Any] = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-        return {"step": int(values["step"]), "validation_loss": values["validation_loss"], "modules": list(values["modules"])}
+        known = {"step": int(values["step"]), "modules": list(values["modules"]), "best": values.get("best")}
+        return {**known, "validation_loss": values["validation_loss"]}
     except (OSError, ValueError, KeyError, TypeError):
         raise _damaged(checkpoint, "no readable state.json") from None
-
-
-def best(run: Path) -> Path | None:
-    """Find the checkpoint of the lowest validation loss; None if none was validated."""
-    losses = [(loss, each) for each in found(run) if (loss := state(each)["validation_loss"]) is not None]
-    return min(losses)[1] if losses else None
 
 
 def whole_state(module: nn.Module) -> dict[str, Tensor]:
@@ -59,13 +56,16 @@ def whole_state(module: nn.Module) -> dict[str, Tensor]:
 def save(
     run: Path,
     step: int,
-    validation_loss: float | None,
+    values: Mapping[str, float | None],
     modules: Mapping[str, nn.Module],
     optimizers: Mapping[str, Optimizer],
     average: tuple[str, Average],
     main: bool,
 ) -> None:
-    """Write the checkpoint after STEP steps into a hidden folder, then rename it; every rank calls it, MAIN writes."""
+    """Write the checkpoint after STEP steps into a hidden folder, then rename it; every rank calls it, MAIN writes.
+
+    VALUES are the `validation_loss` and `best` of `state`.
+    """
     final = run / "checkpoints" / f"step-{step:08d}"
     name, averages = average
     with averages.swapped():
@@ -77,8 +77,8 @@ def save(
     with atomic_folder(final) as hidden:
         for each, tensors in states.items():
             save_weights(hidden, each, tensors)
-        values = {"step": step, "validation_loss": validation_loss, "modules": list(modules)}
-        (hidden / "state.json").write_text(json.dumps(values) + "\n", encoding="utf-8")
+        told = {"step": step, **values, "modules": list(modules)}
+        (hidden / "state.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
 
 
 def load(
@@ -103,13 +103,11 @@ def load(
 
 
 def prune(run: Path, keep: int) -> None:
-    """Remove all but the last KEEP checkpoints and the best one, and what killed runs left half-written."""
+    """Remove all but the last KEEP checkpoints, and what killed runs left half-written."""
     for hidden in (run / "checkpoints").glob(".step-*"):
         shutil.rmtree(hidden, ignore_errors=True)
-    kept = {*found(run)[-max(keep, 1) :], best(run)}
-    for each in found(run):
-        if each not in kept:
-            shutil.rmtree(each)
+    for each in found(run)[: -max(keep, 1)]:
+        shutil.rmtree(each)
 
 
 def _momenta(module: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:

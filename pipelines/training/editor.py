@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from instructme.model.checkpoint import WEIGHTS, load_weights, read_config, rest
 from instructme.model.conditions import Conditions
 from instructme.model.conditions.text import TextEncoder
 from instructme.model.config import DiffusionConfig, ModelError, Preset
-from instructme.model.diffusion import Diffusion
+from instructme.model.diffusion import Diffusion, Draw
 from instructme.model.unet import Unet
 from instructme.model.vae import Vae
 from instructme.pipelines.data.latent_reader import CHANGES
@@ -24,8 +24,9 @@ from instructme.pipelines.data.stream import Triplets, load
 from instructme.pipelines.pages import PageClip, Row, training_page
 from instructme.pipelines.training import checkpoints
 from instructme.pipelines.training.conditioning import keep_examples
-from instructme.pipelines.training.loop import Batch, descend
+from instructme.pipelines.training.loop import NORM, Batch, descend
 from instructme.pipelines.training.loss_curves import curves
+from instructme.pipelines.training.loss_groups import grouped
 from instructme.pipelines.training.optimizers import optimizer
 from instructme.pipelines.training.randomness import generators
 
@@ -73,6 +74,14 @@ def _check_single_steps(config: DiffusionConfig) -> None:
         )
 
 
+def _groups(tasks: Sequence[str], steps: Sequence[int], all_steps: int) -> dict[str, list[bool]]:
+    """Say which samples of a batch are of each task, of each quarter of the noise levels, and at the last level of all."""
+    levels = ["noise_last" if step == all_steps - 1 else f"noise_{1 + 4 * step // all_steps}" for step in steps]
+    by_task = {name: [task == name for task in tasks] for name in task_names()}
+    names = (*(f"noise_{quarter}" for quarter in range(1, 5)), "noise_last")
+    return by_task | {name: [level == name for level in levels] for name in names}
+
+
 class EditorTrainer:
     """The trainer of a denoiser; see `loop.Trainer`. Its VAE and text encoder are frozen."""
 
@@ -98,18 +107,21 @@ class EditorTrainer:
         self._validation_batches: list[Batch] = []
 
     def update(self, batch: Batch, step: int, accelerator: Any) -> dict[str, Tensor]:
-        """Take a step on the diffusion loss."""
-        losses = self._losses(batch, self.diffusion, self.seed, accelerator)
+        """Take a step on the diffusion loss; also returns it by task and by noise level."""
+        losses, draw = self._losses(batch, self.diffusion, self.seed, accelerator)
         means = {name: values.mean() for name, values in losses.items()}
-        descend(accelerator, means["loss"], self.modules["unet"], self.optimizers["unet"], self.preset.editor_training.clip_norm)
-        return {name: value.detach() for name, value in means.items()}
+        clip_norm = self.preset.editor_training.clip_norm
+        norm = descend(accelerator, means["loss"], self.modules["unet"], self.optimizers["unet"], clip_norm)
+        groups = _groups(batch["task"], draw.steps.tolist(), self.preset.diffusion.steps)
+        return {name: value.detach() for name, value in means.items()} | grouped(losses["loss"], groups) | {NORM: norm}
 
     def validate(self, accelerator: Any) -> dict[str, float]:
         """Compute the loss on the first validation triplets, of all and by task: always the same noise, all conditions heard."""
         losses: list[Tensor] = []
         tasks: list[str] = []
         for batch in self._validation(accelerator):
-            losses.append(self._losses(batch, self._without_dropout, self.seed + 1, accelerator)["loss"].cpu())
+            made, _ = self._losses(batch, self._without_dropout, self.seed + 1, accelerator)
+            losses.append(made["loss"].cpu())
             tasks += batch["task"]
         joined = torch.cat(losses)
         by_task = {task: joined[[each == task for each in tasks]] for task in task_names()}
@@ -145,7 +157,8 @@ class EditorTrainer:
             keep_examples(run, batch["source"], batch.get("chords"), batch["instruction"])
             save_weights(run, "vae", self.vae.state_dict())
 
-    def _losses(self, batch: Batch, diffusion: Diffusion, seed: int, accelerator: Any) -> dict[str, Tensor]:
+    def _losses(self, batch: Batch, diffusion: Diffusion, seed: int, accelerator: Any) -> tuple[dict[str, Tensor], Draw]:
+        """Compute losses (b,) and say what chance decided."""
         device = accelerator.device
         source, clean = self._latents(batch, device)
         text, mask = self.text.to(device).encode(batch["instruction"])
@@ -160,7 +173,7 @@ class EditorTrainer:
             draw.keep_chords.to(device),
         )
         with accelerator.autocast():
-            return diffusion.losses(self.modules["unet"], clean, conditions, draw)
+            return diffusion.losses(self.modules["unet"], clean, conditions, draw), draw
 
     @torch.no_grad()
     def _latents(self, batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ from instructme.pipelines.data.stream import Item, ReadAudio, Triplets, load
 from instructme.pipelines.pages import PageClip, Row, training_page
 from instructme.pipelines.training import captions
 from instructme.pipelines.training.captions import Caption, Mix
-from instructme.pipelines.training.loop import Batch, descend
+from instructme.pipelines.training.loop import NORM, Batch, descend
 from instructme.pipelines.training.loss_curves import curves
 from instructme.pipelines.training.optimizers import optimizer
 
@@ -78,8 +78,8 @@ class EmbeddingTrainer:
         with accelerator.autocast():
             loss = self.modules["embedding"](heard, read, truth)
         clip_norm = self.preset.embedding_training.clip_norm
-        descend(accelerator, loss, self.modules["embedding"], self.optimizers["embedding"], clip_norm)
-        return {"loss": loss.detach(), "temperature": (-embedding.log_scale.detach()).exp()}
+        norm = descend(accelerator, loss, self.modules["embedding"], self.optimizers["embedding"], clip_norm)
+        return {"loss": loss.detach(), "temperature": (-embedding.log_scale.detach()).exp(), NORM: norm}
 
     def validate(self, accelerator: Any) -> dict[str, float]:
         """Compute the loss on the first triplets of the validation split, with the same captions each time.

@@ -10,18 +10,22 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 from tqdm import tqdm
 
 from instructme.manifests.rows import DataError
 from instructme.model.checkpoint import WEIGHTS, save_weights, write_config
 from instructme.model.config import ModelError, Preset, TrainingConfig
-from instructme.pipelines.training import checkpoints, run_folder
+from instructme.pipelines.training import checkpoints, loss_groups, run_folder
 from instructme.pipelines.training.accelerated import accelerated
 from instructme.pipelines.training.ema import Average
 from instructme.pipelines.training.optimizers import schedule
 from instructme.pipelines.training.stop import Stop
 
+NORM = "gradient_norm"
+MOST_SKIPPED = 10
+"""Batches in a row without a finite gradient that end a run: more steps would not help."""
 Batch = Mapping[str, Any]
 """A rank's share of one global batch: tensors (b, ...) and lists of b. `number` (b,) int64 are the global sample numbers."""
 Batches = Callable[[int, int, int], Iterable[Batch]]
@@ -56,12 +60,15 @@ class Trainer(Protocol):
             accelerator: `accelerate.Accelerator`; hand losses to `descend`, never to `backward()`.
 
         Returns:
-            `loss` and other scalars, detached, each a mean over the batch; the same names at every step. The loop averages them
-            over ranks and stops where one is not finite.
+            `loss` and other scalars, detached, each a mean over the batch; what `loss_groups.grouped` gives; and the norms that
+            `descend` gives, under names that end with `gradient_norm`. The same names at every step. The loop averages them over
+            ranks and stops where one is not finite although the step was taken.
         """
 
     def validate(self, accelerator: Any) -> dict[str, float]:
-        """Return `loss` (lower is better: it chooses the best checkpoint) and other scalars on fixed data and fixed noise.
+        """Return `loss` and other scalars on fixed data and fixed noise. The best weights are those of the highest `score`.
+
+        Without a `score`, they are those of the lowest `loss`.
 
         Called without gradients, in eval mode, with the averaged weights in place, on every rank; the loop averages what ranks
         return, so that a trainer may validate everything on each, or an equal share.
@@ -80,13 +87,24 @@ class Trainer(Protocol):
         """
 
 
-def descend(accelerator: Any, loss: Tensor, module: nn.Module, optimizer: Optimizer, clip_norm: float) -> None:
-    """Go back through a loss; where gradients are complete, clip them to CLIP_NORM (0: don't) and take the step."""
-    accelerator.backward(loss)
-    if accelerator.sync_gradients and clip_norm:
-        accelerator.clip_grad_norm_(module.parameters(), clip_norm)
-    optimizer.step()
+def descend(accelerator: Any, loss: Tensor, module: nn.Module, optimizer: Optimizer, clip_norm: float) -> Tensor:
+    """Go back through a loss; where gradients are complete, clip them to CLIP_NORM (0: don't) and take the step.
+
+    No rank takes the step where the loss or the gradient of one is not finite.
+
+    Returns:
+        The norm of the gradient before clipping; 0 where gradients are not complete.
+    """
+    # A loss that isn't finite makes all gradients so, and the sum over ranks shows it to each.
+    accelerator.backward(loss * torch.where(loss.detach().isfinite(), 1.0, torch.nan))
+    norm = loss.new_zeros(())
+    if accelerator.sync_gradients:
+        norm = accelerator.clip_grad_norm_(module.parameters(), clip_norm or math.inf).detach()
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        if norm.isfinite():
+            optimizer.step()
     optimizer.zero_grad()
+    return norm
 
 
 def train(
@@ -120,7 +138,8 @@ def train(
             saved before the first step, so that users get them until training makes better ones.
 
     Raises:
-        ModelError: RUN has another configuration, or a loss is not finite. The message names the step and the last checkpoint.
+        ModelError: RUN has another configuration, or many batches in a row have no finite gradient. The message names the step
+            and the last checkpoint.
         SystemExit: 143 after SIGTERM or 130 after SIGINT, when a checkpoint has been saved.
     """
     training: TrainingConfig = getattr(preset, f"{trainer.kind}_training")
@@ -151,15 +170,16 @@ class _Run:
         self.step = 0
         if done := checkpoints.found(run):
             self.step = checkpoints.load(done[-1], trainer.modules, trainer.optimizers, (trainer.averaged, self.average))
-        best = checkpoints.best(run)
-        self.best_loss = checkpoints.state(best)["validation_loss"] if best else math.inf
+        # A run that doesn't say how good its best weights are takes the next ones that are validated.
+        self.best: float | None = checkpoints.state(done[-1])["best"] if done else None
+        self.skipped = 0
+        """Batches without a finite gradient in a row."""
+        self.saved, self.saved_s = bool(done), time.monotonic()
         self.metrics = run_folder.Metrics(run, self.step if done else -1) if accelerator.is_main_process else None
 
     def keep_start(self) -> None:
         """Validate and save the weights that the trainer began with."""
-        loss = self._validate()
-        self._save(loss)
-        self.best_loss = loss
+        self._save(self._validate())
 
     def train(self, batches: Batches) -> None:
         """Take the steps that are left."""
@@ -170,23 +190,29 @@ class _Run:
         with Stop() as stop, self._bar() as bar:
             while self.step < steps:
                 values = self._take_step(stream, stop)
-                stopped = values.pop("stop") > 0
+                stopped, late = values.pop("stop") > 0, values.pop("late") > 0
                 self._log(values)
-                bar.set_postfix(loss=f"{values['loss']:.4g}", data=f"{values['wait_s'] / values['step_s']:.0%}", refresh=False)
+                loss = f"{values.get('loss', math.nan):.4g}"
+                bar.set_postfix(loss=loss, data=f"{values['wait_s'] / values['step_s']:.0%}", refresh=False)
                 bar.update()
-                loss = self._validate() if self._due(self.training.validate_every) else None
-                best = loss is not None and loss < self.best_loss
-                if stopped or best or self._due(self.training.checkpoint_every):
-                    self._save(loss)
-                    self.best_loss = min(self.best_loss, loss) if loss is not None else self.best_loss
-                if loss is not None:
+                validated = self._validate() if self._due(self.training.validate_every) else None
+                # Weights without a checkpoint would be taken for those of a run that can't go on.
+                first = validated is not None and not self.saved
+                if stopped or late or first or self._due(self.training.checkpoint_every):
+                    self._save(validated)
+                if validated is not None:
                     self._preview()
                 if stopped:
                     self._say(f"stopped and saved after step {self.step}: the same command goes on from here")
                     raise SystemExit(stop.exit_code)
 
     def _take_step(self, stream: Iterator[Batch], stop: Stop) -> dict[str, float]:
-        """Train on the next global batch; returns losses, means over the ranks, times, and `stop` where a rank was told to."""
+        """Train on the next global batch.
+
+        Returns:
+            Losses, means over the ranks, and times; without those that are not finite where the batch was `skipped`. `stop` is
+            over 0 where a rank was told to stop, `late` where it is time for a checkpoint.
+        """
         begin = time.perf_counter()
         batch = next(stream)
         wait_s = time.perf_counter() - begin
@@ -198,14 +224,30 @@ class _Run:
         losses = self._update(batch)
         self.average.update(self.step)
         self.step += 1
-        stopped = torch.tensor(float(stop.asked), device=self.accelerator.device)
-        means = self.accelerator.reduce(torch.stack([*losses.values(), stopped]), "mean").tolist()
-        values = dict(zip([*losses, "stop"], means, strict=True))
+        told = torch.tensor([float(stop.asked), float(self._late())], device=self.accelerator.device)
+        means = self.accelerator.reduce(torch.cat([torch.stack([*losses.values()]), told]), "mean").tolist()
+        values = loss_groups.means(dict(zip([*losses, "stop", "late"], means, strict=True)))
+        if skipped := any(name.endswith(NORM) and not math.isfinite(value) for name, value in values.items()):
+            values = self._skip(values)
+        self.skipped = self.skipped + 1 if skipped else 0
         self._check_finite(values)
-        return values | {"learning_rate": rate, "step_s": time.perf_counter() - begin, "wait_s": wait_s}
+        times = {"learning_rate": rate, "step_s": time.perf_counter() - begin, "wait_s": wait_s}
+        return values | {"skipped": float(skipped)} | times
+
+    def _late(self) -> bool:
+        """Say whether the main process has saved nothing for `checkpoint_minutes`."""
+        minutes = self.training.checkpoint_minutes
+        return self.accelerator.is_main_process and 0 < minutes * 60 <= time.monotonic() - self.saved_s
+
+    def _skip(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Tell of a batch that was skipped, and keep its finite values; the last of many in a row ends the run."""
+        if self.skipped + 1 == MOST_SKIPPED:
+            self._check_finite(values)
+        self._say(f"step {self.step}: the loss or its gradient is not finite, so this batch is skipped")
+        return {name: value for name, value in values.items() if math.isfinite(value)}
 
     def _update(self, batch: Batch) -> dict[str, Tensor]:
-        """Hand the batch to the trainer in `accumulation` parts; returns the means of its losses."""
+        """Hand the batch to the trainer in `accumulation` parts; returns the means of its losses, and the norms of the last."""
         from accelerate.utils import send_to_device
 
         count = self.training.accumulation
@@ -216,10 +258,11 @@ class _Run:
             with self.accelerator.accumulate(*self.trainer.modules.values()):
                 moved = send_to_device(part, self.accelerator.device, non_blocking=True)
                 parts.append(self.trainer.update(moved, self.step, self.accelerator))
-        return {name: torch.stack([part[name].detach().float() for part in parts]).mean() for name in parts[0]}
+        joined = {name: torch.stack([part[name].detach().float() for part in parts]) for name in parts[0]}
+        return {name: values[-1] if name.endswith(NORM) else values.mean() for name, values in joined.items()}
 
     def _validate(self) -> float:
-        """Validate the averaged weights; returns their loss."""
+        """Validate the averaged weights, and write them where none before were better; returns their loss."""
         with self._finished():
             values = self.trainer.validate(self.accelerator)
             row = torch.tensor(list(values.values()), dtype=torch.float32, device=self.accelerator.device)
@@ -227,6 +270,10 @@ class _Run:
             values = {f"validation_{name}": mean for name, mean in zip(values, means, strict=True)}
             self._check_finite(values)
             self._log(values)
+        score = values.get("validation_score", -values["validation_loss"])
+        if self.best is None or score > self.best:
+            self._write_weights()
+            self.best = score
         return values["validation_loss"]
 
     def _preview(self) -> None:
@@ -238,21 +285,27 @@ class _Run:
                 self._say(f"nothing to show after step {self.step}: {error}")
 
     def _save(self, validation_loss: float | None) -> None:
-        """Write a checkpoint, and weights.safetensors where no checkpoint before was better."""
-        better = validation_loss is not None and validation_loss < self.best_loss
+        """Write a checkpoint, and weights.safetensors where nothing was validated yet."""
         main, trainer = self.accelerator.is_main_process, self.trainer
+        if self.best is None:
+            self._write_weights()
+        average, values = (trainer.averaged, self.average), {"validation_loss": validation_loss, "best": self.best}
+        checkpoints.save(self.run, self.step, values, trainer.modules, trainer.optimizers, average, main)
+        if main:
+            checkpoints.prune(self.run, self.training.keep)
+        self.accelerator.wait_for_everyone()
+        self.saved, self.saved_s = True, time.monotonic()
+
+    def _write_weights(self) -> None:
+        """Write weights.safetensors, and what belongs beside it."""
+        trainer = self.trainer
         finite = all(bool(each.isfinite().all()) for module in trainer.modules.values() for each in module.parameters())
         self._check_finite({"weights": 0.0 if finite else math.nan})
         with self._finished():
             trainer.finish(self.run, self.accelerator)
             weights = checkpoints.whole_state(trainer.modules[trainer.averaged])
-        if main and (better or not math.isfinite(self.best_loss)):
+        if self.accelerator.is_main_process:
             save_weights(self.run, WEIGHTS, weights)
-        average = (trainer.averaged, self.average)
-        checkpoints.save(self.run, self.step, validation_loss, trainer.modules, trainer.optimizers, average, main)
-        if main:
-            checkpoints.prune(self.run, self.training.keep)
-        self.accelerator.wait_for_everyone()
 
     @contextlib.contextmanager
     def _finished(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 Curves = dict[str, dict[str, list[tuple[float, float]]]]
 """Heading of a chart -> name of a series -> (step, value) points."""
-SILENT = {"step", "step_s", "wait_s", "learning_rate"}
+SILENT = {"step", "step_s", "wait_s", "learning_rate", "skipped", "gradient_norm", "discriminator_gradient_norm"}
 
 
 def curves(run: Path) -> Curves:

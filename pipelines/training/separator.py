@@ -20,7 +20,7 @@ from instructme.model.config import ModelError, Preset
 from instructme.model.production import produce
 from instructme.model.separation_loss import separation_loss, separation_scores_db, total
 from instructme.model.separator import Separator
-from instructme.pipelines.training.loop import Batch, descend
+from instructme.pipelines.training.loop import NORM, Batch, descend
 from instructme.pipelines.training.mixtures import NAMES, DrawnMixes, ask, draw, dry_parts
 from instructme.pipelines.training.optimizers import optimizer
 from instructme.pipelines.training.part_bank import PartBank
@@ -118,8 +118,8 @@ class SeparatorTrainer:
         values = separation_loss(mask, presence, answers, mix, progress)
         loss = total(values)
         training = self.preset.separator_training
-        descend(accelerator, loss, self.modules["separator"], self.optimizers["separator"], training.clip_norm)
-        return {"loss": loss.detach()} | {name: value.detach() for name, value in values.items()}
+        norm = descend(accelerator, loss, self.modules["separator"], self.optimizers["separator"], training.clip_norm)
+        return {"loss": loss.detach()} | {name: value.detach() for name, value in values.items()} | {NORM: norm}
 
     def validate(self, accelerator: Any) -> dict[str, float]:
         """Measure loss and SI-SDR of extract and remove on dry mixes of the validation split, beside those of the mix itself."""

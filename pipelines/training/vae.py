@@ -14,7 +14,7 @@ from instructme.model.discriminator import Discriminators
 from instructme.model.vae import Vae
 from instructme.pipelines.data.stream import Triplets, load
 from instructme.pipelines.pages import PageClip, Row, training_page
-from instructme.pipelines.training.loop import Batch, descend
+from instructme.pipelines.training.loop import NORM, Batch, descend
 from instructme.pipelines.training.loss_curves import curves
 from instructme.pipelines.training.optimizers import optimizer
 from instructme.pipelines.training.randomness import generators, normal, uniform
@@ -57,10 +57,10 @@ class VaeTrainer:
             started = step >= training.discriminator_start_step
             values |= self._judge(audio, decoded, accelerator) if started else dict.fromkeys(_JUDGED, loss.new_zeros(()))
             loss = loss + config.adversarial_weight * values["adversarial"] + config.feature_weight * values["features"]
-        descend(accelerator, loss, self.modules["vae"], self.optimizers["vae"], training.clip_norm)
+        norm = descend(accelerator, loss, self.modules["vae"], self.optimizers["vae"], training.clip_norm)
         if "discriminators" in self.modules:
             accelerator.unwrap_model(self.modules["discriminators"]).requires_grad_(True)
-        return {"loss": loss.detach()} | {name: value.detach() for name, value in values.items()}
+        return {"loss": loss.detach(), NORM: norm} | {name: value.detach() for name, value in values.items()}
 
     def validate(self, accelerator: Any) -> dict[str, float]:
         """Compute loss and SI-SDR of both sides of the first validation triplets, decoded from the posterior's mean."""
@@ -106,11 +106,11 @@ class VaeTrainer:
         judged = wrapped(torch.cat([audio, decoded.detach()]))
         real, fake = losses.split_judgements(judged, size)
         loss = losses.discriminator_loss(real, fake, config.adversarial)
-        descend(accelerator, loss, wrapped, self.optimizers["discriminators"], self.preset.vae_training.clip_norm)
+        norm = descend(accelerator, loss, wrapped, self.optimizers["discriminators"], self.preset.vae_training.clip_norm)
         # No gradients of theirs are wanted now, so that the wrapper, which waits for them, must not be asked.
         fixed = accelerator.unwrap_model(wrapped).requires_grad_(False)
         real, fake = losses.split_judgements(fixed(torch.cat([audio, decoded])), size)
-        values = losses.adversarial_loss(fake, config.adversarial), losses.feature_distance(real, fake), loss
+        values = losses.adversarial_loss(fake, config.adversarial), losses.feature_distance(real, fake), loss, norm
         return dict(zip(_JUDGED, values, strict=True))
 
     def _fixed(self, name: str) -> list[Batch]:
@@ -124,7 +124,7 @@ class VaeTrainer:
         return self._batches[name]
 
 
-_JUDGED = ("adversarial", "features", "discriminator")
+_JUDGED = ("adversarial", "features", "discriminator", f"discriminator_{NORM}")
 
 
 def _both(batch: Batch) -> Tensor:
