@@ -146,6 +146,11 @@ class DiffusionConfig:
     """p_CFG."""
     source_dropout: Share = 0.05
     chord_dropout: Share = 0.1
+    joint_dropout: bool = False
+    """Drop conditions as guidance joins them: the source never without the chords, and chords never without the text. Then the
+    three shares are those of samples with no condition, with the source alone, and with source and chords."""
+    balance_tasks: bool = False
+    """Weigh the loss of each task by the inverse of what its edits change, so that each triplet counts the same."""
     sampler: Literal["ddim", "dpm++"] = "ddim"
     sampling_steps: Size = 200
     single_step_tasks: tuple[str, ...] = ()

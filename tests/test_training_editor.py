@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from made_work import make_work
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from instructme.manifests.tables import sha256
 from instructme.model import config, presets
@@ -92,6 +93,9 @@ def test_a_trained_run_is_all_that_editing_needs(work: Path, vae_run: Path, tmp_
     assert load_weights(tmp_path / "run", "vae").keys() == load_weights(vae_run).keys()
     logged = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {"validation_loss", "validation_add"} <= logged[-1].keys()
+    steps = [line for line in logged if "loss" in line]
+    assert all(line["gradient_norm"] > 0 and not line["skipped"] for line in steps)
+    assert {"noise_last", "remix"} <= set().union(*steps)
 
 
 BASELINE = [
@@ -128,6 +132,50 @@ def test_the_validation_loss_is_the_same_each_time(work: Path, vae_run: Path) ->
         first, second = (made.validate(Accelerator(cpu=True)) for _ in range(2))
     assert first == second
     assert len(first) == 5 and "add" in first
+
+
+def test_tasks_weigh_as_much_as_their_triplets(work: Path, vae_run: Path) -> None:
+    """The mean energy of what an edit changes is the same in all tasks, and that of all triplets stays."""
+    from accelerate import Accelerator
+
+    preset = config.override(PRESET, ["editor_training.validation_triplets=20"])
+    made, accelerator = trainer(preset, work, vae_run), Accelerator(cpu=True)
+    batches = made._validation(accelerator)
+    tasks = [task for batch in batches for task in batch["task"]]
+    energies = torch.cat([torch.cat([batch["removed"], batch["added"]], dim=1).square().mean(dim=(1, 2)) for batch in batches])
+    weighted = energies * made._weights(tasks, accelerator)
+    means = [float(weighted[[each == task for each in tasks]].mean()) for task in set(tasks)]
+    assert len(means) == 5 and means == pytest.approx([float(energies.mean())] * 5, rel=1e-4)
+
+
+class Waits(TorchDispatchMode):
+    """Note the operations that read a number from a device, which wait for all that it has to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func._schema.name in ("aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero"):
+            self.seen.append(func._schema.name)
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_micro_batch_waits_for_no_device(work: Path, vae_run: Path) -> None:
+    """Only the step at the end of an accumulation reads a number: whether the gradient is finite."""
+    from accelerate import Accelerator
+
+    preset = config.override(PRESET, ["editor_training.validation_triplets=5"])
+    made, accelerator = trainer(preset, work, vae_run), Accelerator(cpu=True, gradient_accumulation_steps=2)
+    batch = next(batches(editor.open_triplets(work, "train", preset, vae_run), batch_size=4))
+    made._weights(batch["task"], accelerator)
+    made.text.encode(batch["instruction"])
+    seen = []
+    for step in range(2):
+        with accelerator.accumulate(made.modules["unet"]), Waits() as waits:
+            made.update(batch, step, accelerator)
+        seen.append(waits.seen)
+    assert not seen[0] and len(seen[1]) == 1
 
 
 def test_an_editor_with_another_vae_is_refused(work: Path, vae_run: Path, tmp_path: Path) -> None:

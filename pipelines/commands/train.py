@@ -139,12 +139,14 @@ def latents(vae_run: Path, data: Path, splits: str, **options: Any) -> None:
 @click.option("--vae", "vae_run", required=True, type=_FOLDER, help="Run of 'train vae'.")
 @click.option("--work", type=_FOLDER, help="Working folder of the shards. Training on 'replace' needs its parts.")
 @click.option("--latents", type=_DATA, help="Folder that 'train latents' wrote.  [default: beside the shards]")
+@click.option("--on-the-fly", is_flag=True, help="Encode audio and find its chords in each step, where there are no latents.")
 @_shared
-def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, **shared: Any) -> None:
+def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, on_the_fly: bool, **shared: Any) -> None:
     r"""Train the editor on DATA: a folder of shards, or a working folder.
 
     The recipes of a working folder are rendered during training. If 'train latents' has encoded the shards with the same VAE, its
-    latents are used, and a message says so.
+    latents are used, and a message says so. Without latents, each step would find the chords of its clips in the audio, which is
+    slow: add --on-the-fly if you want that.
 
     \b
     Example:
@@ -152,7 +154,7 @@ def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, *
     """
     from instructme.pipelines.training import start
 
-    start.editor(data, vae_run, work, latents, start.Choices(**shared))
+    start.editor(data, vae_run, work, latents, on_the_fly, start.Choices(**shared))
 
 
 @command.command("separator", short_help="Train the separator: a named part out of a mix.")

@@ -105,11 +105,13 @@ class EditorTrainer:
         self.optimizers: dict[str, Optimizer] = {"unet": optimizer(self.modules["unet"].parameters(), preset.editor_training)}
         self.validation = validation
         self._validation_batches: list[Batch] = []
+        self._task_weights: dict[str, float] = {}
 
     def update(self, batch: Batch, step: int, accelerator: Any) -> dict[str, Tensor]:
         """Take a step on the diffusion loss; also returns it by task and by noise level."""
         losses, draw = self._losses(batch, self.diffusion, self.seed, accelerator)
-        means = {name: values.mean() for name, values in losses.items()}
+        weights = self._weights(batch["task"], accelerator) if self.preset.diffusion.balance_tasks else 1.0
+        means = {name: (values * weights).mean() for name, values in losses.items()}
         clip_norm = self.preset.editor_training.clip_norm
         norm = descend(accelerator, means["loss"], self.modules["unet"], self.optimizers["unet"], clip_norm)
         groups = _groups(batch["task"], draw.steps.tolist(), self.preset.diffusion.steps)
@@ -162,18 +164,26 @@ class EditorTrainer:
         device = accelerator.device
         source, clean = self._latents(batch, device)
         text, mask = self.text.to(device).encode(batch["instruction"])
-        draw = diffusion.draw(generators(seed, batch["number"]), clean.shape[1:])
-        conditions = Conditions(
-            text.to(device),
-            mask.to(device),
-            source,
-            batch["chords"].to(device) if "chords" in batch else None,
-            draw.keep_text.to(device),
-            draw.keep_source.to(device),
-            draw.keep_chords.to(device),
+        draw = diffusion.draw(generators(seed, batch["number"]), clean.shape[1:], device)
+        text, mask, *kept = (
+            each.to(device, non_blocking=True) for each in (text, mask, draw.keep_text, draw.keep_source, draw.keep_chords)
         )
+        chords = batch["chords"].to(device) if "chords" in batch else None
+        conditions = Conditions(text, mask, source, chords, *kept)
         with accelerator.autocast():
             return diffusion.losses(self.modules["unet"], clean, conditions, draw), draw
+
+    def _weights(self, tasks: Sequence[str], accelerator: Any) -> Tensor:
+        """Weigh samples (b,) by the inverse of the mean energy that their task has in the validation triplets."""
+        if not self._task_weights:
+            batches = self._validation(accelerator)
+            clean = [torch.cat([batch[name] for name in self._made], dim=1) for batch in batches]
+            energies = torch.cat([each.square().mean(dim=(1, 2)) for each in clean])
+            listed = [task for batch in batches for task in batch["task"]]
+            by_task = {task: energies[[each == task for each in listed]].mean() for task in set(listed)}
+            self._task_weights = {task: float(energies.mean() / energy.clamp(min=1e-6)) for task, energy in by_task.items()}
+        weights = torch.tensor([self._task_weights.get(task, 1.0) for task in tasks])
+        return weights.to(accelerator.device, non_blocking=True)
 
     @torch.no_grad()
     def _latents(self, batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -55,7 +55,7 @@ class Trainer(Protocol):
         """Take one optimiser step, or add to its gradients where they accumulate.
 
         Args:
-            batch: on the device already; 1/accumulation of this rank's share of global batch `step`.
+            batch: on the device already, but for `number`; 1/accumulation of this rank's share of global batch `step`.
             step: 0 for the first.
             accelerator: `accelerate.Accelerator`; hand losses to `descend`, never to `backward()`.
 
@@ -256,7 +256,8 @@ class _Run:
         for first in range(0, size * count, size):
             part = {name: values[first : first + size] for name, values in batch.items()}
             with self.accelerator.accumulate(*self.trainer.modules.values()):
-                moved = send_to_device(part, self.accelerator.device, non_blocking=True)
+                # Numbers are read on the CPU, where that waits for nothing.
+                moved = send_to_device(part, self.accelerator.device, non_blocking=True, skip_keys="number")
                 parts.append(self.trainer.update(moved, self.step, self.accelerator))
         joined = {name: torch.stack([part[name].detach().float() for part in parts]) for name in parts[0]}
         return {name: values[-1] if name.endswith(NORM) else values.mean() for name, values in joined.items()}

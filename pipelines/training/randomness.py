@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from instructme.model.devices import generator_on
+
 
 def generators(seed: int, numbers: Sequence[int] | Tensor) -> list[torch.Generator]:
     """Make a CPU generator for each global sample number (b,): a pure function of both arguments."""
@@ -14,9 +16,9 @@ def generators(seed: int, numbers: Sequence[int] | Tensor) -> list[torch.Generat
     return [torch.Generator().manual_seed(int(each)) for each in seeds]
 
 
-def normal(sources: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
-    """Draw standard normal noise (b, *SHAPE) on the CPU, sample by sample from its own generator."""
-    return torch.stack([torch.randn(*shape, generator=source) for source in sources])
+def normal(sources: Sequence[torch.Generator], shape: Sequence[int], device: str | torch.device = "cpu") -> Tensor:
+    """Draw standard normal noise (b, *SHAPE) on a device, sample by sample from a generator of the same seed."""
+    return torch.stack([torch.randn(*shape, generator=generator_on(each, device), device=device) for each in sources])
 
 
 def uniform(sources: Sequence[torch.Generator]) -> Tensor:

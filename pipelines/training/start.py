@@ -10,7 +10,7 @@ import click
 
 from instructme.manifests.tables import sha256
 from instructme.model.checkpoint import WEIGHTS
-from instructme.model.config import Preset, override
+from instructme.model.config import ModelError, Preset, override
 from instructme.model.presets import PRESETS
 from instructme.pipelines.data.sequential import sequential_batches
 from instructme.pipelines.data.stream import Triplets, batches
@@ -67,11 +67,11 @@ def vae(data: Path, choices: Choices) -> None:
     _train(VaeTrainer(preset, triplets, validation, choices.seed), preset, triplets, describe(data), choices)
 
 
-def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, choices: Choices) -> None:
+def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, on_the_fly: bool, choices: Choices) -> None:
     """Train a denoiser in the latent space of a trained VAE.
 
     Raises:
-        DataError, ModelError: see `open_triplets` and `loop.train`.
+        DataError, ModelError: see `open_triplets` and `loop.train`; or chords would be found in audio without `on_the_fly`.
     """
     from instructme.pipelines.training.editor import EditorTrainer, open_triplets, with_vae_of
 
@@ -80,6 +80,11 @@ def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, c
         open_triplets(data, split, preset, vae_run, work=work, latents=latents, seed=choices.seed)
         for split in ("train", "validation")
     )
+    if preset.unet.chords and not triplets.encoded and not on_the_fly:
+        raise ModelError(
+            f"each step would find the chords of its clips by ear, which is slow (reads {triplets.note}): run 'instructme train "
+            "latents' on shards first, or add --on-the-fly"
+        )
     about = {**describe(data), "vae": sha256(vae_run / f"{WEIGHTS}.safetensors")}
     _train(EditorTrainer(preset, vae_run, validation, choices.seed), preset, triplets, about, choices)
 

@@ -47,7 +47,7 @@ class VaeTrainer:
         """Take a step of the discriminators, once they have started, then one of the VAE."""
         config, training = self.preset.vae, self.preset.vae_training
         audio, noise = self._draw(batch)
-        decoded, posterior = self.modules["vae"](audio, noise.to(audio.device))
+        decoded, posterior = self.modules["vae"](audio, noise)
         values = {
             "reconstruction": losses.reconstruction(decoded, audio, config),
             "kl": losses.kl_divergence(posterior),
@@ -94,10 +94,10 @@ class VaeTrainer:
     def _draw(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Choose a side of each triplet, and the noise of its latent."""
         sources = generators(self.seed, batch["number"])
-        chosen = (uniform(sources) < 0.5).to(batch["source"].device)[:, None, None]
+        chosen = (uniform(sources) < 0.5).to(batch["source"].device, non_blocking=True)[:, None, None]
         audio = torch.where(chosen, batch["source"], batch["target"])
         frames = -(-audio.shape[-1] // self.preset.hop_samples)
-        return audio, normal(sources, (self.preset.vae.latent_channels, frames))
+        return audio, normal(sources, (self.preset.vae.latent_channels, frames), audio.device)
 
     def _judge(self, audio: Tensor, decoded: Tensor, accelerator: Any) -> dict[str, Tensor]:
         """Teach the discriminators, then ask them, held fixed, about the decoded audio."""

@@ -58,7 +58,7 @@ def main() -> None:
             run = Path(folder, "run")
             command = [str(Path(sys.executable).with_name("instructme")), "train", "editor", str(options.shards)]
             command += ["--vae", str(options.vae), "-o", str(run), "--preset", options.preset]
-            command += ["--work", str(options.work)] * bool(options.work)
+            command += ["--on-the-fly", *["--work", str(options.work)] * bool(options.work)]
             command += ["--set", f"editor_training.checkpoint_every={CHECKPOINT}"]
             begun.append(seconds_to_step(command, run, 1, CHECKPOINT + 2))
             (run / "metrics.jsonl").unlink()  # holds the steps that the kill undid
