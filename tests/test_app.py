@@ -22,6 +22,7 @@ from instructme.pipelines.app import server, uploads
 from instructme.pipelines.app.edit_stream import EditQueue
 from instructme.pipelines.app.uploads import EXAMPLES, Uploads
 from instructme.pipelines.editing.editor import EditBlock
+from instructme.pipelines.editing.plan import EditStep
 
 HOME = "http://127.0.0.1"
 SECRET = "nobody may read this"
@@ -79,6 +80,18 @@ def test_examples_need_no_upload(client: TestClient, name: str) -> None:
     song = client.post(f"/examples/{name}").json()
     assert song["seconds"] == 10 and song["name"] == EXAMPLES[name]
     assert edit(client, song["id"])[-1]["share"] == 1
+
+
+def test_a_refusal_offers_only_what_the_editor_can_make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def only_remove(step: EditStep) -> None:
+        if step.task != "remove":
+            raise DataError("can't")
+
+    editor = stand_in(removed=0.5)
+    monkeypatch.setattr(editor, "check", only_remove)
+    client = TestClient(server.make_app(editor, folder), base_url=HOME)
+    line = client.get("/plan", params={"sentence": "extract teh pianola"}).json()["error"]
+    assert line.endswith('nearest that works: "remove drums"')
 
 
 def test_a_plan_is_steps_and_notes_or_one_line(client: TestClient) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from instructme.model.config import ModelError, SeparatorConfig
+from instructme.model.config import SeparatorConfig
 from instructme.model.separator import Separator, SeparatorMasks
 from instructme.pipelines.editing.part_separator import BLOCK_S, PartSeparator, gate
 
@@ -60,7 +60,7 @@ def test_channels_stay_apart(separator: PartSeparator) -> None:
 
 
 def test_an_unknown_instrument_is_refused(separator: PartSeparator) -> None:
-    with pytest.raises(ModelError, match="does not know kazoo"):
+    with pytest.raises(DataError, match="does not know kazoo"):
         list(separator.parts(music(1.0), RATE_HZ, ["kazoo"]))
 
 

@@ -176,6 +176,13 @@ def test_a_refusal_names_the_word_and_a_sentence_that_works(sentence, word):
     assert read(line.rpartition('nearest that works: "')[2].rstrip('"')).steps
 
 
+def test_a_refusal_offers_what_an_editor_can_make():
+    with pytest.raises(SentenceError, match='works: "add piano"') as error:
+        read("ad a little piano")
+    assert str(error.value.offering(lambda text: text.startswith("extract"))).endswith('nearest that works: "extract piano"')
+    assert "nearest" not in str(error.value.offering(lambda text: False))
+
+
 @pytest.mark.parametrize(
     ("sentence", "read_as"),
     [("remvoe drums", "remove"), ("remove the drusm", "drums"), ("add a saxofone", None), ("remix to Jaz genre", None)],

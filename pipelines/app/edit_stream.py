@@ -14,6 +14,7 @@ from instructme.pipelines.editing import sentences
 from instructme.pipelines.editing.denoiser import SamplingSettings
 from instructme.pipelines.editing.editor import Editor, EditWarning
 from instructme.pipelines.editing.plan import Plan
+from instructme.pipelines.editing.refusals import SentenceError
 from instructme.pipelines.editing.song import FileEdit
 from instructme.pipelines.pages.play_page import listening_view
 
@@ -30,21 +31,27 @@ class EditQueue:
         """Read a sentence, and check that the editor can make its steps.
 
         Raises:
-            SentenceError: not understood.
+            SentenceError: not understood. It offers a sentence that the editor can make.
             DataError: a step that the editor can't make.
         """
-        plan = sentences.read(sentence, self._editor.data.get("templates"))
-        for step in plan.steps:
-            self._editor.check(step)
-        return plan
+        try:
+            return self._checked(sentence)
+        except SentenceError as error:
+            raise error.offering(self.can) from None
 
     def can(self, sentence: str) -> bool:
         """Tell whether a sentence can be edited."""
         try:
-            self.plan(sentence)
+            self._checked(sentence)
         except DataError:
             return False
         return True
+
+    def _checked(self, sentence: str) -> Plan:
+        plan = sentences.read(sentence, self._editor.data.get("templates"))
+        for step in plan.steps:
+            self._editor.check(step)
+        return plan
 
     def lines(self, song: Upload, sentence: str) -> Generator[str, None, None]:
         """Edit a song: lines of JSON, the last one with the result or the error."""

@@ -145,11 +145,8 @@ class Editor:
         separated = self._separates(step)
         if self._denoise is None and not separated:
             raise DataError(f"this editor can't {step.task}: it can {_SEPARATED}. {_TRAIN}")
-        if separated and self._separator and (unknown := sorted(set(step.instruments) - set(self._separator.instruments))):
-            known = ", ".join(self._separator.instruments[:8])
-            raise DataError(
-                f"this editor does not know {unknown[0]}: it knows {known} and {len(self._separator.instruments) - 8} more"
-            )
+        if separated and self._separator:
+            self._separator.check(step.instruments)
 
     def _separates(self, step: EditStep) -> bool:
         return self._separator is not None and hasattr(task_module(step.task), "from_part")

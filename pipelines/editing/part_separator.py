@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from instructme.dataset_tools.audio import Samples
+from instructme.manifests.rows import DataError
 from instructme.model.checkpoint import read_config, restore
-from instructme.model.config import ModelError
 from instructme.model.devices import check_device
 from instructme.model.masks import follow
 from instructme.model.separator import Separator
@@ -63,9 +63,10 @@ class PartSeparator:
             instruments: names of `self.instruments`.
 
         Raises:
-            ModelError: a name that the separator does not know.
+            DataError: see `check`.
         """
-        asked = self._asked(instruments)
+        self.check(instruments)
+        asked = torch.tensor([[self.instruments.index(name) for name in instruments]], device=self._device)
         hop, context, fade = BLOCK_S * rate_hz, CONTEXT_S * rate_hz, FADE_S * rate_hz
         pending = np.zeros((0, audio[:1].shape[1]), np.float32)
         for start in range(0, len(audio), hop):
@@ -77,11 +78,15 @@ class PartSeparator:
             pending = part[hop:].copy()
             yield part[:hop]
 
-    def _asked(self, instruments: Sequence[str]) -> Tensor:
-        unknown = [name for name in instruments if name not in self.instruments]
-        if unknown:
-            raise ModelError(f"the separator does not know {unknown[0]}: it knows {', '.join(self.instruments[:8])} and more")
-        return torch.tensor([[self.instruments.index(name) for name in instruments]], device=self._device)
+    def check(self, instruments: Sequence[str]) -> None:
+        """Check that the separator knows instruments.
+
+        Raises:
+            DataError: one that it does not know.
+        """
+        if unknown := sorted(set(instruments) - set(self.instruments)):
+            known = ", ".join(self.instruments[:8])
+            raise DataError(f"this editor does not know {unknown[0]}: it knows {known} and {len(self.instruments[8:])} more")
 
     @torch.no_grad()
     def _part(self, audio: Samples, rate_hz: int, asked: Tensor) -> Samples:

@@ -27,8 +27,26 @@ _CANNOT = {
 _REASONS = {word: reason for reason, words in _CANNOT.items() for word in words.split()}
 
 
+_OFFER = '; nearest that works: "'
+
+
 class SentenceError(DataError):
-    """A sentence that is not understood, or that asks for what no edit does."""
+    """A sentence that is not understood, or that asks for what no edit does.
+
+    Args:
+        line: what to tell the user.
+        words: the sentence in lower case and plain words, where the line offers another one.
+    """
+
+    def __init__(self, line: str, words: str = "") -> None:
+        super().__init__(line)
+        self.words = words
+
+    def offering(self, can: Callable[[str], bool]) -> "SentenceError":
+        """Offer the nearest sentence of those that an editor can make."""
+        reason, offer, _ = str(self).rpartition(_OFFER)
+        near = next(filter(can, _examples(self.words)), None) if offer else None
+        return SentenceError(f'{reason}{_OFFER}{near}"', self.words) if near else SentenceError(reason or str(self))
 
 
 def explain(said: str, words: str, known: Collection[str], reads: Callable[[str], bool]) -> str:
@@ -45,7 +63,7 @@ def explain(said: str, words: str, known: Collection[str], reads: Callable[[str]
 
 def line(said: str, reason: str, words: str) -> str:
     """Write the line of a refusal for a given reason."""
-    return f'can\'t read "{short(said)}": {reason}; nearest that works: "{_example(words)}"'
+    return f'can\'t read "{short(said)}": {reason}{_OFFER}{_examples(words)[0]}"'
 
 
 def _reason(words: str, known: Collection[str], reads: Callable[[str], bool]) -> str:
@@ -82,11 +100,19 @@ def _first_left(words: Sequence[str], reads: Callable[[str], bool]) -> str:
     return f'"{short(first)}" is followed by words that fit no edit' if starts else f'no edit starts with "{short(first)}"'
 
 
-def _example(words: str) -> str:
-    """Find the template of training, filled with the names in a sentence, that is most like it."""
+def _examples(words: str) -> list[str]:
+    """Sort the templates of training, filled with the names in a sentence, by their likeness to it.
+
+    Those of the tasks that its first verb asks for come before the others.
+    """
     plain = re.sub(r"@\d+", "", words)
     first = _tasks(plain)
-    return max(_candidates(plain, first), key=lambda text: SequenceMatcher(None, plain, text.lower()).ratio())
+    others = [task for task in task_names() if task not in first]
+    return [*_by_likeness(plain, first), *_by_likeness(plain, others)]
+
+
+def _by_likeness(words: str, tasks: Collection[str]) -> list[str]:
+    return sorted(_candidates(words, tasks), key=lambda text: -SequenceMatcher(None, words, text.lower()).ratio())
 
 
 def _tasks(words: str) -> Collection[str]:

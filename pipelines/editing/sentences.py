@@ -69,7 +69,7 @@ def read(sentence: str, templates: Templates | None = None) -> Plan:
     corrected, notes = _corrected(words, trained)
     if notes and (steps := _steps(corrected, trained, said)):
         return Plan(steps, notes)
-    raise SentenceError(refusals.explain(said, words, _known(trained), lambda clause: bool(_whole(clause, trained))))
+    raise SentenceError(refusals.explain(said, words, _known(trained), lambda clause: bool(_whole(clause, trained))), words)
 
 
 def trained_templates(run: Path) -> Templates | None:
@@ -136,14 +136,14 @@ def _steps(words: str, trained: str, said: str) -> tuple[EditStep, ...] | None:
     try:
         marked, spans = time_spans.find(words)
     except ValueError as error:
-        raise SentenceError(refusals.line(said, f'"{error}" is no time span', words)) from None
+        raise SentenceError(refusals.line(said, f'"{error}" is no time span', words), words) from None
     if "@" in words:
         return None
     cuts = [(cut.start(), cut.end(), phrasing.joint(cut[0])) for cut in phrasing.CONNECTOR.finditer(marked)]
     readings = _Splitter(marked, [*cuts, (len(marked), len(marked), "stop")], trained).fewest(0, "")
     plans = {tuple(_timed(clauses, spans, said, words)): None for clauses in readings}
     if len(plans) > 1:
-        raise SentenceError(refusals.line(said, "it can be read in two ways", words))
+        raise SentenceError(refusals.line(said, "it can be read in two ways", words), words)
     return next(iter(plans), None)
 
 
@@ -240,7 +240,7 @@ def _timed(clauses: Sequence[_Clause], spans: Sequence[time_spans.TimeSpan], sai
             or (joint == "then" and before.leads and alone)
         ):
             reason = "its time may belong to one step or to several: give each step its own time"
-            raise SentenceError(refusals.line(said, reason, words))
+            raise SentenceError(refusals.line(said, reason, words), words)
         shared = clause.span if clause.leads else shared if joint == "and" else None
         span = shared if alone else clause.span
         yield clause.step if span is None else replace(clause.step, **spans[span]._asdict())
