@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from instructme.manifests.rows import DataError
 from instructme.model.config import SeparatorConfig
 from instructme.model.separator import Separator, SeparatorMasks
 from instructme.pipelines.editing.part_separator import BLOCK_S, PartSeparator, gate
