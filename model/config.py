@@ -189,6 +189,8 @@ class TrainingConfig:
     """Warm-up without the adversarial loss (VAE)."""
     validate_every: int = 1000
     validation_triplets: Size = 64
+    validation_edits: int = 4
+    """Triplets of each task that a validation of the editor edits and scores; 0 for none."""
     checkpoint_minutes: float = 10.0
     """Minutes between checkpoints, by the clock; 0 for none. The last step has one in any case."""
     checkpoint_every: int = 0

@@ -149,6 +149,7 @@ TINY = Preset(
         segment_seconds=4.0,
         validate_every=60,
         validation_triplets=32,
+        validation_edits=1,
     ),
     embedding_training=TrainingConfig(steps=100, batch_size=32, learning_rate=1e-3),
     separator=SeparatorConfig(width=96, encoder_layers=2, decoder_layers=3, condition_width=48),

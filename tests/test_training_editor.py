@@ -19,10 +19,12 @@ from instructme.model.config import ModelError, Preset
 from instructme.model.vae import Vae
 from instructme.pipelines.data.stream import batches
 from instructme.pipelines.editing.editor import Editor
+from instructme.pipelines.evaluation.edit_scores import score
 from instructme.pipelines.training import editor
 from instructme.pipelines.training.conditioning import check
 from instructme.pipelines.training.data_card import describe
 from instructme.pipelines.training.loop import train
+from instructme.pipelines.training.validation_edits import ScoredTask, first_of_each, means
 
 PRESET = config.override(
     presets.TINY,
@@ -64,7 +66,7 @@ def vae_run(work: Path) -> Path:
 
 
 def trainer(preset: Preset, work: Path, vae_run: Path, seed: int = 0) -> editor.EditorTrainer:
-    return editor.EditorTrainer(preset, vae_run, editor.open_triplets(work, "validation", preset, vae_run), seed)
+    return editor.EditorTrainer(preset, vae_run, editor.open_triplets(work, "validation", preset, vae_run), seed, score=score)
 
 
 def run_of(preset: Preset, work: Path, vae_run: Path, run: Path, data: Any = None, about: Any = None) -> editor.EditorTrainer:
@@ -93,6 +95,7 @@ def test_a_trained_run_is_all_that_editing_needs(work: Path, vae_run: Path, tmp_
     assert load_weights(tmp_path / "run", "vae").keys() == load_weights(vae_run).keys()
     logged = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {"validation_loss", "validation_add"} <= logged[-1].keys()
+    assert {"validation_score", "validation_remove_edit_done", "validation_extract_si_sdri_db"} <= logged[-1].keys()
     steps = [line for line in logged if "loss" in line]
     assert all(line["gradient_norm"] > 0 and not line["skipped"] for line in steps)
     assert {"noise_last", "remix"} <= set().union(*steps)
@@ -178,6 +181,20 @@ def test_a_micro_batch_waits_for_no_device(work: Path, vae_run: Path) -> None:
     assert not seen[0] and len(seen[1]) == 1
 
 
+def test_edits_choose_the_best_weights_by_what_is_done_and_kept() -> None:
+    tasks = ["remix", "add", "remove", "add", "remove"]
+    assert first_of_each(tasks, 1) == [1, 2, 0] and first_of_each(tasks, 2) == [1, 3, 2, 4, 0]
+    rng = np.random.default_rng(0)
+    source, part = (np.convolve(rng.normal(0, 0.1, 24000), rng.normal(0, 1, 50)).astype(np.float32) for _ in range(2))
+    part[12000:] = 0
+    scored = [ScoredTask("remove", score(source + part, source, edit, 24000)) for edit in (source + part, source)]
+    assert means(scored[:1])["score"] == pytest.approx(0, abs=1e-6) and means(scored[1:])["score"] == pytest.approx(1)
+    both = means([*scored, ScoredTask("remix", {"si_sdr_db": 3.0})])
+    assert (
+        both["score"] == pytest.approx(0.5) and both["remix_si_sdr_db"] == 3.0 and both["remove_edit_done"] == pytest.approx(0.5)
+    )
+
+
 def test_an_editor_with_another_vae_is_refused(work: Path, vae_run: Path, tmp_path: Path) -> None:
     preset = config.override(PRESET, ["editor_training.steps=1", "editor_training.validation_triplets=2"])
     weights = sha256(vae_run / "weights.safetensors")
@@ -199,9 +216,8 @@ def test_what_a_preview_needs_lies_where_the_unet_does(
             where.append((next(vae.parameters()).device, device))
 
     made, device = trainer(PRESET, work, vae_run), torch.device("meta")
-    write_config(tmp_path, "editor", PRESET, {"data": {}})
-    monkeypatch.setattr("instructme.pipelines.editing.editor.Editor", Stub)
-    monkeypatch.setattr(made, "_examples", lambda accelerator: [])
+    monkeypatch.setattr(editor, "Editor", Stub)
+    monkeypatch.setattr(made, "_validation", lambda accelerator: [])
     unwrap = lambda module, **options: module  # noqa: E731
     made.preview(tmp_path, 1, SimpleNamespace(device=device, is_main_process=False, unwrap_model=unwrap))
     assert where == [(device, device)]

@@ -63,7 +63,10 @@ def test_a_run_says_what_it_knows_and_how_good_it_is(whole: Path) -> None:
     preset, config = read_config(whole, "separator")
     assert "drums" in preset.separator.instruments and config["data"]["instruments"] == ["bass", "drums", "piano"]
     lines = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
-    assert {"validation_extract_db", "validation_remove_identity_db"} <= set().union(*lines)
+    assert {"validation_extract_db", "validation_remove_identity_db", "validation_remove_edit_done"} <= set().union(*lines)
+    validated = [line for line in lines if "validation_loss" in line][-1]
+    gains = [validated[f"validation_{task}_db"] - validated[f"validation_{task}_identity_db"] for task in ("extract", "remove")]
+    assert validated["validation_score"] == pytest.approx(np.mean(gains), abs=1e-4)
     assert all(np.isfinite(line["loss"]) for line in lines if "loss" in line)
 
 

@@ -152,9 +152,10 @@ def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, o
     Example:
       instructme train editor work/shards --vae runs/vae --work work -o runs/editor --preset tiny
     """
+    from instructme.pipelines.evaluation.edit_scores import score
     from instructme.pipelines.training import start
 
-    start.editor(data, vae_run, work, latents, on_the_fly, start.Choices(**shared))
+    start.editor(data, vae_run, work, latents, on_the_fly, score, start.Choices(**shared))
 
 
 @command.command("separator", short_help="Train the separator: a named part out of a mix.")
@@ -177,9 +178,10 @@ def separator(work: Path, start: str | None, **shared: Any) -> None:
       instructme edit song.wav "remove drums" --run runs/separator -o out.wav
       instructme train separator work --start package -o runs/mine --steps 1000 --set separator_training.learning_rate=2e-4
     """
+    from instructme.pipelines.evaluation.edit_scores import score
     from instructme.pipelines.training import start as training
 
-    training.separator(work, start, training.Choices(**shared))
+    training.separator(work, start, score, training.Choices(**shared))
 
 
 @command.command("embedding", short_help="Train the joint embedding that 'edit --prompt' needs.")

@@ -33,16 +33,18 @@ def found(run: Path) -> list[Path]:
 def state(checkpoint: Path) -> dict[str, Any]:
     """Read a checkpoint's `step`, `validation_loss` (None where that step was not validated), `best` and names of `modules`.
 
-    `best` is the score of the best weights so far, None where nothing was validated yet and in runs of older versions.
+    `best` says whether the best weights so far have a score of edits, and that, or else their negative loss; None where nothing
+    was validated yet, and in runs of older versions.
 
     Raises:
         ModelError: missing or damaged.
     """
     try:
         values: dict[str, Any] = json.loads((checkpoint / "state.json").read_text(encoding="utf-8"))
-        known = {"step": int(values["step"]), "modules": list(values["modules"]), "best": values.get("best")}
+        best = (bool(values["best"][0]), float(values["best"][1])) if values.get("best") else None
+        known = {"step": int(values["step"]), "modules": list(values["modules"]), "best": best}
         return {**known, "validation_loss": values["validation_loss"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
         raise _damaged(checkpoint, "no readable state.json") from None
 
 
@@ -56,7 +58,7 @@ def whole_state(module: nn.Module) -> dict[str, Tensor]:
 def save(
     run: Path,
     step: int,
-    values: Mapping[str, float | None],
+    values: Mapping[str, float | tuple[bool, float] | None],
     modules: Mapping[str, nn.Module],
     optimizers: Mapping[str, Optimizer],
     average: tuple[str, Average],

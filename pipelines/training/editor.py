@@ -1,7 +1,6 @@
 """Train the denoiser of the editor in the latent space of a trained VAE (paper: eq. 2 and 3)."""
 
 import dataclasses
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from instructme.dataset_tools.tasks import task_names
+from instructme.manifests.rows import DataError
 from instructme.manifests.tables import sha256
 from instructme.model.checkpoint import WEIGHTS, load_weights, read_config, restore, save_weights
 from instructme.model.conditions import Conditions
@@ -21,6 +21,8 @@ from instructme.model.unet import Unet
 from instructme.model.vae import Vae
 from instructme.pipelines.data.latent_reader import CHANGES
 from instructme.pipelines.data.stream import Triplets, load
+from instructme.pipelines.editing.denoiser import Denoiser
+from instructme.pipelines.editing.editor import Editor
 from instructme.pipelines.pages import PageClip, Row, training_page
 from instructme.pipelines.training import checkpoints
 from instructme.pipelines.training.conditioning import keep_examples
@@ -29,6 +31,7 @@ from instructme.pipelines.training.loss_curves import curves
 from instructme.pipelines.training.loss_groups import grouped
 from instructme.pipelines.training.optimizers import optimizer
 from instructme.pipelines.training.randomness import generators
+from instructme.pipelines.training.validation_edits import Score, ScoredTask, ValidationEdit, edits, first_of_each, means
 
 VALIDATION_BATCH = 8
 
@@ -88,8 +91,26 @@ class EditorTrainer:
     kind = "editor"
     averaged = "unet"
 
-    def __init__(self, preset: Preset, vae_run: Path, validation: Triplets, seed: int = 0) -> None:
-        """Build the networks of a preset whose VAE is that of `vae_run` (see `with_vae_of`)."""
+    def __init__(
+        self,
+        preset: Preset,
+        vae_run: Path,
+        validation: Triplets,
+        seed: int = 0,
+        *,
+        data: Mapping[str, Any] | None = None,
+        score: Score | None = None,
+    ) -> None:
+        """Build the networks of a preset whose VAE is that of `vae_run` (see `with_vae_of`).
+
+        Args:
+            preset: of the editor.
+            vae_run: run of `train vae`.
+            validation: triplets of the validation split.
+            seed: of weights and noise.
+            data: what `data_card.describe` says of the training data, which edits depend on.
+            score: scores edits. With it, each validation edits `validation_edits` triplets of each task.
+        """
         _check_single_steps(preset.diffusion)
         self.preset, self.seed = preset, seed
         self.vae = Vae(preset.vae).eval().requires_grad_(False)
@@ -103,7 +124,8 @@ class EditorTrainer:
         torch.manual_seed(seed)
         self.modules: dict[str, nn.Module] = {"unet": Unet(preset)}
         self.optimizers: dict[str, Optimizer] = {"unet": optimizer(self.modules["unet"].parameters(), preset.editor_training)}
-        self.validation = validation
+        self.validation, self.data, self.score = validation, data, score
+        self._edits: list[ValidationEdit] = []
         self._validation_batches: list[Batch] = []
         self._task_weights: dict[str, float] = {}
 
@@ -118,7 +140,11 @@ class EditorTrainer:
         return {name: value.detach() for name, value in means.items()} | grouped(losses["loss"], groups) | {NORM: norm}
 
     def validate(self, accelerator: Any) -> dict[str, float]:
-        """Compute the loss on the first validation triplets, of all and by task: always the same noise, all conditions heard."""
+        """Compute the loss on the first validation triplets, of all and by task: always the same noise, all conditions heard.
+
+        Returns:
+            Also the scores of edits of a fixed set; see `validation_edits.means`.
+        """
         losses: list[Tensor] = []
         tasks: list[str] = []
         for batch in self._validation(accelerator):
@@ -127,27 +153,15 @@ class EditorTrainer:
             tasks += batch["task"]
         joined = torch.cat(losses)
         by_task = {task: joined[[each == task for each in tasks]] for task in task_names()}
-        return {"loss": float(joined.mean())} | {task: float(each.mean()) for task, each in by_task.items() if len(each)}
+        values = {"loss": float(joined.mean())} | {task: float(each.mean()) for task, each in by_task.items() if len(each)}
+        return values | self._scored(accelerator)
 
     def preview(self, run: Path, step: int, accelerator: Any) -> None:
         """Write RUN/edits.html: training curves, and an edit of each task beside its source and target."""
-        from instructme.pipelines.editing.denoiser import Denoiser
-        from instructme.pipelines.editing.editor import Editor, EditWarning
-        from instructme.pipelines.editing.plan import EditStep
-
-        device, rate_hz, rows = accelerator.device, self.preset.sample_rate_hz, []
-        # Compiled for the shapes of training, it would be compiled again for each edit.
-        unet = accelerator.unwrap_model(self.modules["unet"], keep_torch_compile=False)
-        denoiser, (_, config) = Denoiser(self.preset, unet, self.text), read_config(run, "editor")
-        editor = Editor(self.preset, self.vae.to(device), denoiser, data=config["data"], device=device)
-        for row in self._examples(accelerator):
-            clip, audio = self.validation.waveforms(row)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", EditWarning)
-                said = EditStep(clip.task, words=clip.instruction)  # read as it is, in any words
-                edit = editor.edit(audio["source"], rate_hz, said, seed=self.seed)
-            clips = [("source", audio["source"]), ("edit", edit), ("target", audio["target"])]
-            rows.append(Row(clip.instruction, [PageClip(label, samples, rate_hz) for label, samples in clips]))
+        made, rate_hz, rows = self._edits or self._edit(accelerator, 1), self.preset.sample_rate_hz, []
+        for place in first_of_each([each.clip.task for each in made], 1):
+            clips = [(side, getattr(made[place], side)) for side in ("source", "edit", "target")]
+            rows.append(Row(made[place].clip.instruction, [PageClip(label, samples, rate_hz) for label, samples in clips]))
         if accelerator.is_main_process:
             training_page(run / "edits.html", f"{run.name}: edits after step {step}", rows, curves(run))
 
@@ -207,8 +221,23 @@ class EditorTrainer:
         latents = zip(("source", *self._made), (source, *clean.chunk(len(self._made), dim=1)), strict=True)
         return {**batch, **{name: latent.cpu() for name, latent in latents}}
 
-    def _examples(self, accelerator: Any) -> list[int]:
-        """Choose the first validation triplet of each task."""
-        batches = self._validation(accelerator)
-        tasks = [task for batch in batches for task in batch["task"]]
-        return [tasks.index(task) for task in task_names() if task in tasks]
+    def _edit(self, accelerator: Any, count: int) -> list[ValidationEdit]:
+        """Edit the first COUNT validation triplets of each task."""
+        # Compiled for the shapes of training, it would be compiled again for each edit.
+        unet = accelerator.unwrap_model(self.modules["unet"], keep_torch_compile=False)
+        device, denoiser = accelerator.device, Denoiser(self.preset, unet, self.text)
+        editor = Editor(self.preset, self.vae.to(device), denoiser, data=self.data, device=device)
+        tasks = [task for batch in self._validation(accelerator) for task in batch["task"]]
+        return edits(editor, self.validation, first_of_each(tasks, count), self.preset.sample_rate_hz, self.seed)
+
+    def _scored(self, accelerator: Any) -> dict[str, float]:
+        """Edit a fixed set, keep it for the preview, and score it; nothing where edits can't be made here."""
+        count, rate_hz = self.preset.editor_training.validation_edits, self.preset.sample_rate_hz
+        if self.score is None or not count:
+            return {}
+        try:
+            self._edits = self._edit(accelerator, count)
+        except (DataError, ModelError):  # which the preview tells
+            self._edits = []
+        scored = [ScoredTask(each.clip.task, self.score(each.source, each.target, each.edit, rate_hz)) for each in self._edits]
+        return means(scored)

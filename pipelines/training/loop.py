@@ -171,7 +171,8 @@ class _Run:
         if done := checkpoints.found(run):
             self.step = checkpoints.load(done[-1], trainer.modules, trainer.optimizers, (trainer.averaged, self.average))
         # A run that doesn't say how good its best weights are takes the next ones that are validated.
-        self.best: float | None = checkpoints.state(done[-1])["best"] if done else None
+        self.best: tuple[bool, float] | None = checkpoints.state(done[-1])["best"] if done else None
+        """Whether the best weights have a score of edits, and that, or else their negative loss."""
         self.skipped = 0
         """Batches without a finite gradient in a row."""
         self.saved, self.saved_s = bool(done), time.monotonic()
@@ -271,7 +272,7 @@ class _Run:
             values = {f"validation_{name}": mean for name, mean in zip(values, means, strict=True)}
             self._check_finite(values)
             self._log(values)
-        score = values.get("validation_score", -values["validation_loss"])
+        score = ("validation_score" in values, values.get("validation_score", -values["validation_loss"]))
         if self.best is None or score > self.best:
             self._write_weights()
             self.best = score

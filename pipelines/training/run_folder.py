@@ -12,7 +12,10 @@ from instructme.model.checkpoint import CONFIG, WEIGHTS, read_config
 from instructme.model.config import ModelError, Preset, to_dict
 from instructme.pipelines.training import checkpoints
 
-FREE = ("steps", "validate_every", "validation_triplets", "checkpoint_every", "checkpoint_minutes", "keep", "accumulation")
+FREE = (
+    *("steps", "accumulation", "validate_every", "validation_triplets", "validation_edits"),
+    *("checkpoint_every", "checkpoint_minutes", "keep"),
+)
 """Fields of `TrainingConfig` that may change when a run goes on."""
 
 EXACT = "exact"

@@ -24,7 +24,9 @@ from instructme.pipelines.training.loop import NORM, Batch, descend
 from instructme.pipelines.training.mixtures import NAMES, DrawnMixes, ask, draw, dry_parts
 from instructme.pipelines.training.optimizers import optimizer
 from instructme.pipelines.training.part_bank import PartBank
+from instructme.pipelines.training.validation_edits import Score, ScoredTask, means
 
+_TASKS = ("extract", "remove")
 QUESTIONS = 2
 """Instruments that are asked for in each mix."""
 
@@ -82,14 +84,23 @@ class SeparatorTrainer:
     kind = "separator"
     averaged = "separator"
 
-    def __init__(self, preset: Preset, validation: PartBank, seed: int = 0, start: Path | None = None) -> None:
-        """Build the network, with the weights of the run `start` if there is one; its words are scaled by those of all names.
+    def __init__(
+        self, preset: Preset, validation: PartBank, seed: int = 0, start: Path | None = None, score: Score | None = None
+    ) -> None:
+        """Build the network; its words are scaled by those of all names.
+
+        Args:
+            preset: with the names of the table; see `with_instruments`.
+            validation: parts of the validation split.
+            seed: of weights and mixes.
+            start: a run whose weights are the first ones.
+            score: scores edits of the validation mixes.
 
         Raises:
             ModelError: `start` is no run of a separator, is damaged, or has other sizes or names.
         """
         torch.manual_seed(seed)
-        self.preset, self.seed, self._started = preset, seed, start is not None
+        self.preset, self.seed, self._started, self._score = preset, seed, start is not None, score
         network = Separator(preset.separator)
         self._words = TextEncoder(preset.text.encoder, preset.separator.text_width).mean(NAMES)
         network.text_mean.copy_(self._words.mean(dim=0))
@@ -122,8 +133,13 @@ class SeparatorTrainer:
         return {"loss": loss.detach()} | {name: value.detach() for name, value in values.items()} | {NORM: norm}
 
     def validate(self, accelerator: Any) -> dict[str, float]:
-        """Measure loss and SI-SDR of extract and remove on dry mixes of the validation split, beside those of the mix itself."""
+        """Measure loss and SI-SDR of extract and remove on dry mixes of the validation split, beside those of the mix itself.
+
+        Returns:
+            Also `edit_done` and `kept_error_db` by task, of the first batch; and `score`, the mean improvement of the SI-SDR.
+        """
         scores: dict[str, list[Tensor]] = {"loss": []}
+        scored: list[ScoredTask] = []
         network = accelerator.unwrap_model(self.modules["separator"])
         for batch in self._validation:
             parts, covered = batch["parts"].to(accelerator.device), batch["covered"].to(accelerator.device)
@@ -135,7 +151,23 @@ class SeparatorTrainer:
             scores["loss"].append(losses["error"][None])
             for name, value in separation_scores_db(estimates, answers, mix).items():
                 scores.setdefault(name, []).append(value)
-        return {name: float(torch.cat(values).mean()) for name, values in scores.items() if torch.cat(values).numel()}
+            scored = scored or self._scored(mix, answers, estimates)
+        values = {name: float(torch.cat(each).mean()) for name, each in scores.items() if torch.cat(each).numel()}
+        values |= {name: value for name, value in means(scored).items() if name.endswith(("edit_done", "kept_error_db"))}
+        gains = {task: values[f"{task}_db"] - values[f"{task}_identity_db"] for task in _TASKS if f"{task}_db" in values}
+        values |= {f"{task}_si_sdri_db": gain for task, gain in gains.items()}
+        return values | ({"score": sum(gains.values()) / len(gains)} if gains else {})
+
+    def _scored(self, mix: Tensor, answers: Tensor, estimates: Tensor) -> list[ScoredTask]:
+        """Score each answer as an edit of extract, and the rest as one of remove."""
+        if self._score is None:
+            return []
+        rate_hz, whole = self.preset.separator.sample_rate_hz, mix[:, None].expand_as(answers)
+        scored = []
+        for task, target, edit in (("extract", answers, estimates), ("remove", whole - answers, whole - estimates)):
+            rows = (each.flatten(0, 1).float().cpu().numpy() for each in (whole, target, edit))
+            scored += [ScoredTask(task, self._score(*sides, rate_hz)) for sides in zip(*rows, strict=True)]
+        return scored
 
     def preview(self, run: Path, step: int, accelerator: Any) -> None:
         """Write nothing: the curves are in metrics.jsonl."""

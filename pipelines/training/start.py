@@ -18,6 +18,7 @@ from instructme.pipelines.editing.run_folders import find_run
 from instructme.pipelines.processes import engine
 from instructme.pipelines.training import loop, run_folder
 from instructme.pipelines.training.data_card import describe
+from instructme.pipelines.training.validation_edits import Score
 
 PACKAGE = "package"
 """Says `train separator --start` that the run is the one in the package."""
@@ -67,8 +68,10 @@ def vae(data: Path, choices: Choices) -> None:
     _train(VaeTrainer(preset, triplets, validation, choices.seed), preset, triplets, describe(data), choices)
 
 
-def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, on_the_fly: bool, choices: Choices) -> None:
-    """Train a denoiser in the latent space of a trained VAE.
+def editor(
+    data: Path, vae_run: Path, work: Path | None, latents: Path | None, on_the_fly: bool, score: Score, choices: Choices
+) -> None:
+    """Train a denoiser in the latent space of a trained VAE; `score` tells how good its edits are.
 
     Raises:
         DataError, ModelError: see `open_triplets` and `loop.train`; or chords would be found in audio without `on_the_fly`.
@@ -86,7 +89,8 @@ def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, o
             "latents' on shards first, or add --on-the-fly"
         )
     about = {**describe(data), "vae": sha256(vae_run / f"{WEIGHTS}.safetensors")}
-    _train(EditorTrainer(preset, vae_run, validation, choices.seed), preset, triplets, about, choices)
+    trainer = EditorTrainer(preset, vae_run, validation, choices.seed, data=about, score=score)
+    _train(trainer, preset, triplets, about, choices)
 
 
 def embedding(data: Path, captions: Path | None, choices: Choices) -> None:
@@ -104,12 +108,13 @@ def embedding(data: Path, captions: Path | None, choices: Choices) -> None:
     _train(trainer, preset, triplets, about, choices)
 
 
-def separator(work: Path, first: str | None, choices: Choices) -> None:
+def separator(work: Path, first: str | None, score: Score, choices: Choices) -> None:
     """Train a separator on the parts of a working folder.
 
     Args:
         work: the working folder.
         first: the run that gives the first weights: `package`, a folder, or OWNER/NAME on the Hugging Face hub.
+        score: tells how good edits are.
         choices: shared options.
 
     Raises:
@@ -127,7 +132,7 @@ def separator(work: Path, first: str | None, choices: Choices) -> None:
 
     about = {"hash": sha256(work / "parts.parquet"), "split": "train", "instruments": sorted(training.by_instrument)}
     folder = find_run(None if first == PACKAGE else first) if first else None
-    trainer = SeparatorTrainer(preset, validation, choices.seed, folder)
+    trainer = SeparatorTrainer(preset, validation, choices.seed, folder, score)
     start = None
     if first and folder:
         _say(f"starts with the weights of {first}")
