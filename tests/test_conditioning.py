@@ -44,7 +44,8 @@ def write_run(run: Path, preset: Preset = PRESET, deaf: str = "") -> Path:
 
 def test_a_model_that_hears_everything_passes(tmp_path: Path) -> None:
     effects = check(write_run(tmp_path), seeds=2)
-    assert [effect.condition for effect in effects] == ["source", "text", "chords", "chords moved by half the clip"]
+    conditions = ["source", "text", "chords", "chords moved by half the clip", "chords of add and replace"]
+    assert [effect.condition for effect in effects] == conditions
     assert all(effect.ratio > 1 for effect in effects)
 
 
@@ -78,8 +79,11 @@ def test_every_condition_is_heard_over_chance_after_a_training_that_needs_it() -
         optimizer.step()
     unet.eval()
     clean, given = played(16)
-    heard = effects(unet, diffusion, given, channels=4, seeds=2)
+    heard = effects(unet, diffusion, given, channels=4, seeds=2, clean=clean, harmonic=range(8))
     assert min(effect.ratio for effect in heard) > 1 and min(effect.change for effect in heard) > 0.1, heard
+    assert heard[-1].condition == "chords of add and replace" and all(effect.used for effect in heard)
+    errors = [effect.error for effect in heard if effect.error is not None]
+    assert len(errors) == 3 and min(errors) > 0.4
     assert given.chords is not None
     moved = dataclasses.replace(given, chords=given.chords.roll(16, 2))
     assert error(clean, given) < 0.5 * error(clean, moved)
@@ -107,6 +111,7 @@ def test_the_command_prints_ratios_and_fails_where_a_condition_is_not_heard(tmp_
 def test_a_condition_that_moves_the_output_by_less_than_a_hundredth_is_not_used() -> None:
     assert conditioning.Effect("text", 0.1, 0.02, 1.5).used
     assert not conditioning.Effect("text", 0.1, 0.009, 5.0).used and not conditioning.Effect("text", 0.1, 0.5, 1.0).used
+    assert conditioning.Effect("text", 0.1, 0.5, 5.0, 0.01).used and not conditioning.Effect("text", 0.1, 0.5, 5.0, -0.01).used
 
 
 def test_over_many_steps_chance_is_that_of_edits(tmp_path: Path) -> None:

@@ -258,7 +258,7 @@ def test_source_and_text_are_heard_over_chance_after_a_short_training(work: Path
     run_of(preset, work, vae_run, tmp_path / "run", data=repeated)
     ratios = {effect.condition: effect.ratio for effect in check(tmp_path / "run", seeds=2)}
     assert min(ratios["source"], ratios["text"]) > 1
-    assert set(ratios) == {"source", "text", "chords", "chords moved by half the clip"}
+    assert set(ratios) == {"source", "text", "chords", "chords moved by half the clip", "chords of add and replace"}
 
 
 @pytest.mark.slow

@@ -16,8 +16,11 @@ def command(run: Path, seeds: int, steps: int | None, device: str) -> None:
     r"""Measure how much the output of the editor in RUN depends on source, text and chords.
 
     The command swaps one condition at a time for that of another example. It also moves the chords by half the clip. It compares
-    the change of the output with the change that other noise makes: the ratio is "over chance". If a ratio is 1 or less, or the
-    change is less than 1 % of the output, the exit code is 1.
+    the change of the output with the change that other noise makes: the ratio is "over chance". The last column says how much
+    farther the output gets from the target. Chords are also measured on add and replace alone, whose new notes have to fit them.
+
+    If a ratio is 1 or less, the change is less than 1 % of the output, or the output gets no farther from the target, the exit
+    code is 1.
 
     A single step hardly depends on its noise, so its ratios are large. Look at the share of the output too, or take
     --steps 25: then the noise changes the output as much as it changes an edit.
@@ -33,9 +36,10 @@ def command(run: Path, seeds: int, steps: int | None, device: str) -> None:
 
     with tqdm(desc="check", unit="output") as bar:
         effects = conditioning.check(run, device, seeds, steps, bar.update)
-    click.echo(f"{'condition':32}{'change':>10}{'of output':>12}{'over chance':>14}")
+    click.echo(f"{'condition':32}{'change':>10}{'of output':>12}{'over chance':>14}{'error':>10}")
     for effect in effects:
         verdict = "" if effect.used else "   NOT USED"
-        click.echo(f"{effect.condition:32}{effect.change:10.4f}{effect.share:12.2%}{effect.ratio:14.1f}{verdict}")
+        error = "" if effect.error is None else f"{effect.error:+.2%}"
+        click.echo(f"{effect.condition:32}{effect.change:10.4f}{effect.share:12.2%}{effect.ratio:14.1f}{error:>10}{verdict}")
     if unheard := [effect.condition for effect in effects if not effect.used]:
         raise click.ClickException(f"the editor does not use {', '.join(unheard)}: train longer, or look at {run / 'edits.html'}")

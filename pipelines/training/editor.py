@@ -169,8 +169,7 @@ class EditorTrainer:
         """Put the VAE and a few examples beside the weights, so that the run folder is all that `edit` and `check` need."""
         # Before the first checkpoint they may be left from a run with another VAE that was killed.
         if accelerator.is_main_process and not (checkpoints.found(run) and (run / "vae.safetensors").exists()):
-            batch = self._validation(accelerator)[0]
-            keep_examples(run, batch["source"], batch.get("chords"), batch["instruction"])
+            keep_examples(run, *self._conditions(accelerator))
             save_weights(run, "vae", self.vae.state_dict())
 
     def _losses(self, batch: Batch, diffusion: Diffusion, seed: int, accelerator: Any) -> tuple[dict[str, Tensor], Draw]:
@@ -220,6 +219,18 @@ class EditorTrainer:
         source, clean = self._latents(batch, device)
         latents = zip(("source", *self._made), (source, *clean.chunk(len(self._made), dim=1)), strict=True)
         return {**batch, **{name: latent.cpu() for name, latent in latents}}
+
+    def _conditions(self, accelerator: Any) -> tuple[Tensor, Tensor | None, list[str], Tensor]:
+        """Give two triplets of each task for `keep_examples`."""
+        batches = self._validation(accelerator)
+        rows = first_of_each([task for batch in batches for task in batch["task"]], 2)
+        source, clean = (
+            torch.cat([torch.cat([batch[name] for name in names], dim=1) for batch in batches])[rows]
+            for names in (("source",), self._made)
+        )
+        chords = torch.cat([batch["chords"] for batch in batches])[rows] if "chords" in batches[0] else None
+        texts = [text for batch in batches for text in batch["instruction"]]
+        return source, chords, [texts[row] for row in rows], clean
 
     def _edit(self, accelerator: Any, count: int) -> list[ValidationEdit]:
         """Edit the first COUNT validation triplets of each task."""
