@@ -246,6 +246,26 @@ def test_accumulation_changes_no_loss(whole: Path, tmp_path: Path):
     assert losses(tmp_path) == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
 
 
+def test_more_parts_are_taken_where_the_memory_is_too_small(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The first try fails in its second part, when gradients of the first are there already."""
+    update, fits = toy.Toy.update, 1
+
+    def small(self: toy.Toy, batch: Any, step: int, accelerator: Any) -> dict[str, torch.Tensor]:
+        if len(batch["x"]) > fits and accelerator.step > 1:
+            raise torch.OutOfMemoryError("no more memory. Tried to allocate")
+        return update(self, batch, step, accelerator)
+
+    monkeypatch.setattr(toy.Toy, "update", small)
+    toy.run(tmp_path / "run", accumulation=2)
+    assert losses(tmp_path / "run") == pytest.approx(losses(whole), rel=1e-4, abs=1e-6)
+    assert "each step takes 4 parts now" in capsys.readouterr().err
+    fits = 0
+    with pytest.raises(ModelError, match=r"too small for a step \(no more memory\)"):
+        toy.run(tmp_path / "none", accumulation=2)
+
+
 def test_bf16_trains_near_float32(whole: Path, tmp_path: Path):
     toy.run(tmp_path, precision="bf16")
     assert losses(tmp_path) == pytest.approx(losses(whole), rel=0.1, abs=0.02) and losses(tmp_path) != losses(whole)

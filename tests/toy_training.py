@@ -18,7 +18,8 @@ from torch.distributed.tensor import DTensor
 
 from instructme.model.config import Preset
 from instructme.model.presets import TINY
-from instructme.pipelines.training.loop import NORM, Batch, descend, train
+from instructme.pipelines.training.loop import Batch, descend, train
+from instructme.pipelines.training.micro_batches import NORM
 from instructme.pipelines.training.optimizers import optimizer
 from instructme.pipelines.training.randomness import generators, normal
 

@@ -26,9 +26,10 @@ from instructme.pipelines.editing.editor import Editor
 from instructme.pipelines.pages import PageClip, Row, training_page
 from instructme.pipelines.training import checkpoints
 from instructme.pipelines.training.conditioning import keep_examples
-from instructme.pipelines.training.loop import NORM, Batch, descend
+from instructme.pipelines.training.loop import Batch, descend
 from instructme.pipelines.training.loss_curves import curves
 from instructme.pipelines.training.loss_groups import grouped
+from instructme.pipelines.training.micro_batches import NORM
 from instructme.pipelines.training.optimizers import optimizer
 from instructme.pipelines.training.randomness import generators
 from instructme.pipelines.training.validation_edits import Score, ScoredTask, ValidationEdit, edits, first_of_each, means

@@ -23,8 +23,9 @@ from instructme.pipelines.data.stream import Item, ReadAudio, Triplets, load
 from instructme.pipelines.pages import PageClip, Row, training_page
 from instructme.pipelines.training import captions
 from instructme.pipelines.training.captions import Caption, Mix
-from instructme.pipelines.training.loop import NORM, Batch, descend
+from instructme.pipelines.training.loop import Batch, descend
 from instructme.pipelines.training.loss_curves import curves
+from instructme.pipelines.training.micro_batches import NORM
 from instructme.pipelines.training.optimizers import optimizer
 
 CACHED = 50_000

@@ -20,10 +20,10 @@ from instructme.model.config import ModelError, Preset, TrainingConfig
 from instructme.pipelines.training import checkpoints, loss_groups, run_folder
 from instructme.pipelines.training.accelerated import accelerated
 from instructme.pipelines.training.ema import Average
+from instructme.pipelines.training.micro_batches import NORM, MicroBatches
 from instructme.pipelines.training.optimizers import schedule
 from instructme.pipelines.training.stop import Stop
 
-NORM = "gradient_norm"
 MOST_SKIPPED = 10
 """Batches in a row without a finite gradient that end a run: more steps would not help."""
 Batch = Mapping[str, Any]
@@ -166,6 +166,7 @@ class _Run:
         prepared = accelerator.prepare(*trainer.modules.values(), *trainer.optimizers.values())
         trainer.modules |= dict(zip(names, prepared, strict=False))
         trainer.optimizers |= dict(zip(optimizers, prepared[len(names) :], strict=True))
+        self.micro_batches = MicroBatches(trainer, training.batch_size, training.accumulation, accelerator, self._say)
         self.average = Average(trainer.modules[trainer.averaged], training.ema_decay)
         self.step = 0
         if done := checkpoints.found(run):
@@ -222,7 +223,7 @@ class _Run:
             group["lr"] = rate
         # What draws from the global generator in spite of the protocol is at least the same after a restart.
         torch.manual_seed((self.seed * 2**32 + self.step * 2**12 + self.accelerator.process_index) % 2**63)
-        losses = self._update(batch)
+        losses = self.micro_batches.update(batch, self.step)
         self.average.update(self.step)
         self.step += 1
         told = torch.tensor([float(stop.asked), float(self._late())], device=self.accelerator.device)
@@ -246,22 +247,6 @@ class _Run:
             self._check_finite(values)
         self._say(f"step {self.step}: the loss or its gradient is not finite, so this batch is skipped")
         return {name: value for name, value in values.items() if math.isfinite(value)}
-
-    def _update(self, batch: Batch) -> dict[str, Tensor]:
-        """Hand the batch to the trainer in `accumulation` parts; returns the means of its losses, and the norms of the last."""
-        from accelerate.utils import send_to_device
-
-        count = self.training.accumulation
-        size = self.training.batch_size // self.accelerator.num_processes // count
-        parts = []
-        for first in range(0, size * count, size):
-            part = {name: values[first : first + size] for name, values in batch.items()}
-            with self.accelerator.accumulate(*self.trainer.modules.values()):
-                # Numbers are read on the CPU, where that waits for nothing.
-                moved = send_to_device(part, self.accelerator.device, non_blocking=True, skip_keys="number")
-                parts.append(self.trainer.update(moved, self.step, self.accelerator))
-        joined = {name: torch.stack([part[name].detach().float() for part in parts]) for name in parts[0]}
-        return {name: values[-1] if name.endswith(NORM) else values.mean() for name, values in joined.items()}
 
     def _validate(self) -> float:
         """Validate the averaged weights, and write them where none before were better; returns their loss."""
@@ -289,6 +274,7 @@ class _Run:
     def _save(self, validation_loss: float | None) -> None:
         """Write a checkpoint, and weights.safetensors where nothing was validated yet."""
         main, trainer = self.accelerator.is_main_process, self.trainer
+        self._check_weights()
         if self.best is None:
             self._write_weights()
         average, values = (trainer.averaged, self.average), {"validation_loss": validation_loss, "best": self.best}
@@ -300,14 +286,16 @@ class _Run:
 
     def _write_weights(self) -> None:
         """Write weights.safetensors, and what belongs beside it."""
-        trainer = self.trainer
-        finite = all(bool(each.isfinite().all()) for module in trainer.modules.values() for each in module.parameters())
-        self._check_finite({"weights": 0.0 if finite else math.nan})
+        self._check_weights()
         with self._finished():
-            trainer.finish(self.run, self.accelerator)
-            weights = checkpoints.whole_state(trainer.modules[trainer.averaged])
+            self.trainer.finish(self.run, self.accelerator)
+            weights = checkpoints.whole_state(self.trainer.modules[self.trainer.averaged])
         if self.accelerator.is_main_process:
             save_weights(self.run, WEIGHTS, weights)
+
+    def _check_weights(self) -> None:
+        finite = all(bool(each.isfinite().all()) for module in self.trainer.modules.values() for each in module.parameters())
+        self._check_finite({"weights": 0.0 if finite else math.nan})
 
     @contextlib.contextmanager
     def _finished(self) -> Iterator[None]:

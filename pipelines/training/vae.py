@@ -14,8 +14,9 @@ from instructme.model.discriminator import Discriminators
 from instructme.model.vae import Vae
 from instructme.pipelines.data.stream import Triplets, load
 from instructme.pipelines.pages import PageClip, Row, training_page
-from instructme.pipelines.training.loop import NORM, Batch, descend
+from instructme.pipelines.training.loop import Batch, descend
 from instructme.pipelines.training.loss_curves import curves
+from instructme.pipelines.training.micro_batches import NORM
 from instructme.pipelines.training.optimizers import optimizer
 from instructme.pipelines.training.randomness import generators, normal, uniform
 
@@ -102,6 +103,7 @@ class VaeTrainer:
     def _judge(self, audio: Tensor, decoded: Tensor, accelerator: Any) -> dict[str, Tensor]:
         """Teach the discriminators, then ask them, held fixed, about the decoded audio."""
         config, wrapped = self.preset.vae, self.modules["discriminators"]
+        accelerator.unwrap_model(wrapped).requires_grad_(True)  # where the memory was too small, they are still held fixed
         size = len(audio)
         judged = wrapped(torch.cat([audio, decoded.detach()]))
         real, fake = losses.split_judgements(judged, size)
