@@ -65,8 +65,9 @@ class MicroBatches:
         """Take the next larger number of parts, and forget the gradients of the parts that did fit."""
         more = next((count for count in range(self.accumulation + 1, self._size + 1) if self._size % count == 0), None)
         if more is None or self._stepped or self._accelerator.num_processes > 1:
+            setting = f"{self._trainer.kind}_training.accumulation"
             raise ModelError(
-                f"the memory is too small for a step ({reason}): add --set KIND_training.accumulation=N, or --batch-size"
+                f"the memory is too small for a step ({reason}): set {setting} higher (--set), or --batch-size lower"
             )
         for module in self._trainer.modules.values():
             module.zero_grad()
