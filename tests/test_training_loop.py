@@ -22,7 +22,7 @@ from torch import nn
 from instructme.manifests.rows import DataError
 from instructme.model import presets
 from instructme.model.checkpoint import load_weights, read_config
-from instructme.model.config import ModelError
+from instructme.model.config import ModelError, override
 from instructme.pipelines.training import checkpoints, loss_groups
 from instructme.pipelines.training.ema import Average
 from instructme.pipelines.training.stop import Stop
@@ -390,6 +390,17 @@ def test_another_configuration_needs_another_folder(whole: Path):
     with pytest.raises(ModelError, match=f"was trained with preset={preset.name}, not small"):
         toy.train(toy.Toy(other), whole, preset=other, batches=toy.batches(), data={"hash": "0"}, seed=0, device="cpu")
     assert (whole / "config.json").read_bytes() == before
+
+
+def test_a_run_goes_on_although_the_preset_has_changed_where_other_models_are_described(tmp_path: Path):
+    """As presets do from version to version: an editor doesn't depend on how separators are made."""
+    preset = toy.preset()
+    paper = {part: getattr(presets.PAPER, part) for part in ("separator", "vae_training")}
+    for changed in (preset, dataclasses.replace(preset, **paper)):
+        toy.train(toy.Toy(changed), tmp_path, preset=changed, batches=toy.batches(), data={"hash": "0"}, device="cpu")
+    with pytest.raises(ModelError, match=r"diffusion\.text_dropout=0\.1, not 0\.2"):
+        changed = override(preset, ["diffusion.text_dropout=0.2"])
+        toy.train(toy.Toy(changed), tmp_path, preset=changed, batches=toy.batches(), data={"hash": "0"}, device="cpu")
 
 
 def test_a_folder_of_another_kind_or_without_checkpoints_is_refused(whole: Path, tmp_path: Path):

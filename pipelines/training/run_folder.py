@@ -18,6 +18,14 @@ FREE = (
 )
 """Fields of `TrainingConfig` that may change when a run goes on."""
 
+PARTS = {
+    "vae": ("vae",),
+    "editor": ("vae", "text", "unet", "diffusion"),
+    "embedding": ("text", "embedding"),
+    "separator": ("text", "separator"),
+}
+"""Parts of a preset that each kind of model is made of."""
+
 EXACT = "exact"
 BEFORE = {"order": EXACT, "start": None}
 """Values of runs whose config.json was written before it held them."""
@@ -89,9 +97,9 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _fixed(preset: Preset, kind: str) -> Preset:
-    """Set the free fields of a kind's training to nothing, and drop what says how the other kinds are trained."""
-    kinds = ("vae_training", "editor_training", "embedding_training", "separator_training")
-    parts = {name: None for name in kinds if name != f"{kind}_training"}
+    """Set the free fields of a kind's training to nothing, and drop the parts of the preset that only other kinds have."""
+    every = {part for each, parts in PARTS.items() for part in (*parts, f"{each}_training")}
+    parts = dict.fromkeys(every - {*PARTS[kind], f"{kind}_training"})
     training = dataclasses.replace(getattr(preset, f"{kind}_training"), **dict.fromkeys(FREE, 0))
     return dataclasses.replace(preset, **parts, **{f"{kind}_training": training})  # type: ignore[arg-type]
 
