@@ -27,7 +27,8 @@ SAMPLES = 24
 
 
 def preset(**training: Any) -> Preset:
-    values = {"steps": 20, "batch_size": 4, "validate_every": 5, "checkpoint_every": 5, "warmup_steps": 3, "decay": "cosine"}
+    values = {"steps": 20, "batch_size": 4, "validate_every": 5, "warmup_steps": 3, "decay": "cosine"}
+    values |= {"checkpoint_every": 5, "checkpoint_minutes": 0.0}
     return dataclasses.replace(TINY, editor_training=dataclasses.replace(TINY.editor_training, **values | training))
 
 
