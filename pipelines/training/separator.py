@@ -167,7 +167,9 @@ class SeparatorTrainer:
         scored = []
         for task, target, edit in (("extract", answers, estimates), ("remove", whole - answers, whole - estimates)):
             rows = (each.flatten(0, 1).float().cpu().numpy() for each in (whole, target, edit))
-            scored += [ScoredTask(task, self._score(*sides, rate_hz)) for sides in zip(*rows, strict=True)]
+            scored += [
+                ScoredTask(task, self._score(source, one, other, rate_hz)) for source, one, other in zip(*rows, strict=True)
+            ]
         return scored
 
     def preview(self, run: Path, step: int, accelerator: Any) -> None:
