@@ -83,7 +83,7 @@ def test_every_condition_is_heard_over_chance_after_a_training_that_needs_it() -
     assert min(effect.ratio for effect in heard) > 1 and min(effect.change for effect in heard) > 0.1, heard
     assert heard[-1].condition == "chords of add and replace" and all(effect.used for effect in heard)
     errors = [effect.error for effect in heard if effect.error is not None]
-    assert len(errors) == 3 and min(errors) > 0.4
+    assert len(errors) == 3 and min(errors) > 0.1
     assert given.chords is not None
     moved = dataclasses.replace(given, chords=given.chords.roll(16, 2))
     assert error(clean, given) < 0.5 * error(clean, moved)
