@@ -4,23 +4,27 @@ import dataclasses
 import functools
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from instructme.dataset_tools.audio import Pcm, Samples
-from instructme.dataset_tools.sharding import checks, laws, library, samples, windows
+from instructme.dataset_tools.sharding import beat_check, checks, laws, library, samples, windows
 from instructme.dataset_tools.sharding.index import index_of
 from instructme.dataset_tools.sharding.tar_file import NAME
 from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.manifests import tables, urls
 from instructme.manifests.counting import counted
+from instructme.manifests.instruments import INSTRUMENTS
 from instructme.manifests.rows import DataError, Sample, Triplet
 from instructme.pipelines.processes import engine
 
 MOST_LINES = 10
 """Problems of one shard that are listed one by one."""
+MOST_HEARD = 100
+"""Remixes of one shard whose beats are heard anew: it takes ten times as long as all other checks of a triplet."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +46,8 @@ def verify(
     """Find faults in the shards of a folder: one line each, an empty list if there are none.
 
     The files of all shards are checked: markers, SHA-256, tables, provenance, tar members and their places, ids and tracks
-    across splits. Audio and JSON are checked for all samples, or for `sample` of them, drawn at random. With `work`, the
-    law of each task is checked against the part files too.
+    across splits. Audio and JSON are checked for all samples, or for `sample` of them, drawn at random. Of these, the beats of
+    up to 100 remixes of each shard are heard anew. With `work`, the law of each task is checked against the part files too.
 
     Example:
         ```python
@@ -154,14 +158,29 @@ def _problems(shards: Path, work: Path | None, hashes: Mapping[str, str], unit: 
     yield from misplaced
     if not misplaced:
         music = library.cached(work, tuple(hashes.values())) if work else None
+        heard = _heard(rows, unit.chosen)
         for number in unit.chosen:
             row = rows[number]
-            for problem in _sample(tar, row, provenance["arguments"].get("normalise", "joint"), music):
+            for problem in _sample(tar, row, provenance["arguments"].get("normalise", "joint"), music, number in heard):
                 yield f"{unit.name}: {row.triplet_id}: {problem}"
 
 
-def _sample(tar: Path, row: Sample, normalise: str, music: library.Library | None) -> Iterator[str]:
-    """Check one sample: its audio, its JSON, and with the library its law."""
+def _heard(rows: Sequence[Sample], chosen: Sequence[int]) -> set[int]:
+    """Choose the samples whose beats are heard anew: remixes, which alone state a beat error, spread over the shard."""
+    remixes = [number for number in chosen if _on_the_beat(rows[number].recipe)]
+    return set(remixes[:: max(1, -(-len(remixes) // MOST_HEARD))])
+
+
+def _on_the_beat(recipe: str) -> bool:
+    """Tell whether a recipe in JSON states a beat error; not if it can't be read."""
+    try:
+        return json.loads(recipe)["beat_error_ms"] is not None
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _sample(tar: Path, row: Sample, normalise: str, music: library.Library | None, hear: bool) -> Iterator[str]:
+    """Check one sample: its audio, its JSON, its beats where they are to be heard, and with the library its law."""
     wrong, decoded = checks.sides(tar, row, normalise)
     yield from wrong
     wrong, description, recipe = checks.description(tar, row)
@@ -169,6 +188,8 @@ def _sample(tar: Path, row: Sample, normalise: str, music: library.Library | Non
     if recipe and recipe.task not in task_names():
         yield f"recipe: unknown task {recipe.task!r}"
         return
+    if hear and decoded and recipe:
+        yield from _beats(recipe, description, *decoded, row.sample_rate_hz)
     if not music or not decoded or not recipe:
         return
     if (row.channels or 1) != music.channels:
@@ -182,6 +203,15 @@ def _sample(tar: Path, row: Sample, normalise: str, music: library.Library | Non
         broken = str(error)
     if broken:
         yield f"law of {recipe.task} broken: {broken}"
+
+
+def _beats(recipe: Triplet, description: Mapping[str, Any], source: Samples, target: Samples, rate_hz: int) -> Iterator[str]:
+    """Hear the beats of both sides of a remix: they lie on those of the source that its JSON states."""
+    beats_s = np.array(description.get("beat_times_s", ()), dtype=np.float64)
+    for side, heard, names in (("source", source, recipe.source_instruments), ("target", target, recipe.target_instruments)):
+        drums = any(INSTRUMENTS[name].family == "drums" for name in names if name in INSTRUMENTS)
+        if problem := beat_check.off(heard, beats_s, rate_hz, drums=drums):
+            yield f"{side}: {problem}"
 
 
 def _law(recipe: Triplet, row: Sample, source: Samples, target: Samples, music: library.Library) -> str | None:
