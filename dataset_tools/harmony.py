@@ -83,8 +83,8 @@ def from_chart(chart: Path, length: int, rate_hz: int) -> Harmony:
 
 
 def from_midi(midi: Sequence[tuple[Path, int | None]], length: int, rate_hz: int, grid: Grid) -> Harmony | None:
-    """Read the chords from the notes of all pitched stems on the beats of the grid; None without pitched notes."""
-    notes = note_chords.read(midi)
+    """Read the chords from the notes of all pitched stems, moved as the beats of the grid; None without pitched notes."""
+    notes = note_chords.read(midi).moved(grid.offset_s)
     if not len(notes.on) or length <= 0:
         return None
     starts, labels = note_chords.chords(notes, grid.beats_samples, grid.beat_positions, length, rate_hz)

@@ -1,6 +1,7 @@
 """Prepare one track: merge its stems into parts, find its rhythm and harmony, cut clips."""
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from instructme.dataset_tools import audio, clips, harmony, parts, rhythm, same_songs
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.midi import grid_check, tempo_map
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
 
@@ -73,16 +75,20 @@ def _rows(track: Track, stems: Sequence[Stem], root: Path, folder: Path, setting
         rejects.append(parts.reject(track, track.path, "no_parts", "no stem of the track could be used"))
         return {"rejects": rejects}
     written, loudness = [], []
+    played: list[rhythm.Heard] = []
+    midi = _own_midi(stems, root) if settings.rhythm in ("auto", "midi") else {}
     mix = audio.silence(max(part.length_samples for part in merged), settings.channels)
     if settings.balance_stems:
         merged = parts.balanced(merged, settings.sample_rate_hz)
     for part, samples in parts.write(merged, folder, Path("parts", track.track_id), settings.sample_rate_hz):
         written.append(part)
         loudness.append(clips.measure(samples, settings.window))
+        if files := [midi[stem] for stem in part.stems if stem in midi]:
+            played.append((files, grid_check.onset_envelope(audio.mono(samples), settings.sample_rate_hz)))
         mix += samples
     heard = audio.mono(mix)
     same_songs.write(folder, written, heard)
-    beats, complaints = find_rhythm(track, stems, root, heard, settings)
+    beats, complaints = find_rhythm(track, stems, root, heard, settings, played)
     cut, dropped = clips.cut(
         written,
         loudness,
@@ -102,8 +108,28 @@ def _rows(track: Track, stems: Sequence[Stem], root: Path, folder: Path, setting
     return {"parts": written, "rhythm": [beats], "clips": cut, "rejects": [*rejects, *complaints]}
 
 
+def _own_midi(stems: Sequence[Stem], root: Path) -> dict[str, Path]:
+    """Find the readable MIDI file of each stem. One that several stems share is of no stem: its notes may be anything."""
+    files = {stem.stem_id: inside(root, stem.midi_path) for stem in stems if stem.midi_path and stem.known_bad is None}
+    shared = Counter(files.values())
+    return {stem: path for stem, path in files.items() if shared[path] == 1 and not _unreadable(path)}
+
+
+def _unreadable(path: Path) -> str | None:
+    try:
+        tempo_map.read_file(path)
+    except DataError as error:
+        return str(error)
+    return None
+
+
 def find_rhythm(
-    track: Track, stems: Sequence[Stem], root: Path, mix: Samples, settings: PrepareSettings
+    track: Track,
+    stems: Sequence[Stem],
+    root: Path,
+    mix: Samples,
+    settings: PrepareSettings,
+    played: Sequence[rhythm.Heard] = (),
 ) -> tuple[Rhythm, list[Reject]]:
     """Find beats, chords and key of a track. Tempo and key that its dataset states are preferred.
 
@@ -113,26 +139,32 @@ def find_rhythm(
         root: the folder of the dataset.
         mix: all parts together, `(T,)`.
         settings: the working rate, and where beats and chords may come from.
+        played: the parts that have MIDI files of their own.
 
     Returns:
         Its row, and rejects for charts and MIDI files that can't be used.
     """
     rate_hz = settings.sample_rate_hz
-    with_midi = [stem for stem in stems if stem.midi_path and stem.known_bad is None]
-    files = [inside(root, stem.midi_path or "") for stem in with_midi]
-    # A file that several stems share tells the tempo; its notes may be anything, such as the buttons of a game.
-    midi = [(path, stem.program) for path, stem in zip(files, with_midi, strict=True) if files.count(path) == 1]
+    own = _own_midi(stems, root)
+    files = sorted({inside(root, stem.midi_path) for stem in stems if stem.midi_path and stem.known_bad is None})
+    midi = [(own[stem.stem_id], stem.program) for stem in stems if stem.stem_id in own]
+    rejects, unread = [], {path: problem for path in files if (problem := _unreadable(path))}
+    if len(unread) < len(files):
+        rejects = [parts.reject(track, _local(path, root), "midi_refused", problem) for path, problem in unread.items()]
+        files = [path for path in files if path not in unread]
     chart = inside(root, track.chords_path) if track.chords_path else None
-    mode, rejects = settings.chords if track.aligned else "none", []
+    mode = settings.chords if track.aligned else "none"
     try:
         grid = _annotated(track, root, len(mix), rate_hz) if settings.rhythm == "auto" else None
     except DataError as error:
         rejects.append(parts.reject(track, track.beats_path or "beats", "bad_beats", _local(error, root)))
         grid = None
-    grid = grid or rhythm.find(sorted(set(files)), mix, rate_hz, settings.rhythm if track.aligned else "none")
+    grid = grid or rhythm.find(files, mix, rate_hz, settings.rhythm if track.aligned else "none", played)
     if files and grid.source != "annotation" and grid.reason and grid.source != "midi" and settings.rhythm in ("auto", "midi"):
         rejects.append(parts.reject(track, "MIDI", "midi_refused", _local(grid.reason, root)))
         midi = []  # notes whose times are refused tell no chords
+    if grid.offset_s:
+        rejects.append(parts.reject(track, "MIDI", "midi_moved", str(grid.reason)))
     try:
         chords = harmony.find(chart, midi, mix, rate_hz, grid, mode)
     except DataError as error:

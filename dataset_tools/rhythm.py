@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from instructme.dataset_tools import annotations
 from instructme.dataset_tools.audio import Samples, resample
-from instructme.dataset_tools.midi import grid_check, offset_check, tempo_map
+from instructme.dataset_tools.midi import bar_check, grid_check, offset_check, tempo_map
 from instructme.dataset_tools.recognisers import beats, turns
 from instructme.manifests.rows import DataError
 
@@ -23,12 +23,16 @@ LEAST_SHARE = 0.8
 """Share of notes that must confirm a MIDI grid; of 150 General MIDI songs none lies between 0.1 and 0.9."""
 LEAST_BEAT_WEIGHT = 0.7
 """POP909's annotations prove wrong grids up to 0.82, but right songs of syncopated music begin at 0.74."""
-LEAST_DOWNBEAT_WEIGHT = 0.4
+LEAST_BAR_LEAD = 1.15
+"""What begins on the first beat, against the fullest other beat. Of 89 songs, 79 reach it, and 5 reach it on another beat."""
 LEAST_LEAD = 0.45
 """Lead of the downbeat from which bars counted in audio are believed; songs whose bars come out wrong reach 0.34."""
 LEAST_AGREEMENT = 0.7
 """Beats that a tracker finds in white noise reach 0.55."""
 FEWEST_BEATS = 8
+NO_BARS = "chords, bass and kicks don't tell that bars begin where the MIDI says"
+Heard = tuple[Sequence[Path], npt.NDArray[np.float32]]
+"""MIDI files of a part, and `grid_check.onset_envelope` of its audio."""
 ONSET_WEIGHT = 0.5
 """Weight of onsets beside BeatNet's probability of a beat, both of deviation 1."""
 MEL_DELAY_FRAMES = 2
@@ -53,6 +57,8 @@ class Grid:
     tempo_bpm: float | None
     beats_samples: Integers
     beat_positions: Integers
+    offset_s: float = 0.0
+    """By how much the audio lies after the MIDI; the beats are moved already."""
 
 
 def nothing(reason: str | None = None) -> Grid:
@@ -60,11 +66,11 @@ def nothing(reason: str | None = None) -> Grid:
     return Grid("none", None, 0.0, False, reason, False, None, None, np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
-def find(midi_paths: Sequence[Path], mix: Samples, rate_hz: int, mode: str = "auto") -> Grid:
+def find(midi_paths: Sequence[Path], mix: Samples, rate_hz: int, mode: str = "auto", parts: Sequence[Heard] = ()) -> Grid:
     """Find the rhythm of a track; `mode` is auto (MIDI if it is confirmed, else audio), midi, audio or none.
 
-    `mix` is (T,) at `rate_hz`, the sum of the stems that the MIDI files belong to. Never fails on bad input: what is
-    wrong is the grid's `reason`.
+    `mix` is (T,) at `rate_hz`, the sum of the stems that the MIDI files belong to; `parts` are those that have MIDI of their
+    own. Never fails on bad input: what is wrong is the grid's `reason`.
     """
     if mode not in ("auto", "midi", "audio", "none"):
         raise ValueError(f"no such mode: {mode}")
@@ -72,7 +78,7 @@ def find(midi_paths: Sequence[Path], mix: Samples, rate_hz: int, mode: str = "au
         return nothing()
     reason = None
     if mode != "audio" and midi_paths:
-        grid = from_midi(midi_paths, mix, rate_hz)
+        grid = from_midi(midi_paths, mix, rate_hz, parts)
         if grid.source == "midi":
             return grid
         reason = grid.reason
@@ -97,10 +103,11 @@ def from_annotation(path: Path, downbeats: Path | None, length: int, rate_hz: in
     return _grid("annotation", path.name, 1.0, beats_s, positions, meter, known, None if known else "downbeats unknown", rate_hz)
 
 
-def from_midi(paths: Sequence[Path], mix: Samples | None, rate_hz: int) -> Grid:
+def from_midi(paths: Sequence[Path], mix: Samples | None, rate_hz: int, parts: Sequence[Heard] = ()) -> Grid:
     """Take the grid of MIDI files that share a tempo map, if notes, and audio where given, confirm it.
 
-    The grid ends with the last note or the mix. Without a time signature positions and metre stay unknown.
+    An offset to the audio that is beyond doubt is applied; `reason` then states it. The grid ends with the last note or the
+    mix. Without a time signature positions and metre stay unknown.
     """
     try:
         tempi = tempo_map.read(paths)
@@ -113,22 +120,39 @@ def from_midi(paths: Sequence[Path], mix: Samples | None, rate_hz: int) -> Grid:
         return nothing("MIDI notes are off their own grid")
     if grid_check.beat_weight(tempi) < LEAST_BEAT_WEIGHT:
         return nothing("MIDI notes avoid the beats of their grid")
-    onsets_s = tempi.seconds(tempi.onsets)
-    if mix is not None and grid_check.share_in_audio(onsets_s, mix, rate_hz) < LEAST_SHARE:
+    offset = None if mix is None else _offset(tempi, mix, rate_hz, parts)
+    if mix is not None and offset is None:
         return nothing("MIDI and audio disagree")
-    offset = offset_check.find(tempi, mix, rate_hz) if mix is not None else None
-    if offset and offset.sure and not offset.zero:
-        return nothing(f"the audio lies {1000 * offset.lag_s:+.0f} ms off the MIDI")
+    lag_s = offset.lag_s if offset else 0.0
     beats_s, positions = tempi.beats()
-    if mix is not None:
-        inside = beats_s < len(mix) / rate_hz
-        beats_s, positions = beats_s[inside], positions[inside]
+    inside = (beats_s + lag_s >= 0) & (beats_s + lag_s < (np.inf if mix is None else len(mix) / rate_hz))
     meter = tempi.meter()
-    downbeat_known = meter is not None and grid_check.downbeat_weight(tempi) >= LEAST_DOWNBEAT_WEIGHT
-    reason = None if downbeat_known else "no time signature" if meter is None else "bass notes avoid the downbeats"
+    downbeat_known = meter is not None and bar_check.lead(tempi) >= LEAST_BAR_LEAD
+    reason = None if downbeat_known else "no time signature" if meter is None else NO_BARS
     if offset and not offset.sure:
         reason = "the notes don't tell whether the MIDI is whole beats off"
-    return _grid("midi", "tempo map", share, beats_s, positions, meter, downbeat_known, reason, rate_hz)
+    beats_s, positions = beats_s[inside] + lag_s, positions[inside]
+    grid = _grid("midi", "tempo map", share, beats_s, positions, meter, downbeat_known, reason, rate_hz)
+    moved = f"the beats were moved by {1000 * lag_s:+.0f} ms from the MIDI to the audio" if lag_s else None
+    return replace(grid, reason=_join(moved, grid.reason), offset_s=lag_s)
+
+
+def _offset(tempi: tempo_map.TempoMap, mix: Samples, rate_hz: int, parts: Sequence[Heard]) -> offset_check.Offset | None:
+    """Find the offset of the MIDI to the audio, 0 if it is small or in doubt; None if the notes don't fit there."""
+    envelope, onsets_s = grid_check.onset_envelope(mix, rate_hz), tempi.seconds(tempi.onsets)
+    heard = [(_onsets_s(files), own) for files, own in parts] or [(onsets_s, envelope)]
+    offset = offset_check.find(tempi, mix, rate_hz, heard)
+    if not offset.sure and abs(offset.lag_s) > offset_check.NEAR_S:
+        return None
+    if not offset.sure or abs(offset.lag_s) <= grid_check.LARGEST_LAG_S:
+        offset = replace(offset, lag_s=0.0)
+    return offset if grid_check.share_in_audio(onsets_s + offset.lag_s, envelope) >= LEAST_SHARE else None
+
+
+def _onsets_s(paths: Sequence[Path]) -> npt.NDArray[np.float64]:
+    """List the onsets of the notes of some files in seconds."""
+    files = [tempo_map.read_file(path) for path in paths]
+    return np.concatenate([np.zeros(0), *(file.seconds(file.onsets) for file in files)])
 
 
 def from_audio(mix: Samples, rate_hz: int, reason: str | None = None) -> Grid:

@@ -164,7 +164,7 @@ class Rhythm:
     recogniser: Annotated[str | None, "what found it: tempo map, librosa version, weights and their hash"]
     confidence: Annotated[Share, "0 to 1: share of onsets that confirm the grid (midi), or agreement of beats and onsets (audio)"]
     trusted: Annotated[bool, "good enough to match windows of different tracks"]
-    reason: Annotated[str | None, "why the MIDI grid was not taken, or why nothing is trusted"]
+    reason: Annotated[str | None, "why the MIDI grid was moved or not taken, or why nothing is trusted"]
     downbeat_known: Annotated[bool, "bar positions are known, not guessed"]
     meter: Annotated[str | None, "time signature such as `4/4`, null where unknown"]
     tempo_bpm: Annotated[Tempo | None, "mean of the beat intervals that lie within 10 % of their median"]

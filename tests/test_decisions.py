@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from instructme.dataset_tools import activity, clips, fingerprint, headers, parts, rhythm, song_names
-from instructme.dataset_tools.midi import grid_check
+from instructme.dataset_tools.midi import grid_check, offset_check
 from instructme.dataset_tools.pairing import combinations, matching
+from instructme.dataset_tools.sharding import beat_check
 from instructme.manifests import instruments
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +25,11 @@ CONSTANTS = {
     "Notes that must confirm a MIDI grid": f"{rhythm.LEAST_SHARE:g}",
     "Fewest notes of a grid check": f"{grid_check.FEWEST_NOTES}",
     "Weight of notes on beats, in MIDI": f"{rhythm.LEAST_BEAT_WEIGHT:g}",
-    "Weight of bass notes on downbeats, in MIDI": f"{rhythm.LEAST_DOWNBEAT_WEIGHT:g}",
+    "Lead of the first beat, in MIDI": f"{rhythm.LEAST_BAR_LEAD:g}",
+    "Reach of a lag that pitches tell": f"{offset_check.NEAR_S:g} s",
+    "Next best lag of pitches, of the best": f"{offset_check.LARGEST_SECOND:g}",
+    "Next best lag of onsets in this reach, of the best": f"{offset_check.LARGEST_SECOND_ONSET:g}",
+    "Height of onsets at that lag, of the highest at any": f"{offset_check.LEAST_ONSETS:g}",
     "Concentration of note onsets": f"{grid_check.LEAST_CONCENTRATION:g}",
     "Largest lag of audio and MIDI": f"{1000 * grid_check.LARGEST_LAG_S:g} ms",
     "Correlation at that lag, of the highest": f"{grid_check.LEAST_PEAK:g}",
@@ -36,6 +41,10 @@ CONSTANTS = {
     "Median beat error": f"{matching.MOST_MEDIAN_ERROR_MS:g} ms",
     "Tempo drift without stretching": f"{matching.MOST_DRIFT_MS:g} ms",
     "Fewest beats in a window": f"{matching.FEWEST_BEATS}",
+    "Distance that is a fault": f"{1000 * beat_check.LARGEST_LAG_S:g} ms",
+    "Height of the activation there": f"{beat_check.LEAST_ACTIVATION:g}",
+    "Height there, against that within 20 ms of the beats": f"{beat_check.LEAST_RATIO:g}",
+    "Largest distance without drums": f"{beat_check.WIDEST:g} of a beat",
 }
 
 

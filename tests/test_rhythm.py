@@ -48,6 +48,12 @@ def write_midi(
     return path
 
 
+def chords(onsets_s: np.ndarray, bpm: float = 100.0, bar: int = 4, first: int = 0) -> tuple[int, ...]:
+    """Give each onset the pitch of its bar: another one in each; the first bar begins on beat `first`."""
+    bars = np.floor((onsets_s * bpm / 60 - first + 1e-3) / bar).astype(int)
+    return tuple((60, 65, 67, 62)[number % 4] for number in bars)
+
+
 def strip_signatures(path: Path) -> None:
     import mido
 
@@ -102,7 +108,8 @@ def test_beats_equal_pretty_midi_over_changes_of_tempo_and_metre(tmp_path):
 @pytest.mark.parametrize("name", FEELS)
 @pytest.mark.parametrize("bpm", [60.0, 97.0, 180.0])
 def test_feel_is_confirmed(tmp_path, name, bpm):
-    path = write_midi(tmp_path / "a.mid", feel(name, bpm=bpm, jitter_s=0.008), bpm)
+    onsets = feel(name, bpm=bpm, jitter_s=0.008)
+    path = write_midi(tmp_path / "a.mid", onsets, bpm, pitches=chords(onsets + 0.02, bpm))
     grid = rhythm.from_midi([path], None, RATE_HZ)
     assert (grid.source, grid.trusted, grid.reason, grid.meter) == ("midi", True, None, "4/4")
     assert grid.confidence > 0.9
@@ -148,10 +155,36 @@ def test_bar_lines_that_the_bass_avoids_are_not_trusted(tmp_path):
         "midi",
         False,
         False,
-        "bass notes avoid the downbeats",
+        rhythm.NO_BARS,
     )
     bass = write_midi(tmp_path / "b.mid", (np.arange(16) * 4) * 0.5, 120.0, pitches=(40,))
     assert rhythm.from_midi([piano, bass], None, RATE_HZ).trusted
+
+
+@pytest.mark.parametrize(("bar", "first", "trusted"), [(4, 0, True), (4, 1, False), (4, 2, False), (3, 0, False)])
+def test_bars_are_trusted_only_where_chords_agree(tmp_path, bar, first, trusted):
+    """A 4/4 grid over music with a pickup of one or two beats, and over a waltz; the bass is steady."""
+    onsets = feel("straight", beats=96)
+    piano = write_midi(tmp_path / "a.mid", onsets, pitches=chords(onsets, bar=bar, first=first))
+    bass = write_midi(tmp_path / "b.mid", np.arange(96) * 0.6, pitches=(40,))
+    grid = rhythm.from_midi([piano, bass], None, RATE_HZ)
+    assert (grid.source, grid.meter) == ("midi", "4/4" if trusted else None)
+    assert grid.trusted == grid.downbeat_known == trusted
+    assert grid.reason == (None if trusted else rhythm.NO_BARS)
+
+
+def test_a_waltz_under_its_own_signature_is_trusted(tmp_path):
+    """Its bass plays the first beat, and two chords follow."""
+    beats_s = np.arange(96) * 0.6
+    chord = write_midi(tmp_path / "a.mid", beats_s[np.arange(96) % 3 > 0], signatures=((3, 4, 0.0),))
+    bass = write_midi(tmp_path / "b.mid", beats_s[::3], signatures=((3, 4, 0.0),), pitches=(36, 41, 43))
+    grid = rhythm.from_midi([chord, bass], None, RATE_HZ)
+    assert (grid.trusted, grid.meter) == (True, "3/4")
+
+
+def test_where_nothing_tells_the_bars_they_are_unknown(tmp_path):
+    path = write_midi(tmp_path / "a.mid", feel("sixteenths"))
+    assert rhythm.from_midi([path], None, RATE_HZ).reason == rhythm.NO_BARS
 
 
 def test_bad_midi_gives_a_reason(tmp_path):

@@ -59,22 +59,6 @@ def beat_weight(tempo_map: TempoMap) -> float:
     return float(counts[0] / max(1, counts[1:].max()))
 
 
-def downbeat_weight(tempo_map: TempoMap) -> float:
-    """Compare the bass notes and kicks on the downbeat with those on the fullest other beat of the bar; 1 means as many.
-
-    The better of two ways: by number, or by length (a waltz has one long bass note and two short ones).
-    """
-    beats, bars, _ = phases(tempo_map)
-    bar = int(np.bincount(bars).argmax())
-    chosen = (bars == bar) & (np.abs((beats + 0.5) % 1 - 0.5) < 0.1)
-    if (chosen & tempo_map.bass).sum() >= FEWEST_NOTES:
-        chosen &= tempo_map.bass
-    position = np.floor(beats[chosen] + 0.5).astype(np.int64) % max(1, bar)
-    lengths = np.minimum(tempo_map.lengths[chosen], 4.0)
-    sums = [np.bincount(position, weights, minlength=2) for weights in (None, lengths)]
-    return float(max(total[0] / max(1e-9, total[1:].max()) for total in sums))
-
-
 def onset_envelope(mix: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     """Measure how fast the spectrum rises, 100 frames/s: log-magnitude flux summed over frequency."""
     from scipy.fft import rfft  # twice as fast as numpy's on many short windows
@@ -94,15 +78,15 @@ def onset_envelope(mix: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     return flux
 
 
-def share_in_audio(onsets_s: npt.NDArray[np.float64], mix: Samples, rate_hz: int) -> float:
-    """Measure the share of notes, in blocks of 20 s, that fall together with onsets of the audio.
+def share_in_audio(onsets_s: npt.NDArray[np.float64], envelope: npt.NDArray[np.float32]) -> float:
+    """Measure the share of notes, in blocks of 20 s, that fall together with onsets of the audio (`onset_envelope`).
 
     Where they do, the correlation of notes and onset envelope has its height at no lag, among lags up to 0.2 s. Lags of
     whole beats can be higher still (a backbeat), so a grid that is off by whole beats is not found out.
     """
-    envelope = onset_envelope(mix, rate_hz)
     at = np.rint(onsets_s * ENVELOPE_HZ).astype(np.int64)
-    pulses = np.sqrt(np.bincount(at[at < len(envelope)], minlength=len(envelope)).astype(np.float64))
+    at = at[(at >= 0) & (at < len(envelope))]
+    pulses = np.sqrt(np.bincount(at, minlength=len(envelope)).astype(np.float64))
     reach, near = ENVELOPE_HZ // 5, int(LARGEST_LAG_S * ENVELOPE_HZ)
     agreeing = heard = 0.0
     for start in range(0, len(envelope), BLOCK_S * ENVELOPE_HZ):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from instructme.dataset_tools.chord_labels import NAMES, merge, semitones
 from instructme.dataset_tools.midi import tempo_map
-from instructme.dataset_tools.midi.tempo_map import DRUMS
+from instructme.dataset_tools.midi.tempo_map import DRUMS, TempoMap
 from instructme.manifests.rows import DataError
 
 Floats = npt.NDArray[np.float64]
@@ -63,29 +63,43 @@ class Notes:
     depth: npt.NDArray[np.int64]
     """Pitch for finding the lowest note: a bass is under everything, a lead above everything."""
 
+    def moved(self, offset_s: float) -> "Notes":
+        """Move all notes in time; those that end before the start are left out."""
+        heard = self.off + offset_s > 0
+        on, off = np.maximum(self.on[heard] + offset_s, 0.0), self.off[heard] + offset_s
+        return Notes(on, off, self.pitch[heard], self.weight[heard], self.depth[heard])
+
 
 def read(midi: Sequence[tuple[Path, int | None]]) -> Notes:
     """Read the pitched notes of the stems, (path, General MIDI program or None) each; unreadable files are left out."""
-    parts = [_empty()]
+    parts = []
     for path, program in midi:
-        for own_program, columns in _voices(path) if program != DRUMS else ():
-            number = own_program if program is None else program
-            if own_program != DRUMS and number not in _UNPITCHED:
-                parts.append(_notes(columns, number in _BASSES))
+        try:
+            parts += _pitched(tempo_map.read_file(path), program)
+        except DataError:
+            continue  # the rhythm stage says so; the other stems still know the harmony
+    return _joined(parts)
+
+
+def of_map(music: TempoMap) -> Notes:
+    """Take the pitched notes of files that are read already."""
+    return _joined(_pitched(music, None))
+
+
+def _joined(parts: Sequence[Notes]) -> Notes:
+    parts = [Notes(np.zeros(0), np.zeros(0), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)), *parts]
     return Notes(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Notes)))
 
 
-def _empty() -> Notes:
-    return Notes(np.zeros(0), np.zeros(0), np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64))
-
-
-def _voices(path: Path) -> list[tuple[int, Floats]]:
-    """Read the voices of a file: program, and (notes, 4) start s, end s, pitch, velocity; none if unreadable."""
-    try:
-        music = tempo_map.read_file(path)
-    except DataError:
-        return []  # the rhythm stage says so; the other stems still know the harmony
-    return [(each.program, np.hstack([music.seconds(each.notes[:, :2]), each.notes[:, 2:]])) for each in music.voices]
+def _pitched(music: TempoMap, program: int | None) -> list[Notes]:
+    """List the notes of each voice in seconds; a program that is stated counts for all voices."""
+    parts = []
+    for voice in music.voices:
+        number = voice.program if program is None else program
+        if DRUMS not in (voice.program, number) and number not in _UNPITCHED:
+            columns = np.hstack([music.seconds(voice.notes[:, :2]), voice.notes[:, 2:]])
+            parts.append(_notes(columns, number in _BASSES))
+    return parts
 
 
 def _notes(columns: Floats, is_bass: bool) -> Notes:
@@ -198,3 +212,10 @@ def chords(notes: Notes, beats: Positions, positions: Positions, length: int, ra
     edges, change = segments(beats, positions, length, rate_hz)
     labels, scores = likelihood(*profiles(notes, edges / rate_hz))
     return merge(edges[:-1], [labels[state] for state in viterbi(scores, change)])
+
+
+def changes(notes: Notes, beats_s: Floats) -> Positions:
+    """List the beats on which the chord changes, without any preference for a place in the bar."""
+    edges_s = np.append(beats_s, 2 * beats_s[-1] - beats_s[-2])
+    _, scores = likelihood(*profiles(notes, edges_s))
+    return np.flatnonzero(np.diff(viterbi(scores, np.full(len(scores), _CHANGE["half"])))) + 1

@@ -13,7 +13,7 @@ _CHOSEN = {"omitted", "licence", "leaks", "not_a_stem", "known_bad"}
 """Reasons by which the dataset or the user left something out."""
 _HARMLESS = {
     *("cancels", "dc_offset", "loud", "unused_alias", "unread_midi", "unread_table"),
-    *("split", "silent_clip", "bad_chart", "midi_refused"),
+    *("split", "silent_clip", "bad_chart", "bad_beats", "midi_refused", "midi_moved"),
 }
 """Reasons that cost no stem."""
 _TRACKS = {"metadata", "no_stems", "link"}
