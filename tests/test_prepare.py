@@ -147,6 +147,20 @@ def test_rhythm_is_that_of_the_midi(work: Path) -> None:
     assert [clip.tempo_bpm for clip in tables.read_rows(work / "clips.parquet", Clip)][:3] == [120.0, 120.0, None]
 
 
+def test_one_unreadable_midi_file_costs_only_itself(work: Path, dataset: tuple[Path, list[Track], list[Stem]]) -> None:
+    root, tracks, stems = dataset
+    prepare(work, **QUICK)
+    (whole,) = (row for row in tables.read_rows(work / "rhythm.parquet", Rhythm) if row.track_id == "set-a")
+    (root / "a" / "bass.mid").write_bytes(b"")
+    with_midi = [replace(stem, midi_path="a/bass.mid") if stem.stem_id == "bass" else stem for stem in stems if "a/" in stem.path]
+    write_tables(work, tracks[:1], with_midi, root)
+    prepare(work, **QUICK)
+    (row,) = tables.read_rows(work / "rhythm.parquet", Rhythm)
+    assert (row.source, row.beats_samples) == ("midi", whole.beats_samples)
+    (told,) = (row for row in tables.read_rows(work / "rejects.parquet", Reject) if row.reason == "midi_refused")
+    assert (told.item, told.detail) == ("a/bass.mid", "MIDI bass.mid is cut short or not MIDI")
+
+
 def test_what_the_dataset_states_wins(work: Path, dataset: tuple[Path, list[Track], list[Stem]]) -> None:
     root, tracks, stems = dataset
     (root / "b" / "chords.lab").write_text("0.0\t10.0\tD:min7\n10.0\t21.0\tG:7\n")

@@ -27,8 +27,8 @@ NEAR_S = 0.1
 """Lags within it count as the same place for pitches: the spectra are 0.17 s long, and notes swell."""
 PEAK_S = 0.04
 """Half of the width of a peak of onsets."""
-ONSET_DELAY_S = 0.01
-"""The onset envelope rises fastest one frame after an onset."""
+ONSET_DELAY_S = 0.008
+"""By how much the onset envelope is late: 4 to 10 ms on songs whose MIDI is right."""
 DECAY_S = 0.7
 FEWEST_NOTES = 16
 LEAST_LIKENESS = 0.2
@@ -43,7 +43,7 @@ LEAST_ONSETS = 0.75
 
 @dataclass(frozen=True)
 class Offset:
-    """Lag of the audio behind the MIDI to 10 ms, 0 where nothing tells it, and whether it is beyond doubt."""
+    """Lag of the audio behind the MIDI to some 5 ms, 0 where nothing tells it, and whether it is beyond doubt."""
 
     lag_s: float
     sure: bool
@@ -78,7 +78,15 @@ def find(tempo_map: TempoMap, mix: Samples, rate_hz: int, heard: Sequence[Heard]
     elsewhere = possible & (np.abs(lags_s - lags_s[best]) > PEAK_S)
     second = curve[elsewhere].max(initial=0.0)
     sure = second <= LARGEST_SECOND_ONSET * curve[best] and curve[best] >= LEAST_ONSETS * curve.max()
-    return Offset(float(lags_s[best]) if sure or pitched else 0.0, bool(sure))
+    return Offset(float(lags_s[best]) + _between(curve, best) / ENVELOPE_HZ if sure or pitched else 0.0, bool(sure))
+
+
+def _between(curve: Floats, best: int) -> float:
+    """Lay a parabola through a peak and its neighbours: where its top is, in frames from the peak."""
+    if not 0 < best < len(curve) - 1:
+        return 0.0
+    before, top, after = curve[best - 1 : best + 2]
+    return float(np.clip((before - after) / 2 / min(before - 2 * top + after, -1e-9), -0.5, 0.5))
 
 
 def _onsets(onsets_s: Floats, envelope: Envelope) -> Floats:
