@@ -30,6 +30,8 @@ LEAST_LEAD = 0.45
 LEAST_AGREEMENT = 0.7
 """Beats that a tracker finds in white noise reach 0.55."""
 FEWEST_BEATS = 8
+REMEDY = "put beats.txt (seconds, position in the bar) into the song's folder, or MIDI that fits the audio"
+"""What makes beats and bars certain where nothing else does."""
 NO_BARS = "chords, bass and kicks don't tell that bars begin where the MIDI says"
 Heard = tuple[Sequence[Path], npt.NDArray[np.float32]]
 """MIDI files of a part, and `grid_check.onset_envelope` of its audio."""

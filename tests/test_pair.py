@@ -1,14 +1,16 @@
 """The stage and the verb: shares, files, provenance, reasons, repeatability."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from synthetic import write_tables
 
+from instructme.dataset_tools.rhythm import REMEDY
 from instructme.manifests import tables
-from instructme.manifests.rows import DataError, Reject, Triplet
+from instructme.manifests.rows import Clip, DataError, Reject, Rhythm, Triplet
 from instructme.pipelines.cli import main
 from instructme.pipelines.editing import sentences
 from instructme.pipelines.stages.pair import pair, share
@@ -71,6 +73,21 @@ def test_says_how_many_exist_where_more_are_asked_for(work):
     existing = int(result.output.split("asked for, ")[1].split()[0])
     assert pair(work, counts={"add": 1}, eval_count=0, plan=True).counts == {"train": {"add": 1}}
     assert len(tables.read(work / "triplets.parquet", Triplet)) == existing
+
+
+def test_says_what_would_help_where_no_beats_are_certain(work, tmp_path):
+    told = f"remix needs certain beats and bars, and 16 tracks can't give them: {REMEDY}"
+    assert told not in run(work, "--total", 50, "--eval-count", 0, "--plan").output
+    folder = shutil.copytree(work, tmp_path / "work")
+    for name, row_type, change in (("rhythm", Rhythm, {"trusted": False}), ("clips", Clip, {})):
+        path = folder / f"{name}.parquet"
+        stated = tables.provenance(path)
+        rows = [replace(row, **change) for row in tables.read_rows(path, row_type)]
+        parents = [folder / parent for parent in stated["parents"]]
+        tables.write(path, rows, row_type, arguments=stated["arguments"], parents=parents)
+    result = run(folder, "--total", 50, "--eval-count", 0, "--plan")
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines().count(told) == 1, result.output
 
 
 def test_evaluation_gets_chains_and_longer_windows(work):

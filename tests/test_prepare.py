@@ -15,6 +15,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
+from instructme.dataset_tools.rhythm import REMEDY
 from instructme.manifests import tables
 from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
 from instructme.pipelines.cli import main
@@ -334,6 +335,7 @@ def test_command_sums_up(work: Path) -> None:
         "rhythm from: midi 1, none 2",
         "chords from: none 3",
         "rejected: silent_clip 2",
+        f"no remix is possible: beats and bars are certain in 0 tracks, 2 are needed: {REMEDY}",
     ]
     again = CliRunner().invoke(main, command)
     assert again.stdout.splitlines() == ["kept 3, redid 0", *first.stdout.splitlines()]

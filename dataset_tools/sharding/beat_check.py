@@ -25,7 +25,7 @@ BIAS_S = -0.01
 
 
 def off(samples: Samples, beats_s: npt.NDArray[np.float64], rate_hz: int, *, drums: bool) -> str | None:
-    """Say how far the beats heard in a side `(T,)` or `(T, 2)` lie from those stated in seconds; None if they don't lie elsewhere.
+    """Say how far the beats heard in a side `(T,)` or `(T, 2)` lie from those stated in seconds; None if they don't.
 
     Shifts of 60 ms up to half a beat are found in 99 of 100 sides with drums. Without drums they are found up to 0.4 of a beat,
     in 94 of 100. Shifts by whole beats are not found, and neither are beats that the network doesn't hear.

@@ -90,6 +90,7 @@ def command(
       instructme prepare work
       instructme prepare work --chords midi --workers 4
     """
+    from instructme.dataset_tools.rhythm import REMEDY
     from instructme.pipelines.stages.prepare import prepare
     from instructme.pipelines.stages.reject_share import check
 
@@ -116,4 +117,8 @@ def command(
     for name, counts in (("rhythm from", done.rhythm), ("chords from", done.chords), ("rejected", done.rejects)):
         if counts:
             click.echo(f"{name}: " + ", ".join(f"{label} {count}" for label, count in sorted(counts.items())))
+    if done.tracks and done.trusted < 2 and rhythm != "none":
+        click.echo(
+            f"no remix is possible: beats and bars are certain in {counted(done.trusted, 'track')}, 2 are needed: {REMEDY}"
+        )
     check(work, max_reject, prepared=True)

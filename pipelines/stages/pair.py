@@ -1,7 +1,7 @@
 """Draw the recipes of a working folder: `clips.parquet` and its siblings -> `triplets.parquet`."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from instructme.dataset_tools import triplets
+from instructme.dataset_tools import rhythm, triplets
 from instructme.dataset_tools.pairing import instructions
 from instructme.dataset_tools.pairing import pool as pools
 from instructme.dataset_tools.pairing.edits import PairOptions
@@ -26,6 +26,8 @@ from instructme.pipelines.processes.engine import cores
 TOTAL_PER_CLIP = 20
 """Training recipes per clip, if neither counts nor a total are asked for."""
 PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "clips.parquet")
+UNCERTAIN = ("no_rhythm", "rhythm_untrusted", "downbeat_unknown", "meter_unknown")
+"""Reasons of rejects that better beats would remove."""
 RENDERED_PER_CORE = 400.0
 """Seconds of triplets, both sides, that one core renders and writes in a second."""
 
@@ -154,7 +156,7 @@ def _summary(table: pa.Table, filled: Sequence[Filled], rejects: Sequence[Reject
     audio_seconds = pc.sum(table["length_samples"]).as_py() / rate_hz
     return PairSummary(
         counts=counts,
-        shortfalls=[line for got in filled for line in _shortfalls(got, rate_hz)],
+        shortfalls=[*(line for got in filled for line in _shortfalls(got, rate_hz)), *_remedies(filled)],
         rejects=_reasons(rejects),
         hours=audio_seconds / 3600,
         gigabytes=audio_seconds * 2 * rate_hz * 2 * tar_file.FLAC_RATIO / 1e9,
@@ -176,6 +178,17 @@ def _shortfalls(got: Filled, rate_hz: int) -> list[str]:
             exist = f"{'at least ' * (task in got.inexact)}{found} exist, all are drawn" if found else "none exist"
             lines.append(f"{name}: {task}: {count} asked for, {exist}")
     return lines
+
+
+def _remedies(filled: Sequence[Filled]) -> Iterator[str]:
+    """Say what would help a task that has no recipe at all because beats or bars are not certain."""
+    for task in sorted({task for got in filled for task, count in got.order.counts.items() if count}):
+        found = [
+            tracks for got in filled for (name, reason), tracks in got.unused.items() if name == task and reason in UNCERTAIN
+        ]
+        if found and not any(got.drawn.get(task) for got in filled):
+            lacking = counted(len(np.unique(np.concatenate(found))), "track")
+            yield f"{task} needs certain beats and bars, and {lacking} can't give them: {rhythm.REMEDY}"
 
 
 def _reasons(rejects: Sequence[Reject]) -> dict[str, int]:

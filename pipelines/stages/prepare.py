@@ -63,6 +63,8 @@ class PrepareSummary:
     rhythm: dict[str, int]
     chords: dict[str, int]
     rejects: dict[str, int]
+    trusted: int
+    """Tracks whose beats and bars are certain: a remix needs two."""
 
 
 def prepare(
@@ -259,4 +261,5 @@ def _gather(work: Path, units: Sequence[TrackUnit], settings: PrepareSettings, l
         rhythm=dict(Counter(joined["rhythm"]["source"].to_pylist())),
         chords=dict(Counter(joined["rhythm"]["chord_source"].to_pylist())),
         rejects=dict(reasons),
+        trusted=joined["rhythm"]["trusted"].to_pylist().count(True),
     )
