@@ -11,9 +11,9 @@ import pytest
 from made_work import RATE_HZ
 
 from instructme.dataset_tools import audio
-from instructme.dataset_tools.sharding import beat_check
+from instructme.dataset_tools.sharding import beat_check, library, samples
 from instructme.manifests import tables
-from instructme.manifests.rows import Triplet
+from instructme.manifests.rows import Rhythm, Triplet
 from instructme.pipelines.stages import verify
 from instructme.pipelines.stages.shard import shard
 
@@ -30,8 +30,8 @@ def side(track_id: str, instruments: tuple[str, ...]) -> tuple[audio.Samples, np
 
 @pytest.mark.parametrize("lag_ms", [0, 20, 60, -60, 120, -200])
 def test_beats_are_off_only_where_the_audio_was_moved(lag_ms: int) -> None:
-    samples, beats_s = side("set-b", ("drums", "piano"))
-    problem = beat_check.off(np.roll(samples, lag_ms * RATE_HZ // 1000), beats_s, RATE_HZ, drums=True)
+    heard, beats_s = side("set-b", ("drums", "piano"))
+    problem = beat_check.off(np.roll(heard, lag_ms * RATE_HZ // 1000), beats_s, RATE_HZ, drums=True)
     if abs(lag_ms) <= 20:
         assert problem is None
     else:
@@ -40,16 +40,16 @@ def test_beats_are_off_only_where_the_audio_was_moved(lag_ms: int) -> None:
 
 
 def test_half_a_beat_off_is_a_fault_only_with_drums() -> None:
-    samples, beats_s = side("set-a", ("drums", "piano"))
-    moved = np.roll(samples, round(0.25 * RATE_HZ))
+    heard, beats_s = side("set-a", ("drums", "piano"))
+    moved = np.roll(heard, round(0.25 * RATE_HZ))
     assert "240 ms off" in str(beat_check.off(moved, beats_s, RATE_HZ, drums=True))
     assert beat_check.off(moved, beats_s, RATE_HZ, drums=False) is None
 
 
 def test_nothing_is_said_of_what_is_not_heard() -> None:
-    samples, beats_s = side("set-a", ("drums", "piano"))
-    assert beat_check.off(np.zeros_like(samples), beats_s, RATE_HZ, drums=True) is None
-    assert beat_check.off(np.roll(samples, SHIFT), beats_s[:4], RATE_HZ, drums=True) is None
+    heard, beats_s = side("set-a", ("drums", "piano"))
+    assert beat_check.off(np.zeros_like(heard), beats_s, RATE_HZ, drums=True) is None
+    assert beat_check.off(np.roll(heard, SHIFT), beats_s[:4], RATE_HZ, drums=True) is None
 
 
 def remixes(work: Path) -> Path:
@@ -82,9 +82,22 @@ def test_a_wrong_grid_is_found_from_the_audio_alone(tmp_path: Path) -> None:
 
 def test_so_many_remixes_of_a_shard_are_heard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rows = tables.read_rows(made_work.make_work(tmp_path) / "triplets.parquet", Triplet)
-    samples = [SimpleNamespace(recipe=json.dumps(dataclasses.asdict(row))) for row in rows]
-    everything = range(len(samples))
-    assert [rows[number].task for number in sorted(verify._heard(samples, everything))] == ["remix"] * 16
+    shard_rows = [SimpleNamespace(recipe=json.dumps(dataclasses.asdict(row))) for row in rows]
+    everything = range(len(rows))
+    assert [rows[number].task for number in sorted(verify._heard(shard_rows, everything))] == ["remix"] * 16
     monkeypatch.setattr(verify, "MOST_HEARD", 5)
-    assert 3 <= len(verify._heard(samples, everything)) <= 5
+    assert 3 <= len(verify._heard(shard_rows, everything)) <= 5
     assert verify._heard([SimpleNamespace(recipe="{")], [0]) == set()
+
+
+def test_beats_that_are_not_trusted_are_marked_in_the_json(tmp_path: Path) -> None:
+    work = made_work.make_work(tmp_path)
+    path = work / "rhythm.parquet"
+    rows = [dataclasses.replace(row, trusted=row.track_id != "set-a") for row in tables.read_rows(path, Rhythm)]
+    tables.write(path, rows, Rhythm, parents=[work / "tracks.parquet"])
+    music = library.read(work)
+    described = {row.source_track: samples.describe(row, 1.0, 1.0, music) for row in made_work.recipes()}
+    assert {track: found.get("beats_trusted") for track, found in described.items()} == {
+        **dict.fromkeys(made_work.SONGS),
+        "set-a": False,
+    }

@@ -162,6 +162,21 @@ def test_one_unreadable_midi_file_costs_only_itself(work: Path, dataset: tuple[P
     assert (told.item, told.detail) == ("a/bass.mid", "MIDI bass.mid is cut short or not MIDI")
 
 
+def test_notes_of_refused_midi_tell_no_chords(work: Path, dataset: tuple[Path, list[Track], list[Stem]]) -> None:
+    root, tracks, stems = dataset
+    song = pretty_midi.PrettyMIDI(initial_tempo=120)
+    piano = pretty_midi.Instrument(0)
+    starts = np.sort(np.random.default_rng(1).uniform(0, 20, 64))
+    piano.notes = [pretty_midi.Note(90, 60 + 4 * (number % 3), start, start + 0.4) for number, start in enumerate(starts)]
+    song.instruments.append(piano)
+    song.write(str(root / "a" / "piano.mid"))
+    with_midi = [replace(stem, midi_path=f"a/{stem.stem_id}.mid") for stem in stems if stem.path == "a/piano.flac"]
+    write_tables(work, tracks[:1], with_midi, root)
+    prepare(work, **QUICK)
+    (row,) = tables.read_rows(work / "rhythm.parquet", Rhythm)
+    assert (row.source, row.reason, row.chord_source) == ("none", "MIDI notes are off their own grid", "none")
+
+
 def test_what_the_dataset_states_wins(work: Path, dataset: tuple[Path, list[Track], list[Stem]]) -> None:
     root, tracks, stems = dataset
     (root / "b" / "chords.lab").write_text("0.0\t10.0\tD:min7\n10.0\t21.0\tG:7\n")
