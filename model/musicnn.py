@@ -91,7 +91,7 @@ class MusiCnn(nn.Module):
         """Hear patches (B, frames, 96)."""
         image = self.norms[0](log_mel[:, None])
         padded = [F.pad(image, (0, 0, (frames - 1) // 2, frames // 2)) for frames in _TEMPO_FRAMES]  # as TensorFlow's "same"
-        front = torch.cat([self._block(number, x).amax(dim=3) for number, x in enumerate([image, image, *padded])], dim=1)
+        front = torch.cat([self._loudest(number, x) for number, x in enumerate([image, image, *padded])], dim=1)
         first = self._block(5, front)
         second = first + self._block(6, first)
         third = second + self._block(7, second)
@@ -99,6 +99,15 @@ class MusiCnn(nn.Module):
         pooled = self.norms[9](torch.stack([features.amax(dim=2), features.mean(dim=2)], dim=2).flatten(1))
         embedding = self.norms[10](F.relu(self.dense[0](pooled)))
         return MusiCnnOutput(self.dense[1](embedding).sigmoid(), embedding, pooled)
+
+    def _loudest(self, number: int, x: Tensor) -> Tensor:
+        """Give the largest value of a block over frequency: (B, C, frames).
+
+        ReLU and norm keep or turn the order of values. So they see only the two ends, which is faster and equal.
+        """
+        ends = torch.aminmax(self.convolutions[number](x), dim=3, keepdim=True)
+        low, high = (self.norms[number + 1](F.relu(end)) for end in ends)
+        return torch.maximum(low, high)[..., 0]
 
     def _block(self, number: int, x: Tensor) -> Tensor:
         heard: Tensor = self.norms[number + 1](F.relu(self.convolutions[number](x)))
