@@ -182,3 +182,7 @@ def test_training_goes_on_from_the_last_checkpoint_that_fits(tmp_path: Path, dis
     toy_training.run(folder / "run")
     for name in ("weights.safetensors", "checkpoints/step-00000020/net.safetensors"):
         assert sha256(folder / "run" / name) == sha256(tmp_path / "whole" / name)
+
+
+def test_workers_that_do_not_answer_are_explained() -> None:
+    assert "fewer --workers" in errors.explain(TimeoutError())

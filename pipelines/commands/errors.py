@@ -16,6 +16,8 @@ _ADVICE = {
 
 def explain(error: OSError) -> str:
     """Describe an error in one line: the cause, the file, and advice."""
+    if isinstance(error, TimeoutError) and error.errno is None:  # of the worker processes, with no text
+        return "the worker processes did not answer in time: run the same command again, with fewer --workers"
     if error.errno is None:
         return f"{' '.join(str(error).split())}: check path, permissions and free space, then run the same command again"
     where = f": {error.filename!r}" if error.filename else ""
