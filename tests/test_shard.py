@@ -141,7 +141,10 @@ def test_removes_only_stale_files_of_its_own(work: Path, copy: Path) -> None:
     index = shard(work, copy, per_shard=40, splits=["train"], workers=0)
     assert [marker["name"] for marker in index["shards"]] == ["train-00000"]
     assert sorted(path.name for path in copy.iterdir()) == sorted(
-        [*strangers, "train-00000.tar", "train-00000.parquet", "train-00000.json", "index.json", ".instructme"]
+        [
+            *(*strangers, "train-00000.tar", "train-00000.parquet", "train-00000.json"),
+            *("README.md", "croissant.json", "index.json", ".instructme"),
+        ]
     )
 
 

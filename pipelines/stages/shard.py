@@ -5,20 +5,20 @@ import functools
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from instructme.dataset_tools.sharding import library, render, samples, tar_file
+from instructme.dataset_tools.sharding import card, library, render, samples, tar_file
 from instructme.dataset_tools.sharding.index import PER_SHARD, index_of
 from instructme.dataset_tools.sharding.windows import Windows
 from instructme.dataset_tools.tasks import task_names
 from instructme.manifests import tables, urls
 from instructme.manifests.counting import counted
-from instructme.manifests.rows import SPLITS, DataError, Sample, Triplet
+from instructme.manifests.rows import SPLITS, DataError, Sample, Track, Triplet
 from instructme.pipelines.processes import cluster, engine, resume
 
 _CLAIM = ".instructme"
@@ -56,7 +56,7 @@ def shard(
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> dict[str, Any]:
-    """Render `triplets.parquet` of a working folder into tar shards and write `index.json` last.
+    """Render `triplets.parquet` of a working folder into tar shards, describe them in a card, and write `index.json` last.
 
     Triplets keep the order of the table, in which `pair` has mixed tasks and clips. `limit` takes the first triplets of each
     split. Finished shards with the same arguments and parents are kept. Shards that no longer belong to the set are removed.
@@ -82,9 +82,10 @@ def shard(
     parents = {name: _digest(work / name) for name in library.PARENTS}
     recipes = library.recipes(work, task_names())
     channels = library.read(work).channels
-    units = []
+    units, used = [], set()
     for name, rows, arguments in _cut(recipes, splits, limit, per_shard, shard_size_mb, normalise, channels):
         key = resume.key(name, arguments, parents, tables.SCHEMA_VERSION, tables.tool_version())
+        used |= {track for side in ("source_track", "target_track") for track in pc.unique(rows[side]).to_pylist()}
         units.append(ShardUnit(out.resolve() / f"{name}.json", _pack(rows), arguments, key))
     if not units:
         raise DataError(f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair again with other counts")
@@ -102,7 +103,10 @@ def shard(
     if not urls.is_remote(out):
         _remove_stale(out, set(markers))  # what workers that died have left
     index = index_of(markers)
+    with urls.explained(out):
+        keep_readme = card.is_own_work(out / card.README)
     with urls.staged(out) as folder:
+        card.write(folder, index, _sources(work, used), keep_readme)
         resume.write(folder / "index.json", index)
     return {**index, "kept": kept}
 
@@ -111,6 +115,12 @@ def _digest(path: Path) -> str:
     if not path.exists():
         raise DataError(f"no such table: {path}: run 'instructme {tables.WRITERS[path.stem]}' first")
     return tables.sha256(path)
+
+
+def _sources(work: Path, used: Collection[str]) -> Mapping[card.Source, int]:
+    """Count the tracks of each dataset and licence among those used."""
+    rows = tables.read(work / "tracks.parquet", Track, ["track_id", "dataset", "licence"]).to_pylist()
+    return Counter(card.Source(row["dataset"], row["licence"]) for row in rows if row["track_id"] in used)
 
 
 def _cut(
