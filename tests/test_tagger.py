@@ -6,6 +6,7 @@ import pytest
 from instructme.model import tagger
 from instructme.model.config import ModelError
 from instructme.model.tagger import TagHead
+from instructme.pipelines.evaluation import evaluate
 from instructme.pipelines.evaluation.metrics import half_move, instruction_accuracy
 from instructme.pipelines.training import tagger as training
 
@@ -97,3 +98,11 @@ def test_training_finds_the_tags_and_measures_them_on_other_songs(tmp_path):
 
 def test_pianos_have_a_tag_of_their_own():
     assert training.tags(["electric piano", "organ", "drums"]) == {"piano", "keys", "drums"}
+
+
+def test_the_package_has_a_tagger_that_knows_what_its_card_says():
+    head = evaluate.read_tagger(None)
+    assert set(head.names) >= {"drums", "bass", "piano"} and "guitar" not in head.names
+    assert head.weights.shape == (len(head.names), 200) and np.isfinite(head.weights).all()
+    card = evaluate.DEFAULT_TAGGER.with_suffix(".md").read_text()
+    assert all(f"| {name} | " in card for name in head.names) and head.auc.min() >= tagger.RELIABLE_AUC
