@@ -15,6 +15,7 @@ from instructme.pipelines.cli import main
 from instructme.pipelines.data.shard_reader import ShardReader
 from instructme.pipelines.evaluation import cases, evaluate, scoring
 from instructme.pipelines.evaluation.controls import CONTROLS
+from instructme.pipelines.evaluation.shard_cases import Choice, from_shards
 from instructme.pipelines.stages.shard import shard
 
 FAST = ["clipped", "edit_done", "joint", "kept_error_db", "log_mel_db", "si_sdr_db", "si_sdri_db"]
@@ -116,7 +117,7 @@ def test_shards_are_scored_with_a_folder_of_edits(tmp_path):
 def test_more_triplets_hold_the_fewer_ones(tmp_path):
     work = make_work(tmp_path / "work")
     shard(work, work / "shards", splits=["train"], workers=0)
-    few, many = (cases.from_shards(work / "shards", "train", count, {}) for count in (1, 3))
+    few, many = (from_shards(work / "shards", Choice("train", count), {}) for count in (1, 3))
     assert {case.key for case in few} < {case.key for case in many}
     assert all(case.gain_db == 0 for case in many)
 

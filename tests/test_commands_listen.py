@@ -17,7 +17,7 @@ from instructme.manifests.rows import Triplet
 from instructme.pipelines.cli import main
 from instructme.pipelines.data.shard_reader import ShardReader
 from instructme.pipelines.evaluation import scoring
-from instructme.pipelines.evaluation.cases import from_shards
+from instructme.pipelines.evaluation.shard_cases import Choice, from_shards
 from instructme.pipelines.listening.leads import with_leads
 from instructme.pipelines.listening.study import read_stimuli
 from instructme.pipelines.stages.shard import shard
@@ -54,7 +54,7 @@ def test_a_folder_without_a_study_is_explained(tmp_path: Path) -> None:
 def shards(tmp_path: Path) -> Path:
     """Make shards with a test split, and edits of them by two systems: their sources and their targets."""
     shard(make_work(tmp_path / "work"), tmp_path / "work/shards", limit=12, workers=0)
-    for case in from_shards(tmp_path / "work/shards", "test", None, {}):
+    for case in from_shards(tmp_path / "work/shards", Choice(), {}):
         for system, samples in zip(("source_again", "target_again"), case.triplet.read(), strict=True):
             (tmp_path / system).mkdir(exist_ok=True)
             soundfile.write(tmp_path / system / f"{case.key}.wav", samples, 24000)
@@ -66,7 +66,7 @@ def test_a_study_is_made_of_what_was_evaluated(shards: Path, tmp_path: Path, mon
     words = ["evaluate", str(shards), "-o", str(tmp_path / "scores"), "--workers", "0", "--count", "2"]
     edits = [word for system in ("source_again", "target_again") for word in ("--edits", str(tmp_path / system))]
     assert CliRunner().invoke(main, [*words, *edits], catch_exceptions=False).exit_code == 0
-    every = from_shards(shards, "test", 2, {})
+    every = from_shards(shards, Choice(count=2), {})
     refused = tmp_path / "target_again" / f"{every[0].key}.refused"
     refused.with_suffix(".wav").unlink()
     refused.write_text("can't add")
@@ -91,7 +91,7 @@ def test_a_remix_of_shards_gets_the_lead_that_its_recipe_left_out(tmp_path: Path
     ]
     tables.write(work / "triplets.parquet", recipes, Triplet, seed=0, parents=[work / name for name in names])
     shard(work, work / "shards", limit=12, splits=["test"], workers=0)
-    led = {case.key: case.lead for case in with_leads(from_shards(work / "shards", "test", None, {}), work) if case.lead}
+    led = {case.key: case.lead for case in with_leads(from_shards(work / "shards", Choice(), {}), work) if case.lead}
     reader = ShardReader(work / "shards", "test")
     for row in range(12):
         recipe, gain = reader.recipe(row), reader.values(row)["gain"]

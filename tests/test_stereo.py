@@ -20,7 +20,7 @@ from instructme.model.presets import TINY
 from instructme.pipelines.data.dataset import TripletDataset
 from instructme.pipelines.data.stream import Triplets
 from instructme.pipelines.data.tar_stream import open_shards
-from instructme.pipelines.evaluation.cases import ShardRow
+from instructme.pipelines.evaluation.shard_cases import ShardRow
 from instructme.pipelines.pages import sound
 from instructme.pipelines.pages.examples import examples
 from instructme.pipelines.stages.pair import pair

@@ -32,16 +32,38 @@ PACKAGE = "package"
     "--run", "runs", multiple=True, metavar="RUN", help="Run that edits SHARDS, OWNER/NAME on the hub, or 'package'; repeatable."
 )
 @click.option("-o", "--out", required=True, type=options.Local(file_okay=False), help="Folder to write.")
-@click.option("--split", default="test", show_default=True, type=click.Choice(SPLITS), help="Split of SHARDS.")
+@click.option("--protocol", type=click.Choice(["paper", "instruct-musicgen"]), help="Choose triplets as a paper does.")
 @click.option("--count", type=click.IntRange(1), help="Triplets of each task of SHARDS.  [default: all]")
-@click.option(
-    "--tagger", type=options.Local(exists=True, file_okay=False), help="Run of 'train tagger'.  [default: the package's]"
-)
-@click.option("--device", help="Device that edits, such as cuda.  [default: cuda where there is one]")
-@click.option("--absent", is_flag=True, help="Also name instruments that are not there: --run should change nothing then.")
-@click.option("--samples", default=1, show_default=True, type=click.IntRange(1), help="Edits of each triplet, with other seeds.")
-@click.option("--guidance", metavar="W,W...", help="Scales of the instruction to compare, such as 1,2,3,5.")
+@click.option("--rounds", is_flag=True, help="Score chains of edits: each round edits the result of the one before.")
+@click.option("--ood", type=options.Place(exists=True, file_okay=False), help="Shards of other music, scored beside SHARDS.")
 @options.SET
+@click.option("--split", hidden=True, default="test", show_default=True, type=click.Choice(SPLITS), help="Split of SHARDS.")
+@click.option("--seconds", hidden=True, metavar="N,N...", help="Lengths of the triplets, such as 30,60.  [default: all]")
+@click.option(
+    "--tagger",
+    hidden=True,
+    type=options.Local(exists=True, file_okay=False),
+    help="Run of 'train tagger'.  [default: the package's]",
+)
+@click.option(
+    "--vggish",
+    hidden=True,
+    type=options.Local(exists=True, dir_okay=False),
+    help="Weights of VGGish, for fad_vggish: a .pth file.",
+)
+@click.option("--device", hidden=True, help="Device that edits, such as cuda.  [default: cuda where there is one]")
+@click.option(
+    "--absent", hidden=True, is_flag=True, help="Also name instruments that are not there: --run should change nothing then."
+)
+@click.option(
+    "--samples",
+    hidden=True,
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Edits of each triplet, with other seeds.",
+)
+@click.option("--guidance", hidden=True, metavar="W,W...", help="Scales of the instruction to compare, such as 1,2,3,5.")
 @click.option("--steps", hidden=True, type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
 @click.option(
     "--controls", hidden=True, default=100, show_default=True, type=click.IntRange(0), help="Triplets of a task with controls."
@@ -57,9 +79,14 @@ def command(
     edits: tuple[Path, ...],
     runs: tuple[str, ...],
     out: Path,
-    split: str,
+    protocol: str | None,
     count: int | None,
+    rounds: bool,
+    ood: Path | None,
+    split: str,
+    seconds: str | None,
     tagger: Path | None,
+    vggish: Path | None,
     device: str | None,
     absent: bool,
     samples: int,
@@ -71,6 +98,8 @@ def command(
     workers: int | None,
 ) -> None:
     r"""Score edits against their targets, and write scores.parquet, sets.parquet, tables.md and scores.html into OUT.
+
+    Each RUN gets a model card, README.md.
 
     Give one of these:
 
@@ -89,33 +118,53 @@ def command(
     Example:
       instructme evaluate --pairs edits.csv -o scores
       instructme evaluate work/shards --run runs/editor --count 100 -o scores
-      instructme evaluate work/shards --edits mine --edits theirs -o scores --count 800
+      instructme evaluate work/shards --edits mine --edits theirs -o scores --protocol paper
+      instructme evaluate work/shards --ood other/shards --run runs/editor -o scores
+      instructme evaluate work/shards --run runs/editor -o scores --rounds
     """
     if (shards is None) == (pairs is None) or (pairs and (edits or runs)) or (shards and not (edits or runs)):
         raise click.UsageError("give --pairs FILE.csv, or SHARDS with --edits FOLDER or --run RUN")
     if (absent or guidance or samples > 1) and not runs:
         raise click.UsageError("--absent, --samples and --guidance need --run: they are edits to make")
-    from instructme.pipelines.evaluation import cases as listed
-    from instructme.pipelines.evaluation import evaluate, made_edits
+    if not shards and (protocol or rounds or ood or seconds):
+        raise click.UsageError("--protocol, --rounds, --ood and --seconds choose triplets of SHARDS")
+    if ood and edits:
+        raise click.UsageError("--ood needs --run: folders of --edits belong to SHARDS alone")
+    from instructme.pipelines.evaluation import evaluate, made_edits, protocols
     from instructme.pipelines.evaluation.absent_cases import absent_cases
     from instructme.pipelines.evaluation.case_list import write_list
+    from instructme.pipelines.evaluation.cases import from_table
+    from instructme.pipelines.evaluation.shard_cases import from_shards, out_of_domain
 
-    folders = evaluate.names(edits)
-    if shards:
-        cases = listed.from_shards(shards, split, count, folders)
-    else:
-        assert pairs
-        cases = listed.from_table(pairs)
-    if absent:
-        cases += absent_cases(cases)
-    systems = made_edits.makers(_folders(runs), guidance=_scales(guidance), samples=samples, steps=steps)
-    for line in made_edits.make_edits(cases, systems, out / "edits", _loader(device)):
-        click.echo(line)
-    cases = made_edits.with_edits(cases, systems, out / "edits")
+    folders = _folders(runs)
+    systems = made_edits.makers(folders, guidance=_numbers(guidance, "--guidance"), samples=samples, steps=steps)
+    choice = protocols.choose(protocol, split, count, tuple(map(round, _numbers(seconds, "--seconds"))), rounds)
+    given = evaluate.names(edits)
+    groups = {"edits": from_table(pairs) if pairs else from_shards(shards or Path(), choice, given)}
+    if ood:
+        groups["edits-ood"] = out_of_domain(from_shards(ood, choice, {}))
+    cases = []
+    for folder, found in groups.items():
+        found += absent_cases(found) if absent else []
+        for line in made_edits.make_edits(found, systems, out / folder, _loader(device)):
+            click.echo(line)
+        cases += made_edits.with_edits(found, systems, out / folder)
     made = {system.name: out / "edits" / system.name for system in systems}
-    write_list(out, shards or pairs or Path(), split, count, {**folders, **made})
+    write_list(out, shards or pairs or Path(), choice, {**given, **made})
     limits = {"joint": {"least_done": least_done, "most_kept_error_db": most_error}}
-    for line in evaluate.evaluate(cases, out, options=limits, tagger=tagger, controls=controls, workers=workers):
+    carded = {name: run for name, run in folders.items() if name != PACKAGE}
+    scored = evaluate.evaluate(
+        cases,
+        out,
+        options=limits,
+        tagger=tagger,
+        vggish=vggish,
+        runs=carded,
+        shards=shards,
+        controls=controls,
+        workers=workers,
+    )
+    for line in scored:
         click.echo(line)
 
 
@@ -135,15 +184,15 @@ def _folders(runs: tuple[str, ...]) -> dict[str, Path]:
     return found
 
 
-def _scales(text: str | None) -> list[float]:
+def _numbers(text: str | None, option: str) -> list[float]:
     """Read numbers between commas."""
     try:
-        scales = [float(each) for each in (text or "").split(",") if each.strip()]
+        numbers = [float(each) for each in (text or "").split(",") if each.strip()]
     except ValueError:
-        scales = [math.nan]
-    if not all(0 <= scale < math.inf for scale in scales):
-        raise click.BadParameter(f"{text}: write numbers between commas, such as 1,2,3", param_hint="--guidance")
-    return scales
+        numbers = [math.nan]
+    if not all(0 <= number < math.inf for number in numbers):
+        raise click.BadParameter(f"{text}: write numbers between commas, such as 1,2,3", param_hint=option)
+    return numbers
 
 
 def _loader(device: str | None) -> Callable[[Path], Any]:

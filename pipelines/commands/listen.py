@@ -93,6 +93,7 @@ def create_(
     if (pairs is None) == (not edits) or (shards and not edits) or (not shards and len(edits) > 1):
         raise click.UsageError("give --pairs FILE.csv, --edits FOLDER of 'evaluate', or --shards SHARDS with --edits FOLDERS")
     from instructme.pipelines.evaluation import case_list, cases, evaluate
+    from instructme.pipelines.evaluation.shard_cases import Choice, from_shards
     from instructme.pipelines.listening import leads, rated_edits
     from instructme.pipelines.listening.create import create
     from instructme.pipelines.listening.study import Study
@@ -100,7 +101,7 @@ def create_(
     if pairs:
         found = cases.from_table(pairs)
     elif shards:
-        found = cases.from_shards(shards, "test", None, evaluate.names(edits))
+        found = from_shards(shards, Choice(), evaluate.names(edits))
     else:
         found = case_list.read_list(edits[0])
     edited = rated_edits.without_refused(found)

@@ -1,32 +1,34 @@
 """Write down which triplets and edits an evaluation scored, so that a listening test can be made of the same ones."""
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from instructme.manifests import urls
 from instructme.manifests.files import atomic
 from instructme.manifests.rows import DataError
-from instructme.pipelines.evaluation.cases import Case, from_shards, from_table
+from instructme.pipelines.evaluation.cases import Case, from_table
+from instructme.pipelines.evaluation.shard_cases import Choice, from_shards
 
 LIST = "cases.json"
 
 
-def write_list(out: Path, source: Path, split: str, count: int | None, edits: Mapping[str, Path]) -> None:
+def write_list(out: Path, source: Path, choice: Choice, edits: Mapping[str, Path]) -> None:
     """Write `cases.json` into the folder of an evaluation; paths are relative to it.
 
     Args:
         out: the folder.
         source: shards, or a table of pairs.
-        split: split of the shards.
-        count: most triplets of a task of the shards; None for all.
+        choice: which triplets of the shards.
         edits: system -> folder of edits of the shards.
     """
     text = {
         "source": _relative(source, out),
-        "split": split,
-        "count": count,
+        **dataclasses.asdict(choice),
+        "families": sorted(choice.families),
         "edits": {system: _relative(folder, out) for system, folder in edits.items()},
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -46,7 +48,7 @@ def read_list(out: Path) -> list[Case]:
     """
     try:
         text = json.loads((out / LIST).read_text("utf-8"))
-        source, split, count = str(text["source"]), str(text["split"]), text["count"]
+        source, choice = str(text["source"]), _choice(text)
         edits = {str(system): out / folder for system, folder in text["edits"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -55,4 +57,11 @@ def read_list(out: Path) -> list[Case]:
     place = urls.parse(source)
     if not urls.is_remote(place):
         place = out / source
-    return from_table(place) if place.is_file() else from_shards(place, split, count, edits)
+    return from_table(place) if place.is_file() else from_shards(place, choice, edits)
+
+
+def _choice(text: Mapping[str, Any]) -> Choice:
+    lists = {name: tuple(text.get(name, ())) for name in ("seconds", "tasks")}
+    return Choice(
+        str(text["split"]), text["count"], rounds=bool(text.get("rounds")), families=frozenset(text.get("families", ())), **lists
+    )

@@ -1,14 +1,13 @@
-"""List what is scored: triplets with the edits of one or more systems, from a table of files or from shards."""
+"""List what is scored: triplets with the edits of one or more systems, from a table of files. See also `shard_cases`."""
 
 import csv
 import dataclasses
 import functools
 import hashlib
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
@@ -43,28 +42,11 @@ class TripletFiles:
         return audio.read(self.source, RATE_HZ), audio.read(self.target, RATE_HZ)
 
 
-@dataclasses.dataclass(frozen=True)
-class ShardRow:
-    """A row of a split of shards."""
+class Follows(NamedTuple):
+    """The case whose edit is the source of the next round, and the gain in dB from its target to that source."""
 
-    shards: Path
-    split: str
-    row: int
-
-    def read(self) -> tuple[Samples, Samples]:
-        """Read source and target, (T,) at 24 kHz.
-
-        Raises:
-            DataError: a shard is missing or damaged.
-        """
-        from instructme.pipelines.data.shard_reader import ShardReader
-
-        reader = ShardReader(self.shards, self.split)
-        heard, rate_hz = reader.audio(self.row), int(reader.values(self.row)["sample_rate_hz"])
-        source, target = audio.mono(heard.source.T), audio.mono(heard.target.T)
-        if rate_hz == RATE_HZ:
-            return source, target
-        return audio.resample(source, rate_hz, RATE_HZ), audio.resample(target, rate_hz, RATE_HZ)
+    key: str
+    gain_db: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +60,7 @@ class Case:
     stranger: another triplet of the same task, whose target is the control "shuffled".
     lead: reads a voice that the listening test lays on top of all clips of a remix, (T,) at 24 kHz.
     sounding: instruments of the source, where they are known.
+    follows: the round before, whose edit is edited in place of the source.
     """
 
     key: str
@@ -94,6 +77,7 @@ class Case:
     stranger: Triplet | None = None
     lead: Callable[[], Samples] | None = None
     sounding: tuple[str, ...] = ()
+    follows: Follows | None = None
 
 
 def from_table(path: Path) -> list[Case]:
@@ -177,51 +161,10 @@ def _read_instruction(text: str) -> dict[str, Any]:
     return {"task": steps[0].task, "named": steps[0].named, "added": steps[0].added}
 
 
-def from_shards(shards: Path, split: str, count: int | None, edits: Mapping[str, Path]) -> list[Case]:
-    """List triplets of a split, `count` of each task by their keys' hash, with edits from folders of files named by key.
-
-    Args:
-        shards: a folder that `shard` has finished.
-        split: such as test.
-        count: most triplets of a task; None for all.
-        edits: system -> folder.
-
-    Raises:
-        DataError: no such shards or split.
-    """
-    from instructme.pipelines.data.shard_reader import ShardReader
-
-    reader = ShardReader(shards, split)
-    found: dict[str, list[Case]] = {}
-    for row in range(int(reader.sizes.sum())):
-        values = reader.values(row)
-        recipe = reader.recipe(row)
-        key = values["triplet_id"]
-        case = Case(
-            key=key,
-            task=recipe.task,
-            dataset=values.get("dataset") or recipe.source_track.split("-")[0],
-            song=recipe.source_track,
-            instruction=recipe.instruction,
-            triplet=ShardRow(shards, split, row),
-            edits={system: edit_file(folder, key) for system, folder in edits.items()},
-            named=tuple(recipe.named),
-            added=tuple(recipe.added),
-            sounding=tuple(recipe.source_instruments),
-            gain_db=_gain_db(values),
-        )
-        found.setdefault(recipe.task, []).append(case)
-    return with_strangers([case for task in sorted(found) for case in drawn(found[task], count)])
-
-
 def drawn(cases: Sequence[Case], count: int | None) -> list[Case]:
     """Choose the cases whose keys have the smallest hashes, in the order of their keys: more cases hold the fewer."""
     chosen = sorted(cases, key=lambda case: hashlib.sha256(case.key.encode()).hexdigest())[:count]
     return sorted(chosen, key=lambda case: case.key)
-
-
-def _gain_db(values: Mapping[str, Any]) -> float:
-    return 20 * math.log10(values["target_gain"] / values["gain"])
 
 
 def edit_file(folder: Path, key: str) -> Path:
@@ -231,12 +174,15 @@ def edit_file(folder: Path, key: str) -> Path:
 
 
 def with_strangers(cases: Sequence[Case]) -> list[Case]:
-    """Give each case the next one of the same task, and of another song where there is one, as its stranger."""
-    by_task: dict[str, list[Case]] = {}
+    """Give each case the next one of the same dataset and task, and of another song where there is one, as its stranger."""
+    groups: dict[tuple[str, str], list[Case]] = {}
     for case in cases:
-        by_task.setdefault(case.task, []).append(case)
-    placed = {(case.dataset, case.key): place for group in by_task.values() for place, case in enumerate(group)}
-    return [dataclasses.replace(case, stranger=_stranger(by_task[case.task], placed[case.dataset, case.key])) for case in cases]
+        groups.setdefault((case.dataset, case.task), []).append(case)
+    placed = {(case.dataset, case.key): place for group in groups.values() for place, case in enumerate(group)}
+    return [
+        dataclasses.replace(case, stranger=_stranger(groups[case.dataset, case.task], placed[case.dataset, case.key]))
+        for case in cases
+    ]
 
 
 def _stranger(group: Sequence[Case], place: int) -> Triplet | None:

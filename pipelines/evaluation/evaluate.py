@@ -1,6 +1,6 @@
 """Score cases and write the results: scores.parquet, sets.parquet, tables.md and scores.html."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from instructme.dataset_tools.recognisers import chord_network, weights
@@ -8,10 +8,12 @@ from instructme.manifests import tables
 from instructme.manifests.files import atomic
 from instructme.manifests.rows import DataError, EditScore, SetScore
 from instructme.model.tagger import TagHead
-from instructme.pipelines.evaluation import features, score_page, scoring
+from instructme.pipelines.evaluation import features, model_card, score_page, scoring
 from instructme.pipelines.evaluation.cases import Case
+from instructme.pipelines.evaluation.embeddings import vggish_digest
 from instructme.pipelines.evaluation.metrics import inputs
 from instructme.pipelines.evaluation.paper_tables import markdown_of_paper
+from instructme.pipelines.evaluation.round_tables import markdown_of_rounds
 from instructme.pipelines.evaluation.sample_distances import markdown_of_samples
 from instructme.pipelines.evaluation.score_cases import Settings, check_systems, notes_of, score_cases
 from instructme.pipelines.evaluation.score_tables import Scores, markdown
@@ -41,6 +43,9 @@ def evaluate(
     *,
     options: scoring.Options | None = None,
     tagger: Path | None = None,
+    vggish: Path | None = None,
+    runs: Mapping[str, Path] | None = None,
+    shards: Path | None = None,
     controls: int | None = None,
     workers: int | None = None,
 ) -> Iterator[str]:
@@ -51,6 +56,9 @@ def evaluate(
         out: folder to write.
         options: of metrics.
         tagger: run of `train tagger`; by default the tagger of the package, if it has one.
+        vggish: its published weights, for `fad_vggish`; without them there is no such column.
+        runs: folders of systems that get a model card.
+        shards: what was scored, if they are shards.
         controls: triplets of a task that controls are made for; all by default.
         workers: processes, by default one per core; 0 for none.
 
@@ -68,20 +76,28 @@ def evaluate(
     if head is None:
         lacking |= {name: TAGGER_ADVICE for name in metrics if "tagger" in inputs(name)}
         metrics = [name for name in metrics if name not in lacking]
-    settings = Settings(tuple(metrics), options or {}, out / FEATURES, head)
+    heard_by = recognisers() | ({"tagger": head.digest()} if head else {}) | ({"vggish": vggish_digest(vggish)} if vggish else {})
+    settings = Settings(tuple(metrics), options or {}, out / FEATURES, head, vggish)
     scored = score_cases(cases, settings, with_controls=controls, workers=workers)
     rows = [row for _, scores in scored for row in scores.rows]
-    stated = {"recognisers": {**recognisers(), **({"tagger": head.digest()} if head else {})}, "options": options or {}}
+    stated = {"recognisers": heard_by, "options": options or {}}
     tables.write(out / "scores.parquet", rows, EditScore, arguments=stated)
-    embedded = Embedded(scored)
-    sets = score_sets(embedded)
+    embedded = [Embedded(scored, name) for name in (*(("vggish",) if vggish else ()), "musicnn")]
+    sets = [score for each in embedded for score in score_sets(each)]
     tables.write(out / "sets.parquet", sets, SetScore, arguments=stated)
-    extra = [*markdown_of_sets(embedded, sets), *markdown_of_paper(Scores(rows), sets), *markdown_of_samples(cases)]
+    scores = Scores(rows)
+    extra = [
+        *markdown_of_rounds(scores),
+        *markdown_of_sets(embedded, sets),
+        *markdown_of_paper(scores, sets),
+        *markdown_of_samples(cases),
+    ]
     text = markdown(rows, lacking, notes_of(scored), extra)
     with atomic(out / "tables.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
-    facts = {"triplets": f"{len(cases):,}", "systems": ", ".join(systems), **recognisers()}
+    facts = {"triplets": f"{len(cases):,}", "systems": ", ".join(systems), **heard_by}
     score_page.write(out / "scores.html", cases, rows, facts)
+    yield from (model_card.write(run, name, scores, shards) for name, run in (runs or {}).items() if name in systems)
     yield from (f"{name} was not computed: {advice}" for name, advice in lacking.items())
     yield f"scored {len(cases)} triplets of {', '.join(systems) or 'no system'}: {out / 'tables.md'} and {out / 'scores.html'}"
 

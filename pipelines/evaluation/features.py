@@ -122,6 +122,12 @@ class Sound:
         )
         return np.asarray(held["embedding"])
 
+    def vggish(self, path: Path) -> npt.NDArray[np.float32]:
+        """Embedding of VGGish with the weights of a file: (examples, 128)."""
+        made_by = f"vggish {embeddings.vggish_digest(path)}"
+        held = self._kept(made_by, lambda: {"embedding": embeddings.vggish(self.levelled, RATE_HZ, path)})
+        return np.asarray(held["embedding"])
+
 
 def embed(folder: Path | None, samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     """Embed (T,) of any rate at -14 LUFS: (patches, 200), kept in `folder`."""
@@ -147,6 +153,10 @@ class Features:
 
     def __init__(self, sounds: Mapping[str, Sound], facts: Mapping[str, Any]) -> None:
         self._sounds, self._values = sounds, dict(facts)
+
+    def sound(self, side: str) -> Sound:
+        """Give one of the sounds."""
+        return self._sounds[side]
 
     def __getitem__(self, name: str) -> Any:
         """Look up or compute a value."""

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 from zlib import crc32
 
+import numpy as np
+
+from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples, write_flac
 from instructme.manifests.files import atomic
 from instructme.manifests.rows import DataError
@@ -81,7 +84,7 @@ def make_edits(cases: Sequence[Case], systems: Sequence[Maker], folder: Path, lo
         if stale:
             yield f"{stale} edits of {system.name} are made again, because the run or the settings have changed"
         made = {path.stem for path in place.iterdir() if path.suffix in (".flac", REFUSED)}
-        todo = [case for case in cases if case.key not in made]
+        todo = [case for case in cases if case.key not in made]  # the rounds of chains in their order
         if not todo:
             continue
         editor = load(system.run)
@@ -93,14 +96,28 @@ def make_edits(cases: Sequence[Case], systems: Sequence[Maker], folder: Path, lo
 
 def _make(editor: Edits, case: Case, system: Maker, place: Path) -> None:
     """Make one edit, or write down why the run refuses it, such as a task that it can't do."""
-    source, seed = case.triplet.read()[0], crc32(f"{case.key} {system.sample}".encode())
+    seed = crc32(f"{case.key} {system.sample}".encode())
     try:
-        edited = editor.edit(source, RATE_HZ, case.instruction, seed=seed, **system.settings)
+        edited = editor.edit(_source(case, place), RATE_HZ, case.instruction, seed=seed, **system.settings)
     except DataError as error:
         with atomic(place / f"{case.key}{REFUSED}") as temporary:
             temporary.write_text(str(error), encoding="utf-8")
         return
     write_flac(place / f"{case.key}.flac", edited, RATE_HZ)
+
+
+def _source(case: Case, place: Path) -> Samples:
+    """Read what is edited: the source, or the edit of the round before at the level of the source.
+
+    Raises:
+        DataError: the round before was refused.
+    """
+    if case.follows is None:
+        return case.triplet.read()[0]
+    before = edit_file(place, case.follows.key)
+    if not before.is_file():
+        raise DataError("the round before was refused")
+    return audio.read(before, RATE_HZ) * np.float32(10 ** (case.follows.gain_db / 20))
 
 
 def _prepare(place: Path, state: dict[str, Any]) -> int:

@@ -34,20 +34,22 @@ class Settings:
     """What is computed.
 
     metrics: names. options: see `scoring.Options`. features: folder that keeps features. tagger: None where there is none.
+    vggish: its weights; None where there are none.
     """
 
     metrics: tuple[str, ...]
     options: Options = field(default_factory=dict)
     features: Path | None = None
     tagger: TagHead | None = None
+    vggish: Path | None = None
 
 
 @dataclass
 class CaseScores:
-    """The scores of a case; `frames` are the embeddings (patches, 200) of each system, and `notes` counts what was adapted."""
+    """The scores of a case; `frames` are the embeddings (n, D) by network and system, and `notes` counts what was adapted."""
 
     rows: list[EditScore]
-    frames: dict[str, Frames]
+    frames: dict[str, dict[str, Frames]]
     notes: Counter[str]
 
 
@@ -147,9 +149,13 @@ def _read(path: Path, length: int, notes: Counter[str]) -> Samples | str:
 def _add(case: Case, settings: Settings, result: CaseScores, system: str, values: Features) -> None:
     scores = score_edit(values, settings.metrics, settings.options)
     result.rows += [_row(case, system, name, score) for name, score in scores.items()]
+    sides = {system: "edit", "target": "target", "identity": "source"}
     if "direction" in settings.metrics:
-        result.frames[system] = values["edit_embedding"]
-        result.frames |= {"target": values["target_embedding"], "identity": values["source_embedding"]}
+        heard = {name: values[f"{side}_embedding"] for name, side in sides.items()}
+        result.frames.setdefault("musicnn", {}).update(heard)
+    if settings.vggish:
+        heard = {name: values.sound(side).vggish(settings.vggish) for name, side in sides.items()}
+        result.frames.setdefault("vggish", {}).update(heard)
 
 
 def _refuse(case: Case, settings: Settings, result: CaseScores, systems: Sequence[str], reason: str) -> None:

@@ -86,8 +86,12 @@ def _squares(one: Frames, other: Frames) -> Doubles:
     return np.asarray(np.maximum(np.square(x).sum(1)[:, None] + np.square(y).sum(1) - 2 * x @ y.T, 0))
 
 
-DISTANCES: dict[str, Callable[[Frames, Frames], Weighted]] = {"fad_musicnn": prepared_frechet, "kad_musicnn": prepared_kernel}
-"""Column -> distance of edits and targets. Lower is better."""
+DISTANCES: dict[str, Callable[[Frames, Frames], Weighted]] = {
+    "fad_vggish": prepared_frechet,
+    "fad_musicnn": prepared_frechet,
+    "kad_musicnn": prepared_kernel,
+}
+"""Column -> distance of edits and targets, in the embedding that the name ends with. Lower is better."""
 
 
 def distance(name: str, one: Frames, other: Frames) -> float:

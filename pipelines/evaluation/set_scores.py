@@ -17,15 +17,16 @@ Group = tuple[str, str]
 
 
 class Embedded:
-    """The embeddings of all sounds, by dataset and task, system and key."""
+    """One embedding of all sounds, such as musicnn, by dataset and task, system and key."""
 
-    def __init__(self, scored: Sequence[tuple[Case, CaseScores]]) -> None:
+    def __init__(self, scored: Sequence[tuple[Case, CaseScores]], name: str) -> None:
+        self.distances = [each for each in DISTANCES if each.endswith(f"_{name}")]
         self.frames: dict[Group, dict[str, dict[str, Frames]]] = {}
         self.songs: dict[Group, dict[str, str]] = {}
         for case, scores in scored:
             group = case.dataset, case.task
             self.songs.setdefault(group, {})[case.key] = case.song
-            for system, frames in scores.frames.items():
+            for system, frames in scores.frames.get(name, {}).items():
                 self.frames.setdefault(group, {}).setdefault(system, {})[case.key] = frames
 
     def sets(self, group: Group, *systems: str) -> list[FrameSet]:
@@ -46,7 +47,7 @@ def score_sets(embedded: Embedded) -> list[SetScore]:
         _score(embedded, group, system, name)
         for group in sorted(embedded.frames)
         for system in embedded.systems(group)
-        for name in DISTANCES
+        for name in embedded.distances
     ]
 
 
@@ -64,23 +65,24 @@ def _score(embedded: Embedded, group: Group, system: str, name: str) -> SetScore
     return SetScore(task, dataset, system, name, value, None, *counts, *ends)
 
 
-def markdown_of_sets(embedded: Embedded, rows: Sequence[SetScore]) -> Iterator[str]:
+def markdown_of_sets(embedded: Sequence[Embedded], rows: Sequence[SetScore]) -> Iterator[str]:
     """Write the distances of sets, and the differences between systems whose intervals do not hold 0."""
     if not rows:
         return
     yield from ("## Distances of sets", "")
-    yield "Frechet distance (FAD) and kernel distance (KAD) of MusiCNN's embeddings to those of the targets: lower is better."
+    yield "Frechet distance (FAD) and kernel distance (KAD) of the edits' embeddings to those of the targets: lower is better."
     yield "The interval is that of the difference to `identity`. Compare only rows with the same number of edits."
     yield ""
-    yield "| dataset: task | system | edits | " + " | ".join(f"`{name}` ↓" for name in DISTANCES) + " |"
-    yield "|---|---|---:|" + "---:|" * len(DISTANCES)
+    names = [name for each in embedded if each.frames for name in each.distances]
+    yield "| dataset: task | system | edits | " + " | ".join(f"`{name}` ↓" for name in names) + " |"
+    yield "|---|---|---:|" + "---:|" * len(names)
     by_row: dict[tuple[str, str, str], dict[str, SetScore]] = {}
     for row in rows:
         by_row.setdefault((row.dataset, row.task, row.system), {})[row.metric] = row
     for (dataset, task, system), scores in by_row.items():
-        cells = " | ".join(_cell(scores[name]) for name in DISTANCES)
-        name = system if system in CONTROLS else f"**{system}**"
-        yield f"| {dataset}: {task} | {name} | {scores[next(iter(DISTANCES))].edits} | {cells} |"
+        cells = " | ".join(_cell(scores[name]) for name in names)
+        label = system if system in CONTROLS else f"**{system}**"
+        yield f"| {dataset}: {task} | {label} | {scores[names[0]].edits} | {cells} |"
     yield ""
     if any(row.edits < SMALL for row in rows):
         yield f"Sets of fewer than {SMALL} edits are small for such distances: take the differences, not the values."
@@ -98,13 +100,13 @@ def _cell(score: SetScore) -> str:
     return f"{score.value:.{digits}f} [{score.low:+.{digits}f}, {score.high:+.{digits}f}]{mark}"
 
 
-def _between_systems(embedded: Embedded) -> Iterator[str]:
+def _between_systems(every: Sequence[Embedded]) -> Iterator[str]:
     lines = []
-    for group in sorted(embedded.frames):
+    for embedded, group in ((each, group) for each in every for group in sorted(each.frames)):
         systems = [system for system in embedded.systems(group) if system not in CONTROLS]
         for one, other in ((one, other) for place, one in enumerate(systems) for other in systems[place + 1 :]):
             first, second, target = embedded.sets(group, one, other, "target")
-            for name in DISTANCES if len(first.frames) > 2 else ():
+            for name in embedded.distances if len(first.frames) > 2 else ():
                 lines.append(_line(": ".join(group), one, other, name, difference(name, first, second, target)))
     if lines:
         yield from ("| dataset: task | distance | difference | |", "|---|---|---:|---|", *lines, "")

@@ -14,7 +14,8 @@ from instructme.dataset_tools.sharding.windows import read
 from instructme.manifests import tables
 from instructme.manifests.rows import DataError
 from instructme.pipelines.data.shard_reader import ShardReader
-from instructme.pipelines.evaluation.cases import Case, ShardRow
+from instructme.pipelines.evaluation.cases import Case
+from instructme.pipelines.evaluation.shard_cases import ShardRow
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from instructme.pipelines.evaluation import cells, evaluate, scoring
-from instructme.pipelines.evaluation.cases import ShardRow, from_shards
 from instructme.pipelines.evaluation.features import Features, Sound
+from instructme.pipelines.evaluation.shard_cases import Choice, ShardRow, from_shards
 
 GOAL_S = 2.2
 FEATURES = ("db", "lufs", "onsets_s", "chords", "notes", "embedding")
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--split", default="test")
     options = parser.parse_args()
-    chosen = from_shards(options.shards, options.split, None, {})[: options.count]
+    chosen = from_shards(options.shards, Choice(options.split), {})[: options.count]
     spent: dict[str, float] = defaultdict(float)
 
     @contextmanager

@@ -1,0 +1,106 @@
+"""VGGish in torch: the network whose embedding the Frechet audio distance of most papers takes (Hershey et al., ICASSP 2017).
+
+The weights are not part of this package. The network reads the state that is widely published as `vggish-10086976.pth`: the
+convolutions as `features.N`, the dense layers as `embeddings.N`. The last ReLU is left out, as the usual programs for the
+distance do by default. Audio is 16 kHz mono; an example is 0.96 s, and what remains at the end is not heard.
+"""
+
+import math
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from instructme.model.config import ModelError
+
+RATE_HZ = 16000
+WINDOW_SAMPLES, HOP_SAMPLES, FFT = 400, 160, 512
+MELS, LOW_HZ, HIGH_HZ, OFFSET = 64, 125.0, 7500.0, 0.01
+EXAMPLE_FRAMES, WIDTH = 96, 128
+_CHANNELS = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool")
+_LIMIT = 2.0
+
+
+class Vggish(nn.Module):
+    """Log-mel examples (N, 96, 64) -> embeddings (N, 128)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before = 1
+        for step in _CHANNELS:
+            if isinstance(step, int):
+                layers += [nn.Conv2d(before, step, 3, padding=1), nn.ReLU()]
+                before = step
+            else:
+                layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.embeddings = nn.Sequential(
+            nn.Linear(before * 6 * 4, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, WIDTH)
+        )
+        self.requires_grad_(False).eval()
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Vggish":
+        """Build the network with published weights.
+
+        Raises:
+            ModelError: no such file, or not a state of this network.
+        """
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            network = cls()
+            network.load_state_dict({name: value for name, value in state.items() if not name.startswith("pproc.")})
+        except Exception as error:  # torch raises many kinds
+            words = " ".join(str(error).split())[:200]
+            raise ModelError(f"can't read the weights of VGGish {path}: {words}: give vggish-10086976.pth") from None
+        return network
+
+    def forward(self, examples: Tensor) -> Tensor:
+        """Embed log-mel examples (N, 96, 64)."""
+        image: Tensor = self.features(examples[:, None])
+        embedded: Tensor = self.embeddings(image.permute(0, 2, 3, 1).flatten(1))  # TensorFlow's order: time, band, channel
+        return embedded
+
+
+def log_mel(audio: Tensor) -> Tensor:
+    """Analyse (T,) at 16 kHz: examples (N, 96, 64) of log(mel magnitude + 0.01), one each 0.96 s; N is 0 below 0.975 s.
+
+    Frames of 25 ms every 10 ms, not centred, periodic Hann window; 64 bands from 125 to 7,500 Hz, triangles in mel.
+    """
+    if len(audio) < WINDOW_SAMPLES:
+        return audio.new_zeros(0, EXAMPLE_FRAMES, MELS)
+    frames = audio.unfold(0, WINDOW_SAMPLES, HOP_SAMPLES) * torch.hann_window(WINDOW_SAMPLES)
+    logs = torch.log(torch.fft.rfft(frames, FFT).abs() @ filters() + OFFSET)
+    count = len(logs) // EXAMPLE_FRAMES
+    return logs[: count * EXAMPLE_FRAMES].view(count, EXAMPLE_FRAMES, MELS)
+
+
+@cache
+def filters() -> Tensor:
+    """Build the bands (257, 64): triangles that are straight in mel = 1127 ln(1 + f / 700), without DC."""
+    mel = 1127 * np.log1p(np.arange(FFT // 2 + 1) * RATE_HZ / FFT / 700)
+    edges = np.linspace(*(1127 * math.log1p(f / 700) for f in (LOW_HZ, HIGH_HZ)), MELS + 2)
+    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
+    rising, falling = (mel[:, None] - lower) / (centre - lower), (upper - mel[:, None]) / (upper - centre)
+    bands = np.maximum(0, np.minimum(rising, falling))
+    bands[0] = 0
+    return torch.from_numpy(bands.astype(np.float32))
+
+
+def post_process(embeddings: Tensor, vectors: Tensor, means: Tensor) -> Tensor:
+    """Rotate (N, 128) by the published principal components (128, 128) around means (128,), and round to 0 to 255.
+
+    AudioSet's features are made so; the Frechet distance takes embeddings that are not.
+    """
+    rotated = (embeddings - means) @ vectors.T
+    return torch.round((rotated.clamp(-_LIMIT, _LIMIT) + _LIMIT) * (255 / (2 * _LIMIT)))
+
+
+def embed(network: Vggish, audio: Tensor) -> Tensor:
+    """Embed (T,) at 16 kHz: (N, 128), one for each 0.96 s. A shorter sound is filled up with silence to one example."""
+    shortest = WINDOW_SAMPLES + (EXAMPLE_FRAMES - 1) * HOP_SAMPLES
+    return network(log_mel(F.pad(audio, (0, max(shortest - len(audio), 0)))))

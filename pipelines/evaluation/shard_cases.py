@@ -1,0 +1,182 @@
+"""List triplets of shards to score: single edits or chains of rounds, by task, length and instrument."""
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.audio import Samples
+from instructme.manifests.rows import DataError, Triplet
+from instructme.pipelines.data.shard_reader import ShardReader
+from instructme.pipelines.evaluation.cases import Case, Follows, edit_file, with_strangers
+from instructme.pipelines.evaluation.spectra import RATE_HZ
+from instructme.pipelines.training.tagger import tags
+
+ROUND = "round_"
+"""Task of an edit of a chain, before the number of its round."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardRow:
+    """A row of a split of shards."""
+
+    shards: Path
+    split: str
+    row: int
+
+    def read(self) -> tuple[Samples, Samples]:
+        """Read source and target, (T,) at 24 kHz.
+
+        Raises:
+            DataError: a shard is missing or damaged.
+        """
+        from instructme.pipelines.data.shard_reader import ShardReader
+
+        reader = ShardReader(self.shards, self.split)
+        heard, rate_hz = reader.audio(self.row), int(reader.values(self.row)["sample_rate_hz"])
+        source, target = audio.mono(heard.source.T), audio.mono(heard.target.T)
+        if rate_hz == RATE_HZ:
+            return source, target
+        return audio.resample(source, rate_hz, RATE_HZ), audio.resample(target, rate_hz, RATE_HZ)
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """Which triplets of shards are scored.
+
+    split: such as test.
+    count: most triplets of a task and length, or most chains; None for all.
+    seconds: lengths; none for all.
+    rounds: chains of edits in place of single edits.
+    tasks: none for all.
+    families: tags of the only instruments that an instruction may name; none for all.
+    """
+
+    split: str = "test"
+    count: int | None = None
+    seconds: tuple[int, ...] = ()
+    rounds: bool = False
+    tasks: tuple[str, ...] = ()
+    families: frozenset[str] = frozenset()
+
+    def takes(self, recipe: Triplet) -> bool:
+        """Say whether a triplet is one of those, whatever its length."""
+        named = tags((*recipe.named, *recipe.added))
+        return (
+            (recipe.chain_id is not None) == self.rounds
+            and (not self.tasks or recipe.task in self.tasks)
+            and (not self.families or named <= self.families)
+        )
+
+
+def from_shards(shards: Path, choice: Choice, edits: Mapping[str, Path]) -> list[Case]:
+    """List triplets of shards, chosen by the hashes of their keys, with edits from folders of files named by key.
+
+    Triplets of each length are a dataset of their own if there are several lengths.
+
+    Args:
+        shards: a folder that `shard` has finished.
+        choice: which triplets.
+        edits: system -> folder.
+
+    Raises:
+        DataError: no such shards or split, or no such triplets.
+    """
+    reader = ShardReader(shards, choice.split)
+    rows = [_Row(row, reader.values(row), reader.recipe(row)) for row in range(int(reader.sizes.sum()))]
+    rows = [each for each in rows if choice.takes(each.recipe)]
+    if not rows:
+        raise DataError(f"{shards} has no such triplets in split {choice.split}: {_advice(choice)}")
+    held = sorted({each.seconds for each in rows})
+    if gone := [each for each in choice.seconds if each not in held]:
+        lengths = ", ".join(f"{each:g}" for each in held)
+        raise DataError(
+            f"{shards} has no triplets of {gone[0]} s, only of {lengths} s: run 'pair WORK --seconds {gone[0]}' first"
+        )
+    wanted = choice.seconds or held
+    rows = [each for each in rows if each.seconds in wanted]
+    found = _rounds(rows, choice.count) if choice.rounds else _singles(rows, choice.count)
+    cases = [_case(ShardRow(shards, choice.split, each.row), each, before, edits) for each, before in found]
+    if len(wanted) > 1:
+        cases = [
+            dataclasses.replace(case, dataset=f"{case.dataset}, {each.seconds:g} s")
+            for case, (each, _) in zip(cases, found, strict=True)
+        ]
+    return with_strangers(cases)
+
+
+class _Row(NamedTuple):
+    row: int
+    values: Mapping[str, Any]
+    recipe: Triplet
+
+    @property
+    def key(self) -> str:
+        return str(self.values["triplet_id"])
+
+    @property
+    def seconds(self) -> float:
+        return float(self.values["length_samples"] / self.values["sample_rate_hz"])
+
+
+def _advice(choice: Choice) -> str:
+    if choice.rounds:
+        return "draw chains with 'instructme pair WORK --rounds 3', and run 'instructme shard' again"
+    return "choose another split, or draw other triplets with 'instructme pair'"
+
+
+def _singles(rows: Sequence[_Row], count: int | None) -> list[tuple[_Row, None]]:
+    """Choose `count` of each task and length, whose keys have the smallest hashes: more triplets hold the fewer."""
+    groups: dict[tuple[str, float], list[_Row]] = {}
+    for each in rows:
+        groups.setdefault((each.recipe.task, each.seconds), []).append(each)
+    chosen = [each for group in sorted(groups) for each in sorted(_first(groups[group], count), key=lambda each: each.key)]
+    return [(each, None) for each in chosen]
+
+
+def _first(rows: Sequence[_Row], count: int | None) -> list[_Row]:
+    return sorted(rows, key=lambda each: _hash(each.key))[:count]
+
+
+def _rounds(rows: Sequence[_Row], count: int | None) -> list[tuple[_Row, _Row | None]]:
+    """Choose `count` chains, and pair each round with the one before: all first rounds, then all second ones."""
+    chains: dict[str, list[_Row]] = {}
+    for each in sorted(rows, key=lambda each: each.recipe.round):
+        chains.setdefault(str(each.recipe.chain_id), []).append(each)
+    chosen = [chains[name] for name in sorted(sorted(chains, key=_hash)[:count])]
+    steps = [(each, chain[number - 1] if number else None) for chain in chosen for number, each in enumerate(chain)]
+    return sorted(steps, key=lambda step: step[0].recipe.round)
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _case(triplet: ShardRow, row: _Row, before: _Row | None, edits: Mapping[str, Path]) -> Case:
+    recipe, values = row.recipe, row.values
+    return Case(
+        key=row.key,
+        task=f"{ROUND}{recipe.round}" if recipe.chain_id else recipe.task,
+        dataset=recipe.source_track.split("-")[0],
+        song=recipe.source_track,
+        instruction=recipe.instruction,
+        triplet=triplet,
+        edits={system: edit_file(folder, row.key) for system, folder in edits.items()},
+        named=tuple(recipe.named),
+        added=tuple(recipe.added),
+        sounding=tuple(recipe.source_instruments),
+        gain_db=_decibels(values["target_gain"] / values["gain"]),
+        follows=Follows(before.key, _decibels(values["gain"] / before.values["target_gain"])) if before else None,
+    )
+
+
+def _decibels(ratio: float) -> float:
+    return 20 * math.log10(ratio)
+
+
+def out_of_domain(cases: Sequence[Case]) -> list[Case]:
+    """Mark the datasets of cases, so that their tables stand beside those of other cases."""
+    return [dataclasses.replace(case, dataset=f"{case.dataset} (out of domain)") for case in cases]
