@@ -14,6 +14,7 @@ SONG = $(DEMO)/corpus/test/Track00010/mix.flac
 WEIGHTS ?= out/weights
 HOURS ?= 11
 STEPS ?= 20000
+SCALE ?= cpu
 SYSTEM_PACKAGES = mma fluidsynth fluid-soundfont-gm
 SOUNDFONT = /usr/share/sounds/sf2/FluidR3_GM.sf2
 # mypy and mkdocstrings can't follow package-dir: they read the package through links.
@@ -21,7 +22,7 @@ TYPED = $(VENV)/typed
 INSTRUCTME = $(VENV)/bin/instructme
 
 .DEFAULT_GOAL := help
-.PHONY: help demo weights test test-all mutants docs lint setup system clean
+.PHONY: help demo weights reproduce test test-all mutants docs lint setup system clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +58,10 @@ weights: setup system ## train the editor of the package again (hours; a stopped
 	$(INSTRUCTME) prepare $(WEIGHTS)/work --rhythm none --chords none
 	nice $(INSTRUCTME) train separator $(WEIGHTS)/work -o $(WEIGHTS)/run --steps $(STEPS)
 	$(VENV)/bin/python tests/gpu/package_weights.py $(WEIGHTS)/run model/weights
+
+reproduce: setup system ## train all systems of the paper on equal terms and write its tables (hours; SCALE=gpu: weeks; a stopped run goes on)
+	$(INSTRUCTME) models fetch musicnn notes
+	nice env INSTRUCTME=$(INSTRUCTME) tests/reproduce.sh out/reproduce-$(SCALE) $(SCALE)
 
 docs: setup typed ## build the manual into out/docs, without network
 	TYPED=$(TYPED) NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
