@@ -50,4 +50,5 @@ def profile(
     reach = round(float(np.median(np.diff(beats_s))) / 2 / STEP_S)
     lags_s = np.arange(-reach, reach + 1) * STEP_S
     at = beats_s[:, None] + lags_s + BIAS_S
-    return lags_s, beats.onset_envelope(activation, at.ravel()).reshape(at.shape).mean(axis=0)
+    heights = beats.onset_envelope(activation, at.ravel()).reshape(at.shape).mean(axis=0)
+    return np.asarray(lags_s, np.float64), np.asarray(heights, np.float64)
