@@ -77,7 +77,8 @@ PAPER = Preset(
         segment_seconds=1.0,
         discriminator_start_step=50_000,
     ),
-    editor_training=TrainingConfig(steps=200_000, batch_size=16, learning_rate=1e-4, precision="bf16"),
+    # An edit takes 200 steps of the sampler.
+    editor_training=TrainingConfig(steps=200_000, batch_size=16, learning_rate=1e-4, precision="bf16", validation_edits=1),
     embedding_training=_EMBEDDING_TRAINING,
     separator=SeparatorConfig(network="bands", width=160, encoder_layers=2, decoder_layers=3),
     separator_training=TrainingConfig(
