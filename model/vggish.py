@@ -83,7 +83,8 @@ def log_mel(audio: Tensor) -> Tensor:
 def filters() -> Tensor:
     """Build the bands (257, 64): triangles that are straight in mel = 1127 ln(1 + f / 700), without DC."""
     mel = 1127 * np.log1p(np.arange(FFT // 2 + 1) * RATE_HZ / FFT / 700)
-    edges = np.linspace(*(1127 * math.log1p(f / 700) for f in (LOW_HZ, HIGH_HZ)), MELS + 2)
+    lowest, highest = (1127 * math.log1p(f / 700) for f in (LOW_HZ, HIGH_HZ))
+    edges = np.linspace(lowest, highest, MELS + 2)
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     rising, falling = (mel[:, None] - lower) / (centre - lower), (upper - mel[:, None]) / (upper - centre)
     bands = np.maximum(0, np.minimum(rising, falling))
@@ -103,4 +104,5 @@ def post_process(embeddings: Tensor, vectors: Tensor, means: Tensor) -> Tensor:
 def embed(network: Vggish, audio: Tensor) -> Tensor:
     """Embed (T,) at 16 kHz: (N, 128), one for each 0.96 s. A shorter sound is filled up with silence to one example."""
     shortest = WINDOW_SAMPLES + (EXAMPLE_FRAMES - 1) * HOP_SAMPLES
-    return network(log_mel(F.pad(audio, (0, max(shortest - len(audio), 0)))))
+    embedded: Tensor = network(log_mel(F.pad(audio, (0, max(shortest - len(audio), 0)))))
+    return embedded
