@@ -1,8 +1,8 @@
 """Join split stereo: `vocals.L.wav` and `vocals.R.wav` are the two channels of one stem.
 
 Two mono files of one folder are a pair if their names differ in one word only, which is `L` in one name and `R` in the other
-(or `Left` and `Right`), and if they have the same rate and length. A part takes both as it takes the channels of a stereo file: a
-mono part takes the mean.
+(or `Left` and `Right`, `Lt` and `Rt`, `links` and `rechts`), and if they have the same rate and length. A part takes both as it
+takes the channels of a stereo file: a mono part takes the mean.
 """
 
 import re
@@ -14,9 +14,15 @@ from pathlib import PurePosixPath
 from instructme.dataset_tools.layouts import Rejected
 from instructme.manifests.rows import Stem
 
+_SIDES = (
+    *(("l", "r"), ("left", "right"), ("lt", "rt"), ("lft", "rgt")),
+    *(("links", "rechts"), ("gauche", "droite"), ("izq", "der"), ("izquierda", "derecha"), ("sx", "dx"), ("esq", "dir")),
+)
+"""Words for the two channels, also in German, French, Spanish, Italian and Portuguese."""
+_WORDS = "|".join(word for pair in _SIDES for word in pair)
 _SIDE = re.compile(
-    r"(?<![^\W_])(?:(?i:left|right|l|r))(?![^\W_])"  # a word of its own
-    r"|(?:(?<=[a-z])|(?<=[A-Z]{2}))[LR](?![^\W_])"  # the last letter of `GtrL` and `OHL`
+    rf"(?<![^\W_])(?:(?i:{_WORDS}))(?![^\W_])"  # a word of its own
+    r"|(?:(?<=[a-z0-9])|(?<=[A-Z]{2}))[LR](?![^\W_])"  # the last letter of `GtrL`, `OHL` and `Piano 1L`
 )
 
 
@@ -56,11 +62,10 @@ def _readings(path: str) -> list[tuple[str, str]]:
     """List the (name without side, side) that a path may mean, one for each word in it that is a side."""
     folder, name = str(PurePosixPath(path).parent), PurePosixPath(path).stem
     return [
-        (
-            f"{folder}/{name[: match.start()]}\0{name[match.end() :]}{'' if len(match[0]) == 1 else 'word'}".lower(),
-            match[0][0].lower(),
-        )
+        (f"{folder}/{name[: match.start()]}\0{name[match.end() :]}\0{number}".lower(), "lr"[pair.index(match[0].lower())])
         for match in _SIDE.finditer(name)
+        for number, pair in enumerate(_SIDES)
+        if match[0].lower() in pair
     ]
 
 

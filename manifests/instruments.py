@@ -22,13 +22,17 @@ NO_STEM = "-"
 """Stands in the tables for what is no stem at all: mixes, masters, click tracks, guide tracks."""
 _EXAMPLES = re.compile(r"\([^)]*,[^)]*\)")
 _JOINED = re.compile(
-    r"[&+,;]|(?<![a-z])(?:and|or|plus)(?![a-z])|(?<=[a-z])(?:And|Plus)(?=[A-Z])|(?<=bass)[\s_-]+(?=drums)", re.IGNORECASE
-)
-_LACKS = re.compile(
-    r"(?:\b|_)(?:no|minus|without|w/o|sans|ohne|sin|sem|off|less|except|but)[\s_-]+(?P<after>.+)|^(?P<before>.+?)[\s_-]?less(?:\b|_)",
+    r"[&+,;]|(?<![a-z])(?:and|or|plus|vs|und|mit|et|avec|con|with)(?![a-z])|(?-i:(?<=[a-z])(?:And|Plus)(?=[A-Z]))"
+    r"|(?<=bass)[\s_-]+(?=drums)|(?<=drums)[\s_-]*(?=bass|keys|gtr|guitar)|(?<=guitar)(?=drums)|(?<=bass)(?=keys)|(?<=keys)[\s_-]*(?=bass)",
     re.IGNORECASE,
 )
-"""A mixture without an instrument: `no_vocals`, `Drumless`, `all except drums`."""
+_LACKS = re.compile(
+    r"(?:\b|_)(?:no|non|minus|m-1|without|w[/-]?o|sans|ohne|sin|sem|senza|bez|zonder|utan|uden|off|less|ex|except|but)[\s_-]+(?P<after>.+)"
+    r"|\b(?:no|minus)(?P<joined>(?-i:[A-Z][a-z]\w*)|drums?|vox|vocals?|bass|guitars?|keys|piano)\b"
+    r"|^(?P<before>.+?)(?:[\s_-]?less|[\s_-](?:free|off|removed|excluded))(?:\b|_)",
+    re.IGNORECASE,
+)
+"""A mixture without an instrument: `no_vocals`, `NoVox`, `Drumless`, `drums_removed`, `all except drums`."""
 
 
 class Instrument(NamedTuple):
@@ -135,11 +139,15 @@ def _patch(plugin: str) -> str | None:
 
 def lacks(label: str) -> str | None:
     """Name the family that a mixture lacks by its label, such as vocals for `no_vocals`; None for other labels."""
-    match = _LACKS.search(spelling.plain(label))
-    if not match or (match["before"] and not spelling.knows(match["before"].lower())):
+    text = spelling.plain(label)
+    match = _LACKS.search(text)
+    if not match or (match["before"] and not spelling.whole_name(match["before"])):
         return None
-    named = spelling.best_name(match["after"] or match["before"])
-    return INSTRUMENTS[named.instrument].family if named and named.instrument != NO_STEM else None
+    named = spelling.best_name(match["after"] or match["joined"] or match["before"])
+    family = INSTRUMENTS[named.instrument].family if named and named.instrument != NO_STEM else "other"
+    own = spelling.best_name(text[: match.start()])
+    of_itself = own and own.instrument != NO_STEM and INSTRUMENTS[own.instrument].family == family
+    return None if family == "other" or of_itself else family
 
 
 def _read(label: str) -> tuple[str, bool] | None:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,10 @@ _INSTRUMENT = 2
 """Least rank of a name that is an instrument, or a group of them, on its own."""
 _SHORT = 2
 """Abbreviations of so many letters mean many things: a whole word of another instrument counts more."""
+_KNOWN_SHORT = frozenset(
+    ["hh", "oh", "bd", "sd", "kd", "sn", "ft", "bv", "lv", "ag", "eg", "ep", "vx", "gt", "bs", "sx", "pf", "fx"]
+)
+"""Those that are certain on their own; `TB` may be a trombone, a tambourine or the talkback, `FL` a flute or front left."""
 _SIMILAR = 0.8
 """Share of letters that a misspelling has in common with its word (difflib's ratio)."""
 
@@ -72,11 +77,27 @@ def _load_words() -> dict[str, tuple[str, ...]]:
     return words
 
 
+def _load_foreign() -> dict[str, str]:
+    """Read words in other alphabets, which stand for English ones."""
+    with (_DATA / "foreign.csv").open(encoding="utf-8", newline="") as file:
+        return {spelt: row["means"] for row in csv.DictReader(file) for spelt in row["spellings"].split()}
+
+
 _NAMES: defaultdict[str, list[_Name]] = defaultdict(list)
 for _name in _load_names():
     for _word in _name.words:
         _NAMES[_word].append(_name)
 _WORDS = _load_words()
+_FOREIGN = _load_foreign()
+_SPACED = re.compile(r"[\u0370-\u052f]")
+"""Greek and Cyrillic put spaces between words; Chinese, Japanese and Korean don't."""
+_LETTER = r"[^\W\d_]"
+_FOREIGN_WORD = re.compile(
+    "|".join(
+        f"(?<!{_LETTER}){re.escape(word)}(?!{_LETTER})" if _SPACED.search(word) else re.escape(word)
+        for word in sorted(_FOREIGN, key=len, reverse=True)
+    )
+)
 _INITIALS: defaultdict[str, list[str]] = defaultdict(list)
 _CONSONANTS: defaultdict[str, list[str]] = defaultdict(list)
 for _word in _WORDS:
@@ -86,7 +107,9 @@ for _word in _WORDS:
 
 
 def plain(text: str) -> str:
-    """Reduce text to ASCII, accents dropped."""
+    """Reduce text to ASCII: accents are dropped, and words in other alphabets become English ones."""
+    if not text.isascii() and _FOREIGN_WORD.search(known := unicodedata.normalize("NFKC", text).lower()):
+        text = _FOREIGN_WORD.sub(lambda match: f" {_FOREIGN[match[0]]} ", known)
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
@@ -104,7 +127,9 @@ def best_name(label: str) -> SpellingMatch | None:
     # A guessed word may only make the reading finer, never overrule a word that is certain.
     if loose and (not exact or exact[0].words < loose[0].words):
         return SpellingMatch(loose[0].instrument, False)
-    return SpellingMatch(exact[0].instrument, exact[1]) if exact else None
+    letters = re.sub(r"[^a-z]", "", plain(label).lower())
+    known = len(letters) != _SHORT or letters in _KNOWN_SHORT
+    return SpellingMatch(exact[0].instrument, exact[1] and known) if exact else None
 
 
 def whole_name(label: str) -> tuple[str, int] | None:
@@ -190,8 +215,11 @@ def _words(tokens: list[re.Match[str]]) -> Iterator[_Word]:
 
 
 def _apart(tokens: list[re.Match[str]]) -> bool:
-    """Tell single letters that don't stand together, as in `mic F T`: they make no word."""
-    return tokens[-1].end() - tokens[0].start() > len(tokens) == sum(len(token[0]) for token in tokens)
+    """Tell tokens that stand apart, so that they make no word: the letters of `mic F T`, `C - Bass`, and `C` in `C Bass`."""
+    gaps = [after.start() - before.end() for before, after in pairwise(tokens)]
+    if any(gap > 1 for gap in gaps) or (gaps and gaps[0] and tokens[0][0].lower() in ("c", "s")):
+        return True
+    return any(gaps) and len(tokens) == sum(len(token[0]) for token in tokens)
 
 
 def _lookup(token: str) -> tuple[str, ...] | None:

@@ -167,3 +167,79 @@ def test_links_to_files_elsewhere_are_read_on_request(root: Path, tmp_path: Path
         assert {row.instrument: row.path for row in rows.stems} == {"bass": "blobs/0123abcd", "drums": "data/Song/drums.wav"}
         assert [(row.item, row.reason) for row in rows.rejects] == [("list.csv", "unread_table")]
         assert len(rows.tracks) == 1
+
+
+def paths_by_song(root: Path) -> dict[str, list[str]]:
+    return {track.name: sorted(str(stem.path.relative_to(root)) for stem in track.stems) for track in found("folder", root)}
+
+
+@pytest.mark.parametrize("drums", ["01 Drums", "Drums & Perc", "Gtrs", "BGV", "02_Vox", "Electric Guitars", "FX", "Samples"])
+def test_folders_of_instruments_belong_to_the_song_however_they_are_called(drums: str, root: Path) -> None:
+    for name in ("Song/bass.wav", f"Song/{drums}/one.wav", f"Song/{drums}/more/two.wav"):
+        sound(root / name)
+    assert paths_by_song(root) == {"Song": [f"Song/{drums}/more/two.wav", f"Song/{drums}/one.wav", "Song/bass.wav"]}
+
+
+def test_a_song_that_is_called_like_an_instrument_is_a_song(root: Path) -> None:
+    for name in (
+        "Bells/bass.wav",
+        "Bells/drums.wav",
+        "Piano/bass.wav",
+        "Piano/vox.wav",
+        "Guitars/Lead/bass.wav",
+        "Guitars/Lead/vox.wav",
+    ):
+        sound(root / name)
+    assert set(paths_by_song(root)) == {"Bells", "Piano", "Guitars/Lead"}
+
+
+def test_songs_by_name_in_folders_of_instruments_are_single_parts_at_any_depth(root: Path) -> None:
+    for name in ("album/bass/Alpha.wav", "album/drums/Alpha.wav", "album/bass/Beta.wav", "album/drums/Beta.wav"):
+        sound(root / name)
+    tracks = found("folder", root)
+    assert len(tracks) == 4 and not any(track.aligned for track in tracks)
+    assert {track.leak_group for track in tracks} == {"name:alpha", "name:beta"}
+
+
+@pytest.mark.parametrize(("kept", "left"), [("WAV", "MP3"), ("44.1", "48k"), ("dry", "wet"), ("24bit", "mono")])
+def test_one_song_in_two_formats_is_read_once_and_told(kept: str, left: str, root: Path) -> None:
+    for stem in ("bass", "drums"):
+        sound(root / "Song" / kept / f"{stem}.wav")
+        sound(root / "Song" / left / f"{stem}.{'mp3' if left == 'MP3' else 'wav'}")
+    assert len(found("folder", root)) == 1 and {item.reason for item in rejected("folder", root)} == {"twice"}
+
+
+def test_versions_of_a_song_share_a_group_that_no_split_parts(root: Path) -> None:
+    for name in ("S/RAW/bass_di.wav", "S/STEMS/bass.wav", "flat/Hi_bass.wav", "flat/Hi_drums.wav"):
+        sound(root / name)
+    for stem in ("bass", "drums"):
+        sound(root / "flat" / f"Hi (Live)_{stem}.wav")
+        sound(root / "flat" / f"Yo_{stem}.wav")
+    groups = {track.title: track.leak_group for track in found("folder", root)}
+    assert groups == {"S": "folder:s", "Hi": "folder:flat-hi", "Hi (Live)": "folder:flat-hi", "Yo": None}
+
+
+def test_songs_of_one_artist_keep_the_artist_as_their_group(root: Path, tmp_path: Path) -> None:
+    for name in (
+        "Me - One/RAW/kick.wav",
+        "Me - One/STEMS/drums.wav",
+        "Me - Two/bass.wav",
+        *(f"{song}_({stem}).wav" for song in ("1_Me - Three", "2_Me - Four") for stem in ("Bass", "Vocals")),
+    ):
+        sound(root / name)
+    assert {track.leak_group for track in scan(root, tmp_path / "work").tracks} == {"artist:me"}
+
+
+def test_a_grouping_that_may_be_wrong_is_told(root: Path, tmp_path: Path) -> None:
+    for name in ("001_bass", "001_drums", "002_bass", "002_drums"):
+        sound(root / f"{name}.wav")
+    rows = scan(root, tmp_path / "work")
+    assert len(rows.tracks) == 2 and [(row.item, row.reason) for row in rows.rejects] == [("*", "grouping")]
+
+
+def test_names_that_differ_in_capitals_only_are_one_stem(root: Path, tmp_path: Path) -> None:
+    for name in ("bass.wav", "Bass.WAV", "BASS.flac", "drums.wav"):
+        sound(root / "Song" / name)
+    rows = scan(root, tmp_path / "work")
+    assert [row.path for row in rows.stems] == ["Song/BASS.flac", "Song/drums.wav"]
+    assert [row.reason for row in rows.rejects] == ["not_read", "not_read"]

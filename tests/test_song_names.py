@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instructme.dataset_tools.song_names import group, labels, title
+from instructme.dataset_tools.song_names import group, labels, title, work
 
 SEVERAL = {
     "SongA_bass|SongA_drums|SongB_bass|SongB_drums": {"SongA", "SongB"},
@@ -25,6 +25,20 @@ SEVERAL = {
     "HighwayBass|HighwayDrums|LonelyBass|LonelyDrums": {"Highway", "Lonely"},
     "Take1_Bass|Take1_Drums|Take2_Bass|Take2_Drums": {"Take1", "Take2"},
     "highway_bass|highway_drums|lonely_vocals|lonely_keys": {"highway", "lonely"},
+    "Alpha~Bass|Alpha~Drums|Beta~Bass|Beta~Drums": {"Alpha", "Beta"},
+    "Bass@Alpha|Drums@Alpha|Bass@Beta|Drums@Beta": {"Alpha", "Beta"},
+    "Alpha {Bass}|Alpha {Drums}|Beta {Bass}|Beta {Drums}": {"Alpha", "Beta"},
+    "Alpha, Bass|Alpha, Drums|Beta, Bass|Beta, Drums": {"Alpha", "Beta"},
+    "alphabass|alphadrums|betabass|betadrums": {"alpha", "beta"},
+    "a3f9_bass|a3f9_drums|b77c_bass|b77c_drums": {"a3f9", "b77c"},
+    "Blue_bass|Blue_drums|Blue Moon_bass|Blue Moon_drums": {"Blue", "Blue Moon"},
+    "Storm_bass|Storm_drums|Storm Again_bass|Storm Again_drums": {"Storm", "Storm Again"},
+    "Highway_bass|Highway_drums|Highway (Live)_bass|Highway (Live)_drums": {"Highway", "Highway (Live)"},
+    "Fat Bass - bass|Fat Bass - drums|Drum Machine - bass|Drum Machine - drums": {"Fat Bass", "Drum Machine"},
+    "Artist1_Song1_bass|Artist1_Song1_drums|Artist1_Song2_bass|Artist1_Song2_drums": {"Song1", "Song2"},
+    "Highway_Insert 1 Kick|Highway_Insert 2 Bass|Lonely_Insert 1 Kick|Lonely_Insert 2 Bass": {"Highway", "Lonely"},
+    "A_bass|A_drums|B_bass|B_drums|C_bass|C_drums": {"A", "B", "C"},
+    "v1_bass|v1_drums|v2_bass|v2_drums": {"v1", "v2"},
 }
 ONE = [
     "Kick In|Kick Out|Snare Top|Snare Bottom|OH - L|OH - R|Bass DI|Gtr 1",
@@ -38,7 +52,22 @@ ONE = [
     "Audio 1_03|Audio 2_01|Bass_02|Drums_01",
     "Track 1 - Highway - Bass|Track 2 - Highway - Drums|Track 3 - Highway - Vox",
     "bass|drums|vocals|other",
+    "Kick_01|Snare_01|Bass_01|Gtr_01|Gtr_02|Vox_01|Vox_02",
+    "Kick A|Kick B|Snare A|Snare B|Gtr A|Gtr B|Bass|Vox",
+    "Song - Bob Vox|Song - Bob Gtr|Song - Alice Vox|Song - Alice Gtr|Song - Drums|Song - Bass",
+    "contrabass|synthbass|ebass|steeldrums|edrums",
+    "Bass DI|Bass Amp|Gtr DI|Gtr Amp",
 ]
+DOUBTFUL = [
+    "001_bass|001_drums|002_bass|002_drums",
+    "Kick_Take1|Kick_Take2|Bass_Take1|Bass_Take2",
+    "A_bass|A_drums|B_bass|B_drums",
+    "Gtr 1|Gtr 2|Vox 1|Vox 2",
+    "Rhythm_bass|Rhythm_drums|Solo_bass|Solo_drums",
+    "Bass 57|Gtr 57|Bass 421|Gtr 421",
+    "Rain_bass|Rain_drums|Rain Again_bass|Rain Again_drums",
+]
+"""Names that mean one song or several, and nothing says which."""
 
 
 @pytest.mark.parametrize("names", SEVERAL)
@@ -54,6 +83,27 @@ def test_songs_in_one_folder_are_told_apart(names: str) -> None:
 @pytest.mark.parametrize("names", ONE)
 def test_stems_of_one_song_stay_together(names: str) -> None:
     assert not group(names.split("|")).songs
+
+
+@pytest.mark.parametrize("names", DOUBTFUL)
+def test_a_grouping_that_rests_on_numbers_or_common_words_is_marked(names: str) -> None:
+    assert group(names.split("|")).doubtful
+
+
+def test_a_grouping_by_titles_is_not_marked() -> None:
+    for names in [key for key in SEVERAL if "Highway" in key]:
+        assert not group(names.split("|")).doubtful, names
+    assert not group(
+        ["Kick In", "Kick Out", "Snare Top", "OH - L", "OH - R", "Bass DI", "Gtr 1", "Gtr 2", "Vox 1", "Vox 2"]
+    ).doubtful
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [("Highway (Live)", "highway"), ("Take 2", ""), ("v2", ""), ("Chorus", ""), ("002", "002"), ("Blue Moon", "blue moon")],
+)
+def test_versions_and_sections_of_a_song_are_one_work(name: str, own: str) -> None:
+    assert work(name) == own
 
 
 def test_a_file_that_fits_no_song_is_a_stray() -> None:

@@ -204,16 +204,16 @@ def folders(folder: Path) -> list[Path]:
 def files(folder: Path, *suffixes: str) -> dict[str, Path]:
     """List the files in a folder that end in one of the suffixes (in any case), by name without suffix.
 
-    Where a name is there with several suffixes, the one listed first is taken.
+    Where a name is there with several suffixes, or in capitals too, the one listed first is taken.
     """
     found: dict[str, tuple[int, Path]] = {}
     for entry in _entries(folder):
         path = folder / entry.name
         # A broken link is listed, to be rejected with a reason; pipes and devices are not.
         if path.suffix.lower() in suffixes and (_tell(entry.is_file) or (entry.is_symlink() and not path.exists())):
-            rank = suffixes.index(path.suffix.lower())
-            found[path.stem] = min(found.get(path.stem, (rank, path)), (rank, path))
-    return {stem: path for stem, (_, path) in found.items()}
+            rank, name = suffixes.index(path.suffix.lower()), path.stem.casefold()
+            found[name] = min(found.get(name, (rank, path)), (rank, path))
+    return {path.stem: path for _, path in found.values()}
 
 
 def audio(folder: Path) -> dict[str, Path]:

@@ -13,25 +13,43 @@ Found by walking down from the root, never along links:
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from instructme.dataset_tools import song_names
-from instructme.dataset_tools.layouts import SPLIT_NAMES, FoundStem, FoundTrack, Rejected, audio, files, folders, unread_audio
-from instructme.manifests.instruments import INSTRUMENTS, normalise
+from instructme.dataset_tools.layouts import (
+    AUDIO_SUFFIXES,
+    SPLIT_NAMES,
+    FoundStem,
+    FoundTrack,
+    Rejected,
+    audio,
+    files,
+    folders,
+    unread_audio,
+)
+from instructme.manifests import spelling
+from instructme.manifests.instruments import INSTRUMENTS, NO_STEM, normalise
 from instructme.manifests.paths import slug
 
 EXPECTS = "song folders of stems such as Song/bass.wav, or files such as song.bass.wav"
 COMPANIONS = ()
 _DEPTH = 32
-_INNER = ("stems", "audio", "tracks", "multitrack", "multitracks", "raw")
+_INNER = ("stems", "audio", "tracks", "multitrack", "multitracks", "raw", "mono", "stereo", "dry", "wet", "processed")
 """Names of folders that say nothing about the song."""
 _FORMAT = re.compile(
-    r"(wavs?|flac|aiff?|mp3|audio files|files|bounces?|exports?|\d{2}[\s_-]?bits?|\d{2,3}([.,]\d)?[\s_-]?k(hz)?)([\s_-].*)?"
+    r"(wavs?|flac|aiff?|mp3|audio files|files|bounces?|exports?|\d{2}[\s_-]?bits?"
+    r"|\d{2,3}([.,]\d)?[\s_-]?k(hz)?|44[.,]1|48|88[.,]2|96)([\s_-].*)?"
 )
 """Names of folders that say in which format or how the stems were written."""
+_ASIDE = ("fx", "sfx", "misc", "extra", "loop", "sample")
+"""Names of folders of a song's stems that are no instruments."""
+_BETWEEN = re.compile(r"[&+,]|(?:^|[\s_-])(?:and|\d+)(?=[\s_.-]|$)")
 _LETTER = re.compile(r"[^\W\d_]")
+_NUMBER = re.compile(r"^\d+\s*[_.)-]\s*")
+"""A number in front of an artist's name, as separators write it: `1_The Band - Highway`."""
 _JOINED = re.compile(r"([A-Z0-9][^\W_]*[a-z][^\W_]*)_([A-Z][^\W_]*[a-z][^\W_]*)")
 """`ArtistName_SongTitle`, as MedleyDB writes it."""
 
@@ -80,16 +98,18 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
     sounds, below = audio(folder), folders(folder)
     yield from unread_audio(root, folder)
     grouping = song_names.group(list(sounds))
+    if grouping.doubtful and not grouping.songs:
+        yield _doubt(root, folder, "its files are read as one song")
     top = folder == root or (folder.parent == root and split is not None)
     if grouping.songs:
         yield from _flat(root, folder, sounds, grouping, split)
     elif any(_is_stem(label, sounds) for label in sounds):
         yield from _song_folder(root, folder, sounds, below, split, depth, top=top)
         return
-    elif below and all(_is_instrument(part.name) for part in below):
-        if top:
+    elif below and all(map(_is_part, below)) and (not top or any(map(audio, below))):
+        if top or _holds_collection(below):
             yield from (_single(path, part.name, split) for part in below for path in audio(part).values())
-        elif grouped := {f"{part.name}/{name}": path for part in below for name, path in audio(part).items()}:
+        elif grouped := {f"{part.name}/{name}": path for part in below for name, path in _all_audio(part).items()}:
             yield _track(root, _Song(folder, folder, grouped, {}), split)
         return
     elif sounds and not top:
@@ -98,11 +118,49 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
 
 
 def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
+    inner = sorted((part for part in below if _is_inner(part.name)), key=_format_rank) if folder != root else []
+    if len(inner) > 1:
+        yield from _formats(root, folder, inner, split, depth)
     for part in below:
+        if len(inner) > 1 and part in inner:
+            continue
         if depth:
             yield from _walk(root, part, SPLIT_NAMES.get(part.name.lower()) if folder == root else split, depth - 1)
         else:
             yield Rejected(part.relative_to(root).as_posix(), "too_deep", f"more than {_DEPTH} folders deep: give it as a root")
+
+
+def _formats(root: Path, folder: Path, inner: list[Path], split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
+    """Read one song in several formats: folders of the same file names once, others as versions that no split parts."""
+    known: dict[frozenset[str], Path] = {}
+    read: list[FoundTrack | Rejected] = []
+    for part in inner:
+        names = frozenset(name.lower() for name in audio(part))
+        first = known.setdefault(names, part) if names else part
+        if first != part:
+            detail = (
+                f"{first.relative_to(root).as_posix()} has the same file names: it looks like the same song in another format"
+            )
+            yield from (Rejected(path.relative_to(root).as_posix(), "twice", detail) for path in audio(part).values())
+            continue
+        read += _below(root, folder, [part], split, depth)
+    yield from _one_work(root, folder, read)
+
+
+def _one_work(root: Path, place: Path, items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
+    """Keep versions of one song in one split. Where the artist is known, all songs of the artist stay together anyway."""
+    versions = [item for item in items if isinstance(item, FoundTrack) and not item.artist and not item.leak_group]
+    if len(versions) < 2:
+        yield from items
+        return
+    group = f"folder:{slug(place.relative_to(root).as_posix())}"
+    for item in items:
+        yield replace(item, leak_group=group) if isinstance(item, FoundTrack) and item in versions else item
+
+
+def _format_rank(folder: Path) -> int:
+    """Rank folders of one song by the format of their audio: without loss first."""
+    return min((AUDIO_SUFFIXES.index(path.suffix.lower()) for path in audio(folder).values()), default=len(AUDIO_SUFFIXES))
 
 
 def _song_folder(
@@ -110,10 +168,10 @@ def _song_folder(
 ) -> Iterator[FoundTrack | Rejected]:
     """Read a folder with stems: a song with its instrument folders, or, above folders of songs, files that fit none."""
     inner = [part for part in below if _is_inner(part.name)]
-    parts = [part for part in below if part not in inner and _is_instrument(part.name)]
+    parts = [part for part in below if part not in inner and _is_part(part)]
     other = list(_below(root, folder, [part for part in below if part not in parts], split, depth))
     songs = [found for found in other if isinstance(found, FoundTrack)]
-    if songs and (top or inner) and not parts:
+    if songs and (top or inner) and all(part.name.lower().removesuffix("s") in _ASIDE for part in parts):
         detail = "it is beside folders of songs: move it into the folder of a song, or into a new folder"
         yield from (Rejected(path.relative_to(root).as_posix(), "stray", detail) for path in sounds.values())
         yield from other
@@ -131,10 +189,8 @@ def _song_folder(
     title = song_names.title(list(sounds)) if top else ""
     place = folder / title if title else folder
     song = _track(root, _Song(place, folder, {**sounds, **nested}, _by_label(files(folder, ".mid", ".midi"))), split)
-    # What lies in a song's folder may be another version of it: no split may part them.
-    group = f"folder:{slug(folder.relative_to(root).as_posix())}" if songs else None
-    for found in (song, *other):
-        yield replace(found, leak_group=found.leak_group or group) if isinstance(found, FoundTrack) and group else found
+    # What lies in a song's folder may be another version of it.
+    yield from _one_work(root, folder, [song, *other])
 
 
 def _all_audio(folder: Path) -> dict[str, Path]:
@@ -151,6 +207,9 @@ def _flat(
 ) -> Iterator[FoundTrack | Rejected]:
     """Read several songs in one folder."""
     midi = files(folder, ".mid", ".midi")
+    if grouping.doubtful:
+        yield _doubt(root, folder, f"numbers or letters tell {len(grouping.songs)} songs apart")
+    versions: defaultdict[str, list[FoundTrack | Rejected]] = defaultdict(list)
     for song in grouping.songs:
         labels = song_names.labels(list(song.labels.values()))
         own = {labels[label]: sounds[name] for name, label in song.labels.items()}
@@ -160,9 +219,17 @@ def _flat(
             continue
         mine = {name: path for name, path in midi.items() if name.lower().startswith(song.name.lower())}
         notes = {name[len(song.name) :].strip(" ._-()").lower(): path for name, path in mine.items()}
-        yield _track(root, _Song(folder / song.name, folder, own, notes), split)
+        versions[song_names.work(song.name)].append(_track(root, _Song(folder / song.name, folder, own, notes), split))
+    for work, tracks in versions.items():
+        yield from _one_work(root, folder / work, tracks)
     detail = "its name belongs to no song of this folder: name it like the others, or move it into a new folder"
     yield from (Rejected(sounds[name].relative_to(root).as_posix(), "stray", detail) for name in grouping.strays)
+
+
+def _doubt(root: Path, folder: Path, reading: str) -> Rejected:
+    """Tell that files of one folder may be grouped otherwise."""
+    where = (folder.relative_to(root) / "*").as_posix()
+    return Rejected(where, "grouping", f"{reading}, which may be wrong: a folder for each song, or a table, makes it sure")
 
 
 def _unnamed(root: Path, sounds: Mapping[str, Path]) -> Iterator[Rejected]:
@@ -171,12 +238,35 @@ def _unnamed(root: Path, sounds: Mapping[str, Path]) -> Iterator[Rejected]:
         yield Rejected(path.relative_to(root).as_posix(), "not_a_stem", "a mixture or click track by its name")
 
 
+def _is_part(folder: Path) -> bool:
+    """Tell whether a folder is called like an instrument and doesn't hold a band; `Piano Man` is a song."""
+    if not _is_instrument(folder.name):
+        return False
+    matches = [normalise(label) for label in audio(folder)]
+    families = {match.family for match in matches if match.certain and match.editable}
+    return len(families) < 2 or normalise(folder.name).family in families
+
+
 def _is_instrument(name: str) -> bool:
-    """Tell whether a name is that of an instrument and nothing else, or its plural; `Piano Man` is a song."""
-    plain = name.lower().replace("_", " ")
-    return bool({plain, plain.removesuffix("s")} & INSTRUMENTS.keys()) or any(
-        normalise(name, layout=layout).rule == "class" for layout in ("musdb", "moisesdb")
+    """Tell whether a name is that of instruments and nothing else, also numbered: `Guitars`, `01 Drums`, `Drums & Perc`."""
+    words = [word.strip(" _.-") for word in _BETWEEN.split(name.lower()) if word.strip(" _.-")]
+    return bool(words) and all(map(_is_instrument_word, words))
+
+
+def _is_instrument_word(word: str) -> bool:
+    plain, read = word.replace("_", " "), spelling.whole_name(word)
+    return (
+        bool({plain, plain.removesuffix("s")} & {*INSTRUMENTS, *_ASIDE})
+        or any(normalise(word, layout=layout).rule == "class" for layout in ("musdb", "moisesdb"))
+        or (read is not None and read[1] > 0 and read[0] != NO_STEM and INSTRUMENTS[read[0]].editable)
     )
+
+
+def _holds_collection(parts: list[Path]) -> bool:
+    """Tell whether folders of instruments hold the same songs, each as a file: `bass/Alpha`, `drums/Alpha`, `bass/Beta`."""
+    names = Counter(name.lower() for part in parts for name in audio(part))
+    several = [name for name, count in names.items() if count > 1]
+    return len(several) > 1 and all(map(song_names.is_own, names))
 
 
 def _is_inner(name: str) -> bool:
@@ -204,7 +294,7 @@ def _names(root: Path, place: Path) -> tuple[str, str | None, str]:
     last = inside[-1] if inside else root.name
     artist, dash, title = last.partition(" - ")
     known = bool(dash) and bool(_LETTER.search(artist))
-    return "/".join(inside) or root.name, artist if known else None, title if known else last
+    return "/".join(inside) or root.name, _NUMBER.sub("", artist) if known else None, title if known else last
 
 
 def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
@@ -233,7 +323,10 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
         split=split,
         chords_path=_annotation(song.folder, "chords", ".lab", ".jams", ".csv", ".txt") if own else None,
         beats_path=_annotation(song.folder, "beats", ".beats", ".txt", ".csv", ".jams") if own else None,
-        rejected=tuple(Rejected(f"{name}/{label}", "not_a_stem", "a mixture or click track by its name") for label in mixes),
+        rejected=tuple(
+            Rejected(song.sounds[label].relative_to(root).as_posix(), "not_a_stem", "a mixture or click track by its name")
+            for label in mixes
+        ),
     )
 
 

@@ -12,8 +12,9 @@ from instructme.manifests.rows import Clip, DataError, Part, Reject, Stem, Track
 _CHOSEN = {"omitted", "licence", "leaks", "not_a_stem", "known_bad"}
 """Reasons by which the dataset or the user left something out."""
 _HARMLESS = {
-    *("cancels", "dc_offset", "loud", "unused_alias", "unread_midi", "unread_table"),
+    *("cancels", "dc_offset", "loud", "silent", "unused_alias", "unread_midi", "unread_table"),
     *("split", "silent_clip", "bad_chart", "bad_beats", "midi_refused", "midi_moved"),
+    *("grouping", "unpaired", "wrong_length", "time_reference", "mp3_delay"),
 }
 """Reasons that cost no stem."""
 _TRACKS = {"metadata", "no_stems", "link"}
