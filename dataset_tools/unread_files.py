@@ -1,10 +1,11 @@
-"""Account for every file of a dataset: each is in a track, left out with a reason, a known companion, or told here.
+"""Account for every file of a dataset: each is in a track, once, or left out with a reason, a known companion, or told here.
 
 Files of other kinds than audio, MIDI and tables (pictures, texts, projects) are not music and not counted.
 """
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -36,6 +37,28 @@ def unread(folder: Path, items: Iterable[FoundTrack | Rejected], companions: Seq
             continue
         if not _is_named(path, left_out):
             yield _untold(path)
+
+
+def once(items: Sequence[FoundTrack | Rejected], *, in_a_track: bool) -> Iterator[FoundTrack | Rejected]:
+    """Leave out stems whose file is another one's, by whatever path or link: it would be heard twice.
+
+    Links may lead to one store for all songs, where silent stems are one file. Then only the stems of one track are compared.
+    """
+    known: set[str] = set()
+    for item in items:
+        if isinstance(item, Rejected):
+            yield item
+            continue
+        known = set() if in_a_track else known
+        kept, told = [], list(item.rejected)
+        for stem in item.stems:
+            file = os.path.realpath(stem.path)
+            if file in known:
+                told.append(Rejected(str(stem.path), "twice", "another stem already is this file: remove one of the two"))
+            else:
+                kept.append(stem)
+            known.add(file)
+        yield item if len(kept) == len(item.stems) else replace(item, stems=tuple(kept), rejected=tuple(told))
 
 
 def _untold(path: str) -> Rejected:

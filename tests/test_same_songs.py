@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from hostile import HERE, invoke
 from test_splits import track
 
 from instructme.dataset_tools import fingerprint, same_songs
+from instructme.manifests import tables
+from instructme.manifests.rows import Clip, Part, Reject, Track, Triplet
 
 
 def sound(seed: int, late_s: float = 0.0) -> np.ndarray:
@@ -44,3 +48,36 @@ def test_copies_in_one_split_stay(tmp_path: Path) -> None:
     paths = folders(tmp_path, a=sound(1), b=sound(1), c=sound(2))
     tracks = [replace(track(name), split=split) for name, split in zip("abc", ("train", "train", "test"), strict=True)]
     assert not same_songs.doubles(paths, tracks)
+
+
+def song(folder: Path, seed: int, suffix: str = "wav", gain: float = 1.0) -> None:
+    """Write a song of two stems, in any format and at any level."""
+    folder.mkdir(parents=True)
+    for instrument, part in (("piano", sound(seed)), ("flute", sound(seed + 100))):
+        soundfile.write(folder / f"{instrument}.{suffix}", gain * part, 8000)
+
+
+@pytest.mark.parametrize(("suffix", "gain"), [("wav", 1.0), ("ogg", 0.4)])
+def test_a_recording_in_two_datasets_under_two_names_is_never_in_two_splits(suffix: str, gain: float, tmp_path: Path) -> None:
+    """From the files to the triplets, as a copy byte by byte and as another codec at another level."""
+    song(tmp_path / "one" / "train" / "Me - Highway", 1, suffix, gain)
+    song(tmp_path / "one" / "train" / "Me - Alone", 2)
+    song(tmp_path / "two" / "test" / "Track 07", 1)
+    song(tmp_path / "two" / "test" / "Track 08", 3)
+    work = tmp_path / "work"
+    options = ("--sample-rate", 8000, "--clip-seconds", 4, "--rhythm", "none", "--chords", "none", "--min-lufs", -70, *HERE)
+    assert invoke("scan", tmp_path / "one", tmp_path / "two", "-o", work).exit_code == 0
+    assert len(tables.read_rows(work / "tracks.parquet", Track)) == 4
+    assert invoke("prepare", work, *options).exit_code == 0
+    (row,) = [row for row in tables.read_rows(work / "rejects.parquet", Reject) if row.reason == "same_sound"]
+    assert row.track_id == "one-me-highway" and "two-track-07 in test" in row.detail
+    pair = invoke("pair", work, "--count", "add=10", "--eval-count", 5)
+    assert pair.exit_code == 0, pair.output
+    for name, kind in (("parts", Part), ("clips", Clip)):
+        assert {row.track_id for row in tables.read_rows(work / f"{name}.parquet", kind)} == {
+            "one-me-alone",
+            "two-track-07",
+            "two-track-08",
+        }
+    triplets = tables.read_rows(work / "triplets.parquet", Triplet)
+    assert {row.source_track for row in triplets if row.split == "train"} == {"one-me-alone"}

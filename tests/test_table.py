@@ -109,3 +109,22 @@ def test_files_outside_the_folder_of_a_table_need_an_option(root: Path, tmp_path
             tmp_path / "disk" / "c.wav",
             root / "b.wav",
         }
+
+
+@pytest.mark.parametrize(
+    "again", ["../data/a.wav", "{root}/a.wav", "x/../a.wav", "link.wav", "../data/x/../a.wav", "linked/a.wav"]
+)
+@pytest.mark.parametrize("track", ["a", "b"])
+def test_a_file_that_two_paths_of_a_table_name_is_read_once(again: str, track: str, root: Path, tmp_path: Path) -> None:
+    sound(root / "a.wav")
+    sound(root / "b.wav")
+    sound(root / "x" / "c.wav")
+    (root / "link.wav").symlink_to(root / "a.wav")
+    (root / "linked").symlink_to(root)
+    path = root / "stems.csv"
+    path.write_text(
+        f"track_id,path,instrument\na,a.wav,bass\na,b.wav,piano\n{track},{again.format(root=root)},bass\nb,x/c.wav,flute\n"
+    )
+    rows = scan([path], tmp_path / "work", allow_outside=True)
+    assert [stem.instrument for stem in rows.stems] == ["bass", "piano", "flute"]
+    assert [row.reason for row in rows.rejects] == ["twice"]

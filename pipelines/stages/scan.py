@@ -14,7 +14,7 @@ from types import ModuleType
 
 from instructme.dataset_tools import headers, layouts
 from instructme.dataset_tools.layouts import FoundTrack, Rejected
-from instructme.dataset_tools.unread_files import unread
+from instructme.dataset_tools.unread_files import once, unread
 from instructme.manifests import instruments, splits, tables, urls
 from instructme.manifests.datasets import read_datasets
 from instructme.manifests.files import sweep
@@ -233,7 +233,8 @@ def _found(dataset: Dataset) -> list[FoundTrack | Rejected]:
     """Read a dataset by its layout; of a widened one, each file where it lies."""
     items = list(load(dataset.layout).tracks(dataset.root))
     change = _end if dataset.follows_links else _without_steps if dataset.base else None
-    return [_moved(item, change) if change and isinstance(item, FoundTrack) else item for item in items]
+    moved = [_moved(item, change) if change and isinstance(item, FoundTrack) else item for item in items]
+    return moved if urls.is_remote(dataset.root) else list(once(moved, in_a_track=dataset.follows_links))
 
 
 def _end(path: Path) -> Path:
