@@ -25,8 +25,8 @@ _LOUDEST = 2.0**31
 """Some float files hold integers; the sum of many larger samples might be infinite."""
 
 
-_CANCELLED = 1e-3
-"""Share of the channels' power below which their mean is what opposite channels leave (-30 dB)."""
+_CANCELLED = 0.03
+"""Share of the channels' power below which their mean is what opposite channels leave (-15 dB)."""
 
 
 class OppositeChannelsError(DataError):

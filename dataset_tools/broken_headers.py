@@ -49,7 +49,7 @@ def look(file: BinaryIO) -> Facts:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     magic = file.read(12)
-    if magic[:4] == b"RIFF" and magic[8:] == b"WAVE":
+    if magic[:4] in (b"RIFF", b"RF64", b"BW64") and magic[8:] == b"WAVE":
         facts = _wav(file, size)
     elif magic[:3] == b"ID3" or (len(magic) > 1 and magic[0] == 0xFF and magic[1] & 0xE6 == 0xE2):
         facts = _mp3(file, size)

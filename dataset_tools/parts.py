@@ -1,6 +1,5 @@
 """Merge the stems of a track into parts: one 16-bit FLAC per instrument, all of one length and one gain."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -20,11 +19,19 @@ LENGTH_TOLERANCE_S = 5.0
 """Stems that end earlier or later than the others by up to this are padded: many a DAW trims the silence at the end."""
 LOUD_TOLD, LOUD_REJECTED = 2.0, 10.0
 """Peaks above 6 dB over full scale are told; files that peak 20 dB over it hold something else than float samples."""
+_TURNED = "all stems of the track are turned down"
 DC_FLOOR = 1e-3
 """Constant offset from which on it is taken off (-60 dBFS)."""
 _DC_SPREAD = 0.5
 """An offset is constant if the means of nearly all frames lie within so much of it; asymmetric waves end where their notes do."""
-CANCELLED = 1e-3
+_DRIFT = 0.5
+"""Share of a stem's power under 10 Hz that no music has."""
+CANCELLED = 0.03
+"""Share of two signals' power that is left of their sum (-15 dB) where one is the opposite of the other."""
+SAME = 0.9995
+"""Correlation of a stem and its copy at another level, bit depth or sample rate."""
+_SKETCH_SAMPLES, _SKETCH_S = 64, 600
+"""Stems are compared by the means of so many samples, over so many seconds."""
 SOFT, SOFT_TARGET = 0.05, 0.5
 """A track whose loudest part peaks below -26 dBFS is turned up to -6 dBFS."""
 BALANCED_LUFS = {"vocals": -19.0, "drums": -20.0, "bass": -22.0, "guitar": -24.0, "keys": -24.0, "other": -25.0}
@@ -84,17 +91,19 @@ def merge(
     for group in groups:
         total = audio.silence(0, channels)
         used: list[Stem] = []
-        heard: dict[bytes, str] = {}
+        heard: dict[str, Samples] = {}
+        loud = False
         for source in _sources(group):
             try:
                 samples, notes = _decode(source, root, rate_hz, channels)
                 if len(samples) >= rate_hz:  # the mean of less may be a wave that isn't whole
                     samples, notes = _clean(samples, notes, rate_hz)
-                notes += [*_fault(source[0], samples, total, heard)]
+                notes += [*_fault(source[0], samples, total, heard, rate_hz)]
             except DataError as error:
                 rejects += [reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")) for stem in source]
                 continue
             rejects += [reject(track, source[0].path, note.reason, note.detail) for note in notes]
+            loud = loud or any(note.reason == "loud" for note in notes)
             if not any(note.fatal for note in notes):
                 total = _add(total, samples)
                 used += source
@@ -102,6 +111,11 @@ def merge(
             store = SpooledTemporaryFile(_MEMORY_BYTES // len(groups), dir=str(scratch))  # noqa: SIM115
             store.write(total.view(np.uint8).data)
             merged.append(Merged(used, store, len(total), _full_scale(total), channels))
+            if merged[-1].full_scale > LOUD_TOLD and not loud:
+                detail = (
+                    f"its {len(used)} stems together peak {audio.db(merged[-1].full_scale):.0f} dB over full scale: {_TURNED}"
+                )
+                rejects.append(reject(track, group[0].instrument, "loud", detail))
     return merged, rejects
 
 
@@ -211,12 +225,28 @@ def _surround(channels: int) -> _Note:
 
 
 def _clean(samples: Samples, notes: list[_Note], rate_hz: int) -> tuple[Samples, list[_Note]]:
-    """Take a constant offset off each channel, which would count as sound; `(T,)` or `(T, 2)` of a second or more."""
-    offsets = [_offset(channel, rate_hz // 10) for channel in samples.reshape(len(samples), -1).T]
+    """Take off each channel what would count as sound: a constant offset, or one that drifts; a second or more."""
+    frame = rate_hz // 10
+    channels = samples.reshape(len(samples), -1).T
+    drifts = [_drift(channel, frame) for channel in channels]
+    if any(drift is not None for drift in drifts):
+        slow = np.stack([np.zeros(len(samples), dtype=np.float32) if drift is None else drift for drift in drifts], axis=1)
+        return samples - slow.reshape(samples.shape), [*notes, _Note("dc_offset", "an offset that drifts was taken off", False)]
+    offsets = [_offset(channel, frame) for channel in channels]
     if not any(offsets):
         return samples, notes
     told = f"a constant offset of {max(offsets, key=abs):.3f} was taken off"
     return samples - np.array(offsets, dtype=np.float32), [*notes, _Note("dc_offset", told, False)]
+
+
+def _drift(channel: Samples, frame: int) -> Samples | None:
+    """Find an offset of `(T,)` that drifts and is more than anything that sounds, by the means of frames; None if there is none."""
+    means = channel[: len(channel) // frame * frame].reshape(-1, frame).mean(axis=1, dtype=np.float64)
+    low, offset, high = np.percentile(means, [5, 50, 95])
+    power = float(np.mean(np.square(channel, dtype=np.float64)))
+    if np.mean(means**2) <= max(_DRIFT * power, DC_FLOOR**2) or high - low <= _DC_SPREAD * abs(offset):
+        return None
+    return np.interp(np.arange(len(channel)), (np.arange(len(means)) + 0.5) * frame, means).astype(np.float32)
 
 
 def _offset(channel: Samples, frame: int) -> float:
@@ -226,27 +256,46 @@ def _offset(channel: Samples, frame: int) -> float:
     return 0.0 if abs(offset) < DC_FLOOR or high - low > _DC_SPREAD * abs(offset) else float(offset)
 
 
-def _fault(stem: Stem, samples: Samples, total: Samples, heard: dict[bytes, str]) -> Iterator[_Note]:
+def _fault(stem: Stem, samples: Samples, total: Samples, heard: dict[str, Samples], rate_hz: int) -> Iterator[_Note]:
     """Find what keeps a stem from being summed: silence, a copy, the opposite of what is there, levels beyond reason."""
     highest = audio.peak(samples)
     if highest < audio.STEP / 2:
         yield _Note("silent", "it holds no sound", False)
         return
-    digest = hashlib.sha256(np.rint(samples / np.float32(audio.STEP)).astype(np.int32).tobytes()).digest()
-    if digest in heard:
-        yield _Note("twice", f"the same sound as {heard[digest]}: one of them is used", True)
+    sketch = _sketch(samples, rate_hz)
+    if first := next((path for path, other in heard.items() if _alike(sketch, other)), None):
+        yield _Note("twice", f"the same sound as {first}: one of them is used", True)
         return
-    heard[digest] = stem.path
+    heard[stem.path] = sketch
     if highest > LOUD_REJECTED:
         yield _Note("too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True)
         return
     if highest > LOUD_TOLD:
-        yield _Note("loud", f"it peaks {audio.db(highest):.0f} dB over full scale: all stems of the track are turned down", False)
+        yield _Note("loud", f"it peaks {audio.db(highest):.0f} dB over full scale: {_TURNED}", False)
     length = min(len(samples), len(total))
     both = float(np.square(samples[:length] + total[:length], dtype=np.float64).sum())
     apart = float(np.square(samples[:length], dtype=np.float64).sum() + np.square(total[:length], dtype=np.float64).sum())
     if length and apart and both < CANCELLED * apart:
         yield _Note("cancels", "it is the opposite of another stem of its instrument: together they are silent", True)
+
+
+def _sketch(samples: Samples, rate_hz: int) -> Samples:
+    """Reduce a stem to the means of its blocks, `(blocks,)`, from its first sound on: a copy may lack the silence before it."""
+    channels = samples.reshape(len(samples), -1)
+    start = int(np.argmax(np.abs(channels).max(axis=1) > 0.1 * audio.peak(samples)))
+    part = channels[start : start + _SKETCH_S * rate_hz]
+    blocks = part[: len(part) // _SKETCH_SAMPLES * _SKETCH_SAMPLES].reshape(-1, _SKETCH_SAMPLES, part.shape[1])
+    return blocks.mean(axis=1).reshape(-1)
+
+
+def _alike(one: Samples, other: Samples) -> bool:
+    """Tell copies: most of the longer one is there in the shorter one, and in proportion."""
+    length = min(len(one), len(other))
+    powers = [float(np.vdot(each[:length], each[:length])) for each in (one, other)]
+    wholes = [float(np.vdot(each, each)) for each in (one, other)]
+    if not length or min(powers) <= 0 or any(part < 0.99 * whole for part, whole in zip(powers, wholes, strict=True)):
+        return False
+    return float(np.vdot(one[:length], other[:length])) > SAME * float(np.sqrt(powers[0] * powers[1]))
 
 
 def _gain(full_scale: float) -> float:

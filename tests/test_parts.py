@@ -79,13 +79,14 @@ def test_a_part_leads_if_one_of_its_stems_does(tmp_path: Path) -> None:
 
 def test_doubles_over_full_scale_share_a_gain(tmp_path: Path) -> None:
     wave = noise(1, 0.9)
-    stems = [make_stem(tmp_path, name, "choir", wave * np.float32(share)) for name, share in (("a", 1), ("b", 0.999))] + [
-        make_stem(tmp_path, "c", "bass", wave)
-    ]
+    double = wave * np.float32(0.999) * np.where(np.arange(len(wave)) % 2 == np.abs(wave).argmax() % 2, 1, -1).astype(np.float32)
+    stems = [make_stem(tmp_path, name, "choir", each) for name, each in (("a", wave), ("b", double))]
+    stems.append(make_stem(tmp_path, "c", "bass", wave))
     rows, _, files, _ = make(tmp_path, stems)
     assert rows["choir"].gain == rows["bass"].gain == pytest.approx(1 / 1.7991, rel=1e-4)
     assert np.abs(files["choir"].astype(int)).max() in (32767, 32768)
-    assert np.abs(files["choir"].astype(int) - 1.999 * files["bass"].astype(int)).max() <= 3
+    assert np.abs(files["choir"] - 32768 * (wave + double) * rows["choir"].gain).max() <= 1
+    assert np.abs(files["bass"] - 32768 * wave * rows["bass"].gain).max() <= 1
     assert rows["choir"].peak_db == pytest.approx(0, abs=1e-3)
 
 
@@ -204,6 +205,53 @@ def test_a_copy_of_a_stem_is_told_and_used_once(tmp_path: Path) -> None:
     _, _, files, rejects = make(tmp_path, stems)
     assert reasons(rejects) == [("bass (1)", "twice")]
     assert np.abs(files["bass"] / 32768 - noise(1)).max() < 1e-4
+
+
+COPIES = {
+    "another level": lambda wave: 0.5 * wave,
+    "another bit depth": lambda wave: np.rint(wave * 32767) / 32768,
+    "noise of a dither": lambda wave: wave + np.random.default_rng(9).uniform(-1, 1, len(wave)) / 32768,
+    "a silence before it": lambda wave: np.concatenate([np.zeros(500), wave]),
+    "a silence behind it": lambda wave: np.concatenate([wave, np.zeros(9000)]),
+    "two channels": lambda wave: np.stack([wave, wave], axis=1),
+}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_a_copy_that_is_not_equal_to_the_bit_is_told_too(kind: str, tmp_path: Path) -> None:
+    stems = [make_stem(tmp_path, "bass", "bass", noise(2)), make_stem(tmp_path, "bass (1)", "bass", COPIES[kind](noise(2)))]
+    _, _, files, rejects = make(tmp_path, stems)
+    assert reasons(rejects) == [("bass (1)", "twice")] and np.abs(files["bass"][:48000] / 32768 - noise(2)).max() < 1e-4
+
+
+def test_microphones_of_one_player_are_no_copies(tmp_path: Path) -> None:
+    stems = [make_stem(tmp_path, "a", "guitar", noise(2)), make_stem(tmp_path, "b", "guitar", noise(2) + 0.05 * noise(2, seed=1))]
+    assert not make(tmp_path, stems)[3]
+
+
+@pytest.mark.parametrize("share", [1.0, 0.9, 0.8])
+def test_stems_and_channels_that_nearly_cancel_are_told(share: float, tmp_path: Path) -> None:
+    wave = noise(2)
+    stems = [make_stem(tmp_path, "a", "bass", wave), make_stem(tmp_path, "b", "bass", -share * wave)]
+    stems.append(make_stem(tmp_path, "c", "piano", np.stack([wave, -share * wave], axis=1)))
+    _, _, files, rejects = make(tmp_path, stems)
+    assert reasons(rejects) == [("b", "cancels"), ("c", "cancels")]
+    assert all(np.abs(files[name] / 32768 - wave).max() < 1e-4 for name in ("bass", "piano"))
+
+
+def test_an_offset_that_drifts_is_taken_off_and_told(tmp_path: Path) -> None:
+    drift = 0.2 * np.sin(2 * np.pi * 0.3 * np.arange(4 * RATE_HZ) / RATE_HZ)
+    stems = [make_stem(tmp_path, "flute", "flute", drift + noise(4, 0.01))]
+    rows, _, files, rejects = make(tmp_path, stems)
+    assert reasons(rejects) == [("flute", "dc_offset")]
+    middle = files["flute"][RATE_HZ:-RATE_HZ] / 32768 / rows["flute"].gain
+    assert abs(np.abs(middle).max() - 0.01) < 0.002
+
+
+def test_stems_that_are_too_loud_together_are_told(tmp_path: Path) -> None:
+    stems = [make_stem(tmp_path, str(seed), "drums", np.sign(noise(1, seed=seed)) * 0.9) for seed in range(6)]
+    rows, _, _, rejects = make(tmp_path, stems)
+    assert [row.reason for row in rejects] == ["loud"] and "together" in rejects[0].detail and rows["drums"].gain < 0.5
 
 
 def test_an_inverted_copy_does_not_silence_its_part(tmp_path: Path) -> None:
