@@ -122,7 +122,8 @@ def merge(
 def balanced(merged: Sequence[Merged], rate_hz: int) -> list[Merged]:
     """Bring the parts of a raw multitrack to a rough mix: each to the loudness that is usual for its family.
 
-    No part changes by more than 24 dB; a part without a loudness stays as it is.
+    No part changes by more than 24 dB; a part without a loudness stays as it is. Effects and other parts that no edit names are
+    never turned up: on recorded songs some of them are 30 dB under the voice on purpose.
     """
     from pyloudnorm import Meter
 
@@ -130,7 +131,8 @@ def balanced(merged: Sequence[Merged], rate_hz: int) -> list[Merged]:
     for part in merged:
         lufs = _lufs(part.samples(), meter)
         wanted = BALANCED_LUFS.get(part.stems[0].family, BALANCED_LUFS["other"])
-        change_db = 0.0 if lufs is None else round(float(np.clip(wanted - lufs, -MOST_BALANCE_DB, MOST_BALANCE_DB)), 2)
+        most_db = MOST_BALANCE_DB if part.stems[0].editable else 0.0
+        change_db = 0.0 if lufs is None else round(float(np.clip(wanted - lufs, -MOST_BALANCE_DB, most_db)), 2)
         parts.append(replace(part, balance_db=change_db, full_scale=part.full_scale * 10 ** (change_db / 20)))
     return parts
 
@@ -240,7 +242,7 @@ def _clean(samples: Samples, notes: list[_Note], rate_hz: int) -> tuple[Samples,
 
 
 def _drift(channel: Samples, frame: int) -> Samples | None:
-    """Find an offset of `(T,)` that drifts and is more than anything that sounds, by the means of frames; None if there is none."""
+    """Find an offset of `(T,)` that drifts and is more than what sounds, by the means of frames; None if there is none."""
     means = channel[: len(channel) // frame * frame].reshape(-1, frame).mean(axis=1, dtype=np.float64)
     low, offset, high = np.percentile(means, [5, 50, 95])
     power = float(np.mean(np.square(channel, dtype=np.float64)))

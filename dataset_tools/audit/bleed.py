@@ -19,8 +19,9 @@ _NEAREST_DB = 6
 """Parts at nearly one level are doubles of each other, not bleed."""
 _FARTHEST_DB = 50
 _QUIETEST_DB = -90
-LEAST_SHARE = 0.5
-"""Of the frames in which the other part plays. Parts of a band that play one rhythm reach 0.3."""
+LEAST_SHARE = 0.4
+"""Of the frames in which the other part plays. Of 182 pairs recorded or rendered apart, one reaches more than 0.28 (0.56).
+Bleed that was added to recorded parts 10 dB under the other part is found in 59 of 100 pairs, 20 dB under it in 44."""
 _LEAST_SPREAD_DB = 5.0
 """A part of one level says nothing of what follows it."""
 _MOST_ROWS = 50
@@ -41,12 +42,15 @@ def finding(work: Path) -> Finding:
     """List the parts of a working folder that may hold the sound of another part."""
     suspects = sorted(_suspects(work), key=lambda each: -each.share)
     if not suspects:
-        return Finding("fine", "No part follows another one like bleed", "Levels of all parts of a song were compared.")
+        return Finding(
+            "fine", "No part follows another one like bleed", "Levels of all parts were compared. Half of all bleed is found."
+        )
     rows = [(*each[:3], each.under_db, f"{each.share:.0%}") for each in suspects[:_MOST_ROWS]]
     return shapes.finding(
         "note",
         f"{shapes.counted(len(suspects), 'part')} may hold the sound of another part",
-        "Their level follows the other part at a fixed distance. Listen to them: removing one leaves it in the other.",
+        "A suspicion, not a proof: their level follows the other part at a fixed distance. Half of all bleed is found, and parts "
+        "that play one rhythm may be listed. Listen to them: if it is bleed, removing one part leaves it in the other.",
         ("track", "part", "hears", "dB under it", "share of its frames"),
         rows,
     )

@@ -1,7 +1,8 @@
 """Measure how many labels of each list get the right instrument, and print the misses.
 
 Run `python tests/benchmarks/instruments.py`. Lists: studio file names written before the rules, of which one half was
-never used to improve them (`held out`), and the classes of the known datasets read as free names.
+never used to improve them (`held out`), names of public track lists collected at first sight, and the classes of the known
+datasets read as free names.
 """
 
 import csv
@@ -12,6 +13,7 @@ import click
 from instructme.manifests import instruments
 
 NAMES = Path(__file__).parents[1] / "studio_names.csv"
+FIRST_SIGHT = NAMES.with_name("first_sight_names.csv")
 
 
 def wrong(label: str, wanted: str) -> str | None:
@@ -29,6 +31,13 @@ def report(title: str, pairs: list[tuple[str, str]], show: bool = True) -> None:
         click.echo(f"  {label!r}: {got}, not {wanted}")
 
 
+def certain_and_wrong(title: str, pairs: list[tuple[str, str]]) -> None:
+    """Print the share of labels that are wrong and not marked as a guess."""
+    misses = {label: instruments.normalise(label) for label, wanted in pairs if wrong(label, wanted)}
+    sure = [label for label, match in misses.items() if match.certain and (match.editable or not match.is_stem)]
+    click.echo(f"{title}, certain and wrong: {len(sure) / len(pairs):.4f}: {', '.join(sure)}")
+
+
 @click.command()
 @click.option("--held-out", is_flag=True, help="Show the misses of the held-out half too.")
 def main(held_out: bool) -> None:
@@ -38,6 +47,10 @@ def main(held_out: bool) -> None:
     for half in ("no", "yes"):
         pairs = [(row["label"], row["instrument"]) for row in rows if row["held_out"] == half]
         report(f"studio names, held out: {half}", pairs, show=held_out or half == "no")
+    with FIRST_SIGHT.open(encoding="utf-8", newline="") as file:
+        pairs = [(row["label"], row["instrument"]) for row in csv.DictReader(file)]
+    report("names at first sight", pairs)
+    certain_and_wrong("names at first sight", pairs)
     with (instruments.DATA / "classes.csv").open(encoding="utf-8", newline="") as file:
         classes = list(csv.DictReader(file))
     for layout in dict.fromkeys(row["layout"] for row in classes):
