@@ -248,7 +248,7 @@ def _drift(channel: Samples, frame: int) -> Samples | None:
     power = float(np.mean(np.square(channel, dtype=np.float64)))
     if np.mean(means**2) <= max(_DRIFT * power, DC_FLOOR**2) or high - low <= _DC_SPREAD * abs(offset):
         return None
-    return np.interp(np.arange(len(channel)), (np.arange(len(means)) + 0.5) * frame, means).astype(np.float32)
+    return np.asarray(np.interp(np.arange(len(channel)), (np.arange(len(means)) + 0.5) * frame, means), dtype=np.float32)
 
 
 def _offset(channel: Samples, frame: int) -> float:
@@ -287,7 +287,7 @@ def _sketch(samples: Samples, rate_hz: int) -> Samples:
     start = int(np.argmax(np.abs(channels).max(axis=1) > 0.1 * audio.peak(samples)))
     part = channels[start : start + _SKETCH_S * rate_hz]
     blocks = part[: len(part) // _SKETCH_SAMPLES * _SKETCH_SAMPLES].reshape(-1, _SKETCH_SAMPLES, part.shape[1])
-    return blocks.mean(axis=1).reshape(-1)
+    return np.asarray(blocks.mean(axis=1).reshape(-1), dtype=np.float32)
 
 
 def _alike(one: Samples, other: Samples) -> bool:

@@ -39,7 +39,7 @@ def unread(folder: Path, items: Iterable[FoundTrack | Rejected], companions: Seq
             yield _untold(path)
 
 
-def once(items: Sequence[FoundTrack | Rejected], *, in_a_track: bool) -> Iterator[FoundTrack | Rejected]:
+def once(folder: Path, items: Sequence[FoundTrack | Rejected], *, in_a_track: bool) -> Iterator[FoundTrack | Rejected]:
     """Leave out stems whose file is another one's, by whatever path or link: it would be heard twice.
 
     Links may lead to one store for all songs, where silent stems are one file. Then only the stems of one track are compared.
@@ -52,8 +52,10 @@ def once(items: Sequence[FoundTrack | Rejected], *, in_a_track: bool) -> Iterato
         known = set() if in_a_track else known
         kept, told = [], list(item.rejected)
         for stem in item.stems:
-            file = os.path.realpath(stem.path)
-            if file in known:
+            # `scan` rejects paths that step out of the folder, and what is no path, with reasons of their own.
+            safe = stem.path.is_relative_to(folder) and not {"..", "\0"} & {*stem.path.parts, *str(stem.path)}
+            file = os.path.realpath(stem.path) if safe else ""
+            if file and file in known:
                 told.append(Rejected(str(stem.path), "twice", "another stem already is this file: remove one of the two"))
             else:
                 kept.append(stem)

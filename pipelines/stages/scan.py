@@ -221,7 +221,7 @@ def _widened(dataset: Dataset, *, allow_outside: bool, follow_links: bool) -> Da
     tracks = [item for item in _found(dataset) if isinstance(item, FoundTrack)]
     files = [_without_steps(path) for track in tracks for path in _paths(track)]
     base = Path(os.path.commonpath([dataset.folder, *(path.parent for path in files)]))
-    return dataset if base == dataset.folder else replace(dataset, base=base)
+    return replace(dataset, base=base) if allow_outside or base != dataset.folder else dataset
 
 
 def _paths(track: FoundTrack) -> list[Path]:
@@ -234,7 +234,7 @@ def _found(dataset: Dataset) -> list[FoundTrack | Rejected]:
     items = list(load(dataset.layout).tracks(dataset.root))
     change = _end if dataset.follows_links else _without_steps if dataset.base else None
     moved = [_moved(item, change) if change and isinstance(item, FoundTrack) else item for item in items]
-    return moved if urls.is_remote(dataset.root) else list(once(moved, in_a_track=dataset.follows_links))
+    return moved if urls.is_remote(dataset.root) else list(once(dataset.folder, moved, in_a_track=dataset.follows_links))
 
 
 def _end(path: Path) -> Path:
