@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from instructme.manifests.files import atomic
+from instructme.manifests.rows import SPLITS
 
 README, CROISSANT = "README.md", "croissant.json"
 MARK = "<!-- Written by instructme shard. Delete this line to keep your own words. -->"
@@ -71,7 +72,8 @@ def _body(index: Mapping[str, Any], sources: Mapping[Source, int]) -> Iterator[s
     sound = "stereo" if index["shards"][0].get("channels") == 2 else "mono"
     yield f"{sound}, {index['sample_rate_hz']:,} Hz, FLAC in WebDataset shards. SHA-256 of the set: `{index['hash']}`."
     yield from ("", f"| split | {' | '.join(tasks)} |", "|---|" + "---:|" * len(tasks))
-    for split, counts in index["counts"].items():
+    for split in SPLITS:  # not in the order in which workers end
+        counts = index["counts"].get(split, {})
         yield f"| {split} | {' | '.join(f'{counts.get(task, 0):,}' for task in tasks)} |"
     yield from (
         "",

@@ -9,7 +9,6 @@ from typing import Any
 from instructme.manifests import tables
 from instructme.manifests.files import atomic
 from instructme.manifests.rows import Sample
-from instructme.model.checkpoint import CONFIG
 from instructme.pipelines.evaluation.metrics import metric_modules
 from instructme.pipelines.evaluation.score_tables import ARROWS, BELOW, Key, Scores, cell
 
@@ -29,7 +28,7 @@ def write(run: Path, system: str, scores: Scores, shards: Path | None) -> str:
     path = run / README
     if path.exists() and MARK not in path.read_text("utf-8", errors="replace"):
         return f"{path} was kept: it is not by 'evaluate'"
-    config = json.loads((run / CONFIG).read_text("utf-8"))
+    config = json.loads((run / "config.json").read_text("utf-8"))
     with atomic(path) as temporary:
         temporary.write_text("\n".join(_lines(run, system, config, scores, shards)) + "\n", encoding="utf-8")
     return f"wrote the model card {path}"

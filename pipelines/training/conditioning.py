@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from instructme.dataset_tools.tasks import task_modules
 from instructme.manifests.rows import DataError
 from instructme.model.checkpoint import load_weights, read_config, restore, save_weights
 from instructme.model.conditions import Conditions
@@ -23,7 +24,7 @@ from instructme.pipelines.editing.sentences import Templates
 
 EXAMPLES = "examples"
 """Name of the file of a run folder that holds latents and chords of a few validation triplets."""
-HARMONIC = ("add", "replace")
+HARMONIC = tuple(name for name, task in task_modules().items() if "added" in task.FIELDS.values() and task.KEEPS != "none")
 """Tasks whose new notes have to fit the chords of the source."""
 LEAST_SHARE = 0.01
 """Of the output: a condition that moves it less does nothing that is heard, however little other noise does."""
