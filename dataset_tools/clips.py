@@ -28,6 +28,22 @@ class Loudness:
     peak_db: list[float]
 
 
+class Windows:
+    """Measure the whole windows of a signal that comes in blocks."""
+
+    def __init__(self, window: int) -> None:
+        self.loudness, self._window = Loudness([], []), window
+        self._rest: Samples | None = None
+
+    def add(self, samples: Samples) -> None:
+        """Hear a block, after what was left of the last one."""
+        samples = samples if self._rest is None else np.concatenate([self._rest, samples])
+        measured = measure(samples, self._window)
+        self.loudness.rms_db.extend(measured.rms_db)
+        self.loudness.peak_db.extend(measured.peak_db)
+        self._rest = np.array(samples[len(samples) // self._window * self._window :])
+
+
 def measure(samples: Samples, window: int) -> Loudness:
     """Measure each whole window of `window` samples, over all channels."""
     windows = samples[: len(samples) // window * window].reshape(-1, window, *samples.shape[1:])

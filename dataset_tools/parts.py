@@ -1,18 +1,19 @@
 """Merge the stems of a track into parts: one 16-bit FLAC per instrument, all of one length and one gain."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from instructme.dataset_tools import activity, audio, stereo_pairs
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.measures import Measures, integrated
+from instructme.dataset_tools.stored import Stored, block_frames
 from instructme.manifests.paths import inside, slug
 from instructme.manifests.rows import DataError, Part, Reject, Stem, Track
 
@@ -39,27 +40,21 @@ class Merged:
     """The sum of one instrument's stems before the common gain."""
 
     stems: list[Stem]
-    store: SpooledTemporaryFile[bytes]
-    length_samples: int
+    store: Stored
     full_scale: float
     """Largest sample as a share of what 16 bit can hold on that side."""
-    channels: int = 1
     balance_db: float | None = None
     """Gain of this part alone, by `--balance-stems`; `full_scale` is after it."""
 
-    def load(self, length: int, gain: float) -> npt.NDArray[np.int16]:
-        """Load `(length,)` or `(length, 2)`, padded with silence, after the gain and rounded to 16 bit."""
-        merged = self.samples()
+    def pcm(self, length: int, gain: float, rate_hz: int) -> Iterator[audio.Pcm]:
+        """Give `(length,)` or `(length, 2)` in blocks of whole seconds: padded with silence, after the gain, in 16 bit."""
         gain = float(np.float32(gain * 10 ** ((self.balance_db or 0.0) / 20))) if self.balance_db else gain
-        padded = np.zeros((length, *merged.shape[1:]), dtype=np.int16)
-        padded[: len(merged)] = audio.to_int16(merged * np.float32(gain) if gain != 1.0 else merged)
-        return padded
-
-    def samples(self) -> Samples:
-        """Load the sum as it is."""
-        self.store.seek(0)
-        merged = np.frombuffer(self.store.read(), dtype=np.float32)
-        return merged if self.channels == 1 else merged.reshape(-1, self.channels)
+        step = block_frames(self.store.channels) // rate_hz * rate_hz
+        for start in range(0, length, step):
+            merged = self.store[start : min(start + step, length)]
+            padded = np.zeros((min(step, length - start), *merged.shape[1:]), dtype=np.int16)
+            padded[: len(merged)] = audio.to_int16(merged * np.float32(gain) if gain != 1.0 else merged)
+            yield padded
 
 
 def merge(
@@ -82,12 +77,12 @@ def merge(
     groups = [list(group) for _, group in groupby(by_instrument, key=lambda stem: stem.instrument)]
     merged = []
     for group in groups:
-        total = audio.silence(0, channels)
+        total = Stored(scratch, channels, _MEMORY_BYTES // len(groups))
         used: list[Stem] = []
         heard: dict[bytes, str] = {}
         for source in _sources(group):
             try:
-                samples, notes = _decode(source, root, rate_hz, channels)
+                samples, notes = _decode(source, root, scratch, rate_hz, channels)
                 if len(samples) >= rate_hz:  # the mean of less may be a wave that isn't whole
                     samples, notes = _clean(samples, notes, rate_hz)
                 notes += [*_fault(source[0], samples, total, heard)]
@@ -96,12 +91,12 @@ def merge(
                 continue
             rejects += [reject(track, source[0].path, note.reason, note.detail) for note in notes]
             if not any(note.fatal for note in notes):
-                total = _add(total, samples)
+                for start, block in samples.blocks():
+                    total.add(start, block)
                 used += source
+            samples.close()
         if used:
-            store = SpooledTemporaryFile(_MEMORY_BYTES // len(groups), dir=str(scratch))  # noqa: SIM115
-            store.write(total.view(np.uint8).data)
-            merged.append(Merged(used, store, len(total), _full_scale(total), channels))
+            merged.append(Merged(used, total, max((_full_scale(block) for _, block in total.blocks()), default=0.0)))
     return merged, rejects
 
 
@@ -110,58 +105,64 @@ def balanced(merged: Sequence[Merged], rate_hz: int) -> list[Merged]:
 
     No part changes by more than 24 dB; a part without a loudness stays as it is.
     """
-    from pyloudnorm import Meter
-
-    meter, parts = Meter(rate_hz), []
+    parts = []
     for part in merged:
-        lufs = _lufs(part.samples(), meter)
+        lufs = integrated((block for _, block in part.store.blocks()), rate_hz)
         wanted = BALANCED_LUFS.get(part.stems[0].family, BALANCED_LUFS["other"])
         change_db = 0.0 if lufs is None else round(float(np.clip(wanted - lufs, -MOST_BALANCE_DB, MOST_BALANCE_DB)), 2)
         parts.append(replace(part, balance_db=change_db, full_scale=part.full_scale * 10 ** (change_db / 20)))
     return parts
 
 
-def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) -> Iterator[tuple[Part, Samples]]:
-    """Write each part as FLAC into `folder`; yield its row, with a path under `relative`, and the samples as written.
+def write(
+    merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int, hear: Callable[[int, Samples], None]
+) -> Iterator[Part]:
+    """Write each part as FLAC into `folder`; yield its row, with a path under `relative`.
 
     All parts share a length, the longest, and a gain: 1 unless one of them would have clipped, or all are so soft that 16 bit
-    would hold little of them.
+    would hold little of them. `hear` is given the samples as written, in blocks, with the place of their first one.
     """
-    from pyloudnorm import Meter
-
-    length = max((part.length_samples for part in merged), default=0)
+    length = max((len(part.store) for part in merged), default=0)
     gain = _gain(max((part.full_scale for part in merged), default=0.0))
-    meter = Meter(rate_hz)
     for part in merged:
-        whole = part.load(length, gain)
-        samples = whole * np.float32(audio.STEP)
         first = part.stems[0]
         name = f"{slug(first.instrument)}.flac"
-        audio.write_flac(folder / name, whole, rate_hz)
-        level_db = np.rint(activity.levels(samples, rate_hz)).astype(int)
-        yield (
-            Part(
-                track_id=first.track_id,
-                instrument=first.instrument,
-                family=first.family,
-                editable=first.editable,
-                lead=any(stem.lead for stem in part.stems),
-                path=(relative / name).as_posix(),
-                stems=[stem.stem_id for stem in part.stems],
-                sample_rate_hz=rate_hz,
-                length_samples=length,
-                gain=gain,
-                lufs=_lufs(samples, meter),
-                rms_db=audio.rms_db(samples),
-                peak_db=audio.peak_db(samples),
-                bandwidth_hz=min(stem.sample_rate_hz for stem in part.stems) // 2,
-                level_db=level_db.tolist(),
-                activity=activity.detect(level_db).tolist(),
-                balance_db=part.balance_db,
-                channels=None if part.channels == 1 else part.channels,
-            ),
-            samples,
+        measured = Measures(rate_hz)
+        audio.write_flac_blocks(
+            folder / name, _heard(part.pcm(length, gain, rate_hz), measured, hear), rate_hz, part.store.channels
         )
+        level_db = measured.level_db
+        yield Part(
+            track_id=first.track_id,
+            instrument=first.instrument,
+            family=first.family,
+            editable=first.editable,
+            lead=any(stem.lead for stem in part.stems),
+            path=(relative / name).as_posix(),
+            stems=[stem.stem_id for stem in part.stems],
+            sample_rate_hz=rate_hz,
+            length_samples=length,
+            gain=gain,
+            lufs=measured.loudness.lufs(),
+            rms_db=measured.rms_db,
+            peak_db=measured.peak_db,
+            bandwidth_hz=min(stem.sample_rate_hz for stem in part.stems) // 2,
+            level_db=level_db,
+            activity=activity.detect(level_db).tolist(),
+            balance_db=part.balance_db,
+            channels=None if part.store.channels == 1 else part.store.channels,
+        )
+
+
+def _heard(blocks: Iterable[audio.Pcm], measured: Measures, hear: Callable[[int, Samples], None]) -> Iterator[audio.Pcm]:
+    """Pass blocks on, and measure them on the way."""
+    start = 0
+    for block in blocks:
+        samples = block * np.float32(audio.STEP)
+        measured.add(samples)
+        hear(start, samples)
+        start += len(block)
+        yield block
 
 
 class _Note(NamedTuple):
@@ -183,7 +184,7 @@ def _sources(group: Sequence[Stem]) -> Iterator[tuple[Stem, ...]]:
             yield stereo_pairs.left_first(stem, other)
 
 
-def _decode(source: Sequence[Stem], root: Path, rate_hz: int, channels: int) -> tuple[Samples, list[_Note]]:
+def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[_Note]]:
     """Read a stem, of one file or of a file for each side: as mono, the mean, or as stereo.
 
     Of channels that cancel each other out, the first is the music.
@@ -194,45 +195,57 @@ def _decode(source: Sequence[Stem], root: Path, rate_hz: int, channels: int) -> 
     if len(paths) == 1:
         surround = [] if channels == 1 or source[0].channels <= 2 else [_surround(source[0].channels)]
         try:
-            return audio.read(paths[0], rate_hz, channels=channels), surround
+            return Stored(scratch, channels).extend(audio.stream(paths[0], rate_hz, channels=channels)), surround
         except audio.OppositeChannelsError:
-            return audio.read(paths[0], rate_hz, channel=0, channels=channels), cancels
-    left, right = (audio.read(path, rate_hz) for path in paths)
-    length = min(len(left), len(right))
-    mean = (left[:length] + right[:length]) / np.float32(2)
-    power = (float(np.vdot(left, left)) + float(np.vdot(right, right))) / 2
-    if float(np.vdot(mean, mean)) < CANCELLED * power:
-        return audio.in_channels(left, channels), cancels
-    return (mean if channels == 1 else np.stack([left[:length], right[:length]], axis=1)), []
+            first = audio.stream(paths[0], rate_hz, channel=0, channels=channels)
+            return Stored(scratch, channels).extend(first), cancels
+    left, right = (Stored(scratch).extend(audio.stream(path, rate_hz)) for path in paths)
+    joined, mean_power, power = Stored(scratch, channels), 0.0, 0.0
+    for start, one in left.blocks():
+        other = right[start : start + len(one)]
+        one = one[: len(other)]
+        mean = (one + other) / np.float32(2)
+        mean_power += float(np.vdot(mean, mean))
+        power += (float(np.vdot(one, one)) + float(np.vdot(other, other))) / 2
+        joined.add(start, mean if channels == 1 else np.stack([one, other], axis=1))
+    if mean_power < CANCELLED * power:
+        return Stored(scratch, channels).extend(audio.in_channels(block, channels) for _, block in left.blocks()), cancels
+    return joined, []
 
 
 def _surround(channels: int) -> _Note:
     return _Note("surround", f"{channels} channels are no stereo: their mean is on both sides", False)
 
 
-def _clean(samples: Samples, notes: list[_Note], rate_hz: int) -> tuple[Samples, list[_Note]]:
-    """Take a constant offset off each channel, which would count as sound; `(T,)` or `(T, 2)` of a second or more."""
-    offsets = [_offset(channel, rate_hz // 10) for channel in samples.reshape(len(samples), -1).T]
+def _clean(samples: Stored, notes: list[_Note], rate_hz: int) -> tuple[Stored, list[_Note]]:
+    """Take a constant offset off each channel, which would count as sound; of a signal of a second or more."""
+    frame = rate_hz // 10
+    step = block_frames(samples.channels) // frame * frame
+    whole = len(samples) // frame * frame
+    blocks = (samples[start : min(start + step, whole)] for start in range(0, whole, step))
+    means = np.concatenate([block.reshape(-1, frame, *block.shape[1:]).mean(axis=1, dtype=np.float64) for block in blocks])
+    offsets = [_offset(channel) for channel in means.reshape(len(means), -1).T]
     if not any(offsets):
         return samples, notes
     told = f"a constant offset of {max(offsets, key=abs):.3f} was taken off"
-    return samples - np.array(offsets, dtype=np.float32), [*notes, _Note("dc_offset", told, False)]
+    for start, block in samples.blocks():
+        samples.put(start, block - np.array(offsets, dtype=np.float32))
+    return samples, [*notes, _Note("dc_offset", told, False)]
 
 
-def _offset(channel: Samples, frame: int) -> float:
-    """Find the constant offset of `(T,)` by the means of frames of so many samples; 0 where it is small or not constant."""
-    means = channel[: len(channel) // frame * frame].reshape(-1, frame).mean(axis=1, dtype=np.float64)
+def _offset(means: npt.NDArray[np.float64]) -> float:
+    """Find the constant offset of a channel by the means of its frames; 0 where it is small or not constant."""
     low, offset, high = np.percentile(means, [5, 50, 95])
     return 0.0 if abs(offset) < DC_FLOOR or high - low > _DC_SPREAD * abs(offset) else float(offset)
 
 
-def _fault(stem: Stem, samples: Samples, total: Samples, heard: dict[bytes, str]) -> Iterator[_Note]:
+def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[bytes, str]) -> Iterator[_Note]:
     """Find what keeps a stem from being summed: silence, a copy, the opposite of what is there, levels beyond reason."""
-    highest = audio.peak(samples)
+    highest = max((audio.peak(block) for _, block in samples.blocks()), default=0.0)
     if highest < audio.STEP / 2:
         yield _Note("silent", "it holds no sound", False)
         return
-    digest = hashlib.sha256(np.rint(samples / np.float32(audio.STEP)).astype(np.int32).tobytes()).digest()
+    digest = _digest(samples)
     if digest in heard:
         yield _Note("twice", f"the same sound as {heard[digest]}: one of them is used", True)
         return
@@ -242,11 +255,27 @@ def _fault(stem: Stem, samples: Samples, total: Samples, heard: dict[bytes, str]
         return
     if highest > LOUD_TOLD:
         yield _Note("loud", f"it peaks {audio.db(highest):.0f} dB over full scale: all stems of the track are turned down", False)
-    length = min(len(samples), len(total))
-    both = float(np.square(samples[:length] + total[:length], dtype=np.float64).sum())
-    apart = float(np.square(samples[:length], dtype=np.float64).sum() + np.square(total[:length], dtype=np.float64).sum())
-    if length and apart and both < CANCELLED * apart:
+    if _cancels(samples, total):
         yield _Note("cancels", "it is the opposite of another stem of its instrument: together they are silent", True)
+
+
+def _digest(samples: Stored) -> bytes:
+    """Hash a signal rounded to 16 bit, without bounds."""
+    hashed = hashlib.sha256()
+    for _, block in samples.blocks():
+        hashed.update(np.rint(block / np.float32(audio.STEP)).astype(np.int32).tobytes())
+    return hashed.digest()
+
+
+def _cancels(samples: Stored, total: Stored) -> bool:
+    """Tell whether a signal and the sum that it would join are silent together, though each of them sounds."""
+    both = apart = 0.0
+    for start, block in samples.blocks():
+        other = total[start : start + len(block)]
+        block = block[: len(other)]
+        both += float(np.square(block + other, dtype=np.float64).sum())
+        apart += float(np.square(block, dtype=np.float64).sum() + np.square(other, dtype=np.float64).sum())
+    return apart > 0 and both < CANCELLED * apart
 
 
 def _gain(full_scale: float) -> float:
@@ -277,22 +306,7 @@ def _select(track: Track, stems: Sequence[Stem], tolerance_s: float) -> tuple[li
     return kept, rejects
 
 
-def _add(total: Samples, samples: Samples) -> Samples:
-    """Add two signals that start together; the shorter one ends in silence."""
-    longer, shorter = (total, samples) if len(total) >= len(samples) else (samples, total)
-    longer[: len(shorter)] += shorter
-    return longer
-
-
 def _full_scale(samples: Samples) -> float:
     if not len(samples):
         return 0.0
     return max(float(samples.max()) * 32768 / 32767, -float(samples.min()))
-
-
-def _lufs(samples: Samples, meter: Any) -> float | None:
-    """Measure the integrated loudness; None under 0.4 s, and where no block passes the gate."""
-    if len(samples) < meter.block_size * meter.rate or not samples.any():
-        return None
-    loudness = float(meter.integrated_loudness(samples))
-    return loudness if np.isfinite(loudness) else None

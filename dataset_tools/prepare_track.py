@@ -8,6 +8,7 @@ from typing import Any
 
 from instructme.dataset_tools import audio, clips, harmony, parts, rhythm, same_songs
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
 
@@ -72,21 +73,29 @@ def _rows(track: Track, stems: Sequence[Stem], root: Path, folder: Path, setting
     if not merged:
         rejects.append(parts.reject(track, track.path, "no_parts", "no stem of the track could be used"))
         return {"rejects": rejects}
-    written, loudness = [], []
-    mix = audio.silence(max(part.length_samples for part in merged), settings.channels)
+    written, mix = [], Stored(folder, settings.channels)
     if settings.balance_stems:
         merged = parts.balanced(merged, settings.sample_rate_hz)
-    for part, samples in parts.write(merged, folder, Path("parts", track.track_id), settings.sample_rate_hz):
+    measured: list[clips.Windows] = []
+
+    def hear(start: int, samples: Samples) -> None:
+        if not start:
+            measured.append(clips.Windows(settings.window))
+        measured[-1].add(samples)
+        mix.add(start, samples)
+
+    for part in parts.write(merged, folder, Path("parts", track.track_id), settings.sample_rate_hz, hear):
         written.append(part)
-        loudness.append(clips.measure(samples, settings.window))
-        mix += samples
-    heard = audio.mono(mix)
+    of_mix = clips.Windows(settings.window)
+    for _, block in mix.blocks():
+        of_mix.add(block)
+    heard = mix if settings.channels == 1 else Stored(folder).extend(audio.mono(block) for _, block in mix.blocks())
     same_songs.write(folder, written, heard)
     beats, complaints = find_rhythm(track, stems, root, heard, settings)
     cut, dropped = clips.cut(
         written,
-        loudness,
-        clips.measure(mix, settings.window),
+        [windows.loudness for windows in measured],
+        of_mix.loudness,
         beats,
         settings.window,
         min_active=settings.min_active,
@@ -103,7 +112,7 @@ def _rows(track: Track, stems: Sequence[Stem], root: Path, folder: Path, setting
 
 
 def find_rhythm(
-    track: Track, stems: Sequence[Stem], root: Path, mix: Samples, settings: PrepareSettings
+    track: Track, stems: Sequence[Stem], root: Path, mix: Samples | Stored, settings: PrepareSettings
 ) -> tuple[Rhythm, list[Reject]]:
     """Find beats, chords and key of a track. Tempo and key that its dataset states are preferred.
 
@@ -138,6 +147,11 @@ def find_rhythm(
     except DataError as error:
         rejects.append(parts.reject(track, track.chords_path or "chords", "bad_chart", _local(error, root)))
         chords = harmony.find(None, midi, mix, rate_hz, grid, mode)
+    if len(mix) > rhythm.LONGEST_S * rate_hz and "audio" in (grid.source, chords.source):
+        detail = (
+            f"{len(mix) / rate_hz / 60:.0f} minutes long: beats and chords are found in stretches of {rhythm.LONGEST_S // 60}"
+        )
+        rejects.append(parts.reject(track, track.path, "long", detail))
     row = Rhythm(
         track_id=track.track_id,
         source=grid.source,
