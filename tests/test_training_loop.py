@@ -1,7 +1,6 @@
 """The loop on a toy: exact resumption, averaged weights, clean stops, the same losses on two ranks."""
 
 import contextlib
-import dataclasses
 import itertools
 import json
 import math
@@ -20,10 +19,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from instructme.manifests.rows import DataError
-from instructme.model import presets
 from instructme.model.checkpoint import load_weights, read_config
-from instructme.model.config import ModelError, override
-from instructme.pipelines.training import checkpoints, loss_groups
+from instructme.model.config import ModelError
+from instructme.pipelines.training import checkpoints
 from instructme.pipelines.training.ema import Average
 from instructme.pipelines.training.stop import Stop
 
@@ -344,18 +342,6 @@ def test_a_bad_batch_of_one_rank_is_skipped_by_all(tmp_path: Path):
     assert all(each.isfinite().all() for each in load_weights(tmp_path).values())
 
 
-def test_losses_of_groups_are_means_over_their_members():
-    """Over micro-batches of one size; the oracle averages the samples themselves."""
-    losses, tasks = torch.arange(1.0, 7.0), ["add", "add", "remove", "add", "remove", "remove"]
-    members = {name: [each == name for each in tasks] for name in ("add", "remove", "replace")}
-    parts = [
-        loss_groups.grouped(losses[first : first + 3], {name: each[first : first + 3] for name, each in members.items()})
-        for first in (0, 3)
-    ]
-    averaged = {name: float(sum(part[name] for part in parts) / 2) for name in parts[0]}
-    assert loss_groups.means({"loss": 3.5, **averaged}) == pytest.approx({"loss": 3.5, "add": 7 / 3, "remove": 14 / 3})
-
-
 def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path):
     """The loss of the last step before a checkpoint is finite, but its gradient is not."""
 
@@ -371,50 +357,6 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path):
     with pytest.raises(ModelError, match=r"step 10.*step-00000005"):
         toy.train(Exploding(preset), tmp_path, preset=preset, batches=toy.batches(), data={"hash": "0"}, device="cpu")
     assert names(tmp_path) == ["step-00000005"]
-
-
-def test_another_configuration_needs_another_folder(whole: Path):
-    before = (whole / "config.json").read_bytes()
-    for changed, named in (
-        ({"learning_rate": 0.5}, "learning_rate"),
-        ({"batch_size": 8}, "batch_size"),
-        ({"decay": "constant"}, "decay"),
-    ):
-        with pytest.raises(ModelError, match=rf"editor_training\.{named}=.*another folder"):
-            toy.run(whole, **changed)
-    preset = toy.preset()
-    for data, seed, named in (({"hash": "1"}, 0, "data.hash=0, not 1"), ({"hash": "0"}, 5, "seed=0, not 5")):
-        with pytest.raises(ModelError, match=named):
-            toy.train(toy.Toy(preset), whole, preset=preset, batches=toy.batches(), data=data, seed=seed, device="cpu")
-    other = dataclasses.replace(presets.SMALL, editor_training=preset.editor_training)
-    with pytest.raises(ModelError, match=f"was trained with preset={preset.name}, not small"):
-        toy.train(toy.Toy(other), whole, preset=other, batches=toy.batches(), data={"hash": "0"}, seed=0, device="cpu")
-    assert (whole / "config.json").read_bytes() == before
-
-
-def test_a_run_goes_on_although_the_preset_has_changed_where_other_models_are_described(tmp_path: Path):
-    """As presets do from version to version: an editor doesn't depend on how separators are made."""
-    preset = toy.preset()
-    paper = {part: getattr(presets.PAPER, part) for part in ("separator", "vae_training")}
-    for changed in (preset, dataclasses.replace(preset, **paper)):
-        toy.train(toy.Toy(changed), tmp_path, preset=changed, batches=toy.batches(), data={"hash": "0"}, device="cpu")
-    with pytest.raises(ModelError, match=r"diffusion\.text_dropout=0\.1, not 0\.2"):
-        changed = override(preset, ["diffusion.text_dropout=0.2"])
-        toy.train(toy.Toy(changed), tmp_path, preset=changed, batches=toy.batches(), data={"hash": "0"}, device="cpu")
-
-
-def test_a_folder_of_another_kind_or_without_checkpoints_is_refused(whole: Path, tmp_path: Path):
-    folder = shutil.copytree(whole, tmp_path / "run")
-    text = (folder / "config.json").read_text()
-    (folder / "config.json").write_text(text.replace('"kind": "editor"', '"kind": "vae"'))
-    with pytest.raises(ModelError, match="kind=vae, not editor"):
-        toy.run(folder)
-    (folder / "config.json").unlink()
-    with pytest.raises(ModelError, match=r"checkpoints but no config\.json .* choose another folder \(-o\)"):
-        toy.run(folder)
-    shutil.rmtree(folder / "checkpoints")
-    with pytest.raises(ModelError, match="no checkpoints to go on from"):
-        toy.run(folder)
 
 
 @pytest.mark.parametrize("file", ["state.json", "net.safetensors", "average.safetensors", "second.optimizer.safetensors"])
@@ -434,22 +376,6 @@ def test_a_damaged_checkpoint_is_named_and_can_be_removed(whole: Path, tmp_path:
     assert_same_run(whole, folder)
 
 
-def test_a_checkpoint_of_other_modules_is_not_called_damaged(whole: Path, tmp_path: Path):
-    """Nobody should remove a good checkpoint because the code has changed since."""
-
-    class Renamed(toy.Toy):
-        def __init__(self, preset: Any) -> None:
-            super().__init__(preset)
-            self.modules["net"].register_buffer("new", torch.zeros(1))
-
-    folder = shutil.copytree(whole, tmp_path / "run")
-    shutil.rmtree(checkpoints.found(folder)[-1])
-    preset = toy.preset()
-    with pytest.raises(ModelError, match="another version of the models") as raised:
-        toy.train(Renamed(preset), folder, preset=preset, batches=toy.batches(), data={"hash": "0"}, device="cpu")
-    assert "remove" not in str(raised.value) and "\n" not in str(raised.value)
-
-
 def test_more_steps_may_bring_a_module_that_the_checkpoint_does_not_hold(tmp_path: Path):
     """As discriminators do that start after the steps first asked for; the run is then as if they had been there."""
 
@@ -465,11 +391,3 @@ def test_more_steps_may_bring_a_module_that_the_checkpoint_does_not_hold(tmp_pat
             options = {"batches": toy.batches(), "data": {"hash": "0"}, "device": "cpu"}
             toy.train(Late(preset), tmp_path / folder, preset=preset, **options)
     assert_same_run(tmp_path / "whole", tmp_path / "broken")
-
-
-def test_checkpoints_hold_tensors_and_json_only(whole: Path):
-    for path in checkpoints.found(whole)[-1].iterdir():
-        if path.suffix == ".safetensors":
-            load_file(path)
-        else:
-            json.loads(path.read_text())
