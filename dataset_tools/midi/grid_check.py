@@ -78,19 +78,23 @@ def onset_envelope(mix: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     return flux
 
 
+def pulses(onsets_s: npt.NDArray[np.float64], frames: int) -> npt.NDArray[np.float64]:
+    """Lay out notes as `onset_envelope` lays out the audio: the root of their number in each frame."""
+    at = np.rint(onsets_s * ENVELOPE_HZ).astype(np.int64)
+    return np.sqrt(np.bincount(at[(at >= 0) & (at < frames)], minlength=frames).astype(np.float64))
+
+
 def share_in_audio(onsets_s: npt.NDArray[np.float64], envelope: npt.NDArray[np.float32]) -> float:
     """Measure the share of notes, in blocks of 20 s, that fall together with onsets of the audio (`onset_envelope`).
 
     Where they do, the correlation of notes and onset envelope has its height at no lag, among lags up to 0.2 s. Lags of
     whole beats can be higher still (a backbeat), so a grid that is off by whole beats is not found out.
     """
-    at = np.rint(onsets_s * ENVELOPE_HZ).astype(np.int64)
-    at = at[(at >= 0) & (at < len(envelope))]
-    pulses = np.sqrt(np.bincount(at, minlength=len(envelope)).astype(np.float64))
+    struck = pulses(onsets_s, len(envelope))
     reach, near = ENVELOPE_HZ // 5, int(LARGEST_LAG_S * ENVELOPE_HZ)
     agreeing = heard = 0.0
     for start in range(0, len(envelope), BLOCK_S * ENVELOPE_HZ):
-        notes = pulses[start : start + BLOCK_S * ENVELOPE_HZ]
+        notes = struck[start : start + BLOCK_S * ENVELOPE_HZ]
         sound = envelope[start : start + BLOCK_S * ENVELOPE_HZ].astype(np.float64)
         if (notes > 0).sum() < FEWEST_NOTES or len(sound) < ENVELOPE_HZ * 2:
             continue

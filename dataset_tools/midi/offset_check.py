@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.midi.grid_check import ENVELOPE_HZ
+from instructme.dataset_tools.midi.grid_check import ENVELOPE_HZ, pulses
 from instructme.dataset_tools.midi.tempo_map import DRUMS, TempoMap
 
 Floats = npt.NDArray[np.float64]
@@ -91,9 +91,8 @@ def _between(curve: Floats, best: int) -> float:
 
 def _onsets(onsets_s: Floats, envelope: Envelope) -> Floats:
     """Correlate notes and onsets at lags up to `LONGEST_LAG_S`, the middle one none; 1 means equal."""
-    at = np.rint(onsets_s * ENVELOPE_HZ).astype(np.int64)
-    pulses = np.sqrt(np.bincount(at[at < len(envelope)], minlength=len(envelope)).astype(np.float64))
-    return _correlate(envelope[:, None].astype(np.float64), pulses[:, None], ENVELOPE_HZ)
+    struck = pulses(onsets_s, len(envelope))
+    return _correlate(envelope[:, None].astype(np.float64), struck[:, None], ENVELOPE_HZ)
 
 
 def _pitched(tempo_map: TempoMap, mix: Samples, rate_hz: int) -> Pitched | None:
