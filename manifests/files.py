@@ -61,3 +61,8 @@ def sweep(folder: Path, name: str = "*") -> None:
             shutil.rmtree(path, ignore_errors=True)
         elif _HIDDEN.fullmatch(path.name):
             path.unlink(missing_ok=True)
+
+
+def written_by_hand(path: Path, mark: str) -> bool:
+    """Tell whether there is a text that lacks the mark of ours: somebody's own, which stays."""
+    return path.exists() and mark not in path.read_text("utf-8", errors="replace")

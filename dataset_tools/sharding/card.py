@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from instructme.manifests.files import atomic
-from instructme.manifests.rows import SPLITS
 
 README, CROISSANT = "README.md", "croissant.json"
 MARK = "<!-- Written by instructme shard. Delete this line to keep your own words. -->"
@@ -72,8 +71,7 @@ def _body(index: Mapping[str, Any], sources: Mapping[Source, int]) -> Iterator[s
     sound = "stereo" if index["shards"][0].get("channels") == 2 else "mono"
     yield f"{sound}, {index['sample_rate_hz']:,} Hz, FLAC in WebDataset shards. SHA-256 of the set: `{index['hash']}`."
     yield from ("", f"| split | {' | '.join(tasks)} |", "|---|" + "---:|" * len(tasks))
-    for split in SPLITS:  # not in the order in which workers end
-        counts = index["counts"].get(split, {})
+    for split, counts in index["counts"].items():
         yield f"| {split} | {' | '.join(f'{counts.get(task, 0):,}' for task in tasks)} |"
     yield from (
         "",
@@ -149,8 +147,3 @@ def write(folder: Path, index: Mapping[str, Any], sources: Mapping[Source, int],
         if name != README or not keep_readme:
             with atomic(folder / name) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-
-
-def is_own_work(path: Path) -> bool:
-    """Say whether there is a README.md that somebody else wrote."""
-    return path.exists() and MARK not in path.read_text("utf-8", errors="replace")

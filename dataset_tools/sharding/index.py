@@ -16,7 +16,7 @@ def index_of(markers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     files = {name: file for marker in markers.values() for name, file in marker["files"].items()}
     listed = "".join(f"{file['sha256']}  {name}\n" for name, file in sorted(files.items()))
     counts: dict[str, Counter[str]] = {}
-    for name, marker in markers.items():
+    for name, marker in sorted(markers.items()):  # whatever worker ended first
         counts.setdefault(name.split("-")[0], Counter()).update(marker["tasks"])
     return {
         "tool_version": tables.tool_version(),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from instructme.manifests import tables
-from instructme.manifests.files import atomic
+from instructme.manifests.files import atomic, written_by_hand
 from instructme.manifests.rows import Sample
 from instructme.pipelines.evaluation.metrics import metric_modules
 from instructme.pipelines.evaluation.score_tables import ARROWS, BELOW, Key, Scores, cell
@@ -26,7 +26,7 @@ def write(run: Path, system: str, scores: Scores, shards: Path | None) -> str:
         shards: what was scored; their licences are named if the run was trained on them.
     """
     path = run / README
-    if path.exists() and MARK not in path.read_text("utf-8", errors="replace"):
+    if written_by_hand(path, MARK):
         return f"{path} was kept: it is not by 'evaluate'"
     config = json.loads((run / "config.json").read_text("utf-8"))
     with atomic(path) as temporary:

@@ -18,6 +18,7 @@ from instructme.dataset_tools.sharding.windows import Windows
 from instructme.dataset_tools.tasks import task_names
 from instructme.manifests import tables, urls
 from instructme.manifests.counting import counted
+from instructme.manifests.files import written_by_hand
 from instructme.manifests.rows import SPLITS, DataError, Sample, Track, Triplet
 from instructme.pipelines.processes import cluster, engine, resume
 
@@ -104,7 +105,7 @@ def shard(
         _remove_stale(out, set(markers))  # what workers that died have left
     index = index_of(markers)
     with urls.explained(out):
-        keep_readme = card.is_own_work(out / card.README)
+        keep_readme = written_by_hand(out / card.README, card.MARK)
     with urls.staged(out) as folder:
         card.write(folder, index, _sources(work, used), keep_readme)
         resume.write(folder / "index.json", index)
