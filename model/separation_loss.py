@@ -23,7 +23,7 @@ def separation_loss(mask: Tensor, presence: Tensor, answers: Tensor, mix: Tensor
         progress: share of the training that is done, which lowers the floors.
 
     Returns:
-        `error`: log10 of error energy over mix energy, with a floor. An absent instrument counts like any other.
+        `error`: log10 of error energy over mix energy, with a floor that is lower for an absent instrument.
         `spectrum`: mean magnitude of the error, relative to that of the mix.
         `presence`: binary cross-entropy of the presence of the instrument in each block of frames.
     """

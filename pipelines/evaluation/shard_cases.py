@@ -33,8 +33,6 @@ class ShardRow:
         Raises:
             DataError: a shard is missing or damaged.
         """
-        from instructme.pipelines.data.shard_reader import ShardReader
-
         reader = ShardReader(self.shards, self.split)
         heard, rate_hz = reader.audio(self.row), int(reader.values(self.row)["sample_rate_hz"])
         source, target = audio.mono(heard.source.T), audio.mono(heard.target.T)
