@@ -124,7 +124,9 @@ def mono(samples: Samples) -> Samples:
 
 
 def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
-    """Resample `(T,)` with soxr (HQ); the length becomes ceil(T * to / from)."""
+    """Resample `(T,)` with soxr (HQ); the length becomes ceil(T * to / from). What has the rate already stays as it is."""
+    if from_hz == to_hz:
+        return np.asarray(samples, dtype=np.float32)
     import soxr
 
     return np.asarray(soxr.resample(samples, from_hz, to_hz), dtype=np.float32)

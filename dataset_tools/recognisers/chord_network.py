@@ -94,7 +94,7 @@ def _network(model: int) -> Any:
 
 def _features(samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     """Compute the constant-Q magnitudes (frames, 288) that the networks were trained on."""
-    audio = samples if rate_hz == RATE_HZ else resample(samples, rate_hz, RATE_HZ)
+    audio = resample(samples, rate_hz, RATE_HZ)
     frames = 1 + len(audio) // HOP_SAMPLES
     audio = np.pad(audio, (0, max(2 * RATE_HZ - len(audio), 0)))  # the lowest filters are more than a second long
     with turns.first_use("cqt"), _quiet():  # silence has no tuning

@@ -10,7 +10,7 @@ from instructme.model.masks import follow
 
 def hear(audio: Samples, rate_hz: int, model_hz: int) -> Samples:
     """Average the channels of (n, channels) and resample: (T,)."""
-    return resampled(np.ascontiguousarray(audio.mean(axis=1, dtype=np.float32)), rate_hz, model_hz)
+    return resample(np.ascontiguousarray(audio.mean(axis=1, dtype=np.float32)), rate_hz, model_hz)
 
 
 def spread(
@@ -30,7 +30,7 @@ def spread(
         rate_hz: rate of the recording.
         model_hz: rate of the model.
     """
-    old, new, left = (fitted(resampled(each, model_hz, rate_hz), len(audio))[:, None] for each in (heard, sound, kept))
+    old, new, left = (fitted(resample(each, model_hz, rate_hz), len(audio))[:, None] for each in (heard, sound, kept))
     module = task_modules().get(task or "")
     keeps = module.KEEPS if module else "rest"
     if keeps == "none":
@@ -41,11 +41,6 @@ def spread(
         unheard = follow(rest, whole, share, rate_hz, model_hz / 2).numpy().T
     edited: Samples = new + unheard
     return edited
-
-
-def resampled(samples: Samples, from_hz: int, to_hz: int) -> Samples:
-    """Resample (T,); what has the rate already stays as it is."""
-    return samples if from_hz == to_hz else resample(samples, from_hz, to_hz)
 
 
 def fitted(samples: Samples, length: int) -> Samples:

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.audio import Samples, resample
 from instructme.manifests.rows import DataError
 from instructme.model.checkpoint import read_config, restore
 from instructme.model.devices import check_device
 from instructme.model.masks import follow
 from instructme.model.separator import Separator
-from instructme.pipelines.editing.channels import fitted, resampled
+from instructme.pipelines.editing.channels import fitted
 
 BLOCK_S, CONTEXT_S, FADE_S = 12, 2, 1
 """Music is done in blocks; each hears this much on both sides of it, and is faded into the next."""
@@ -93,14 +93,14 @@ class PartSeparator:
         """Separate (n, channels) that is heard at once."""
         model_hz = self._network.config.sample_rate_hz
         channels = np.ascontiguousarray(audio.T)
-        heard = np.stack([resampled(each, rate_hz, model_hz) for each in channels])
+        heard = np.stack([resample(each, rate_hz, model_hz) for each in channels])
         if not np.abs(heard).max(initial=0.0):
             return np.zeros_like(audio)
         sound = self._at_model_rate(torch.from_numpy(heard).to(self._device), asked).cpu().numpy()
         if rate_hz == model_hz:
             return np.ascontiguousarray(sound.T)
         low, whole = (
-            np.stack([fitted(resampled(each, model_hz, rate_hz), len(audio)) for each in both]) for both in (sound, heard)
+            np.stack([fitted(resample(each, model_hz, rate_hz), len(audio)) for each in both]) for both in (sound, heard)
         )
         high = [_high(*each, rate_hz, model_hz) for each in zip(channels, whole, low, strict=True)]
         return np.ascontiguousarray((low + np.stack(high)).T)

@@ -8,7 +8,7 @@ from instructme.pipelines.evaluation.spectra import RATE_HZ
 
 def score(source: Samples, target: Samples, edit: Samples, rate_hz: int) -> dict[str, float]:
     """Compute `si_sdr_db`, `si_sdri_db`, `edit_done` and `kept_error_db` of (T,) each, without those that are undefined."""
-    source, target, edit = (each if rate_hz == RATE_HZ else resample(each, rate_hz, RATE_HZ) for each in (source, target, edit))
+    source, target, edit = (resample(each, rate_hz, RATE_HZ) for each in (source, target, edit))
     places, levels = cells.find(target, source), cells.levels(edit)
     values = {
         "si_sdr_db": si_sdr_db.score(edit, target),

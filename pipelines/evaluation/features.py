@@ -131,7 +131,7 @@ class Sound:
 
 def embed(folder: Path | None, samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     """Embed (T,) of any rate at -14 LUFS: (patches, 200), kept in `folder`."""
-    return Sound(samples if rate_hz == RATE_HZ else resample(samples, rate_hz, RATE_HZ), folder).embedding
+    return Sound(resample(samples, rate_hz, RATE_HZ), folder).embedding
 
 
 RECOGNISERS: dict[str, tuple[Callable[[], bool], str]] = {

@@ -36,8 +36,6 @@ class ShardRow:
         reader = ShardReader(self.shards, self.split)
         heard, rate_hz = reader.audio(self.row), int(reader.values(self.row)["sample_rate_hz"])
         source, target = audio.mono(heard.source.T), audio.mono(heard.target.T)
-        if rate_hz == RATE_HZ:
-            return source, target
         return audio.resample(source, rate_hz, RATE_HZ), audio.resample(target, rate_hz, RATE_HZ)
 
 

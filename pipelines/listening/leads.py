@@ -47,4 +47,4 @@ def _lead(row: ShardRow, music: library.Library) -> Samples:
     start, length = recipe.source_start_samples, recipe.length_samples
     windows = [read(music.part(recipe.source_track, name), start, length).astype(np.float32) for name in recipe.left_out]
     lead = np.sum(windows, axis=0) * np.float32(STEP * gain)
-    return lead if music.rate_hz == RATE_HZ else audio.resample(lead, music.rate_hz, RATE_HZ)
+    return audio.resample(lead, music.rate_hz, RATE_HZ)

@@ -30,7 +30,7 @@ def budget(seconds: Sequence[float]) -> tuple[int, float]:
 def data_uri(samples: Samples, rate_hz: int, kbps: int) -> str:
     """Encode `(T,)` or `(T, 2)` as MP3 at a constant rate. What exceeds full scale is clipped. LAME plays all 0.45 dB softer."""
     playable = min((rate for rate in _RATES_HZ if rate >= rate_hz), default=_RATES_HZ[-1])
-    heard = samples if playable == rate_hz else resample(samples, rate_hz, playable)
+    heard = resample(samples, rate_hz, playable)
     low, high = (32, 320) if playable >= 32000 else (8, 160) if playable >= 16000 else (8, 64)
     level = np.clip((high - kbps) / (high - low), 0.0, 1.0)  # libsndfile spreads the bit rates of an MPEG version over 1 to 0
     file = io.BytesIO()
