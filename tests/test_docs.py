@@ -82,7 +82,7 @@ def test_commands_in_blocks_are_complete(line: str, tmp_path: Path, monkeypatch:
     """Click parses them: nothing that is needed is missing, and every value fits its option."""
     monkeypatch.chdir(tmp_path)
     command, words = found(line)
-    for word in words:  # Files and folders that must be there.
+    for word in (word.rpartition("=")[2] for word in words):  # Files and folders that must be there.
         if re.fullmatch(r"[\w/.]+", word) and not word.replace(".", "").isdigit():
             place = tmp_path / word
             (place.parent if place.suffix else place).mkdir(parents=True, exist_ok=True)
