@@ -64,8 +64,9 @@ INSTRUMENTS: dict[str, Instrument] = {
     row["name"]: Instrument(row["name"], row["family"], row["editable"] == "yes", row["lead"] == "yes")
     for row in _rows("instruments.csv")
 }
-"""The vocabulary. The first instrument of a family is its general name, such as "strings"."""
-_GENERAL = {instrument.family: name for name, instrument in reversed(INSTRUMENTS.items())}
+"""The vocabulary."""
+GENERAL_NAMES = {instrument.family: name for name, instrument in reversed(INSTRUMENTS.items())}
+"""The general name of each family, such as "strings": the name of its first instrument."""
 _PROGRAMS = {int(row["program"]): row["instrument"] for row in _rows("programs.csv")}
 _PATCHES = [(row["patch"], row["instrument"]) for row in _rows("plugins.csv")]
 
@@ -171,9 +172,9 @@ def _merge(names: list[str]) -> str:
         return names[0]
     if families == {"drums", "percussion"}:
         return "drums"
-    if len(families) == 1 and len(finer := set(names) - {*_GENERAL.values()}) == 1:
+    if len(families) == 1 and len(finer := set(names) - {*GENERAL_NAMES.values()}) == 1:
         return finer.pop()
-    return _GENERAL[families.pop()] if len(families) == 1 else "other"
+    return GENERAL_NAMES[families.pop()] if len(families) == 1 else "other"
 
 
 def load_aliases(path: Path) -> dict[str, str]:

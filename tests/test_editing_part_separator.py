@@ -11,22 +11,26 @@ from instructme.model.separator import Separator, SeparatorMasks
 from instructme.pipelines.editing.part_separator import BLOCK_S, PartSeparator, gate
 
 RATE_HZ = 24_000
+CONFIG = SeparatorConfig(
+    instruments=("drums", "piano", "strings", "orchestra"), width=8, encoder_layers=1, decoder_layers=1, condition_width=4
+)
 
 
-class HalfSeparator(Separator):
-    """Takes half of everything for drums and nothing for the piano."""
+class EvenSeparator(Separator):
+    """Takes a share of everything for each instrument; drums and strings sound, the piano does not."""
+
+    share = 0.5
 
     def forward(self, spectrum: Tensor, instruments: Tensor, text: Tensor | None = None) -> SeparatorMasks:
-        """Make masks of 0.5, present for instrument 0 alone."""
+        """Make even masks, absent for instrument 1."""
         shape = (*instruments.shape, spectrum.shape[-1])
-        present = torch.where(instruments[..., None] == 0, 9.0, -9.0).expand(shape)
-        return SeparatorMasks(torch.full((*instruments.shape, *spectrum.shape[1:]), 0.5), present)
+        present = torch.where(instruments[..., None] == 1, -9.0, 9.0).expand(shape)
+        return SeparatorMasks(torch.full((*instruments.shape, *spectrum.shape[1:]), self.share), present)
 
 
 @pytest.fixture(scope="module")
 def separator() -> PartSeparator:
-    config = SeparatorConfig(instruments=("drums", "piano"), width=8, encoder_layers=1, decoder_layers=1, condition_width=4)
-    return PartSeparator(HalfSeparator(config))
+    return PartSeparator(EvenSeparator(CONFIG))
 
 
 def music(seconds: float, rate_hz: int = RATE_HZ, channels: int = 2) -> np.ndarray:
@@ -51,6 +55,16 @@ def test_other_rates_and_frequencies_that_the_network_does_not_hear(separator: P
 
 def test_an_absent_instrument_is_silent(separator: PartSeparator) -> None:
     assert not np.concatenate(list(separator.parts(music(2.0), RATE_HZ, ["piano"]))).any()
+
+
+@pytest.mark.parametrize(("asked", "share"), [("drums", 0.5), ("strings", 0.5), ("orchestra", 0.8)])
+def test_families_share_what_both_claim(asked: str, share: float) -> None:
+    """The strings belong to the orchestra, so they take nothing from it."""
+    greedy = EvenSeparator(CONFIG)
+    greedy.share = 0.8
+    audio = music(2.0)
+    part = np.concatenate(list(PartSeparator(greedy).parts(audio, RATE_HZ, [asked])))
+    np.testing.assert_allclose(part, share * audio, atol=1e-4)
 
 
 def test_channels_stay_apart(separator: PartSeparator) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from instructme.manifests.instruments import INSTRUMENTS
+from instructme.manifests.instruments import GENERAL_NAMES, INSTRUMENTS
 from instructme.model.production import produce
 from instructme.pipelines.training.part_bank import BLOCK_SAMPLES, PartBank
 
@@ -26,7 +26,6 @@ _GAIN_DB, _WIDE_GAIN_DB, _WIDE_SHARE = (-7.0, 5.0), (-16.0, 4.0), 0.3
 """Levels of parts. Real mixes hold drums 18 dB under the rest: a share of the mixes is drawn more widely."""
 _FASTEST = 2 ** (3 / 12)
 _SEPARATE = {("piano", "electric piano")}
-_GENERAL = {each.family: each.name for each in reversed(INSTRUMENTS.values())}
 
 
 def covers(name: str, instrument: str) -> bool:
@@ -34,7 +33,7 @@ def covers(name: str, instrument: str) -> bool:
     if name == instrument or (name, instrument) in _SEPARATE:
         return name == instrument
     entry = INSTRUMENTS[instrument]
-    return name == _GENERAL[entry.family] or instrument.endswith(f" {name}")
+    return name == GENERAL_NAMES[entry.family] or instrument.endswith(f" {name}")
 
 
 NAMES = tuple(name for name, entry in INSTRUMENTS.items() if entry.editable)
