@@ -16,12 +16,13 @@ TABLES = {
     "sets.parquet": rows.SetScore,
 }
 INTRODUCTION = """
-All tables are parquet files in the working folder. The index of a shard lies beside its tar. `scores.parquet` and `sets.parquet`
-lie in the folder that `evaluate` writes.
+All tables are parquet files in the working folder. The index of a shard is beside its tar. `scores.parquet` and `sets.parquet` are
+in the folder that `evaluate` writes.
 
-- Positions and lengths are counted in samples at the working rate, unless the name has another unit.
-- List columns of one row that belong together have the same length.
+- Positions and lengths are counted in samples at the working rate (`prepare --sample-rate`), unless the name has another unit.
+- If list columns of a row belong together, their lists have the same length.
 - Each file also holds its schema version, its arguments, its seed, and the SHA-256 of the tables that it was made from.
+- A canonical name is the one that the package uses. `manifests/data` lists the canonical instruments and genres.
 
 This page is generated: `python -m instructme.manifests.describe > docs/tables.md`.
 """.strip()

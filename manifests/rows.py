@@ -108,7 +108,7 @@ class Stem:
     plugin: Annotated[str | None, "sampler patch or plugin as shipped"]
     instrument: Annotated[str, "canonical instrument (manifests/data/instruments.csv)"]
     family: Annotated[str, "family of the instrument"]
-    editable: Annotated[bool, "may be named and edited; if not, it only sounds in beds and full mixes"]
+    editable: Annotated[bool, "may be named and edited; if not, it only sounds in mixes"]
     lead: Annotated[bool, "sings or plays the lead, by its instrument or by what the dataset says of it"]
     rule: Annotated[str, "rule of normalisation that matched: alias, program, plugin, class, name or unmatched"]
     certain: Annotated[bool, "the rule leaves no doubt"]
@@ -137,17 +137,17 @@ class Part:
     family: Annotated[str, "family of the instrument"]
     editable: Annotated[bool, "may be named and edited"]
     lead: Annotated[bool, "one of its stems sings or plays the lead; `remix` leaves it out of both sides"]
-    path: Annotated[RelativePath, "16-bit mono FLAC, relative to the working folder"]
+    path: Annotated[RelativePath, "16-bit FLAC, relative to the working folder"]
     stems: Annotated[list[str], "stem_ids merged into it"]
     sample_rate_hz: Annotated[RateHz, "working rate"]
     length_samples: Annotated[Count, "length, equal for all parts of a track"]
-    gain: Annotated[float, Rule(0), "gain applied to all parts of the track, 1 unless a merged part would have clipped"]
+    gain: Annotated[float, Rule(0), "gain applied to all parts of the track; 1 unless they would clip or are very soft"]
     lufs: Annotated[Decibels | None, "integrated loudness (ITU-R BS.1770-4), null where it is not defined"]
     rms_db: Annotated[Decibels, "RMS of the whole part in dBFS, -120 for silence"]
     peak_db: Annotated[Decibels, "sample peak in dBFS, -120 for silence"]
     bandwidth_hz: Annotated[Count, "half of the lowest sample rate of its stems: nothing sounds above it"]
     level_db: Annotated[list[int], "RMS per frame in dBFS, rounded, -120 for silence, 10 frames/s"]
-    activity: Annotated[list[bool], "energy VAD, 10 frames/s"]
+    activity: Annotated[list[bool], "whether the part is active, 10 frames/s"]
     balance_db: Annotated[Decibels | None, "gain of this part alone, by `prepare --balance-stems`"] = None
     channels: Annotated[Channels | None, "2 where the file is stereo (`prepare --channels 2`), null for mono"] = None
 
@@ -160,7 +160,7 @@ class Rhythm:
     EQUAL: ClassVar = (("beats_samples", "beat_positions"), ("chord_starts_samples", "chord_labels"))
 
     track_id: Annotated[Id, "track"]
-    source: Annotated[str, "midi, audio or none"]
+    source: Annotated[str, "annotation, midi, audio or none"]
     recogniser: Annotated[str | None, "what found it: tempo map, librosa version, weights and their hash"]
     confidence: Annotated[Share, "0 to 1: share of onsets that confirm the grid (midi), or agreement of beats and onsets (audio)"]
     trusted: Annotated[bool, "good enough to match windows of different tracks"]
@@ -208,7 +208,7 @@ class Triplet:
 
     triplet_id: Annotated[Key, "key of the sample in the shards, [a-z0-9_-], shorter than 100 characters"]
     split: Annotated[Split, "train, validation or test"]
-    task: Annotated[Task, "add, remove, extract, replace or remix"]
+    task: Annotated[Task, "add, remove, extract, replace, remix or rebalance"]
     instruction: Annotated[str, "the text command"]
     length_samples: Annotated[Count, "length of source and target"]
     source_track: Annotated[Id, "track of the source mix"]
@@ -220,7 +220,7 @@ class Triplet:
     target_stretch: Annotated[
         float, Rule(0.1, 10), "samples of the target window per rendered sample; 1 is no time-stretch, above 1 is faster"
     ]
-    named: Annotated[list[str], "instruments of the source that the instruction names (remove, extract, replace)"]
+    named: Annotated[list[str], "instruments of the source that the instruction names (remove, extract, replace, rebalance)"]
     added: Annotated[list[str], "instruments that the instruction brings (add, replace, remix by instruments)"]
     genre: Annotated[str | None, "genre that the instruction asks for (remix by genre)"]
     left_out: Annotated[list[str], "lead or vocal parts of the source track left out of both sides (remix)"]
@@ -263,7 +263,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Something that could not be used, and why. Table `rejects.parquet`, written by every stage."""
+    """Something that could not be used, and why. Table `rejects.parquet`, written by `scan`, `prepare` and `pair`."""
 
     stage: Annotated[Stage, "scan, prepare or pair"]
     dataset: Annotated[str | None, "dataset, if known"]
