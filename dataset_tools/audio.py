@@ -1,8 +1,10 @@
 """Read, resample, measure and write audio: float32 `(T,)` everywhere in the data code, or `(T, 2)` where it is stereo."""
 
 import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -55,57 +57,76 @@ def read(
         DataError: missing, unreadable, truncated, or with samples that are no audio.
         OppositeChannelsError: the channels cancel each other out.
     """
+    return np.concatenate([*stream(path, rate_hz, start, length, channel=channel, channels=channels)])
+
+
+def stream(
+    path: Path,
+    rate_hz: int | None = None,
+    start: int = 0,
+    length: int | None = None,
+    *,
+    channel: int | None = None,
+    channels: int = 1,
+) -> Iterator[Samples]:
+    """Read a file as `read` does, in blocks: one at least. Faults of the file are raised after its last block."""
     import soundfile
 
+    report = _Report()
     try:
         with soundfile.SoundFile(broken_headers.opened(path)) as file:
             file.seek(start)
             expected = file.frames - start
             wanted = expected if length is None else length
-            samples, decoded, cancelled = _decoded(file, rate_hz, wanted, channel, channels)
+            yield from _decoded(file, rate_hz, wanted, channel, channels, report)
     except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
         raise DataError(f"can't read audio: {path}: {error}") from None
     # MP3 headers may promise up to a percent too much.
-    if length is None and decoded < 0.98 * expected:
-        raise DataError(f"truncated audio: {path}: it holds {decoded} of {expected} frames; copy or download it again")
-    # Written so that NaN fails, too.
-    if not peak(samples) <= _LOUDEST:
+    if length is None and report.frames < 0.98 * expected:
+        raise DataError(f"truncated audio: {path}: it holds {report.frames} of {expected} frames; copy or download it again")
+    if report.senseless:
         raise DataError(f"not audio: {path}: it holds NaN or infinite samples, or levels beyond all reason")
-    if cancelled:
+    if report.mean_power + report.power > 0 and report.mean_power < _CANCELLED * report.power:
         raise OppositeChannelsError(f"opposite channels: {path}: their mean is silent though each of them sounds")
-    return samples
+
+
+@dataclass
+class _Report:
+    """What was seen while a file was decoded: frames, the power of its channels and of their mean, and whether it is no audio."""
+
+    frames: int = 0
+    power: float = 0.0
+    mean_power: float = 0.0
+    senseless: bool = False
 
 
 def _decoded(
-    file: "soundfile.SoundFile", rate_hz: int | None, frames: int, channel: int | None, channels: int
-) -> tuple[Samples, int, bool]:
-    """Decode in blocks, average channels where the file has others than are wanted, and resample.
-
-    Returns:
-        The samples, how many frames were decoded, and whether the channels cancel each other out.
-    """
+    file: "soundfile.SoundFile", rate_hz: int | None, frames: int, channel: int | None, channels: int, report: _Report
+) -> Iterator[Samples]:
+    """Decode in blocks, average channels where the file has others than are wanted, and resample."""
     import soxr
 
     same = rate_hz in (None, file.samplerate)
     stereo = channels == file.channels == 2 and channel is None
-    stream = soxr.ResampleStream(file.samplerate, rate_hz or file.samplerate, 2 if stereo else 1, dtype="float32")
-    nothing = silence(0, 2 if stereo else 1)
-    done, decoded = [nothing], 0
-    power = mean_power = 0.0
-    while len(block := file.read(min(_BLOCK_FRAMES, frames - decoded), dtype="float32", always_2d=True)):
+    resampler = soxr.ResampleStream(file.samplerate, rate_hz or file.samplerate, 2 if stereo else 1, dtype="float32")
+
+    def given(samples: Samples) -> Samples:
+        # Written so that NaN fails, too.
+        report.senseless |= not peak(samples) <= _LOUDEST
+        return samples if stereo else in_channels(samples, channels)
+
+    while len(block := file.read(min(_BLOCK_FRAMES, frames - report.frames), dtype="float32", always_2d=True)):
         if file.channels == 1 or channel is not None:
             mean = block[:, channel or 0]
         else:
             mean = sum(block.T[1:], block[:, 0]) / np.float32(file.channels)
-            power, mean_power = power + float(np.vdot(block, block)) / file.channels, mean_power + float(np.vdot(mean, mean))
+            report.power += float(np.vdot(block, block)) / file.channels
+            report.mean_power += float(np.vdot(mean, mean))
         heard = block if stereo else mean
-        done.append(heard if same else stream.resample_chunk(heard))
-        decoded += len(block)
-    if not same:
-        done.append(stream.resample_chunk(nothing, last=True))
-    samples = np.concatenate(done)
-    cancelled = mean_power + power > 0 and mean_power < _CANCELLED * power
-    return samples if stereo else in_channels(samples, channels), decoded, cancelled
+        yield given(heard if same else resampler.resample_chunk(heard))
+        report.frames += len(block)
+    nothing = silence(0, 2 if stereo else 1)
+    yield given(nothing if same else resampler.resample_chunk(nothing, last=True))
 
 
 def silence(length: int, channels: int) -> Samples:
@@ -151,13 +172,37 @@ def encode_flac(samples: npt.NDArray[np.float32 | np.int16], rate_hz: int) -> by
 
 
 def write_flac(path: Path, samples: npt.NDArray[np.float32 | np.int16], rate_hz: int) -> None:
-    """Write `(T,)` or `(T, 2)`, float or already 16 bit, as 16-bit FLAC, atomically.
+    """Write `(T,)` or `(T, 2)`, float or already 16 bit, as 16-bit FLAC, atomically."""
+    write_flac_blocks(path, [to_int16(samples)], rate_hz, 1 if samples.ndim == 1 else samples.shape[1])
 
-    libsndfile doesn't always tell where the disk refuses the last bytes, so that it isn't given the file itself.
-    """
-    flac = encode_flac(samples, rate_hz)
-    with atomic(path) as temporary:
-        temporary.write_bytes(flac)
+
+def write_flac_blocks(path: Path, blocks: Iterable[Pcm], rate_hz: int, channels: int) -> None:
+    """Write blocks that follow each other, `(T,)` or `(T, 2)`, as one 16-bit FLAC, atomically."""
+    import soundfile
+
+    with atomic(path) as temporary, temporary.open("wb") as out:
+        checked = _Checked(out)
+        with soundfile.SoundFile(checked, "w", rate_hz, channels, "PCM_16", format="FLAC") as file:
+            for block in blocks:
+                file.write(block)
+        if checked.error:
+            raise checked.error
+
+
+class _Checked:
+    """A file that keeps the error of a disk that is full: libsndfile doesn't always tell."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+        self.seek, self.tell = file.seek, file.tell
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = self.error or error
+            return len(data)
 
 
 def db(amplitude: float) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.activity import weighting_db
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.stored import Stored
 from instructme.manifests.rows import ACTIVITY_RATE_HZ, Clip, Part, Rhythm
 
 MIN_ACTIVE = 0.3
@@ -28,10 +29,14 @@ class Loudness:
     peak_db: list[float]
 
 
-def measure(samples: Samples, window: int) -> Loudness:
+def measure(samples: Samples | Stored, window: int) -> Loudness:
     """Measure each whole window of `window` samples, over all channels."""
-    windows = samples[: len(samples) // window * window].reshape(-1, window, *samples.shape[1:])
-    return Loudness([audio.rms_db(one) for one in windows], [audio.peak_db(one) for one in windows])
+    loudness = Loudness([], [])
+    for start in range(0, len(samples) - window + 1, window):
+        one = samples[start : start + window]
+        loudness.rms_db.append(audio.rms_db(one))
+        loudness.peak_db.append(audio.peak_db(one))
+    return loudness
 
 
 def cut(

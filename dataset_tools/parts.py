@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools import activity, audio, stereo_pairs
+from instructme.dataset_tools import activity, audio, measures, stereo_pairs
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import inside, slug
 from instructme.manifests.rows import DataError, Part, Reject, Stem, Track
 
@@ -46,27 +46,20 @@ class Merged:
     """The sum of one instrument's stems before the common gain."""
 
     stems: list[Stem]
-    store: SpooledTemporaryFile[bytes]
-    length_samples: int
+    sound: Stored
     full_scale: float
     """Largest sample as a share of what 16 bit can hold on that side."""
-    channels: int = 1
     balance_db: float | None = None
     """Gain of this part alone, by `--balance-stems`; `full_scale` is after it."""
 
-    def load(self, length: int, gain: float) -> npt.NDArray[np.int16]:
-        """Load `(length,)` or `(length, 2)`, padded with silence, after the gain and rounded to 16 bit."""
-        merged = self.samples()
+    def pcm(self, length: int, gain: float) -> Iterator[audio.Pcm]:
+        """Pad the sum with silence, apply the gain and round to 16 bit: give it in blocks, and keep it as it is given."""
         gain = float(np.float32(gain * 10 ** ((self.balance_db or 0.0) / 20))) if self.balance_db else gain
-        padded = np.zeros((length, *merged.shape[1:]), dtype=np.int16)
-        padded[: len(merged)] = audio.to_int16(merged * np.float32(gain) if gain != 1.0 else merged)
-        return padded
-
-    def samples(self) -> Samples:
-        """Load the sum as it is."""
-        self.store.seek(0)
-        merged = np.frombuffer(self.store.read(), dtype=np.float32)
-        return merged if self.channels == 1 else merged.reshape(-1, self.channels)
+        self.sound.pad(length)
+        for start, block in self.sound.blocks():
+            rounded = audio.to_int16(block * np.float32(gain) if gain != 1.0 else block)
+            self.sound.put(start, rounded * np.float32(audio.STEP))
+            yield rounded
 
 
 def merge(
@@ -81,23 +74,23 @@ def merge(
     """Decode each stem once, mono or with 2 `channels` at the working rate, and sum the stems of each instrument in float.
 
     Stems known to be bad, unreadable ones, and those whose length differs too much from the others' are rejected; the
-    parts are then made of the rest, as a mix that misses a stem is still a mix. At most one instrument's samples are in
-    memory at a time, besides a bounded store that overflows into `scratch`.
+    parts are then made of the rest, as a mix that misses a stem is still a mix. Of what is long, blocks are in memory at a
+    time; the rest waits in `scratch`.
     """
     kept, rejects = _select(track, stems, length_tolerance_s)
     by_instrument = sorted(kept, key=lambda stem: (stem.instrument, stem.stem_id))
     groups = [list(group) for _, group in groupby(by_instrument, key=lambda stem: stem.instrument)]
     merged = []
     for group in groups:
-        total = audio.silence(0, channels)
+        total = Stored(scratch, channels, _MEMORY_BYTES // len(groups))
         used: list[Stem] = []
         heard: dict[str, Samples] = {}
         loud = False
         for source in _sources(group):
             try:
-                samples, notes = _decode(source, root, rate_hz, channels)
+                samples, notes = _decode(source, root, scratch, rate_hz, channels)
                 if len(samples) >= rate_hz:  # the mean of less may be a wave that isn't whole
-                    samples, notes = _clean(samples, notes, rate_hz)
+                    notes += _clean(samples, rate_hz)
                 notes += [*_fault(source[0], samples, total, heard, rate_hz)]
             except DataError as error:
                 rejects += [reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")) for stem in source]
@@ -105,12 +98,12 @@ def merge(
             rejects += [reject(track, source[0].path, note.reason, note.detail) for note in notes]
             loud = loud or any(note.reason == "loud" for note in notes)
             if not any(note.fatal for note in notes):
-                total = _add(total, samples)
+                for start, block in samples.blocks():
+                    total.add(start, block)
                 used += source
+            samples.close()
         if used:
-            store = SpooledTemporaryFile(_MEMORY_BYTES // len(groups), dir=str(scratch))  # noqa: SIM115
-            store.write(total.view(np.uint8).data)
-            merged.append(Merged(used, store, len(total), _full_scale(total), channels))
+            merged.append(Merged(used, total, measures.full_scale(total)))
             if merged[-1].full_scale > LOUD_TOLD and not loud:
                 detail = (
                     f"its {len(used)} stems together peak {audio.db(merged[-1].full_scale):.0f} dB over full scale: {_TURNED}"
@@ -125,11 +118,9 @@ def balanced(merged: Sequence[Merged], rate_hz: int) -> list[Merged]:
     No part changes by more than 24 dB; a part without a loudness stays as it is. Effects and other parts that no edit names are
     never turned up: on recorded songs some of them are 30 dB under the voice on purpose.
     """
-    from pyloudnorm import Meter
-
-    meter, parts = Meter(rate_hz), []
+    parts = []
     for part in merged:
-        lufs = _lufs(part.samples(), meter)
+        lufs = measures.lufs(part.sound, rate_hz)
         wanted = BALANCED_LUFS.get(part.stems[0].family, BALANCED_LUFS["other"])
         most_db = MOST_BALANCE_DB if part.stems[0].editable else 0.0
         change_db = 0.0 if lufs is None else round(float(np.clip(wanted - lufs, -MOST_BALANCE_DB, most_db)), 2)
@@ -137,24 +128,19 @@ def balanced(merged: Sequence[Merged], rate_hz: int) -> list[Merged]:
     return parts
 
 
-def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) -> Iterator[tuple[Part, Samples]]:
-    """Write each part as FLAC into `folder`; yield its row, with a path under `relative`, and the samples as written.
+def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) -> Iterator[tuple[Part, Stored]]:
+    """Write each part as FLAC into `folder`; yield its row, with a path under `relative`, and its sound as written.
 
     All parts share a length, the longest, and a gain: 1 unless one of them would have clipped, or all are so soft that 16 bit
-    would hold little of them.
+    would hold little of them. A sound is there until the next one is asked for.
     """
-    from pyloudnorm import Meter
-
-    length = max((part.length_samples for part in merged), default=0)
+    length = max((len(part.sound) for part in merged), default=0)
     gain = _gain(max((part.full_scale for part in merged), default=0.0))
-    meter = Meter(rate_hz)
     for part in merged:
-        whole = part.load(length, gain)
-        samples = whole * np.float32(audio.STEP)
-        first = part.stems[0]
+        sound, first = part.sound, part.stems[0]
         name = f"{slug(first.instrument)}.flac"
-        audio.write_flac(folder / name, whole, rate_hz)
-        level_db = np.rint(activity.levels(samples, rate_hz)).astype(int)
+        audio.write_flac_blocks(folder / name, part.pcm(length, gain), rate_hz, sound.channels)
+        level_db = measures.levels_db(sound, rate_hz)
         yield (
             Part(
                 track_id=first.track_id,
@@ -167,17 +153,18 @@ def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) 
                 sample_rate_hz=rate_hz,
                 length_samples=length,
                 gain=gain,
-                lufs=_lufs(samples, meter),
-                rms_db=audio.rms_db(samples),
-                peak_db=audio.peak_db(samples),
+                lufs=measures.lufs(sound, rate_hz),
+                rms_db=measures.rms_db(sound),
+                peak_db=audio.db(measures.peak(sound)),
                 bandwidth_hz=min(stem.sample_rate_hz for stem in part.stems) // 2,
-                level_db=level_db.tolist(),
+                level_db=level_db,
                 activity=activity.detect(level_db).tolist(),
                 balance_db=part.balance_db,
-                channels=None if part.channels == 1 else part.channels,
+                channels=None if sound.channels == 1 else sound.channels,
             ),
-            samples,
+            sound,
         )
+        sound.close()
 
 
 class _Note(NamedTuple):
@@ -199,7 +186,7 @@ def _sources(group: Sequence[Stem]) -> Iterator[tuple[Stem, ...]]:
             yield stereo_pairs.left_first(stem, other)
 
 
-def _decode(source: Sequence[Stem], root: Path, rate_hz: int, channels: int) -> tuple[Samples, list[_Note]]:
+def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[_Note]]:
     """Read a stem, of one file or of a file for each side: as mono, the mean, or as stereo.
 
     Of channels that cancel each other out, the first is the music.
@@ -210,61 +197,77 @@ def _decode(source: Sequence[Stem], root: Path, rate_hz: int, channels: int) -> 
     if len(paths) == 1:
         surround = [] if channels == 1 or source[0].channels <= 2 else [_surround(source[0].channels)]
         try:
-            return audio.read(paths[0], rate_hz, channels=channels), surround
+            return Stored(scratch, channels).extend(audio.stream(paths[0], rate_hz, channels=channels)), surround
         except audio.OppositeChannelsError:
-            return audio.read(paths[0], rate_hz, channel=0, channels=channels), cancels
-    left, right = (audio.read(path, rate_hz) for path in paths)
-    length = min(len(left), len(right))
-    mean = (left[:length] + right[:length]) / np.float32(2)
-    power = (float(np.vdot(left, left)) + float(np.vdot(right, right))) / 2
-    if float(np.vdot(mean, mean)) < CANCELLED * power:
-        return audio.in_channels(left, channels), cancels
-    return (mean if channels == 1 else np.stack([left[:length], right[:length]], axis=1)), []
+            first = audio.stream(paths[0], rate_hz, channel=0, channels=channels)
+            return Stored(scratch, channels).extend(first), cancels
+    left, right = (Stored(scratch).extend(audio.stream(path, rate_hz)) for path in paths)
+    joined, mean_power, power = Stored(scratch, channels), 0.0, 0.0
+    for start, one in left.blocks(stop=len(right)):
+        other = right[start : start + len(one)]
+        mean = (one + other) / np.float32(2)
+        mean_power += float(np.vdot(mean, mean))
+        power += (float(np.vdot(one, one)) + float(np.vdot(other, other))) / 2
+        joined.put(start, mean if channels == 1 else np.stack([one, other], axis=1))
+    if mean_power < CANCELLED * power:
+        return Stored(scratch, channels).extend(audio.in_channels(block, channels) for _, block in left.blocks()), cancels
+    return joined, []
 
 
 def _surround(channels: int) -> _Note:
     return _Note("surround", f"{channels} channels are no stereo: their mean is on both sides", False)
 
 
-def _clean(samples: Samples, notes: list[_Note], rate_hz: int) -> tuple[Samples, list[_Note]]:
+def _clean(samples: Stored, rate_hz: int) -> list[_Note]:
     """Take off each channel what would count as sound: a constant offset, or one that drifts; a second or more."""
     frame = rate_hz // 10
-    channels = samples.reshape(len(samples), -1).T
-    drifts = [_drift(channel, frame) for channel in channels]
-    if any(drift is not None for drift in drifts):
-        slow = np.stack([np.zeros(len(samples), dtype=np.float32) if drift is None else drift for drift in drifts], axis=1)
-        return samples - slow.reshape(samples.shape), [*notes, _Note("dc_offset", "an offset that drifts was taken off", False)]
-    offsets = [_offset(channel, frame) for channel in channels]
-    if not any(offsets):
-        return samples, notes
-    told = f"a constant offset of {max(offsets, key=abs):.3f} was taken off"
-    return samples - np.array(offsets, dtype=np.float32), [*notes, _Note("dc_offset", told, False)]
+    means, power = _frames(samples, frame)
+    drifting = [_drifts(*channel) for channel in zip(means, power, strict=True)]
+    offsets = [_offset(channel) for channel in means]
+    if not any(drifting) and not any(offsets):
+        return []
+    middles = (np.arange(means.shape[1]) + 0.5) * frame
+    for start, block in samples.blocks():
+        if any(drifting):
+            at = np.arange(start, start + len(block))
+            slow = [drifts * np.interp(at, middles, channel) for drifts, channel in zip(drifting, means, strict=True)]
+            samples.put(start, block - np.stack(slow, axis=1).astype(np.float32).reshape(block.shape))
+        else:
+            samples.put(start, block - np.array(offsets, dtype=np.float32))
+    told = "an offset that drifts" if any(drifting) else f"a constant offset of {max(offsets, key=abs):.3f}"
+    return [_Note("dc_offset", f"{told} was taken off", False)]
 
 
-def _drift(channel: Samples, frame: int) -> Samples | None:
-    """Find an offset of `(T,)` that drifts and is more than what sounds, by the means of frames; None if there is none."""
-    means = channel[: len(channel) // frame * frame].reshape(-1, frame).mean(axis=1, dtype=np.float64)
+def _frames(samples: Stored, frame: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Measure the means of frames of so many samples, (channels, frames), and the power of each channel."""
+    means, energy = [], np.zeros(samples.channels)
+    for _, block in samples.blocks(100 * frame):
+        channels = block.reshape(len(block), -1).T
+        whole = len(block) // frame * frame
+        means.append([channel[:whole].reshape(-1, frame).mean(axis=1, dtype=np.float64) for channel in channels])
+        energy += [np.square(channel, dtype=np.float64).sum() for channel in channels]
+    return np.concatenate(means, axis=1), energy / len(samples)
+
+
+def _drifts(means: npt.NDArray[np.float64], power: float) -> bool:
+    """Tell whether the means of a channel's frames are an offset that drifts and is more than what sounds."""
     low, offset, high = np.percentile(means, [5, 50, 95])
-    power = float(np.mean(np.square(channel, dtype=np.float64)))
-    if np.mean(means**2) <= max(_DRIFT * power, DC_FLOOR**2) or high - low <= _DC_SPREAD * abs(offset):
-        return None
-    return np.asarray(np.interp(np.arange(len(channel)), (np.arange(len(means)) + 0.5) * frame, means), dtype=np.float32)
+    return bool(np.mean(means**2) > max(_DRIFT * power, DC_FLOOR**2) and high - low > _DC_SPREAD * abs(offset))
 
 
-def _offset(channel: Samples, frame: int) -> float:
-    """Find the constant offset of `(T,)` by the means of frames of so many samples; 0 where it is small or not constant."""
-    means = channel[: len(channel) // frame * frame].reshape(-1, frame).mean(axis=1, dtype=np.float64)
+def _offset(means: npt.NDArray[np.float64]) -> float:
+    """Find the constant offset of a channel by the means of its frames; 0 where it is small or not constant."""
     low, offset, high = np.percentile(means, [5, 50, 95])
     return 0.0 if abs(offset) < DC_FLOOR or high - low > _DC_SPREAD * abs(offset) else float(offset)
 
 
-def _fault(stem: Stem, samples: Samples, total: Samples, heard: dict[str, Samples], rate_hz: int) -> Iterator[_Note]:
+def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, Samples], rate_hz: int) -> Iterator[_Note]:
     """Find what keeps a stem from being summed: silence, a copy, the opposite of what is there, levels beyond reason."""
-    highest = audio.peak(samples)
+    highest = measures.peak(samples)
     if highest < audio.STEP / 2:
         yield _Note("silent", "it holds no sound", False)
         return
-    sketch = _sketch(samples, rate_hz)
+    sketch = _sketch(samples, 0.1 * highest, rate_hz)
     if first := next((path for path, other in heard.items() if _alike(sketch, other)), None):
         yield _Note("twice", f"the same sound as {first}: one of them is used", True)
         return
@@ -274,20 +277,31 @@ def _fault(stem: Stem, samples: Samples, total: Samples, heard: dict[str, Sample
         return
     if highest > LOUD_TOLD:
         yield _Note("loud", f"it peaks {audio.db(highest):.0f} dB over full scale: {_TURNED}", False)
-    length = min(len(samples), len(total))
-    both = float(np.square(samples[:length] + total[:length], dtype=np.float64).sum())
-    apart = float(np.square(samples[:length], dtype=np.float64).sum() + np.square(total[:length], dtype=np.float64).sum())
-    if length and apart and both < CANCELLED * apart:
+    if _cancels(samples, total):
         yield _Note("cancels", "it is the opposite of another stem of its instrument: together they are silent", True)
 
 
-def _sketch(samples: Samples, rate_hz: int) -> Samples:
-    """Reduce a stem to the means of its blocks, `(blocks,)`, from its first sound on: a copy may lack the silence before it."""
-    channels = samples.reshape(len(samples), -1)
-    start = int(np.argmax(np.abs(channels).max(axis=1) > 0.1 * audio.peak(samples)))
-    part = channels[start : start + _SKETCH_S * rate_hz]
-    blocks = part[: len(part) // _SKETCH_SAMPLES * _SKETCH_SAMPLES].reshape(-1, _SKETCH_SAMPLES, part.shape[1])
-    return np.asarray(blocks.mean(axis=1).reshape(-1), dtype=np.float32)
+def _cancels(samples: Stored, total: Stored) -> bool:
+    """Tell whether a signal and the sum that it would join are silent together, though each of them sounds."""
+    both = apart = 0.0
+    for start, block in samples.blocks(stop=len(total)):
+        other = total[start : start + len(block)]
+        both += float(np.square(block + other, dtype=np.float64).sum())
+        apart += float(np.square(block, dtype=np.float64).sum() + np.square(other, dtype=np.float64).sum())
+    return apart > 0 and both < CANCELLED * apart
+
+
+def _sketch(samples: Stored, least: float, rate_hz: int) -> Samples:
+    """Reduce a stem to the means of short pieces, `(pieces,)`, from its first sound on: a copy may lack the silence before it."""
+    loud = (
+        start + np.flatnonzero(np.abs(block).reshape(len(block), -1).max(axis=1) > least) for start, block in samples.blocks()
+    )
+    start = next(int(places[0]) for places in loud if len(places))
+    pieces = [
+        block[: len(block) // _SKETCH_SAMPLES * _SKETCH_SAMPLES].reshape(-1, _SKETCH_SAMPLES, samples.channels).mean(axis=1)
+        for _, block in samples.blocks(start=start, stop=start + _SKETCH_S * rate_hz)
+    ]
+    return np.concatenate(pieces).reshape(-1).astype(np.float32)
 
 
 def _alike(one: Samples, other: Samples) -> bool:
@@ -326,24 +340,3 @@ def _select(track: Track, stems: Sequence[Stem], tolerance_s: float) -> tuple[li
         else:
             kept.append(stem)
     return kept, rejects
-
-
-def _add(total: Samples, samples: Samples) -> Samples:
-    """Add two signals that start together; the shorter one ends in silence."""
-    longer, shorter = (total, samples) if len(total) >= len(samples) else (samples, total)
-    longer[: len(shorter)] += shorter
-    return longer
-
-
-def _full_scale(samples: Samples) -> float:
-    if not len(samples):
-        return 0.0
-    return max(float(samples.max()) * 32768 / 32767, -float(samples.min()))
-
-
-def _lufs(samples: Samples, meter: Any) -> float | None:
-    """Measure the integrated loudness; None under 0.4 s, and where no block passes the gate."""
-    if len(samples) < meter.block_size * meter.rate or not samples.any():
-        return None
-    loudness = float(meter.integrated_loudness(samples))
-    return loudness if np.isfinite(loudness) else None

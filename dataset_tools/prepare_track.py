@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from instructme.dataset_tools import audio, clips, harmony, parts, rhythm, same_songs
-from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.midi import grid_check, tempo_map
+from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
 
@@ -77,16 +77,17 @@ def _rows(track: Track, stems: Sequence[Stem], root: Path, folder: Path, setting
     written, loudness = [], []
     played: list[rhythm.Heard] = []
     midi = _own_midi(stems, root) if settings.rhythm in ("auto", "midi") else {}
-    mix = audio.silence(max(part.length_samples for part in merged), settings.channels)
+    mix = Stored(folder, settings.channels)
     if settings.balance_stems:
         merged = parts.balanced(merged, settings.sample_rate_hz)
-    for part, samples in parts.write(merged, folder, Path("parts", track.track_id), settings.sample_rate_hz):
+    for part, sound in parts.write(merged, folder, Path("parts", track.track_id), settings.sample_rate_hz):
         written.append(part)
-        loudness.append(clips.measure(samples, settings.window))
+        loudness.append(clips.measure(sound, settings.window))
         if files := [midi[stem] for stem in part.stems if stem in midi]:
-            played.append((files, grid_check.onset_envelope(audio.mono(samples), settings.sample_rate_hz)))
-        mix += samples
-    heard = audio.mono(mix)
+            played.append((files, grid_check.onset_envelope(sound, settings.sample_rate_hz)))
+        for start, block in sound.blocks():
+            mix.add(start, block)
+    heard = mix if settings.channels == 1 else Stored(folder).extend(audio.mono(block) for _, block in mix.blocks())
     same_songs.write(folder, written, heard)
     beats, complaints = find_rhythm(track, stems, root, heard, settings, played)
     cut, dropped = clips.cut(
@@ -127,7 +128,7 @@ def find_rhythm(
     track: Track,
     stems: Sequence[Stem],
     root: Path,
-    mix: Samples,
+    mix: Stored,
     settings: PrepareSettings,
     played: Sequence[rhythm.Heard] = (),
 ) -> tuple[Rhythm, list[Reject]]:
@@ -170,6 +171,10 @@ def find_rhythm(
     except DataError as error:
         rejects.append(parts.reject(track, track.chords_path or "chords", "bad_chart", _local(error, root)))
         chords = harmony.find(None, midi, mix, rate_hz, grid, mode)
+    if len(mix) > rhythm.LONGEST_S * rate_hz and "audio" in (grid.source, chords.source):
+        minutes = f"{len(mix) / rate_hz / 60:.0f} minutes long"
+        detail = f"{minutes}: beats and chords of audio are found in stretches of at most {rhythm.LONGEST_S // 60}"
+        rejects.append(parts.reject(track, track.path, "long", detail))
     row = Rhythm(
         track_id=track.track_id,
         source=grid.source,

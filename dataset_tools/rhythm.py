@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from instructme.dataset_tools import annotations
 from instructme.dataset_tools.audio import Samples, resample
 from instructme.dataset_tools.midi import bar_check, grid_check, offset_check, tempo_map
 from instructme.dataset_tools.recognisers import beats, turns
+from instructme.dataset_tools.stored import Stored, stretches
 from instructme.manifests.rows import DataError
 
 Integers = npt.NDArray[np.int64]
@@ -40,6 +42,11 @@ ONSET_WEIGHT = 0.5
 """Weight of onsets beside BeatNet's probability of a beat, both of deviation 1."""
 MEL_DELAY_FRAMES = 2
 TEMPI_BPM = (40.0, 250.0)
+LONGEST_S = 600
+"""Longer recordings are heard in stretches, so that memory stays bounded; a concert has many tempi anyway."""
+MARGIN_S = 10
+OFFSET_S = 1200
+"""The pitches of MIDI are looked for in so much of a recording: its offset is the same throughout."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +76,9 @@ def nothing(reason: str | None = None) -> Grid:
     return Grid("none", None, 0.0, False, reason, False, None, None, np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
-def find(midi_paths: Sequence[Path], mix: Samples, rate_hz: int, mode: str = "auto", parts: Sequence[Heard] = ()) -> Grid:
+def find(
+    midi_paths: Sequence[Path], mix: Samples | Stored, rate_hz: int, mode: str = "auto", parts: Sequence[Heard] = ()
+) -> Grid:
     """Find the rhythm of a track; `mode` is auto (MIDI if it is confirmed, else audio), midi, audio or none.
 
     `mix` is (T,) at `rate_hz`, the sum of the stems that the MIDI files belong to; `parts` are those that have MIDI of their
@@ -106,7 +115,7 @@ def from_annotation(path: Path, downbeats: Path | None, length: int, rate_hz: in
     return _grid("annotation", path.name, 1.0, beats_s, positions, meter, known, None if known else "downbeats unknown", rate_hz)
 
 
-def from_midi(paths: Sequence[Path], mix: Samples | None, rate_hz: int, parts: Sequence[Heard] = ()) -> Grid:
+def from_midi(paths: Sequence[Path], mix: Samples | Stored | None, rate_hz: int, parts: Sequence[Heard] = ()) -> Grid:
     """Take the grid of MIDI files that share a tempo map, if notes, and audio where given, confirm it.
 
     An offset to the audio that is beyond doubt is applied; `reason` then states it. The grid ends with the last note or the
@@ -140,11 +149,11 @@ def from_midi(paths: Sequence[Path], mix: Samples | None, rate_hz: int, parts: S
     return replace(grid, reason=_join(moved, grid.reason), offset_s=lag_s)
 
 
-def _offset(tempi: tempo_map.TempoMap, mix: Samples, rate_hz: int, parts: Sequence[Heard]) -> offset_check.Offset | None:
+def _offset(tempi: tempo_map.TempoMap, mix: Samples | Stored, rate_hz: int, parts: Sequence[Heard]) -> offset_check.Offset | None:
     """Find the offset of the MIDI to the audio, 0 if it is small or in doubt; None if the notes don't fit there."""
     envelope, onsets_s = grid_check.onset_envelope(mix, rate_hz), tempi.seconds(tempi.onsets)
     heard = [(_onsets_s(files), own) for files, own in parts] or [(onsets_s, envelope)]
-    offset = offset_check.find(tempi, mix, rate_hz, heard)
+    offset = offset_check.find(tempi, mix[: OFFSET_S * rate_hz], rate_hz, heard)
     if not offset.sure and abs(offset.lag_s) > offset_check.NEAR_S:
         return None
     if not offset.sure or abs(offset.lag_s) <= grid_check.LARGEST_LAG_S:
@@ -158,34 +167,70 @@ def _onsets_s(paths: Sequence[Path]) -> npt.NDArray[np.float64]:
     return np.concatenate([np.zeros(0), *(file.seconds(file.onsets) for file in files)])
 
 
-def from_audio(mix: Samples, rate_hz: int, reason: str | None = None) -> Grid:
+def from_audio(mix: Samples | Stored, rate_hz: int, reason: str | None = None) -> Grid:
     """Find beats with BeatNet's probabilities and librosa's beat tracker, and downbeats with BeatNet.
 
-    The level of the mix doesn't matter. `reason` says why the MIDI grid was not taken.
+    The level of the mix doesn't matter. Beats of more than `LONGEST_S` are found in stretches. `reason` says why the
+    MIDI grid was not taken.
     """
-    mix = beats.level(mix)
-    # the spectrum rises fastest one frame after an onset, measured on rendered music
-    envelope = grid_check.onset_envelope(mix, rate_hz)[1:].astype(np.float64)
+    hop = rate_hz // grid_check.ENVELOPE_HZ
+    frames, envelope, activation = _listen(mix, rate_hz, hop)
     if not envelope.any():
         return nothing(_join(reason, "no sound"))
-    hop = rate_hz // grid_check.ENVELOPE_HZ
-    frame_s = hop / rate_hz
-    activation = beats.activations(resample(mix, rate_hz, beats.RATE_HZ))
-    with turns.first_use("beats"):
-        import librosa
-
-        curve = beats.onset_envelope(activation, np.arange(len(envelope)) * frame_s)
-        curve = curve / max(1e-9, curve.std()) + ONSET_WEIGHT * _median_onsets(mix, rate_hz, hop, len(envelope))
-        _, frames = librosa.beat.beat_track(onset_envelope=curve, sr=rate_hz, hop_length=hop, units="frames")
     if len(frames) < FEWEST_BEATS:
         return nothing(_join(reason, "too few beats"))
-    beats_s = frames * frame_s
+    beats_s = np.asarray(frames * (hop / rate_hz), dtype=np.float64)
     agreement = grid_check.agreement(frames, envelope)
     positions, bar, lead = beats.count_bars(activation, beats_s)
     problem = "downbeats unknown" if lead < LEAST_LEAD else "beats disagree with onsets" if agreement < LEAST_AGREEMENT else None
     recogniser = f"librosa {version('librosa')}, {beats.LABEL}"
     grid = _grid("audio", recogniser, agreement, beats_s, positions, f"{bar}/4", lead >= LEAST_LEAD, problem, rate_hz)
     return replace(grid, reason=_join(reason, grid.reason))
+
+
+class _Stretch(NamedTuple):
+    """Frames of beats, the onset envelope at 100 frames/s, and BeatNet's probabilities at 50."""
+
+    frames: Integers
+    envelope: npt.NDArray[np.float64]
+    activation: beats.Floats
+
+
+def _listen(mix: Samples | Stored, rate_hz: int, hop: int) -> _Stretch:
+    """Find the beats of a recording, stretch by stretch. Each is heard with a margin, so that no beat is lost at its ends."""
+    margin, envelope = MARGIN_S * rate_hz, np.zeros(len(mix) // hop)
+    found, heard = [np.zeros(0, np.int64)], [np.zeros((0, 3), np.float32)]
+    for start, stop in stretches(len(mix), rate_hz, LONGEST_S):
+        first = max(start - margin, 0)
+        own = _stretch(mix[first : stop + margin], rate_hz, hop)
+        frames = own.frames + first // hop
+        found.append(frames[(frames >= start // hop) & (frames * hop < stop)])
+        inside = own.envelope[start // hop - first // hop :][: stop // hop - start // hop]
+        envelope[start // hop :][: len(inside)] = inside
+        activation = own.activation[(start - first) // rate_hz * beats.FRAME_RATE_HZ :]
+        heard.append(activation if stop == len(mix) else activation[: (stop - start) // rate_hz * beats.FRAME_RATE_HZ])
+    joined = np.concatenate(found)
+    if len(found) > 2:  # two stretches may find one beat on either side of their border
+        joined = joined[np.diff(joined, prepend=-grid_check.ENVELOPE_HZ) >= grid_check.ENVELOPE_HZ * 60 / TEMPI_BPM[1]]
+    return _Stretch(joined, envelope, np.concatenate(heard))
+
+
+def _stretch(mix: Samples, rate_hz: int, hop: int) -> _Stretch:
+    """Find the beats of a stretch, in frames from its start."""
+    mix = beats.level(mix)
+    # the spectrum rises fastest one frame after an onset, measured on rendered music
+    envelope = grid_check.onset_envelope(mix, rate_hz)[1:].astype(np.float64)
+    if not envelope.any():
+        silent = np.tile(np.array([0, 0, 1], np.float32), (-(-len(mix) * beats.FRAME_RATE_HZ // rate_hz), 1))
+        return _Stretch(np.zeros(0, np.int64), envelope, silent)
+    activation = beats.activations(resample(mix, rate_hz, beats.RATE_HZ))
+    with turns.first_use("beats"):
+        import librosa
+
+        curve = beats.onset_envelope(activation, np.arange(len(envelope)) * (hop / rate_hz))
+        curve = curve / max(1e-9, curve.std()) + ONSET_WEIGHT * _median_onsets(mix, rate_hz, hop, len(envelope))
+        _, frames = librosa.beat.beat_track(onset_envelope=curve, sr=rate_hz, hop_length=hop, units="frames")
+    return _Stretch(np.asarray(frames, np.int64), envelope, activation)
 
 
 def _median_onsets(mix: Samples, rate_hz: int, hop: int, count: int) -> npt.NDArray[np.float64]:

@@ -13,6 +13,7 @@ import numpy as np
 from instructme.dataset_tools import audio, fingerprint
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.fingerprint import Print
+from instructme.dataset_tools.stored import Stored
 from instructme.manifests import tables
 from instructme.manifests.rows import ACTIVITY_RATE_HZ, SPLITS, DataError, Part, Reject, Track
 
@@ -22,7 +23,7 @@ _MOST_WORDS = 40_000_000
 """Words of all tracks together that are compared; of many tracks a shorter beginning."""
 
 
-def write(folder: Path, parts: Sequence[Part], mix: Samples) -> None:
+def write(folder: Path, parts: Sequence[Part], mix: Samples | Stored) -> None:
     """Write the fingerprint of a track from where it begins to play; `mix` is `(T,)` at the rate of its parts."""
     start = _start(parts)
     sound = mix[start : start + HEARD_S * parts[0].sample_rate_hz]

@@ -17,6 +17,7 @@ MESSAGES = (ROOT / "docs/problems.md").read_text().partition("## Messages")[2].p
 CONSTANTS = {
     "Stems may differ in length": f"{parts.LENGTH_TOLERANCE_S:g} s",
     "Longest file": f"{headers._LONGEST_S / 3600:g} h",
+    "Long recordings": f"{rhythm.LONGEST_S // 60} min",
     "A part starts": f"{activity.ONSET_UNDER_DB:g} dB",
     "A part ends": f"{activity.RELEASE_UNDER_DB:g} dB",
     "Quietest active frame": f"{activity.QUIETEST_DB:g} dBFS",

@@ -52,7 +52,7 @@ def make(
 ) -> tuple[dict[str, Part], dict[str, np.ndarray], dict[str, np.ndarray], list[Reject]]:
     """Merge and write; return rows, samples yielded and samples read back from the files, by instrument."""
     merged, rejects = parts.merge(TRACK, stems, root, root, RATE_HZ, **options)
-    made = list(parts.write(merged, root, Path("parts/set-song"), RATE_HZ))
+    made = [(part, sound[:]) for part, sound in parts.write(merged, root, Path("parts/set-song"), RATE_HZ)]
     files = {part.instrument: soundfile.read(root / Path(part.path).name, dtype="int16")[0] for part, _ in made}
     return {part.instrument: part for part, _ in made}, {part.instrument: wave for part, wave in made}, files, rejects
 

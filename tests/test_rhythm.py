@@ -256,6 +256,17 @@ def test_grid_invariants(tmp_path_factory, bpm, seconds, seed):
         assert grid.downbeat_known or not (grid.trusted or grid.meter or grid.beat_positions.any())
 
 
+@pytest.mark.parametrize("rate_hz", [8000, 11025])
+def test_a_long_recording_has_the_beats_of_its_stretches(monkeypatch, rate_hz):
+    """The tempo of the second half is another one; at 11,025 Hz a second is no whole number of frames."""
+    onsets_s = np.concatenate([np.arange(0.5, 30, 0.5), np.arange(30, 60, 0.4)])
+    mix = audio.resample(click_track(onsets_s, 60), RATE_HZ, rate_hz)
+    monkeypatch.setattr(rhythm, "LONGEST_S", 30)
+    beats_s = rhythm.from_audio(mix, rate_hz).beats_samples / rate_hz
+    assert mir_eval.beat.f_measure(mir_eval.beat.trim_beats(onsets_s), mir_eval.beat.trim_beats(beats_s)) > 0.95
+    assert np.diff(beats_s[beats_s > 5]).max() < 0.6 and np.diff(beats_s).min() > 0.3
+
+
 def test_onset_envelope_peaks_at_the_onset():
     envelope = grid_check.onset_envelope(click_track(np.array([0.5, 1.25]), 2), RATE_HZ)
     assert len(envelope) == 201
