@@ -1,11 +1,12 @@
 """Find audio files whose header states a wrong length, and read them to their end as if it were right.
 
-- WAV: a recorder that was switched off, or a program that crashed, leaves a size that is too small, and the sound goes on behind
-  it. Sizes of a stream (0xFFFFFFFF and the like) are right as they are.
+- WAV, AIFF and AU: a recorder that was switched off, or a program that crashed, leaves a size that is too small, and the sound
+  goes on behind it. Sizes of a stream (0xFFFFFFFF and the like) are right as they are.
 - MP3 without a Xing or Info frame: decoders guess the length from the first frame, which is wrong for a variable bit rate.
 - A Broadcast Wave file says when it begins (chunk `bext`, samples since midnight).
 
-Formats: EBU Tech 3285 (Broadcast Wave), ISO/IEC 11172-3 (MPEG audio), the Xing header of the LAME project.
+Formats: EBU Tech 3285 (Broadcast Wave), AIFF 1.3 and AIFF-C of Apple, the audio files of Sun, ISO/IEC 11172-3 (MPEG audio), the
+Xing header of the LAME project.
 """
 
 import io
@@ -17,6 +18,8 @@ _STREAM = 0x7FFF0000
 """Sizes from here on are those that programs write where they don't know the size."""
 _TAGS = (b"TAG", b"ID3", b"APETAGEX")
 _TIME_REFERENCE_AT = 338
+_AU_BYTES = {3: 2, 4: 3, 5: 4, 6: 4, 7: 8}
+"""Bytes of a sample by the encoding of an AU file; 1 of others."""
 _KBPS = {
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -45,12 +48,16 @@ class Facts(NamedTuple):
 
 
 def look(file: BinaryIO) -> Facts:
-    """Read the facts of an open WAV or MP3 file; nothing is wrong with others. The file is left at its start."""
+    """Read the facts of an open WAV, AIFF, AU or MP3 file; nothing is wrong with others. The file is left at its start."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     magic = file.read(12)
     if magic[:4] in (b"RIFF", b"RF64", b"BW64") and magic[8:] == b"WAVE":
-        facts = _wav(file, size)
+        facts = _chunks(file, size, "<")
+    elif magic[:4] == b"FORM" and magic[8:] in (b"AIFF", b"AIFC"):
+        facts = _chunks(file, size, ">")
+    elif magic[:4] in (b".snd", b"dns."):
+        facts = _au(file, size, ">" if magic[:4] == b".snd" else "<")
     elif magic[:3] == b"ID3" or (len(magic) > 1 and magic[0] == 0xFF and magic[1] & 0xE6 == 0xE2):
         facts = _mp3(file, size)
     else:
@@ -107,38 +114,61 @@ class _Repaired:
         self._file.close()
 
 
-def _wav(file: BinaryIO, size: int) -> Facts:
-    """Walk the chunks of a WAV file up to its sound, and look at what is behind it."""
+def _chunks(file: BinaryIO, size: int, order: str) -> Facts:
+    """Walk the chunks of a WAV or AIFF file, of this byte order, up to its sound, and look at what is behind it."""
     at, block, time_reference = 12, 1, None
     while at + 8 <= size:
         file.seek(at)
-        name, length = struct.unpack("<4sI", file.read(8))
+        name, length = struct.unpack(f"{order}4sI", file.read(8))
         if name == b"fmt ":
             block = max(1, struct.unpack_from("<H", file.read(16).ljust(16, b"\0"), 12)[0])
+        elif name == b"COMM":
+            channels, bits = struct.unpack(">H4xH", file.read(8).ljust(8, b"\0"))
+            block = max(1, channels * -(-bits // 8))
         elif name == b"bext":
             chunk = file.read(_TIME_REFERENCE_AT + 8)
             time_reference = (
                 struct.unpack_from("<Q", chunk, _TIME_REFERENCE_AT)[0] if len(chunk) == _TIME_REFERENCE_AT + 8 else None
             )
-        elif name == b"data":
-            held = size - at - 8
-            if length < held and _is_sound(file, at + 8 + length, size):
-                right = held - held % block
-                patches = ((at + 4, struct.pack("<I", right)), (4, struct.pack("<I", size - 8)))
-                detail = f"its header states {length} bytes of sound, and the file holds {right}: it is read to the end"
-                return Facts(Repair(b"", patches, detail), time_reference)
-            return Facts(None, time_reference, short_bytes=length - held if held < length < _STREAM else 0)
+        elif name in (b"data", b"SSND"):
+            start = at + 8 if name == b"data" else at + 16  # an offset and a block size are in front of the sound of AIFF
+            stated = max(0, at + 8 + length - start)
+            facts = _compare(file, size, order, start, stated, block, ((at + 4, at + 8), (4, 8)))
+            return facts._replace(time_reference=time_reference)
         at += 8 + length + length % 2
     return Facts(None, time_reference)
 
 
-def _is_sound(file: BinaryIO, at: int, size: int) -> bool:
+def _au(file: BinaryIO, size: int, order: str) -> Facts:
+    """Read the header of an AU file, and look at what is behind its sound."""
+    file.seek(4)
+    start, stated, encoding, channels = struct.unpack(f"{order}3I4xI", file.read(20).ljust(20, b"\0"))
+    return _compare(file, size, order, start, stated, max(1, channels * _AU_BYTES.get(encoding, 1)), ((8, start),))
+
+
+def _compare(
+    file: BinaryIO, size: int, order: str, start: int, stated: int, block: int, fields: tuple[tuple[int, int], ...]
+) -> Facts:
+    """Compare the bytes of sound that a header states with those that the file holds from `start` on.
+
+    `fields` are the places of the sizes in the header, and of the first byte that each of them counts.
+    """
+    held = size - start
+    if stated < held and _is_sound(file, order, start + stated, size):
+        end = size - held % block
+        patches = tuple((field, struct.pack(f"{order}I", end - first)) for field, first in fields)
+        detail = f"its header states {stated} bytes of sound, and the file holds {end - start}: it is read to the end"
+        return Facts(Repair(b"", patches, detail))
+    return Facts(short_bytes=stated - held if held < stated < _STREAM else 0)
+
+
+def _is_sound(file: BinaryIO, order: str, at: int, size: int) -> bool:
     """Tell whether the bytes behind a sound are more of it: no chunks, no tags, not only zeros."""
     for start in (at, at + at % 2):
         place = start
         while place + 8 <= size:
             file.seek(place)
-            name, length = struct.unpack("<4sI", file.read(8))
+            name, length = struct.unpack(f"{order}4sI", file.read(8))
             if name.startswith(_TAGS):
                 return False
             if not (name.isascii() and name.decode("ascii").isprintable()):

@@ -60,6 +60,60 @@ def test_scan_tells_of_a_size_that_is_wrong_either_way(tmp_path: Path) -> None:
     ]
 
 
+def big_endian(path: Path, place: bytes, size: int | None, tail: bytes = b"", share: float = 1.0) -> Path:
+    """Write an AIFF or AU file with this size of its sound where the header has it, bytes behind it, and only a share of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stereo = np.stack([WAVE, -0.5 * WAVE], axis=1)
+    soundfile.write(path, stereo, RATE_HZ, subtype="PCM_24", format="AU" if path.suffix == ".au" else "AIFF")
+    data = bytearray(path.read_bytes())
+    at = data.index(place) + (8 if path.suffix == ".au" else 4)
+    if size is not None:
+        data[at : at + 4] = struct.pack(">I", size)
+    path.write_bytes(data[: int(len(data) * share)] + tail)
+    return path
+
+
+AIFF, AU = ("a.aiff", b"SSND"), ("a.au", b".snd")
+
+
+@pytest.mark.parametrize("size", [0, 8, 2000, 6 * RATE_HZ - 2000])
+@pytest.mark.parametrize(("name", "place"), [AIFF, AU])
+def test_aiff_and_au_with_a_size_that_is_too_small_are_read_to_their_end(
+    name: str, place: bytes, size: int, tmp_path: Path
+) -> None:
+    whole, broken = audio.read(big_endian(tmp_path / name, place, None)), audio.read(big_endian(tmp_path / name, place, size))
+    assert len(whole) == RATE_HZ and np.array_equal(whole, broken)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "size", "tail"),
+    [
+        (*AIFF, None, b""),
+        (*AIFF, None, b"MARK\0\0\0\x04abcd"),
+        (*AIFF, None, b"ID3 \0\0\0\x02ab"),
+        (*AIFF, 0xFFFFFFFF, b""),
+        (*AU, None, b""),
+        (*AU, None, bytes(100)),
+        (*AU, 0xFFFFFFFF, b""),
+    ],
+)
+def test_aiff_and_au_with_other_things_behind_their_sound_are_read_as_they_are(
+    name: str, place: bytes, size: int | None, tail: bytes, tmp_path: Path
+) -> None:
+    path = big_endian(tmp_path / name, place, size, tail)
+    assert broken_headers.opened(path) == path and len(audio.read(path)) == RATE_HZ
+
+
+@pytest.mark.parametrize(("name", "place"), [AIFF, AU])
+def test_scan_tells_of_aiff_and_au_that_are_shorter_or_longer_than_they_state(name: str, place: bytes, tmp_path: Path) -> None:
+    song = tmp_path / "data" / "Song"
+    big_endian(song / f"bass{Path(name).suffix}", place, 3 * RATE_HZ)
+    big_endian(song / f"drums{Path(name).suffix}", place, None, share=0.99)
+    rows = scan(tmp_path / "data", tmp_path / "work")
+    assert [(Path(row.item).stem, row.reason) for row in rows.rejects] == [("bass", "wrong_length"), ("drums", "wrong_length")]
+    assert {row.instrument: row.length_samples == RATE_HZ for row in rows.stems} == {"bass": True, "drums": False}
+
+
 def test_starts_of_broadcast_waves_that_differ_are_told(tmp_path: Path) -> None:
     for name, start in (("bass", 100), ("drums", 100 + 2 * RATE_HZ), ("piano", 100), ("flute", None)):
         wav(tmp_path / "data" / "Song" / f"{name}.wav", bext=start)
