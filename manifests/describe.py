@@ -16,8 +16,8 @@ TABLES = {
     "sets.parquet": rows.SetScore,
 }
 INTRODUCTION = """
-All tables are parquet files in the working folder. The index of a shard is beside its tar. `scores.parquet` and `sets.parquet` are
-in the folder that `evaluate` writes.
+All tables are parquet files in the working folder. The index of a shard is beside its tar. `scores.parquet` and `sets.parquet`
+are in the folder that `evaluate` writes.
 
 - Positions and lengths are counted in samples at the working rate (`prepare --sample-rate`), unless the name has another unit.
 - If list columns of a row belong together, their lists have the same length.
