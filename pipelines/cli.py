@@ -93,7 +93,7 @@ class _Verbs(click.Group):
 @click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="instructme")
 def main() -> None:
-    r"""Turn multitrack music into <instruction, source, target> triplets, and train an editor of music on them.
+    r"""Edit music by sentences. Turn multitrack music into <instruction, source, target> triplets, and train an editor on them.
 
     \b
     Example:

@@ -198,7 +198,7 @@ def test_the_command_says_what_it_took_and_what_not(tmp_path: Path) -> None:
     for line in (
         "mine: layout folder, 1 track, 2 stems, 0.00 h; train 1, validation 0, test 0 (drawn)",
         "musdb18hq: layout musdb, 3 tracks, 12 stems, 0.00 h; train 1, validation 1, test 1 (official)",
-        "1 label without an instrument. Such stems are never edited; map them with --aliases: 'Zorgl' 1",
+        "1 label without an instrument. Such stems are never edited; name their instruments with --aliases: 'Zorgl' 1",
         "rejected: not_a_stem 3",
     ):
         assert line in result.output

@@ -7,18 +7,18 @@ import click
 ORDER = 101
 
 
-@click.command("app", short_help="Edit music on a page in the browser.")
-@click.option("--run", type=click.Path(path_type=Path), help="Folder of a trained editor.  [default: the one in the package]")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve at. 0.0.0.0: let other machines in.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any that is free.")
+@click.command("app", short_help="Edit songs on a page in the browser.")
+@click.option("--run", type=click.Path(path_type=Path), help="Folder of a trained run.  [default: the editor in the package]")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of the page. 0.0.0.0: also for other machines.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port. 0: any free port.")
 @click.option("--device", help="Such as cpu, cuda or cuda:1.  [default: cuda where there is one]")
 def command(run: Path | None, host: str, port: int, device: str | None) -> None:
-    r"""Edit music on a page in the browser, without a network.
+    r"""Edit songs on a page in the browser, without a network.
 
-    Choose a song, type a sentence, and compare the source and the result by ear and eye. Nobody but this machine reaches the
-    page, unless --host says otherwise. The page asks for no password.
+    Choose a song, type a sentence, and compare the source and the result by ear and eye. Without --host, only this machine can
+    open the page. The page asks for no password.
 
-    Songs lie in a temporary folder. It is deleted when the command ends.
+    The command keeps songs in a temporary folder, and deletes the folder when it ends.
 
     \b
     Example:

@@ -21,7 +21,9 @@ ORDER = 65
     "--examples", default=2, show_default=True, type=click.IntRange(0), help="Number of random triplets of each task on the page."
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the examples.")
-@click.option("--audio/--no-audio", default=True, help="Compare songs by their sound, and sound with MIDI.  [default: audio]")
+@click.option(
+    "--audio/--no-audio", default=True, help="Compare the sound of songs with each other and with their MIDI.  [default: audio]"
+)
 @click.option("--strict", is_flag=True, help="Exit with code 1 if a finding is an error.")
 def command(work: Path, shards: Path | None, html: Path | None, examples: int, seed: int, audio: bool, strict: bool) -> None:
     r"""Examine WORK, after any stage: contents, coverage, distributions, leakage, labels, names, rejects, tables.

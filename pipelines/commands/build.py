@@ -23,7 +23,7 @@ PASSED = {
 def _build(roots: tuple[Path, ...], work: Path, **options: Any) -> None:
     r"""Turn the datasets in ROOT... into shards in WORK/shards: scan, prepare, pair and shard, with every table kept.
 
-    Run it again after a stop or with other options: unchanged results are kept. The four verbs have more options.
+    Run it again after a stop or with other options: unchanged results are kept. The four commands have more options.
 
     \b
     Example:

@@ -9,21 +9,26 @@ ORDER = 110
 
 @click.command("check", short_help="Check that a trained editor uses source, text and chords.")
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--seeds", default=8, show_default=True, type=click.IntRange(1), help="Average each output over so many noises.")
+@click.option(
+    "--seeds",
+    default=8,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Random noises over which each output is averaged.",
+)
 @click.option("--steps", type=click.IntRange(1), help="Steps of the sampler.  [default: 1, or 50 if the run can't do 1]")
 @click.option("--device", default="cpu", show_default=True, help="Device of torch, such as cuda.")
 def command(run: Path, seeds: int, steps: int | None, device: str) -> None:
     r"""Measure how much the output of the editor in RUN depends on source, text and chords.
 
-    The command swaps one condition at a time for that of another example. It also moves the chords by half the clip. It compares
-    the change of the output with the change that other noise makes: the ratio is "over chance". The last column says how much
-    farther the output gets from the target. Chords are also measured on add and replace alone, whose new notes have to fit them.
+    The command replaces one condition at a time by that of another example. It also moves the chords by half the clip. It
+    compares the change of the output with the change that other noise makes. The column "over chance" is the ratio of the two.
+    The last column says how much the error to the target grows. For chords, there is one more row, with add and replace alone:
+    their new notes must fit the chords.
 
-    If a ratio is 1 or less, the change is less than 1 % of the output, or the output gets no farther from the target, the exit
-    code is 1.
+    The exit code is 1 if a ratio is 1 or less, if a change is less than 1 % of the output, or if the error does not grow.
 
-    A single step hardly depends on its noise, so its ratios are large. Look at the share of the output too, or take
-    --steps 25: then the noise changes the output as much as it changes an edit.
+    A single step hardly depends on its noise, so its ratios are large. Also look at the share of the output, or use --steps 25.
 
     \b
     Example:

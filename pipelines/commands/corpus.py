@@ -10,18 +10,20 @@ from instructme.pipelines.commands import options
 ORDER = 10
 
 
-@click.command("corpus", short_help="Render the built-in multitrack corpus.")
+@click.command("corpus", short_help="Render songs in stems, if you have none.")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--tier", type=click.Choice(["mini", "standard", "real"]), default="mini", show_default=True, help="Set of songs.")
 @click.option(
-    "--hours", type=options.Finite(min=0, min_open=True), help="Length of all songs together. Keys, tempi and grooves vary."
+    "--hours",
+    type=options.Finite(min=0, min_open=True),
+    help="Length of all songs together. Keys, tempi and rhythm patterns vary.",
 )
 @click.option(
     "--soundfont",
     "soundfonts",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A .sf2 or .sf3 file. Several files take turns, one a song.",
+    help="A .sf2 or .sf3 file. With several files, each song uses the next one. Repeatable.",
 )
 @click.option(
     "--midi", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of General MIDI songs (tier real)."
@@ -30,7 +32,7 @@ ORDER = 10
     "--timbres",
     "timbres_of",
     metavar="SOURCES",
-    help="Each part gets one of these sound sources and a treatment: varied, held-out, or names between commas.",
+    help="Sound sources, of which each part gets one, and a treatment: varied, held-out, or names between commas.",
 )
 @click.option(
     "--sounds",
@@ -57,7 +59,7 @@ def command(
     the folder --midi, or those of Debian's packages openttd-openmsx and simutrans-data. Run the command again after a stop:
     finished songs are kept.
 
-    With --timbres, the seed draws for each part a soundfont or recording that plays it, and a treatment: equaliser, saturation
+    With --timbres, each part gets a random soundfont or recording, and a random treatment: equaliser, saturation
     or amplifier, compressor, reverb and level. Each track's metadata.yaml says which, with the licence.
 
     \b

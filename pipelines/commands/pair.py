@@ -35,12 +35,18 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     return tuple(sorted(weights.items()))
 
 
-@click.command("pair", cls=WithSettings, short_help="Draw the recipes of all five edit tasks.")
+@click.command("pair", cls=WithSettings, short_help="Draw the recipes of the edits.")
 @click.argument("work", type=Local(exists=True, file_okay=False))
-@click.option("--count", "counts", multiple=True, callback=_counts, metavar="TASK=N", help="Training recipes of a task.")
+@click.option(
+    "--count", "counts", multiple=True, callback=_counts, metavar="TASK=N", help="Training recipes of this task. Repeatable."
+)
 @click.option("--total", type=click.IntRange(1), help="Training recipes, shared as in the paper.  [default: 20 per clip]")
 @click.option(
-    "--eval-count", default=800, show_default=True, type=click.IntRange(0), help="Per task, for validation and for test."
+    "--eval-count",
+    default=800,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Recipes of each task for validation, and as many for test.",
 )
 @click.option(
     "--weight",
@@ -48,11 +54,20 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     multiple=True,
     callback=_weights,
     metavar="DATASET=W",
-    help="Draw windows of a dataset so many times as often as others; repeatable.",
+    help="Draw windows of this dataset W times as often as others. Repeatable.",
 )
 @SET
-@click.option("--balance", hidden=True, default=0.5, show_default=True, type=Finite(0, 1), help="Even out instruments.")
-@click.option("--templates", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file of instruction texts.")
+@click.option(
+    "--balance",
+    hidden=True,
+    default=0.5,
+    show_default=True,
+    type=Finite(0, 1),
+    help="Draw rare instruments more often. 0: as often as they occur. 1: all equally often.",
+)
+@click.option(
+    "--templates", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file of texts for the instructions."
+)
 @click.option(
     "--paraphrase",
     hidden=True,
@@ -60,17 +75,25 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     default=0.0,
     show_default=True,
     type=Finite(0, 1),
-    help="Say so many training instructions in other words.",
+    help="Share of training instructions that are written in other words.",
 )
-@click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 5), help="Also chains of so many edits, for test.")
-@click.option("--seconds", multiple=True, type=click.IntRange(1, 600), help="Also test windows of this length; repeatable.")
+@click.option(
+    "--rounds",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 5),
+    help="For test, also draw chains of this many edits in a row.",
+)
+@click.option(
+    "--seconds", multiple=True, type=click.IntRange(1, 600), help="For test, also draw windows of this length. Repeatable."
+)
 @click.option(
     "--tempo-tolerance",
     hidden=True,
     default=0.06,
     show_default=True,
     type=Finite(0, 0.5),
-    help="Largest relative difference of tempi (remix).",
+    help="Largest relative difference of the two tempi (remix).",
 )
 @click.option(
     "--remix-harmony",
@@ -78,10 +101,10 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     default=0.6,
     show_default=True,
     type=Finite(0, 1),
-    help="Smallest share of equal chords (remix).",
+    help="Smallest share of time with equal chords (remix).",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of everything random.")
-@click.option("--plan", is_flag=True, help="Say what would be made; write nothing.")
+@click.option("--plan", is_flag=True, help="Print what would be made, and write nothing.")
 def command(
     work: Path,
     counts: dict[str, int],
@@ -98,20 +121,22 @@ def command(
     seed: int,
     plan: bool,
 ) -> None:
-    r"""Draw recipes from the clips of WORK and write triplets.parquet: which parts sound before and after, and the instruction.
+    r"""Draw recipes at random from the clips of WORK, and write triplets.parquet.
 
-    --total is shared as in the paper: remix, add, replace, extract, remove as 10:3:3:2:2. No recipe is drawn twice. If
-    fewer recipes exist than you ask for, the command draws all of them and prints their number.
+    A recipe says which parts sound before and after an edit, and holds the instruction. --total is divided as in the paper:
+    remix, add, replace, extract, remove as 10:3:3:2:2. For the task rebalance, use --count. No recipe is drawn twice. If fewer
+    recipes exist than you ask for, the command draws all of them and prints their number.
 
-    --templates maps tasks to texts with fields in braces; tasks left out keep the paper's. Fields: {instrument} for add,
-    remove and extract; {instrument_a} and {instrument_b} for replace; {instruments} or {genre} for remix.
+    The file of --templates gives texts with fields in braces for each task. Other tasks keep the texts of the paper. Fields:
+    {instrument} for add, remove, extract and rebalance; {gain} for rebalance; {instrument_a} and {instrument_b} for replace;
+    {instruments} or {genre} for remix.
 
     \b
       add: ["bring in the {instrument}", "add {instrument}"]
       remix: ["play it with {instruments}", "turn this into {genre}"]
 
-    --set paraphrase=0.3 says 30 % of the training instructions in other words, such as "get rid of drums". They are drawn from
-    the seed. Validation and test keep the templates.
+    --set paraphrase=0.3 writes 30 % of the training instructions in other words, such as "get rid of drums". Validation and test
+    keep the templates.
 
     \b
     Example:

@@ -14,7 +14,11 @@ ORDER = 30
 @click.argument("work", type=options.Local(exists=True, file_okay=False))
 @click.option("--sample-rate", default=24000, show_default=True, type=click.IntRange(8000, 192000), help="Working rate in Hz.")
 @click.option(
-    "--channels", default=1, show_default=True, type=click.IntRange(1, 2), help="1 for mono, 2 for stereo, which trains no model."
+    "--channels",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 2),
+    help="1: mono. 2: stereo; the models do not train on it.",
 )
 @click.option("--clip-seconds", default=10.0, show_default=True, type=options.Finite(1), help="Length of a clip.")
 @click.option(
@@ -22,7 +26,7 @@ ORDER = 30
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "midi", "audio", "none"]),
-    help="Source of beats. auto: MIDI where it fits the audio, else the audio.",
+    help="Source of beats. auto: MIDI if it fits the audio, else the audio.",
 )
 @click.option(
     "--chords",
@@ -36,7 +40,7 @@ ORDER = 30
     default=5.0,
     show_default=True,
     type=options.Finite(0),
-    help="Largest difference in seconds between the lengths of stems. Shorter stems are padded; beyond it, stems are rejected.",
+    help="Largest difference between the lengths of stems, in seconds. Shorter stems are padded. Others are rejected.",
 )
 @click.option(
     "--min-active",
@@ -57,9 +61,11 @@ ORDER = 30
     default=-45.0,
     show_default=True,
     type=options.Finite(-100, 0),
-    help="Least loudness of a part, where it plays, to be edited.",
+    help="A part is edited in a clip only if it has at least this loudness (LUFS) where it plays.",
 )
-@click.option("--balance-stems", is_flag=True, help="Bring raw multitracks to a rough mix: a usual loudness for each family.")
+@click.option(
+    "--balance-stems", is_flag=True, help="Make a rough mix of raw multitracks: a usual loudness for each instrument family."
+)
 @options.MAX_REJECT
 @options.WORKERS
 @options.SCHEDULER

@@ -9,11 +9,11 @@ ORDER = 80
 
 @click.command("presets", short_help="List the presets, or print one as JSON.")
 @click.argument("name", required=False, type=click.Choice(list(PRESETS)))
-@click.option("--set", "settings", metavar="PART.FIELD=VALUE", multiple=True, help="Change a field; repeatable.")
+@click.option("--set", "settings", metavar="PART.FIELD=VALUE", multiple=True, help="Change a field. Repeatable.")
 def command(name: str | None, settings: tuple[str, ...]) -> None:
     r"""List the presets, or print the preset NAME as JSON.
 
-    The JSON has every field that --set can change, and the numbers of parameters. Counting builds no model and takes little
+    The JSON has every field that --set can change, and the numbers of parameters. Counting builds no model and needs little
     memory. It needs torch: pip install 'instructme[train]'.
 
     \b

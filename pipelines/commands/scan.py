@@ -37,19 +37,17 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str) -> t
     help="Layout of all roots: folder, medleydb, moisesdb, musdb, slakh, table, or `auto` to recognise it.",
 )
 @click.option("--split", default="0.8,0.1,0.1", show_default=True, callback=_shares, help="Shares of train, validation, test.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the splits that are drawn.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the random splits.")
 @click.option("--aliases", type=click.Path(path_type=Path), help="CSV file with the columns label,instrument.")
-@click.option("--accept-guesses", is_flag=True, help="Use instruments that a label may mean as if they were certain.")
+@click.option("--accept-guesses", is_flag=True, help="Treat guessed instruments as certain.")
 @click.option(
     "--licence", "licences", multiple=True, help="Use only tracks of this licence, such as `CC-BY-4.0` or `CC*`. Repeatable."
 )
 @click.option(
     "--dataset-name", "names", multiple=True, help="Name of the dataset, once for each ROOT.  [default: name of its folder]"
 )
-@click.option("--allow-outside", is_flag=True, help="Let a table name files outside its folder, also by absolute paths.")
-@click.option(
-    "--follow-links", is_flag=True, help="Read files that are links out of their dataset, as in Hugging Face snapshots."
-)
+@click.option("--allow-outside", is_flag=True, help="Read files outside the folder of a table, also by absolute paths.")
+@click.option("--follow-links", is_flag=True, help="Read links to files outside the dataset, as in Hugging Face snapshots.")
 @click.option("--dry-run", is_flag=True, help="Show the result, but write nothing.")
 @options.MAX_REJECT
 def command(
@@ -139,7 +137,7 @@ def _report(rows: "Rows", work: Path, fractions: tuple[float, ...], *, dry_run: 
             f"{name!r} {count}" for name, count in sorted(unmatched.items(), key=lambda item: (-item[1], item[0]))[:20]
         )
         number = counted(len(unmatched), "label")
-        click.echo(f"{number} without an instrument. Such stems are never edited; map them with --aliases: {shown}")
+        click.echo(f"{number} without an instrument. Such stems are never edited; name their instruments with --aliases: {shown}")
     _guesses(rows)
     reasons: Counter[str] = Counter()
     for reject in rows.rejects:

@@ -44,7 +44,7 @@ def command(
     workers: int | None,
     scheduler: str | None,
 ) -> None:
-    r"""Render the recipes of WORK/triplets.parquet into tar shards, each with a parquet index beside it.
+    r"""Render the recipes of WORK/triplets.parquet into shards: tar files, each with a parquet index beside it.
 
     Run it again after a stop: finished shards are kept. The number of workers does not change the bytes.
 

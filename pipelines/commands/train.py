@@ -25,7 +25,7 @@ _SHARED = (
     ),
     click.option("--steps", type=click.IntRange(1), help="Steps to train.  [default: of the preset]"),
     click.option(
-        "--batch-size", type=click.IntRange(1), help="Samples in a step, on all devices together.  [default: of the preset]"
+        "--batch-size", type=click.IntRange(1), help="Triplets in a step, on all devices together.  [default: of the preset]"
     ),
     click.option("--precision", type=click.Choice(["no", "bf16"]), help="Mixed precision.  [default: of the preset]"),
     click.option(
@@ -43,7 +43,7 @@ _SHARED = (
         default="exact",
         show_default=True,
         type=click.Choice(["exact", "sequential"]),
-        help="exact: samples in random order. sequential: whole shards from front to back, for object stores.",
+        help="exact: triplets in random order. sequential: whole shards from front to back, for object stores.",
     ),
     click.option("--workers", type=click.IntRange(0), help="Processes that read data.  [default: 4, fewer on few cores]"),
     click.option("--tracker", help="Also send the metrics to a tracker, such as tensorboard or wandb."),
@@ -68,9 +68,9 @@ def _without_reading(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group("train", short_help="Train the separator, the VAE, the editor and the embedding.")
+@click.group("train", short_help="Train the separator, VAE, editor, embedding and tagger.")
 def command() -> None:
-    r"""Train the models of the editor: first the VAE, then the editor in its latent space.
+    r"""Train a model. For the editor, train the VAE first, then the editor in its latent space.
 
     Each kind writes a run folder: config.json, weights.safetensors (averaged over the last steps), metrics.jsonl and
     checkpoints. Run the same command again to go on from the last checkpoint. On a CPU, the result is the same as without a
@@ -118,8 +118,8 @@ def vae(data: Path, **shared: Any) -> None:
 def latents(vae_run: Path, data: Path, splits: str, **options: Any) -> None:
     r"""Encode the triplets of SHARDS with the VAE of VAE_RUN, and find the chords of their sources.
 
-    Writes a tar and a marker beside each shard: latents-train-00000.tar and .json. 'train editor' uses them if it has the same
-    VAE. Run it again after a stop: finished shards are kept.
+    It writes two files beside each shard: latents-train-00000.tar and .json. 'train editor' uses them if it has the same VAE. If
+    the command was stopped, run it again: finished shards are kept.
 
     \b
     Example:
@@ -139,14 +139,14 @@ def latents(vae_run: Path, data: Path, splits: str, **options: Any) -> None:
 @click.option("--vae", "vae_run", required=True, type=_FOLDER, help="Run of 'train vae'.")
 @click.option("--work", type=_FOLDER, help="Working folder of the shards. Training on 'replace' needs its parts.")
 @click.option("--latents", type=_DATA, help="Folder that 'train latents' wrote.  [default: beside the shards]")
-@click.option("--on-the-fly", is_flag=True, help="Encode audio and find its chords in each step, where there are no latents.")
+@click.option("--on-the-fly", is_flag=True, help="If there are no latents, encode audio and find its chords in each step.")
 @_shared
 def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, on_the_fly: bool, **shared: Any) -> None:
     r"""Train the editor on DATA: a folder of shards, or a working folder.
 
     The recipes of a working folder are rendered during training. If 'train latents' has encoded the shards with the same VAE, its
-    latents are used, and a message says so. Without latents, each step would find the chords of its clips in the audio, which is
-    slow: add --on-the-fly if you want that.
+    latents are used, and a message says so. Without latents, each step must encode its clips and find their chords in the audio.
+    This is slow, so the command stops. To train all the same, add --on-the-fly.
 
     \b
     Example:
@@ -167,10 +167,10 @@ def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, o
 def separator(work: Path, start: str | None, **shared: Any) -> None:
     r"""Train a separator on the parts of WORK, a folder that 'instructme prepare' wrote.
 
-    Each step mixes parts on the fly: half of the mixes are parts of one song, the others parts of different songs. Levels,
-    equaliser, compression, saturation, room and speed are drawn. All parts must fit into memory (170 MB an hour).
+    Each step makes new mixes. Half of the mixes have parts of one song, the others parts of different songs. Levels, equaliser,
+    compression, saturation, room and speed are random. All parts must fit into memory: 170 MB for each hour of music.
 
-    With --start, the run begins with trained weights. weights.safetensors holds them until a validation is better.
+    With --start, the run begins with trained weights. weights.safetensors keeps them until a validation is better.
 
     \b
     Example:
@@ -184,7 +184,7 @@ def separator(work: Path, start: str | None, **shared: Any) -> None:
     training.separator(work, start, score, training.Choices(**shared))
 
 
-@command.command("embedding", short_help="Train the joint embedding that 'edit --prompt' needs.")
+@command.command("embedding", short_help="Train the embedding that 'edit --set prompt' needs.")
 @click.argument("data", type=_DATA)
 @click.option(
     "--captions",
@@ -195,8 +195,8 @@ def separator(work: Path, start: str | None, **shared: Any) -> None:
 def embedding(data: Path, captions: Path | None, **shared: Any) -> None:
     r"""Train the joint embedding of text and music on DATA: a folder of shards, or a working folder.
 
-    It learns the names of instruments and genres from the recipes, and your own words for your tracks from --captions. Fetch
-    the weights of its audio network first: instructme models fetch musicnn.
+    It learns the names of instruments and genres from the recipes. From --captions it learns your own words for your tracks.
+    First fetch the weights of its audio network: instructme models fetch musicnn.
 
     \b
     Example:
@@ -216,8 +216,8 @@ def embedding(data: Path, captions: Path | None, **shared: Any) -> None:
 def tagger(data: Path, run: Path, other: Path | None, count: int | None, workers: int | None) -> None:
     r"""Train a tagger of instrument families on the sources and targets in DATA: a folder of shards, or a working folder.
 
-    It is one linear layer on MusiCNN's embedding for each family. It is trained on the split train, calibrated on validation, and
-    measured on test and on OTHER. 'evaluate --tagger RUN' uses the families whose AUC is at least 0.75 on all of these.
+    For each family, it has one linear layer on MusiCNN's embedding. It is trained on the split train, calibrated on validation,
+    and measured on test and on --other. 'evaluate --set tagger=RUN' uses the families whose AUC is at least 0.75 on all of these.
 
     \b
     Example:

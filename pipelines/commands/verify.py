@@ -23,9 +23,9 @@ ORDER = 60
 @options.WORKERS
 @options.SCHEDULER
 def command(shards: Path, work: Path | None, sample: int | None, workers: int | None, scheduler: str | None) -> None:
-    r"""Verify SHARDS: files and hashes, tables, tar members, audio, leaks between splits, and the laws of the tasks.
+    r"""Check SHARDS: files and hashes, tables, tar members, audio, leaks between splits, and the laws of the tasks.
 
-    Prints one line for each problem. The exit code is 1 if there is any.
+    Prints one line for each problem. If there is one, the exit code is 1.
 
     \b
     Example:

@@ -123,7 +123,9 @@ class Denoiser:
         if not prompt:
             return None
         if distance is None:
-            raise DataError("a prompt needs an embedding of text and audio: give --embedding RUN ('instructme train embedding')")
+            raise DataError(
+                "a prompt needs an embedding of text and audio: add --set embedding=RUN, a run of 'instructme train embedding'"
+            )
         return guidance.Classifier(
             lambda latents: distance(chunk.sound(latents), prompt), config.classifier_guidance, config.classifier_every
         )

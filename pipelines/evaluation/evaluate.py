@@ -22,7 +22,7 @@ from instructme.pipelines.training.tagger import HEAD
 
 FEATURES = "features"
 DEFAULT_TAGGER = Path(__file__).with_name(HEAD)
-TAGGER_ADVICE = "train a tagger with 'instructme train tagger' and name its run with --tagger"
+TAGGER_ADVICE = "train a tagger with 'instructme train tagger' and name its run with --set tagger=RUN"
 
 
 def names(folders: Sequence[Path]) -> dict[str, Path]:
