@@ -115,10 +115,10 @@ def test_scan_tells_of_aiff_and_au_that_are_shorter_or_longer_than_they_state(na
 
 
 def test_starts_of_broadcast_waves_that_differ_are_told(tmp_path: Path) -> None:
-    for name, start in (("bass", 100), ("drums", 100 + 2 * RATE_HZ), ("piano", 100), ("flute", None)):
+    for name, start in (("bass", 100), ("drums", 100 + RATE_HZ // 20), ("piano", 100), ("flute", None)):
         wav(tmp_path / "data" / "Song" / f"{name}.wav", bext=start)
     (row,) = scan(tmp_path / "data", tmp_path / "work").rejects
-    assert (row.item, row.reason) == ("Song/drums.wav", "time_reference") and "2.000 s" in row.detail
+    assert (row.item, row.reason) == ("Song/drums.wav", "time_reference") and "0.050 s" in row.detail
 
 
 def test_a_stem_of_as_many_frames_and_another_rate_is_left_out(tmp_path: Path) -> None:
