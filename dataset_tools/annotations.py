@@ -141,7 +141,7 @@ def _counted(times_s: list[float], firsts: list[float], path: Path) -> list[int]
     for first in firsts:
         near = min(range(len(times_s)), key=lambda at: abs(times_s[at] - first), default=None)
         if near is None or abs(times_s[near] - first) > 0.07:
-            raise DataError(f"downbeats aren't beats: {path}: no beat is within 70 ms of {first:g} s")
+            raise DataError(f"downbeats aren't beats: {path}: no beat is within 70 ms of {first:g} s: correct the times")
         marks[near] = 1
     positions = _fill(marks)
     if 1 in positions:

@@ -85,7 +85,7 @@ def stream(
     if length is None and report.frames < 0.98 * expected:
         raise DataError(f"truncated audio: {path}: it holds {report.frames} of {expected} frames; copy or download it again")
     if report.senseless:
-        raise DataError(f"not audio: {path}: it holds NaN or infinite samples, or levels beyond all reason")
+        raise DataError(f"not audio: {path}: it holds NaN or infinite samples, or far too large values")
     if report.mean_power + report.power > 0 and report.mean_power < _CANCELLED * report.power:
         raise OppositeChannelsError(f"opposite channels: {path}: their mean is silent though each of them sounds")
 

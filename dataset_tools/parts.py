@@ -215,7 +215,7 @@ def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, cha
 
 
 def _surround(channels: int) -> _Note:
-    return _Note("surround", f"{channels} channels are no stereo: their mean is on both sides", False)
+    return _Note("surround", f"{channels} channels are not stereo: both channels hold their mean", False)
 
 
 def _clean(samples: Stored, rate_hz: int) -> list[_Note]:
@@ -235,7 +235,7 @@ def _clean(samples: Stored, rate_hz: int) -> list[_Note]:
         else:
             samples.put(start, block - np.array(offsets, dtype=np.float32))
     told = "an offset that drifts" if any(drifting) else f"a constant offset of {max(offsets, key=abs):.3f}"
-    return [_Note("dc_offset", f"{told} was taken off", False)]
+    return [_Note("dc_offset", f"{told} was removed", False)]
 
 
 def _frames(samples: Stored, frame: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -98,7 +98,7 @@ def write(
         DataError: the path isn't UTF-8, which Arrow can't open.
     """
     if str(path) != str(path).encode(errors="replace").decode():
-        raise DataError(f"can't write {path}: the name of a folder in it isn't UTF-8: choose or rename another")
+        raise DataError(f"can't write {path}: the name of a folder in it isn't UTF-8: rename the folder, or choose another")
     table = rows if isinstance(rows, pa.Table) else to_table(rows, row_type)
     provenance = {
         "schema": row_type.__name__,

@@ -163,7 +163,7 @@ class Unet(nn.Module):
         if self.chords is None:
             return heard
         if conditions.chords is None:
-            raise ModelError("this model hears chords, but got none: give the chord matrix of the source")
+            raise ModelError("this model needs chords, but got none: give the chord matrix of the source")
         chords = _padded(denied(conditions.chords, self.chords.null, conditions.keep_chords), extra)
         for level in range(0 if self.config.chords_on_way_up else len(self.down), len(self.down) + 1):
             heard[level] = self.chords(chords, 2**level)

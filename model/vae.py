@@ -124,7 +124,8 @@ class Vae(nn.Module):
         """
         if length_samples > z.shape[-1] * self.hop_samples:
             raise ModelError(
-                f"{z.shape[-1]} latent frames of {self.hop_samples} samples can't make {length_samples} samples: encode all of it"
+                f"{z.shape[-1]} latent frames of {self.hop_samples} samples can't make {length_samples} samples: "
+                "encode the whole clip"
             )
         x: Tensor = self.decoder(z)
         if self.synthesis is not None:

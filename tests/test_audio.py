@@ -110,7 +110,7 @@ def test_a_float_file_may_hold_32_bit_integers_and_nothing_larger(tmp_path: Path
     soundfile.write(tmp_path / "integers.wav", np.array([0.0, -(2.0**31)]), 8000, subtype="FLOAT")
     assert audio.peak(audio.read(tmp_path / "integers.wav")) == 2**31
     soundfile.write(tmp_path / "beyond.wav", np.array([0.0, 3e9]), 8000, subtype="FLOAT")
-    with pytest.raises(DataError, match="levels beyond all reason"):
+    with pytest.raises(DataError, match="far too large values"):
         audio.read(tmp_path / "beyond.wav")
 
 

@@ -49,7 +49,7 @@ def test_known_faults_and_bleed_are_listed(tmp_path):
     assert found(work, "known to be wrong").table.rows == (("a", "piano", "piano", "wrong pitch", "test"),)
     bleed = found(work, "Bleed")
     assert bleed.level == "warning" and bleed.title == "Bleed in 4 of 9 stems" and sum(row[3] for row in bleed.table.rows) == 4
-    assert found(work, "said not to exist").title.startswith("1 stem ")
+    assert found(work, "that the dataset says do not exist").title.startswith("1 stem ")
 
 
 def test_one_sound_under_two_names_is_found(tmp_path):

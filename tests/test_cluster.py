@@ -189,7 +189,9 @@ def test_a_worker_that_does_not_see_the_disk_is_told_of(started: Cluster, tmp_pa
     if subprocess.run([*elsewhere, "true"], capture_output=True).returncode:
         pytest.skip("no right to mount")
     started.worker(before=elsewhere)
-    with pytest.raises(DataError, match=f"doesn't see {shared} as it is here: put it on a disk that all machines share"):
+    with pytest.raises(
+        DataError, match=f"finds no file {shared}, or another one than this machine: put it on a disk that all machines share"
+    ):
         list(engine.run(slow, [1], description="slow", scheduler=started.address, shared=[shared]))
 
 
@@ -204,5 +206,7 @@ def test_what_a_worker_wrote_must_be_here(tmp_path: Path, monkeypatch: pytest.Mo
     answers = iter([False, False, True])
     cluster.await_written(tmp_path / "track", lambda: next(answers))
     monkeypatch.setattr(cluster, "_DISK_PATIENCE_S", 0)
-    with pytest.raises(DataError, match=f"a worker wrote {tmp_path}/track, but it isn't here: have all machines share"):
+    with pytest.raises(
+        DataError, match=f"a worker wrote {tmp_path}/track, but this machine does not find it: use a disk that all machines share"
+    ):
         cluster.await_written(tmp_path / "track", lambda: False)

@@ -75,7 +75,7 @@ def _bleed(found: AuditTables) -> list[Item]:
     unknown = stems["bleed"].isna() & stems["of song"].isna()
     if not flagged.any():
         detail = f"The datasets call {(~unknown).sum():,} stems clean, and say nothing about {unknown.sum():,}."
-        return [Finding("note" if unknown.any() else "fine", "No stem is said to bleed", detail)]
+        return [Finding("note" if unknown.any() else "fine", "No stem is marked as having bleed", detail)]
     rows = stems[flagged].groupby(["dataset", "split", "instrument"]).size().sort_values(ascending=False).reset_index()
     title = f"Bleed in {flagged.sum():,} of {len(stems):,} stems"
     detail = "Other instruments are audible in them, so an edit leaves traces. Leave such songs out of test."
@@ -88,7 +88,7 @@ def _flags(stems: pd.DataFrame) -> list[Item]:
     if not len(wrong):
         return []
     detail = "The metadata says that they do not exist, but the files are there and are used."
-    return [Finding("note", f"{shapes.counted(len(wrong), 'stem')} said not to exist", detail)]
+    return [Finding("note", f"{shapes.counted(len(wrong), 'stem')} that the dataset says do not exist", detail)]
 
 
 def _twice(found: AuditTables) -> Finding:

@@ -139,7 +139,7 @@ def parse(name: str, text: str) -> Chart:
                 field, value = line.split(":", 1)
                 header[field.strip()] = value.strip()
         except (KeyError, ValueError) as error:
-            raise DataError(f"chart {name}, line {number}: can't read {line.strip()!r} ({error}): mend the line") from None
+            raise DataError(f"chart {name}, line {number}: can't read {line.strip()!r} ({error}): correct the line") from None
     try:
         tonic, mode = header["key"].split(":")
         scale = SCALES[header.get("scale", {"maj": "major", "min": "minor"}[mode])]

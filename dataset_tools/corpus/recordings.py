@@ -101,7 +101,9 @@ def rows(folder: Path) -> list[dict[str, str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"can't read {folder / 'index.tsv'} ({error}): --sounds takes a folder with such a table") from None
     if missing:
-        raise DataError(f"{folder / 'index.tsv'} has no column {' and '.join(missing)}: see the manual on --sounds")
+        raise DataError(
+            f"{folder / 'index.tsv'} has no column {' and '.join(missing)}: its columns must be {', '.join(sorted(_COLUMNS))}"
+        )
     return listed
 
 
@@ -152,11 +154,11 @@ def _read(folder: Path, path: str, longest_s: float) -> Floats:
     try:
         samples, rate_hz = soundfile.read(folder / path, dtype="float32", always_2d=True)
     except (OSError, RuntimeError) as error:
-        raise DataError(f"can't read the recording {folder / path}: {error}: mend the file or its row") from None
+        raise DataError(f"can't read the recording {folder / path}: {error}: correct the file or its row") from None
     mono = signal.sosfilt(_RUMBLE, soxr.resample(samples.mean(axis=1), rate_hz, RATE_HZ)).astype(np.float32)
     loud = np.flatnonzero(np.abs(mono) > 0.02 * np.abs(mono).max(initial=1e-9))
     if not len(loud):
-        raise DataError(f"the recording {folder / path} is silent: take it out of the index")
+        raise DataError(f"the recording {folder / path} is silent: remove its row from the index")
     start, end = max(0, loud[0] - 48), min(len(mono), loud[-1] + 2400, loud[0] + int(longest_s * RATE_HZ))
     fade = min((end - start) // 2, 1200)
     cut: Floats = mono[start:end].copy()

@@ -89,7 +89,7 @@ def names(chosen: str) -> list[str]:
         return [name for name, source in SOURCES.items() if source.held_out == (chosen == HELD_OUT)] + [RECORDINGS]
     listed = [name.strip() for name in chosen.split(",") if name.strip()]
     if unknown := [name for name in listed if name not in (*SOURCES, RECORDINGS)]:
-        raise DataError(f"no source of timbres {unknown[0]!r}: there are varied, held-out, {', '.join([*SOURCES, RECORDINGS])}")
+        raise DataError(f"no source of timbres {unknown[0]!r}: choose from varied, held-out, {', '.join([*SOURCES, RECORDINGS])}")
     return listed
 
 
@@ -102,7 +102,9 @@ def installed(listed: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
     paths = {name: SOURCES[name].path for name in listed if name in SOURCES and SOURCES[name].path.exists()}
     missing = [f"{name} (apt-get install {SOURCES[name].package})" for name in listed if name in SOURCES and name not in paths]
     if all(SOURCES[name].is_kit for name in paths):
-        raise DataError(f"no soundfont of all instruments is installed: {', '.join(missing) or 'name one with --timbres'}")
+        raise DataError(
+            f"no soundfont with all instruments is installed: install {' or '.join(missing) or 'one, and name it with --timbres'}"
+        )
     return paths, missing
 
 

@@ -229,7 +229,7 @@ def _flat(
 def _doubt(root: Path, folder: Path, reading: str) -> Rejected:
     """Tell that files of one folder may be grouped otherwise."""
     where = (folder.relative_to(root) / "*").as_posix()
-    return Rejected(where, "grouping", f"{reading}, which may be wrong: a folder for each song, or a table, makes it sure")
+    return Rejected(where, "grouping", f"{reading}, which may be wrong: if it is, use a folder for each song, or a table")
 
 
 def _unnamed(root: Path, sounds: Mapping[str, Path]) -> Iterator[Rejected]:

@@ -97,6 +97,6 @@ def _folder(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=_FILES))
     except (OSError, ValueError):
         raise ModelError(
-            f"text encoder {name} is no folder here and can't be had from the hub: check name and network, "
+            f"text encoder {name} is neither a folder nor a model that the hub can give: check name and network, "
             "or use --set text.encoder=FOLDER with a downloaded T5, or minilm (and text.width=384)"
         ) from None

@@ -141,7 +141,7 @@ def serve(study: Path, port: int, public: bool) -> None:
 
     app = make_app(study)
     host = "0.0.0.0" if public else "127.0.0.1"
-    click.echo(f"raters open http://{'THIS-MACHINE' if public else host}:{port}/ ; press Ctrl-C to stop")
+    click.echo(f"address for raters: http://{'THIS-MACHINE' if public else host}:{port}/ (press Ctrl-C to stop)")
     if public:
         click.echo(
             "every machine that reaches this port can open the pages and clips of this study, but no results or other files"

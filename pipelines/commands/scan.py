@@ -128,8 +128,8 @@ def _report(rows: "Rows", work: Path, fractions: tuple[float, ...], *, dry_run: 
     drawn = {track.leak_group for track in rows.tracks if not track.official_split}
     if len(drawn) > 1 and any(0 < share * len(drawn) < 1 for share in fractions[1:]):
         click.echo(
-            f"few songs or artists ({len(drawn)}): test and validation get one each before train gets the rest, "
-            "as long as one is left for train; --split 1,0,0 keeps all in train"
+            f"few songs or artists ({len(drawn)}): test and validation get one each, and train gets the rest; "
+            "--split 1,0,0 puts all into train"
         )
     unmatched = Counter(stem.label for stem in rows.stems if stem.rule == "unmatched")
     if unmatched:

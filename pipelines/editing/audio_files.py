@@ -81,7 +81,7 @@ def decode(path: Path, folder: Path | None = None, rate_hz: int | None = None) -
                 block = file.read(BLOCK, dtype="float32", always_2d=True)
                 decoded, ended = decoded + len(block), not len(block)
                 if not (np.abs(block) < _HIGHEST).all():
-                    raise DataError(f"{path} holds NaN, infinite or absurdly high samples: export it again")
+                    raise DataError(f"{path} holds NaN, infinite or far too large samples: export it again")
                 scratch.append(block if same else stream.resample_chunk(block, last=ended))
             expected = file.frames
     except RuntimeError as error:

@@ -137,7 +137,8 @@ def _check_worker(versions: _Stated, seen: _Seen) -> None:
     for path, size, time_s in seen:
         if _state(Path(path)) != (size, time_s):
             raise DataError(
-                f"{name} doesn't see {path} as it is here: put it on a disk that all machines share, at the same path"
+                f"{name} finds no file {path}, or another one than this machine: put it on a disk that all machines share, "
+                "at the same path"
             )
     for fraction in ("memory_target_fraction", "memory_spill_fraction", "memory_pause_fraction"):
         setattr(worker.memory_manager, fraction, False)
@@ -152,7 +153,9 @@ def await_written(path: Path, finished: Callable[[], object]) -> None:
     end = time.monotonic() + _DISK_PATIENCE_S
     while not finished():
         if time.monotonic() > end:
-            raise DataError(f"a worker wrote {path}, but it isn't here: have all machines share that disk, at the same path")
+            raise DataError(
+                f"a worker wrote {path}, but this machine does not find it: use a disk that all machines share, at the same path"
+            )
         # Listing has the file system ask its server what is there.
         os.listdir(path.parent)  # noqa: PTH208
         time.sleep(0.5)

@@ -152,7 +152,9 @@ def _examples(run: Path, preset: Preset, device: str) -> tuple[Conditions, list[
     if not named or "source" not in tensors or tensors["source"].shape[:2] != (len(instructions), preset.vae.latent_channels):
         raise ModelError(f"{run / EXAMPLES}.json and .safetensors don't belong together: copy the run folder again")
     if len(instructions) < 2:
-        raise ModelError(f"{run} holds one example, and two are compared: train with editor_training.validation_triplets over 1")
+        raise ModelError(
+            f"{run} holds one example, but check needs two: train with editor_training.validation_triplets=2 or more"
+        )
     tokens, mask = TextEncoder(preset.text.encoder, preset.text.width).encode(instructions)
     chords = tensors["chords"].to(device) if "chords" in tensors else None
     clean = tensors["clean"].to(device) if "clean" in tensors else None

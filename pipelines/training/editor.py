@@ -61,7 +61,7 @@ def with_vae_of(preset: Preset, vae_run: Path) -> Preset:
     trained, _ = read_config(vae_run, "vae")
     if trained.sample_rate_hz != preset.sample_rate_hz:
         raise ModelError(
-            f"the VAE of {vae_run} hears {trained.sample_rate_hz} Hz, preset {preset.name} {preset.sample_rate_hz} Hz: "
+            f"the VAE of {vae_run} works at {trained.sample_rate_hz} Hz, preset {preset.name} at {preset.sample_rate_hz} Hz: "
             "train a VAE with this preset"
         )
     return dataclasses.replace(preset, vae=trained.vae, vae_training=trained.vae_training)

@@ -215,7 +215,7 @@ def _layout(tar: Path, places: Sequence[tuple[int, int]], members: Sequence[str]
     for number, sample in enumerate(samples):
         if sample != [(offset + number * stride, size) for offset, size in first]:
             raise DataError(
-                f"{tar} can't be read by place: ids of triplets are too long, or clips differ in length; run pair again"
+                f"{tar} has members of different sizes: ids of triplets are too long, or clips differ in length; run pair again"
             )
     return len(samples), {"stride_bytes": stride, "members": dict(zip(members, map(list, first), strict=True))}
 

@@ -85,8 +85,8 @@ def editor(
     )
     if preset.unet.chords and not triplets.encoded and not on_the_fly:
         raise ModelError(
-            f"each step would find the chords of its clips by ear, which is slow (reads {triplets.note}): run 'instructme train "
-            "latents' on shards first, or add --on-the-fly"
+            f"without latents, each step must find the chords in its audio, which is slow (reads {triplets.note}): "
+            "run 'instructme train latents' on shards first, or add --on-the-fly"
         )
     about = {**describe(data), "vae": sha256(vae_run / f"{WEIGHTS}.safetensors")}
     trainer = EditorTrainer(preset, vae_run, validation, choices.seed, data=about, score=score)
