@@ -41,6 +41,8 @@ Heard = tuple[Sequence[Path], npt.NDArray[np.float32]]
 ONSET_WEIGHT = 0.5
 """Weight of onsets beside BeatNet's probability of a beat, both of deviation 1."""
 MEL_DELAY_FRAMES = 2
+TEMPOGRAM_S, TEMPOGRAM_FRAMES = 8.0, 6000
+"""Length of librosa's tempograms, and how many are in memory at once."""
 TEMPI_BPM = (40.0, 250.0)
 LONGEST_S = 600
 """Longer recordings are heard in stretches, so that memory stays bounded; a concert has many tempi anyway."""
@@ -229,8 +231,22 @@ def _stretch(mix: Samples, rate_hz: int, hop: int) -> _Stretch:
 
         curve = beats.onset_envelope(activation, np.arange(len(envelope)) * (hop / rate_hz))
         curve = curve / max(1e-9, curve.std()) + ONSET_WEIGHT * _median_onsets(mix, rate_hz, hop, len(envelope))
-        _, frames = librosa.beat.beat_track(onset_envelope=curve, sr=rate_hz, hop_length=hop, units="frames")
+        bpm = _curve_bpm(curve, rate_hz, hop)
+        _, frames = librosa.beat.beat_track(onset_envelope=curve, sr=rate_hz, hop_length=hop, units="frames", bpm=bpm)
     return _Stretch(np.asarray(frames, np.int64), envelope, activation)
+
+
+def _curve_bpm(curve: npt.NDArray[np.float64], rate_hz: int, hop: int) -> npt.NDArray[np.float64]:
+    """Estimate the tempo as `librosa.beat.beat_track` does, in pieces: its tempogram of 10 minutes would take 2 GB."""
+    import librosa
+
+    width = int(librosa.time_to_frames(TEMPOGRAM_S, sr=rate_hz, hop_length=hop))
+    padded, total = np.pad(curve, width // 2, mode="linear_ramp"), np.zeros(width)
+    for start in range(0, len(curve), TEMPOGRAM_FRAMES):
+        piece = padded[start : min(start + TEMPOGRAM_FRAMES, len(curve)) + width - 1]
+        total += librosa.feature.tempogram(onset_envelope=piece, win_length=width, center=False).sum(axis=1)
+    mean = total[:, None] / len(curve)
+    return np.asarray(librosa.feature.tempo(tg=mean, sr=rate_hz, hop_length=hop), np.float64)
 
 
 def _median_onsets(mix: Samples, rate_hz: int, hop: int, count: int) -> npt.NDArray[np.float64]:

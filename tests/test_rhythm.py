@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import librosa
 import mir_eval
 import numpy as np
 import pretty_midi
@@ -265,6 +266,15 @@ def test_a_long_recording_has_the_beats_of_its_stretches(monkeypatch, rate_hz):
     beats_s = rhythm.from_audio(mix, rate_hz).beats_samples / rate_hz
     assert mir_eval.beat.f_measure(mir_eval.beat.trim_beats(onsets_s), mir_eval.beat.trim_beats(beats_s)) > 0.95
     assert np.diff(beats_s[beats_s > 5]).max() < 0.6 and np.diff(beats_s).min() > 0.3
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11025])
+def test_the_tempo_of_pieces_is_that_of_librosa(monkeypatch, rate_hz):
+    """At 11,025 Hz the tempogram has an odd width."""
+    curve, hop = np.random.default_rng(0).random(2500), rate_hz // 100
+    curve[::37] += 1
+    monkeypatch.setattr(rhythm, "TEMPOGRAM_FRAMES", 600)
+    assert rhythm._curve_bpm(curve, rate_hz, hop) == librosa.feature.tempo(onset_envelope=curve, sr=rate_hz, hop_length=hop)
 
 
 def test_onset_envelope_peaks_at_the_onset():
