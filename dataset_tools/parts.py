@@ -81,10 +81,10 @@ def merge(
     by_instrument = sorted(kept, key=lambda stem: (stem.instrument, stem.stem_id))
     groups = [list(group) for _, group in groupby(by_instrument, key=lambda stem: stem.instrument)]
     merged = []
+    heard: dict[str, tuple[str, Samples]] = {}
     for group in groups:
         total = Stored(scratch, channels, _MEMORY_BYTES // len(groups))
         used: list[Stem] = []
-        heard: dict[str, Samples] = {}
         loud = False
         for source in _sources(group):
             try:
@@ -261,17 +261,19 @@ def _offset(means: npt.NDArray[np.float64]) -> float:
     return 0.0 if abs(offset) < DC_FLOOR or high - low > _DC_SPREAD * abs(offset) else float(offset)
 
 
-def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, Samples], rate_hz: int) -> Iterator[_Note]:
+def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, tuple[str, Samples]], rate_hz: int) -> Iterator[_Note]:
     """Find what keeps a stem from being summed: silence, a copy, the opposite of what is there, levels beyond reason."""
     highest = measures.peak(samples)
     if highest < audio.STEP / 2:
         yield _Note("silent", "it holds no sound", False)
         return
     sketch = _sketch(samples, 0.1 * highest, rate_hz)
-    if first := next((path for path, other in heard.items() if _alike(sketch, other)), None):
-        yield _Note("twice", f"the same sound as {first}: one of them is used", True)
+    if first := next((path for path, (_, other) in heard.items() if _alike(sketch, other)), None):
+        name, _ = heard[first]
+        wrong = "" if name == stem.instrument else f", which is named {name}; one of the names is wrong"
+        yield _Note("twice", f"the same sound as {first}{wrong}: only the first is used", True)
         return
-    heard[stem.path] = sketch
+    heard[stem.path] = stem.instrument, sketch
     if highest > LOUD_REJECTED:
         yield _Note("too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True)
         return

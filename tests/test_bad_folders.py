@@ -160,7 +160,7 @@ def test_names_of_songs_and_stems_may_be_anything_the_disk_takes(kind: str, tmp_
     name = NAMES[kind]
     good_song(tmp_path / "data" / "Good")
     shutil.copytree(tmp_path / "data" / "Good", tmp_path / "data" / name)
-    shutil.copy(tmp_path / "data" / "Good" / "bass.wav", tmp_path / "data" / "Good" / f"{name}.wav")
+    write_tone(tmp_path / "other.wav", 2.0, RATE_HZ, 700.0).rename(tmp_path / "data" / "Good" / f"{name}.wav")
     rejects = build(tmp_path / "work", tmp_path / "data")
     tracks = tables.read_rows(tmp_path / "work" / "tracks.parquet", Track)
     if "UTF-8" in kind:

@@ -81,12 +81,13 @@ def test_doubles_over_full_scale_share_a_gain(tmp_path: Path) -> None:
     wave = noise(1, 0.9)
     double = wave * np.float32(0.999) * np.where(np.arange(len(wave)) % 2 == np.abs(wave).argmax() % 2, 1, -1).astype(np.float32)
     stems = [make_stem(tmp_path, name, "choir", each) for name, each in (("a", wave), ("b", double))]
-    stems.append(make_stem(tmp_path, "c", "bass", wave))
+    other = noise(1, 0.9, seed=3)
+    stems.append(make_stem(tmp_path, "c", "bass", other))
     rows, _, files, _ = make(tmp_path, stems)
     assert rows["choir"].gain == rows["bass"].gain == pytest.approx(1 / 1.7991, rel=1e-4)
     assert np.abs(files["choir"].astype(int)).max() in (32767, 32768)
     assert np.abs(files["choir"] - 32768 * (wave + double) * rows["choir"].gain).max() <= 1
-    assert np.abs(files["bass"] - 32768 * wave * rows["bass"].gain).max() <= 1
+    assert np.abs(files["bass"] - 32768 * other * rows["bass"].gain).max() <= 1
     assert rows["choir"].peak_db == pytest.approx(0, abs=1e-3)
 
 
@@ -150,7 +151,7 @@ def test_shorter_stems_end_in_silence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("odd_s", [0.5, 9.0])
 def test_a_stem_of_another_length_is_rejected_and_the_rest_kept(tmp_path: Path, odd_s: float) -> None:
-    stems = [make_stem(tmp_path, name, name, noise(3)) for name in ("bass", "drums")]
+    stems = [make_stem(tmp_path, name, name, noise(3, seed=len(name))) for name in ("bass", "drums")]
     stems.append(make_stem(tmp_path, "fx", "effects", noise(odd_s)))
     rows, _, _, rejects = make(tmp_path, stems, length_tolerance_s=1.0)
     assert list(rows) == ["bass", "drums"]
@@ -207,6 +208,14 @@ def test_a_copy_of_a_stem_is_told_and_used_once(tmp_path: Path) -> None:
     assert np.abs(files["bass"] / 32768 - noise(1)).max() < 1e-4
 
 
+def test_a_copy_under_the_name_of_another_instrument_is_told_and_used_once(tmp_path: Path) -> None:
+    stems = [make_stem(tmp_path, name, instrument, noise(1)) for name, instrument in (("a", "guitar"), ("b", "piano"))]
+    _, _, files, rejects = make(tmp_path, stems)
+    (row,) = rejects
+    assert reasons(rejects) == [("b", "twice")] and "a.wav, which is named guitar" in row.detail
+    assert list(files) == ["guitar"]
+
+
 COPIES = {
     "another level": lambda wave: 0.5 * wave,
     "another bit depth": lambda wave: np.rint(wave * 32767) / 32768,
@@ -231,12 +240,12 @@ def test_microphones_of_one_player_are_no_copies(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("share", [1.0, 0.9, 0.8])
 def test_stems_and_channels_that_nearly_cancel_are_told(share: float, tmp_path: Path) -> None:
-    wave = noise(2)
+    wave, other = noise(2), noise(2, seed=5)
     stems = [make_stem(tmp_path, "a", "bass", wave), make_stem(tmp_path, "b", "bass", -share * wave)]
-    stems.append(make_stem(tmp_path, "c", "piano", np.stack([wave, -share * wave], axis=1)))
+    stems.append(make_stem(tmp_path, "c", "piano", np.stack([other, -share * other], axis=1)))
     _, _, files, rejects = make(tmp_path, stems)
     assert reasons(rejects) == [("b", "cancels"), ("c", "cancels")]
-    assert all(np.abs(files[name] / 32768 - wave).max() < 1e-4 for name in ("bass", "piano"))
+    assert all(np.abs(files[name] / 32768 - sound).max() < 1e-4 for name, sound in (("bass", wave), ("piano", other)))
 
 
 def test_an_offset_that_drifts_is_taken_off_and_told(tmp_path: Path) -> None:

@@ -88,10 +88,9 @@ def dataset(tmp_path: Path, tone: Callable[..., Path]) -> tuple[Path, list[Track
     root = tmp_path / "root"
     stems = []
     for number, name in enumerate("abc"):
-        for instrument in ("bass", "piano"):
-            path = tone(
-                root / name / f"{instrument}.flac", 32 if name == "c" else 21, hz=110 * (number + 2), channels=number % 2 + 1
-            )
+        for instrument, lowest_hz in (("bass", 110), ("piano", 130)):
+            seconds, hz = 32 if name == "c" else 21, lowest_hz * (number + 2)
+            path = tone(root / name / f"{instrument}.flac", seconds, hz=hz, channels=number % 2 + 1)
             if name == "c":
                 wave, rate_hz = soundfile.read(path)
                 wave[12 * rate_hz :] = 0

@@ -21,7 +21,8 @@ _FARTHEST_DB = 50
 _QUIETEST_DB = -90
 LEAST_SHARE = 0.4
 """Of the frames in which the other part plays. Of 98 pairs recorded apart, one reaches more than 0.28 (0.56).
-Bleed that was added to recorded parts 10 dB under the other part is found in 59 of 100 pairs, 20 dB under it in 44."""
+Bleed that was added to recorded parts 10 dB under the other part is found in 58 of 100 pairs, 20 dB under it in 43:
+tests/benchmarks/bleed.py."""
 _LEAST_SPREAD_DB = 5.0
 """A part of one level says nothing of what follows it."""
 _MOST_ROWS = 50
