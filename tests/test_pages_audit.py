@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from made_report import made_examples, made_report
 from test_pages import HOSTILE, Parsed
 
-from instructme.dataset_tools.audit.report import Bars, Finding, Histogram, Matrix, Report, Section, Table
+from instructme.dataset_tools.audit.report import Bars, Finding, Histogram, Lines, Matrix, Report, Section, Table
 from instructme.pipelines.pages import PageClip, Row, table_views
 from instructme.pipelines.pages.audit import audit_page
 from instructme.pipelines.pages.heatmaps import heat_map_view, transposed
@@ -38,6 +38,7 @@ def test_what_datasets_are_called_stays_text(tmp_path: Path) -> None:
         Table(HOSTILE, (HOSTILE, "n"), ((HOSTILE, 1),), HOSTILE),
         Bars(HOSTILE, HOSTILE, {HOSTILE: 1.0}, HOSTILE),
         Histogram(HOSTILE, HOSTILE, (0.0, 1.0), {HOSTILE: (1,)}, HOSTILE),
+        Lines(HOSTILE, HOSTILE, HOSTILE, {HOSTILE: ((1.0, 2.0), (2.0, 3.0))}, HOSTILE),
         Matrix(HOSTILE, (HOSTILE,), (HOSTILE,), ((0,),), HOSTILE, True),
         Matrix(HOSTILE, many, many, ((0,) * 20,) * 20, HOSTILE, True),
         *(Finding(level, HOSTILE, HOSTILE, Table(HOSTILE, (HOSTILE,), ((HOSTILE,),))) for level in ("error", "fine")),

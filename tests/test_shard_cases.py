@@ -14,7 +14,7 @@ from instructme.dataset_tools import audio
 from instructme.manifests.rows import DataError
 from instructme.pipelines.cli import main
 from instructme.pipelines.evaluation import made_edits, protocols, shard_cases
-from instructme.pipelines.evaluation.round_tables import markdown_of_rounds
+from instructme.pipelines.evaluation.round_tables import lines_of_rounds, markdown_of_rounds
 from instructme.pipelines.evaluation.score_cases import Settings, score_cases
 from instructme.pipelines.evaluation.score_tables import Scores
 from instructme.pipelines.evaluation.shard_cases import Choice, from_shards, out_of_domain
@@ -137,6 +137,10 @@ def test_rounds_edit_the_result_of_the_round_before(shards, tmp_path, monkeypatc
     rows = [row for _, scores in score_cases(cases, Settings(("si_sdr_db",)), workers=0) for row in scores.rows]
     text = "\n".join(markdown_of_rounds(Scores(rows)))
     assert "| metric | system | round 1 | round 2 | round 3 |" in text and "| `si_sdr_db` ↑ | **run** |" in text
+    ((dataset, (chart,)),) = lines_of_rounds(Scores(rows), ["si_sdr_db", "edit_done"])
+    assert (dataset, chart.title, list(chart.series)) == ("set", "si_sdr_db", ["run", "identity"])
+    means = {row.task: row.value for row in rows if row.system == "run"}
+    assert chart.series["run"] == tuple((float(number), pytest.approx(means[f"round_{number}"])) for number in (1, 2, 3))
 
 
 def test_a_round_after_a_refused_one_is_refused(shards, tmp_path, monkeypatch):

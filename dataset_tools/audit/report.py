@@ -40,6 +40,17 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True)
+class Lines:
+    """Points (x, y) of each series, joined by a line."""
+
+    title: str
+    unit: str
+    x_label: str
+    series: Mapping[str, tuple[tuple[float, float], ...]]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Matrix:
     """Counts of rows by columns; with `name_empty`, the page marks empty cells."""
 
@@ -61,7 +72,7 @@ class Finding:
     table: Table | None = None
 
 
-Item = Table | Histogram | Bars | Matrix | Finding
+Item = Table | Histogram | Bars | Lines | Matrix | Finding
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from instructme.manifests.rows import DataError, EditScore
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.controls import CONTROLS
 from instructme.pipelines.evaluation.metrics import metric_modules
+from instructme.pipelines.evaluation.round_tables import lines_of_rounds
 from instructme.pipelines.evaluation.score_tables import GROUPS, Key, Scores
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 from instructme.pipelines.pages import PageClip, Row
@@ -26,6 +27,7 @@ SHOWN = (
     "direction",
 )
 """Metrics whose distributions, best and worst edits are shown."""
+ROUNDS = "Means of each round. A round edits the result of the round before. 'identity' is the right source of a round."
 MOST_ROWS = 2000
 BINS = 24
 
@@ -34,7 +36,11 @@ def write(path: Path, cases: Sequence[Case], rows: Sequence[EditScore], facts: M
     """Write the page; nothing is loaded from elsewhere."""
     scores = Scores(rows)
     sections = [_section(scores, number, *group) for number, group in enumerate(scores.groups)]
-    report = Report("Scores of edits", facts, (*sections, _edits(scores, cases, rows)))
+    rounds = [
+        Section(f"rounds-{number}", f"{dataset}: over the rounds (Figure 5)", ROUNDS, tuple(charts))
+        for number, (dataset, charts) in enumerate(lines_of_rounds(scores, SHOWN), 1)
+    ]
+    report = Report("Scores of edits", facts, (*rounds, *sections, _edits(scores, cases, rows)))
     audit_page(path, report, list(_examples(scores, cases)))
 
 

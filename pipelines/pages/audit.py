@@ -5,11 +5,12 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from instructme.dataset_tools.audit.report import Bars, Finding, Histogram, Item, Report, Section, Table
+from instructme.dataset_tools.audit.report import Bars, Finding, Histogram, Item, Lines, Report, Section, Table
 from instructme.pipelines.pages import sound
 from instructme.pipelines.pages.heatmaps import WIDEST_TABLE, heat_map_view, transposed
 from instructme.pipelines.pages.histograms import histogram_svg
 from instructme.pipelines.pages.html import render, write_page
+from instructme.pipelines.pages.line_plots import curve
 from instructme.pipelines.pages.table_views import bars_view, heat_view, table_view
 from instructme.pipelines.pages.views import Row, row_view
 
@@ -78,7 +79,10 @@ def _view(item: Item) -> tuple[str, bool, dict[str, object]]:
         case Bars():
             return "table", False, {"table": bars_view(item)}
         case Histogram():
-            return "histogram", False, {"histogram": item, "svg": histogram_svg(item)}
+            return "chart", False, {"chart": item, "svg": histogram_svg(item)}
+        case Lines():
+            svg = Markup(curve(item.series, x_label=item.x_label, y_label=item.unit, log_y=False))
+            return "chart", False, {"chart": item, "svg": svg}
         case Finding():
             wide = item.table is not None or item.level in ("error", "warning")
             return "finding", wide, {"finding": item, "word": LEVELS[item.level], "table": item.table and table_view(item.table)}

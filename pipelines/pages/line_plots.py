@@ -31,6 +31,8 @@ class Axis:
     start: float
     stop: float
     log: bool = False
+    whole: bool = False
+    """Only whole numbers get a tick."""
 
     def __call__(self, values: npt.ArrayLike) -> Array:
         """Place values."""
@@ -40,7 +42,8 @@ class Axis:
     def ticks(self) -> list[tuple[float, str]]:
         """Choose round values: their pixels and labels."""
         values = log_ticks(self.low, self.high) if self.log else ticks(self.low, self.high)
-        return [(round(float(self(value)), 1), number(value)) for value in values]
+        chosen = [value for value in values if not self.whole or value == round(value)]
+        return [(round(float(self(value)), 1), number(value)) for value in chosen]
 
 
 def curve(
@@ -101,7 +104,7 @@ def _axes(points: Array, log_y: bool | None, top: float) -> tuple[Axis, Axis]:
         low, high = (0.0 if 0 <= low <= 2 * room else low - room), high + room
     if left == right:
         left, right = min(left, 0.0), max(right, 1.0)
-    x = Axis(float(left), float(right), _LEFT, _RIGHT)
+    x = Axis(float(left), float(right), _LEFT, _RIGHT, whole=bool((shown[:, 0] == shown[:, 0].round()).all()))
     return x, Axis(float(low), float(high), top + _HEIGHT, top, log_y)
 
 
