@@ -2,11 +2,12 @@
 
 - WAV, AIFF and AU: a recorder that was switched off, or a program that crashed, leaves a size that is too small, and the sound
   goes on behind it. Sizes of a stream (0xFFFFFFFF and the like) are right as they are.
+- These, RF64 and W64: a copy that was broken off holds less sound than its header states.
 - MP3 without a Xing or Info frame: decoders guess the length from the first frame, which is wrong for a variable bit rate.
 - A Broadcast Wave file says when it begins (chunk `bext`, samples since midnight).
 
-Formats: EBU Tech 3285 (Broadcast Wave), AIFF 1.3 and AIFF-C of Apple, the audio files of Sun, ISO/IEC 11172-3 (MPEG audio), the
-Xing header of the LAME project.
+Formats: EBU Tech 3285 (Broadcast Wave), EBU Tech 3306 (RF64), Sony Wave64, AIFF 1.3 and AIFF-C of Apple, the audio files of Sun,
+ISO/IEC 11172-3 (MPEG audio), the Xing header of the LAME project.
 """
 
 import io
@@ -14,10 +15,13 @@ import struct
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-_STREAM = 0x7FFF0000
-"""Sizes from here on are those that programs write where they don't know the size."""
+_STREAM, _IN_DS64 = 0x7FFF0000, 0xFFFFFFFF
+"""Sizes from here on are those that programs write where they don't know the size. The second one also says that RF64
+holds the size in its chunk ds64."""
 _TAGS = (b"TAG", b"ID3", b"APETAGEX")
 _TIME_REFERENCE_AT = 338
+_W64 = bytes.fromhex("72696666 2e91cf11 a5d628db 04c10000")
+"""With this identifier a Wave64 file begins."""
 _AU_BYTES = {3: 2, 4: 3, 5: 4, 6: 4, 7: 8}
 """Bytes of a sample by the encoding of an AU file; 1 of others."""
 _KBPS = {
@@ -48,14 +52,17 @@ class Facts(NamedTuple):
 
 
 def look(file: BinaryIO) -> Facts:
-    """Read the facts of an open WAV, AIFF, AU or MP3 file; nothing is wrong with others. The file is left at its start."""
+    """Read the facts of an open WAV, RF64, W64, AIFF, AU or MP3 file; nothing is wrong with others. It is left at its start."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
-    magic = file.read(12)
+    identifier = file.read(len(_W64))
+    magic = identifier[:12]
     if magic[:4] in (b"RIFF", b"RF64", b"BW64") and magic[8:] == b"WAVE":
         facts = _chunks(file, size, "<")
     elif magic[:4] == b"FORM" and magic[8:] in (b"AIFF", b"AIFC"):
         facts = _chunks(file, size, ">")
+    elif identifier == _W64:
+        facts = _w64(file, size)
     elif magic[:4] in (b".snd", b"dns."):
         facts = _au(file, size, ">" if magic[:4] == b".snd" else "<")
     elif magic[:3] == b"ID3" or (len(magic) > 1 and magic[0] == 0xFF and magic[1] & 0xE6 == 0xE2):
@@ -116,7 +123,7 @@ class _Repaired:
 
 def _chunks(file: BinaryIO, size: int, order: str) -> Facts:
     """Walk the chunks of a WAV or AIFF file, of this byte order, up to its sound, and look at what is behind it."""
-    at, block, time_reference = 12, 1, None
+    at, block, time_reference, long_bytes = 12, 1, None, None
     while at + 8 <= size:
         file.seek(at)
         name, length = struct.unpack(f"{order}4sI", file.read(8))
@@ -130,6 +137,10 @@ def _chunks(file: BinaryIO, size: int, order: str) -> Facts:
             time_reference = (
                 struct.unpack_from("<Q", chunk, _TIME_REFERENCE_AT)[0] if len(chunk) == _TIME_REFERENCE_AT + 8 else None
             )
+        elif name == b"ds64":
+            long_bytes = struct.unpack_from("<Q", file.read(16).ljust(16, b"\0"), 8)[0]
+        elif name == b"data" and length == _IN_DS64 and long_bytes is not None:
+            return Facts(None, time_reference, max(0, at + 8 + long_bytes - size))
         elif name in (b"data", b"SSND"):
             start = at + 8 if name == b"data" else at + 16  # an offset and a block size are in front of the sound of AIFF
             stated = max(0, at + 8 + length - start)
@@ -137,6 +148,18 @@ def _chunks(file: BinaryIO, size: int, order: str) -> Facts:
             return facts._replace(time_reference=time_reference)
         at += 8 + length + length % 2
     return Facts(None, time_reference)
+
+
+def _w64(file: BinaryIO, size: int) -> Facts:
+    """Walk the chunks of a Wave64 file up to its sound; their sizes count their headers, and they begin at multiples of 8."""
+    at = 40
+    while at + 24 <= size:
+        file.seek(at)
+        name, length = struct.unpack("<4s12xQ", file.read(24))
+        if name == b"data":
+            return Facts(short_bytes=max(0, at + length - size))
+        at += max(24, length + -length % 8)
+    return Facts()
 
 
 def _au(file: BinaryIO, size: int, order: str) -> Facts:

@@ -161,3 +161,18 @@ def test_mp3_of_unknown_delay_is_told_beside_other_files_only(tmp_path: Path) ->
     mp3(tmp_path / "mixed" / "Song" / "drums.mp3", "CONSTANT", header=True)
     (row,) = scan(tmp_path / "mixed", tmp_path / "two").rejects
     assert (row.item, row.reason) == ("Song/bass.mp3", "mp3_delay")
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [("w64", "W64"), ("wav", "RF64")])
+def test_a_long_format_that_was_cut_short_is_told(suffix: str, kind: str, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "Song"
+    folder.mkdir(parents=True)
+    for name, hz in (("bass", 1.0), ("piano", 2.0)):
+        soundfile.write(folder / f"{name}.{suffix}", WAVE * hz / 2, RATE_HZ, format=kind, subtype="PCM_16")
+    assert scan(tmp_path / "data", tmp_path / "one").rejects == []
+    path = folder / f"piano.{suffix}"
+    path.write_bytes(path.read_bytes()[: -RATE_HZ // 2])
+    with path.open("rb") as file:
+        assert broken_headers.look(file).short_bytes == RATE_HZ // 2
+    (row,) = scan(tmp_path / "data", tmp_path / "two").rejects
+    assert (row.item, row.reason) == (f"Song/piano.{suffix}", "wrong_length")
