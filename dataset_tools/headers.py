@@ -10,7 +10,7 @@ from instructme.dataset_tools import alignment, broken_headers, stereo_pairs
 from instructme.dataset_tools.broken_headers import Facts
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected
 from instructme.manifests import genres, instruments, urls
-from instructme.manifests.instruments import INSTRUMENTS
+from instructme.manifests.instruments import INSTRUMENTS, InstrumentMatch
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import DataError, Stem, Track
 from instructme.manifests.splits import song_key
@@ -41,8 +41,12 @@ def read(
     rejected = list(found.rejected)
     stems: list[Stem] = []
     facts: dict[str, Facts] = {}
+    singers = instruments.are_singers(stem.label for stem in found.stems)
     for stem in found.stems:
-        row = _stem(stem, root, layout, track_id, aliases, accept_guesses, facts)
+        match = instruments.normalise(
+            stem.label, layout=layout, program=stem.program, plugin=stem.plugin, aliases=aliases, singers=singers
+        )
+        row = _stem(stem, root, match, track_id, accept_guesses, facts)
         if isinstance(row, Stem):
             stems.append(row)
         else:
@@ -118,9 +122,8 @@ def _lengths(stems: list[Stem], facts: Mapping[str, Facts]) -> list[Rejected]:
 def _stem(
     found: FoundStem,
     root: Path,
-    layout: str,
+    match: InstrumentMatch,
     track_id: str,
-    aliases: Mapping[str, str] | None,
     accept_guesses: bool,
     facts: dict[str, Facts],
 ) -> Stem | Rejected:
@@ -130,7 +133,6 @@ def _stem(
         detail = f"{found.path} is outside the folder of its dataset, or is not UTF-8; "
         detail += "links are read with --follow-links, and files that a table names with --allow-outside"
         return Rejected(str(found.path), "unsafe_path", detail)
-    match = instruments.normalise(found.label, layout=layout, program=found.program, plugin=found.plugin, aliases=aliases)
     if not match.is_stem:
         return Rejected(path, "not_a_stem", f"its label says that it is a mixture or click track: {found.label}")
     guess = match.instrument if match.editable and not match.certain and not accept_guesses else None

@@ -19,6 +19,7 @@ _GAP = re.compile(r"\s*(?:[-–—]+\s+|[~=@{|+,;]\s*)|\s+[-–—]+\s*|[-–—
 _CUT = re.compile(
     rf"{_GAP.pattern}|(?<=[a-z])(?=[A-Z])|(?<=[^\W_])(?=(?i:bass|drums?|vocals?|vox|guitars?|piano|keys|synth|strings|other)$)"
 )
+_ENDING = re.compile(r"\s*(?:\([^()]*\)|[-–—]\s+[^-–—]+)$")
 _NUMBER = re.compile(r"^(?:(?:track|audio|tr|aud)[\s_-]*\d+|\d+[a-z]?)(?:\s*[-–—_.)]\s*|\s+)(?=\S)", re.IGNORECASE)
 """A number in front of a name: `08_`, `Track 1 - `."""
 _MUSICAL = re.compile(r"[\s_.,(\[-]+(?:\d{2,3}\s?bpm|[A-G][#b]?\s?(?:maj|min|major|minor))[)\]]?(?=$|[\s_.,)\]-])", re.IGNORECASE)
@@ -111,6 +112,25 @@ def labels(names: Sequence[str], song: str = "") -> dict[str, str]:
 
     What is shared stays where it says which instrument it is: `Kick In` and `Kick Out`, `Synth Bass` and `Synth Pad`.
     """
+    ends = _without_ending(names)
+    fronts = _fronts([ends[name] for name in names], song)
+    return {name: fronts[ends[name]] for name in names}
+
+
+def _without_ending(names: Sequence[str]) -> dict[str, str]:
+    """Cut off what stands behind a dash or in brackets at the end of all names, if different instruments stay."""
+    cut = {name: _ENDING.sub("", name) for name in names}
+    endings = {name[len(rest) :].strip().lower() for name, rest in cut.items()}
+    if (
+        len(endings) == 1
+        and all(cut.values())
+        and len({match.instrument for match in map(normalise, cut.values()) if match.certain}) > 1
+    ):
+        return cut
+    return dict(zip(names, names, strict=True))
+
+
+def _fronts(names: Sequence[str], song: str) -> dict[str, str]:
     titled = re.compile(re.escape(song) + r"[\s._-]+(?=\S)", re.IGNORECASE)
     if song and all(titled.match(name) for name in names):
         return {name: titled.sub("", name, count=1) for name in names}
@@ -134,14 +154,20 @@ def is_own(text: str) -> bool:
 
 def _is_title(names: list[str], rests: Mapping[str, str]) -> bool:
     """Tell whether the shared part is a title: it has a word of no instrument, or makes one instrument of different ones."""
-    if not all(_names_instrument(rest) for rest in rests.values()):
-        return False
     shared = names[0][: names[0].find(rests[names[0]])]
+    if not all(_names_instrument(rest) for rest in rests.values()):
+        # `BD_Keys`, `BD_Hats`, `BD_Heal it`: an abbreviation before several instruments is none.
+        return _is_abbreviation(shared) and len({each.family for each in map(normalise, rests.values()) if each.certain}) > 1
     whole = {normalise(name).instrument for name in names}
     parts = [normalise(rest) for rest in rests.values()]
     return _strength(shared) == _OWN or (
         len(whole) == 1 and len({part.instrument for part in parts}) > 1 and all(part.certain for part in parts)
     )
+
+
+def _is_abbreviation(shared: str) -> bool:
+    letters = re.findall(r"[^\W\d_]+", shared)
+    return bool(letters) and all(len(each) < 3 for each in letters)
 
 
 def _cleaned(names: Sequence[str], *, numbers: bool) -> dict[str, str]:

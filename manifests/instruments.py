@@ -6,7 +6,7 @@ the more general instrument wins ("guitar" rather than a guess at which guitar),
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -21,6 +21,8 @@ _LONGEST_LABEL = 255
 NO_STEM = "-"
 """Stands in the tables for what is no stem at all: mixes, masters, click tracks, guide tracks."""
 _EXAMPLES = re.compile(r"\([^)]*,[^)]*\)")
+_REMARK = re.compile(r"\([^)]*\)")
+_VOICE = re.compile(r"(?<![a-z])(?:soprano?s?|alto?s?|tenors?)(?![a-z])", re.IGNORECASE)
 _JOINED = re.compile(
     r"[&+,;]|(?<![a-z])(?:and|or|plus|vs|und|mit|et|avec|con|with)(?![a-z])|(?-i:(?<=[a-z])(?:And|Plus)(?=[A-Z]))"
     r"|(?<=bass)[\s_-]+(?=drums)|(?<=drums)[\s_-]*(?=bass|keys|gtr|guitar)|(?<=guitar)(?=drums)|(?<=bass)(?=keys)|(?<=keys)[\s_-]*(?=bass)",
@@ -93,17 +95,28 @@ def normalise(
     program: int | None = None,
     plugin: str = "",
     aliases: Mapping[str, str] | None = None,
+    singers: bool = False,
 ) -> InstrumentMatch:
     """Name the instrument of a stem.
 
     The first rule that knows wins: the user's alias of this label, the class of a known dataset (`layout` is slakh,
     medleydb, moisesdb or musdb), the sampler patch, the General MIDI program (0-127; 128 is drums), the label read as a
-    free file name. Never raises; what nobody knows is "other", not editable, by rule "unmatched".
+    free file name. Never raises; what nobody knows is "other", not editable, by rule "unmatched". Among `singers`, a bass
+    by its file name is a voice, as a guess.
     """
     alias = (aliases or {}).get(label) or (aliases or {}).get(label_key(label))
     if alias is not None and (alias in INSTRUMENTS or alias == NO_STEM):
         return _match(alias, "alias")
-    return _normalise(label[:_LONGEST_LABEL], layout, program if program in _PROGRAMS else None, plugin)
+    match = _normalise(label[:_LONGEST_LABEL], layout, program if program in _PROGRAMS else None, plugin)
+    return _match("vocals", "name", False) if singers and match[0::3] == ("bass", "name") else match
+
+
+def are_singers(labels: Iterable[str]) -> bool:
+    """Tell whether a song is one of singers: half of its labels say soprano, alto or tenor, two of them, and no saxophone."""
+    names = list(labels)
+    found = [(voice[0], name) for name in names if (voice := _VOICE.search(spelling.plain(name)))]
+    voices = [voice[:3].lower() for voice, name in found if normalise(name).family in ("vocals", "other")]
+    return len(set(voices)) > 1 and len(voices) * 2 >= len(names)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -152,10 +165,24 @@ def lacks(label: str) -> str | None:
 
 
 def _read(label: str) -> tuple[str, bool] | None:
-    """Read a free file name; of several instruments in one name, find what they have in common."""
+    """Read a free file name."""
     if lacks(label):
         return "other", True
-    parts = _JOINED.split(_EXAMPLES.sub("", spelling.plain(label)))
+    text = _EXAMPLES.sub("", spelling.plain(label))
+    whole, bare = _read_joined(text), _read_joined(_REMARK.sub(" ", text))
+    # A remark may make the instrument finer; where it names another one, nobody knows: `Demo Mix (strings start later)`.
+    if whole and bare and bare[0] != "other" and _family(whole[0]) != _family(bare[0]):
+        return bare[0], False
+    return whole
+
+
+def _family(name: str) -> str:
+    return name if name == NO_STEM else INSTRUMENTS[name].family
+
+
+def _read_joined(text: str) -> tuple[str, bool] | None:
+    """Read a name of one instrument or several; of several, find what they have in common."""
+    parts = _JOINED.split(text)
     read = [found for part in parts if (found := spelling.best_name(part))]
     firm = [found for found in read if found.certain] or read
     several = [names for part in parts if len(names := spelling.all_names(part)) > 1]

@@ -22,6 +22,8 @@ _ABBREVIATED = re.compile(r"\b([A-Za-z])[./]([A-Za-z])\b")
 _KEY = re.compile(r"(?<![A-Za-z])[A-G][#b]?[\s_-]*(?:major|minor|maj|min)(?![a-z])", re.IGNORECASE)
 _GEAR = re.compile(r"(?<![A-Za-z0-9])\d{3,}[A-Za-z]+")
 """A microphone or a preamplifier: `251AC`, `1073LB`."""
+_TRACK_NUMBER = re.compile(r"^\d\d[_.](?=.*[a-z])", re.IGNORECASE)
+"""A number in front: `12_Strings` are not the twelve strings of a guitar."""
 _SUFFIX = re.compile(r"(\.(wav|flac|mp3|aiff?|ogg|m4a|mp4|mid))+$", re.IGNORECASE)
 _LONGEST_JOIN = 4
 """Tokens that may be written apart but are one word: `E Gtr`, `Hi Hat`, `2 Mix`."""
@@ -129,7 +131,15 @@ def best_name(label: str) -> SpellingMatch | None:
         return SpellingMatch(loose[0].instrument, False)
     letters = re.sub(r"[^a-z]", "", plain(label).lower())
     known = len(letters) != _SHORT or letters in _KNOWN_SHORT
-    return SpellingMatch(exact[0].instrument, exact[1] and known) if exact else None
+    return SpellingMatch(exact[0].instrument, exact[1] and known and not _disputed(read, exact[0])) if exact else None
+
+
+def _disputed(read: list[_Word], best: _Name) -> bool:
+    """Tell whether a name rests on abbreviations alone, and another abbreviation names another instrument: `SN TP`."""
+    short = {each.word for each in read if each.certain and each.short}
+    names = [name for word in short - best.words for name in _NAMES.get(word, ()) if name.words <= short]
+    others = {name.instrument for name in names if name.rank >= _INSTRUMENT}
+    return best.words <= short and bool(others - {best.instrument})
 
 
 def whole_name(label: str) -> tuple[str, int] | None:
@@ -169,7 +179,7 @@ def all_names(label: str) -> set[str]:
 
 
 def _read(label: str) -> list[_Word]:
-    text = _SUFFIX.sub("", plain(label)).replace("_", " ")
+    text = _SUFFIX.sub("", _TRACK_NUMBER.sub("", plain(label))).replace("_", " ")
     text = _ABBREVIATED.sub(r"\1\2", _GEAR.sub(" ", _KEY.sub(" ", text)))
     return list(_words(list(_TOKEN.finditer(text))))
 
