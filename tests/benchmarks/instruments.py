@@ -74,7 +74,7 @@ def main(held_out: bool) -> None:
     with FIRST_SIGHT.open(encoding="utf-8", newline="") as file:
         names = [Name(row["label"], row["instrument"]) for row in csv.DictReader(file)]
     report("names at first sight", names)
-    for half in "ABC":
+    for half in "ABCD":
         report(f"names of song folders, half {half}", song_folders(half), show=held_out or half == "A")
     with (instruments.DATA / "classes.csv").open(encoding="utf-8", newline="") as file:
         classes = list(csv.DictReader(file))
