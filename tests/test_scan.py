@@ -220,6 +220,17 @@ def test_shared_examples_are_read(shared_data: Path, tmp_path: Path) -> None:
     assert [stem.label for stem in rows.stems if "song.ogg" in stem.path] == ["backing track"] * 2
 
 
+def test_a_bass_among_singers_is_a_guess_at_a_voice(root: Path, tmp_path: Path) -> None:
+    for name in ("soprano", "alto", "tenor", "bass"):
+        sound(root / "Choir" / f"{name}.wav")
+    for name in ("drums", "piano", "bass"):
+        sound(root / "Band" / f"{name}.wav")
+    rows = scan([root], tmp_path / "work").stems
+    by_song = {stem.path.split("/")[0]: stem for stem in rows if stem.label == "bass"}
+    assert by_song["Choir"].guess in ("vocals", "backing vocals", "choir") and not by_song["Choir"].editable
+    assert (by_song["Band"].instrument, by_song["Band"].guess) == ("bass", None)
+
+
 def test_guesses_are_listed_and_not_named_until_they_are_accepted(root: Path, tmp_path: Path) -> None:
     for name in ("Song/Giutar.wav", "Song/bass.wav", "Song/no_bass.wav"):
         sound(root / name)

@@ -122,6 +122,13 @@ def test_what_all_names_share_is_no_instrument_unless_it_says_which() -> None:
         assert list(labels(names).values()) == names
     assert list(labels(["Piano_Kick", "Piano_Bass"], song="Piano").values()) == ["Kick", "Bass"]
     assert title(["Me - One.bass", "Me - One.drums"]) == "Me - One" and title(["bass", "drums"]) == ""
+    for names in (
+        ["Bass - Piano Man", "Drums - Piano Man", "Vocals - Piano Man"],
+        ["Bass (Piano)", "Drums (Piano)", "Vocals (Piano)"],
+    ):
+        assert list(labels(names).values()) == ["Bass", "Drums", "Vocals"]
+    assert list(labels(["BD_Keys", "BD_Hats", "BD_Heal it"]).values()) == ["Keys", "Hats", "Heal it"]
+    assert list(labels(["E-Bass", "E-Gtr"]).values()) == ["E-Bass", "E-Gtr"]
 
 
 WORDS = ["Highway", "Lonely", "River", "Paradise", "Sunset", "Velvet", "Crystal", "Memory", "Desert", "Empire", "Hurricane"]
