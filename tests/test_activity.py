@@ -126,3 +126,19 @@ def test_a_breath_of_300_ms_is_no_rest_and_one_of_400_ms_is() -> None:
 def test_a_part_of_noise_under_65_dbfs_never_plays() -> None:
     assert not activity.detect(np.full(50, -65.5)).any()
     assert activity.detect(np.full(50, -64.5)).all()
+
+
+def test_weighting_is_loudness_less_the_level_while_it_plays() -> None:
+    """Half of the frames sound at -20 dBFS: -23 LUFS are 3 dB less, however long the silence."""
+    level_db = np.array([-20.0] * 10 + [audio.FLOOR_DB] * 10)
+    active = level_db > -60
+    assert activity.weighting_db(-23.0, level_db, active) == pytest.approx(-3.0, abs=1e-6)
+    assert activity.weighting_db(-23.0, np.tile(level_db, 2)[:25], np.tile(active, 2)[:25]) == pytest.approx(-3.0, abs=1e-6)
+    assert activity.weighting_db(-13.0, np.array([-10.0, -10 * np.log10(20)]), [True, True]) == pytest.approx(
+        -13 - 10 * np.log10(0.075), abs=1e-6
+    )
+
+
+def test_weighting_is_0_where_loudness_is_not_defined() -> None:
+    assert activity.weighting_db(None, np.full(5, -20.0), np.ones(5, bool)) == 0.0
+    assert activity.weighting_db(-23.0, np.full(5, -20.0), np.zeros(5, bool)) == 0.0

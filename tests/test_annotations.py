@@ -45,6 +45,11 @@ def test_beats_of_every_format_are_the_same(name: str, tmp_path: Path) -> None:
     assert annotations.beats(path) == ([0.5, 1.0, 1.5, 2.0], [3, 4, 1, 2])
 
 
+def test_seven_beats_of_a_bar_are_read_from_bar_and_beat(tmp_path: Path) -> None:
+    (tmp_path / "beats.csv").write_text("\n".join(f"{beat},{12 + beat // 7}.{beat % 7 + 1}" for beat in range(14)))
+    assert annotations.beats(tmp_path / "beats.csv").positions == [1, 2, 3, 4, 5, 6, 7] * 2
+
+
 def test_rwc_counts_from_its_downbeats_in_hundredths(tmp_path: Path) -> None:
     (tmp_path / "rwc.csv").write_text("50\t100\t96\n100\t150\t384\n150\t200\t96\n200\t250\t192\n250\t300\t384\n")
     assert annotations.beats(tmp_path / "rwc.csv") == ([0.5, 1.0, 1.5, 2.0, 2.5], [0, 1, 2, 3, 1])
@@ -55,6 +60,8 @@ def test_beats_without_positions_are_counted_from_downbeats(tmp_path: Path) -> N
     (tmp_path / "bars.txt").write_text("0.5\n2.01\n")
     assert annotations.beats(tmp_path / "beats.txt").positions == [0] * 8
     assert annotations.beats(tmp_path / "beats.txt", tmp_path / "bars.txt").positions == [4, 1, 2, 3, 1, 2, 3, 4]
+    (tmp_path / "bars.txt").write_text("2.5\n")  # the bar is the longest one that is known
+    assert annotations.beats(tmp_path / "beats.txt", tmp_path / "bars.txt").positions == [2, 3, 1, 2, 3, 1, 2, 3]
     (tmp_path / "bars.txt").write_text("0.7\n")
     with pytest.raises(DataError, match="downbeats aren't beats"):
         annotations.beats(tmp_path / "beats.txt", tmp_path / "bars.txt")
@@ -120,3 +127,15 @@ def test_beats_of_a_dataset_come_before_any_recogniser(tmp_path: Path) -> None:
     (tmp_path / "beats.txt").write_text("\n".join(f"{beat / 2}" for beat in range(40)))
     grid = rhythm.from_annotation(tmp_path / "beats.txt", None, 10 * 8000, 8000)
     assert (grid.trusted, grid.downbeat_known, grid.reason) == (False, False, "downbeats unknown")
+
+
+def test_beats_without_any_downbeat_tell_no_bars(tmp_path: Path) -> None:
+    (tmp_path / "beats.txt").write_text("\n".join(f"{beat / 2} {beat % 3 + 2}" for beat in range(40)))
+    grid = rhythm.from_annotation(tmp_path / "beats.txt", None, 20 * 8000, 8000)
+    assert (grid.trusted, grid.downbeat_known, grid.meter, grid.reason) == (False, False, None, "downbeats unknown")
+
+
+def test_annotated_beats_end_with_the_mix(tmp_path: Path) -> None:
+    (tmp_path / "beats.txt").write_text("\n".join(f"{beat / 2}" for beat in range(40)))
+    grid = rhythm.from_annotation(tmp_path / "beats.txt", None, 84_000, 8000)  # 10.5 s
+    assert grid.beats_samples[-1] == 80_000 and len(grid.beats_samples) == 21

@@ -81,6 +81,7 @@ def test_six_hours_are_the_longest_song(tmp_path: Path, extra_s: int, reasons: l
     soundfile.write(tmp_path / "bass.flac", np.zeros((6 * 3600 + extra_s) * 1000, np.int16), 1000)
     _, _, rejected = read(tmp_path, FoundStem("x", tmp_path / "bass.flac", "bass"))
     assert [item.reason for item in rejected] == reasons
+    assert not rejected or "lasts 6 h" in rejected[0].detail
 
 
 @pytest.mark.parametrize(("rate_hz", "usable"), [(999, False), (1000, True), (1_000_000, True), (1_000_001, False)])
@@ -88,3 +89,23 @@ def test_rates_that_no_music_has_are_refused(tmp_path: Path, rate_hz: int, usabl
     soundfile.write(tmp_path / "bass.wav", np.zeros(100, np.int16), rate_hz)
     _, stems, _ = read(tmp_path, FoundStem("x", tmp_path / "bass.wav", "bass"))
     assert bool(stems) == usable
+
+
+def test_a_guess_is_no_instrument_until_it_is_accepted(tmp_path: Path, tone: Callable[..., Path]) -> None:
+    """`Beat` may be drums, and `Bass` is one."""
+    found = FoundTrack(
+        "song", tmp_path, "Song", tuple(FoundStem(name, tone(tmp_path / f"{name}.wav", 0.1), name) for name in ("Beat", "Bass"))
+    )
+    _, careful, _ = headers.read(found, tmp_path, dataset="d", layout="folder", track_id="d-song")
+    _, trusting, _ = headers.read(found, tmp_path, dataset="d", layout="folder", track_id="d-song", accept_guesses=True)
+    assert [(row.instrument, row.editable, row.guess) for row in careful] == [("other", False, "drums"), ("bass", True, None)]
+    assert [(row.instrument, row.editable, row.guess) for row in trusting] == [("drums", True, None), ("bass", True, None)]
+
+
+def test_a_mixture_without_vocals_is_left_out_beside_its_parts_only(tmp_path: Path, tone: Callable[..., Path]) -> None:
+    def used(*names: str) -> list[str]:
+        return [row.stem_id for row in read(tmp_path, *(FoundStem(n, tone(tmp_path / f"{n}.wav", 0.1), n) for n in names))[1]]
+
+    assert used("no_vocals", "vocals") == ["no_vocals", "vocals"]
+    assert used("no_vocals", "vocals", "bass") == ["vocals", "bass"]
+    assert used("no_vocals", "bass") == ["bass"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from instructme.dataset_tools import audio, rhythm
 from instructme.dataset_tools.midi import grid_check, tempo_map
+from instructme.dataset_tools.recognisers import beats
 from instructme.manifests.rows import DataError
 
 RATE_HZ = 24000
@@ -343,3 +344,28 @@ def test_rendered_examples_match_their_truth(shared_data):
         assert mir_eval.beat.f_measure(truth[:, 0], grid.beats_samples / RATE_HZ) > 0.98
         ours = grid.beats_samples[grid.beat_positions == 1] / RATE_HZ
         assert mir_eval.beat.f_measure(truth[truth[:, 1] == 1, 0], ours) > 0.97
+
+
+@pytest.mark.parametrize(
+    ("met", "lead", "reason"),
+    [
+        (1.0, 0.9, None),
+        (0.75, 0.9, None),
+        (0.65, 0.9, "beats disagree with onsets"),
+        (1.0, 0.75, "downbeats unknown"),
+        (1.0, 0.85, None),
+    ],
+)
+def test_beats_of_audio_are_trusted_if_seven_of_ten_meet_onsets_and_the_downbeat_is_clear(
+    monkeypatch: pytest.MonkeyPatch, met: float, lead: float, reason: str | None
+) -> None:
+    """40 beats, half a second apart; the network is made up."""
+    frames = 50 + 50 * np.arange(40)
+    envelope = np.zeros(2100)
+    envelope[frames[: round(40 * met)]] = 1.0
+    monkeypatch.setattr(rhythm, "_listen", lambda *_: rhythm._Stretch(frames, envelope, np.zeros((0, 3))))
+    monkeypatch.setattr(beats, "count_bars", lambda _, beats_s: (np.arange(len(beats_s)) % 4 + 1, 4, lead))
+    grid = rhythm.from_audio(np.zeros(0, np.float32), RATE_HZ)
+    assert (grid.reason, grid.trusted, grid.confidence) == (reason, reason is None, met)
+    assert grid.meter == ("4/4" if lead > 0.8 else None) and grid.tempo_bpm == 120
+    assert grid.beats_samples.tolist() == (frames * 240).tolist()
