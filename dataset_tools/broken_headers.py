@@ -38,6 +38,8 @@ class Repair(NamedTuple):
     prefix: bytes
     patches: tuple[tuple[int, bytes], ...]
     detail: str
+    skipped: int = 0
+    """Bytes at the start that are left out."""
 
 
 class Facts(NamedTuple):
@@ -92,7 +94,7 @@ class _Repaired:
         self._file, self._repair, self._at = file, repair, 0
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        ahead = len(self._repair.prefix)
+        ahead = len(self._repair.prefix) - self._repair.skipped
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at}.get(whence)
         self._at = offset + (self._file.seek(0, io.SEEK_END) + ahead if base is None else base)
         return self._at
@@ -101,9 +103,10 @@ class _Repaired:
         return self._at
 
     def read(self, size: int = -1) -> bytes:
-        prefix, ahead = self._repair.prefix, len(self._repair.prefix)
+        prefix, skipped = self._repair.prefix, self._repair.skipped
+        ahead = len(prefix) - skipped
         head = prefix[self._at :][: None if size < 0 else size]
-        self._file.seek(max(self._at - ahead, 0))
+        self._file.seek(max(self._at - ahead, skipped))
         data = bytearray(head + self._file.read(size if size < 0 else size - len(head)))
         for place, patch in self._repair.patches:
             for index, value in enumerate(patch, place + ahead - self._at):
@@ -260,7 +263,8 @@ def _mp3(file: BinaryIO, size: int) -> Facts:
     if len(sizes) < 2:
         return Facts(delayed=True)
     detail = f"it has a variable bit rate and doesn't state its length: all {count} frames are read"
-    return Facts(Repair(_info_frame(data[:4], first, count), (), detail), delayed=True)
+    # a decoder that meets the tag behind the info frame doesn't believe the frame
+    return Facts(Repair(_info_frame(data[:4], first, count), (), detail, skipped=start), delayed=True)
 
 
 def _count(data: bytes) -> tuple[int, set[int]]:

@@ -49,6 +49,38 @@ def test_wav_with_chunks_tags_or_zeros_behind_its_sound_is_read_as_it_is(size: i
     assert broken_headers.opened(path) == path and len(audio.read(path)) == RATE_HZ
 
 
+def test_an_odd_size_has_its_chunk_at_the_next_even_place(tmp_path: Path) -> None:
+    """A sound of 8 bit and an odd length, a byte of padding, a chunk behind it; and with a size one byte too small."""
+    chunks = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, RATE_HZ, RATE_HZ, 1, 8)
+    for size in (101, 100):
+        body = b"WAVE" + chunks + b"data" + struct.pack("<I", size) + b"\x90" * size + bytes(size % 2) + b"LIST\x04\0\0\0abcd"
+        path = tmp_path / f"{size}.wav"
+        path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+        assert broken_headers.opened(path) == path and len(audio.read(path)) == size
+
+
+def test_the_sizes_of_a_repaired_file_are_those_of_its_bytes(tmp_path: Path) -> None:
+    path = wav(tmp_path / "a.wav", 2000)
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        repair = broken_headers.look(file).repair
+        assert repair is not None
+        header = broken_headers.repaired(file, repair).read(44)
+    assert struct.unpack("<I", header[4:8]) == (size - 8,) and struct.unpack("<I", header[40:44]) == (size - 44,)
+    assert repair.detail.startswith("its header states 2000 bytes of sound, and the file holds 88200")
+
+
+def test_a_file_of_eight_bytes_more_is_read_to_its_end_and_of_seven_is_not(tmp_path: Path) -> None:
+    assert len(audio.read(wav(tmp_path / "a.wav", 2 * RATE_HZ - 8))) == RATE_HZ
+    assert len(audio.read(wav(tmp_path / "b.wav", 2 * RATE_HZ - 6))) == RATE_HZ - 3
+
+
+def test_a_text_that_begins_like_a_tag_is_no_mp3(tmp_path: Path) -> None:
+    (tmp_path / "a.mp3").write_bytes(b"IDLE" + bytes.fromhex("FFFB9000") * 300)
+    with (tmp_path / "a.mp3").open("rb") as file:
+        assert broken_headers.look(file) == broken_headers.Facts()
+
+
 def test_scan_tells_of_a_size_that_is_wrong_either_way(tmp_path: Path) -> None:
     wav(tmp_path / "data" / "Song" / "bass.wav", RATE_HZ)
     wav(tmp_path / "data" / "Song" / "drums.wav", 2 * RATE_HZ + 1000)
@@ -151,6 +183,48 @@ def test_mp3_that_states_no_length_is_read_to_its_end(mode: str, tmp_path: Path)
     assert abs(len(bare) - len(whole)) < 3 * 1152
     last = np.flatnonzero(np.abs(bare) > 0.1)[-1]
     assert abs(last - np.flatnonzero(np.abs(whole) > 0.1)[-1]) < 3 * 1152
+
+
+def test_mp3_behind_a_tag_with_a_picture_is_read_to_its_end(tmp_path: Path) -> None:
+    """The size of an ID3 tag has seven bits in each byte: 0x01 0x02 are 130 bytes."""
+    path = mp3(tmp_path / "a.mp3", "VARIABLE", header=False)
+    bare, frames = audio.read(path), path.read_bytes()
+    path.write_bytes(b"ID3\x03\0\0\0\0\x01\x02" + bytes(130) + frames)
+    with path.open("rb") as file:
+        facts = broken_headers.look(file)
+    assert facts.repair and facts.delayed
+    assert abs(len(audio.read(path)) - len(bare)) < 1152
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        ("FFFB9000", 417),  # 144 * 128000 / 44100
+        ("FFFB9200", 418),  # with padding
+        ("FFFBB600", 577),  # 144 * 192000 / 48000, with padding
+        ("FFF39000", 261),  # MPEG 2: 72 * 80000 / 22050
+        ("FFE39000", 522),  # MPEG 2.5: 72 * 80000 / 11025
+        ("FFEB9000", None),  # no such version
+        ("FFFB0000", None),
+        ("FFFBF000", None),
+        ("FFFB9C00", None),
+    ],
+)
+def test_frames_have_the_size_of_the_standard(header: str, size: int | None) -> None:
+    """ISO/IEC 11172-3: the coefficient times the bit rate over the sample rate, rounded down, and a byte of padding."""
+    frame = broken_headers._frame(bytes.fromhex(header))
+    assert (frame and frame.size) == size
+
+
+@pytest.mark.parametrize(("flags", "fields"), [(0, 0), (1, 4), (3, 8), (5, 104), (7, 108), (9, 8), (11, 12), (15, 112)])
+@pytest.mark.parametrize("delay", [0, 576])
+def test_the_delay_is_found_behind_the_fields_that_a_frame_states(flags: int, fields: int, delay: int, tmp_path: Path) -> None:
+    """Flags 1, 2 and 8 have a field of 4 bytes each, 4 one of 100; LAME's delay is 21 bytes into its tag."""
+    tag = b"Xing" + struct.pack(">I", flags) + b"\xff" * fields + b"LAME3.100" + b"\xff" * 12
+    body = bytes.fromhex("FFFB9000") + bytes(32) + tag + (delay << 12).to_bytes(3)
+    (tmp_path / "a.mp3").write_bytes(body.ljust(417, b"\0"))
+    with (tmp_path / "a.mp3").open("rb") as file:
+        assert broken_headers.look(file) == broken_headers.Facts(delayed=not delay)
 
 
 def test_mp3_of_unknown_delay_is_told_beside_other_files_only(tmp_path: Path) -> None:
