@@ -92,14 +92,17 @@ def test_rates_that_no_music_has_are_refused(tmp_path: Path, rate_hz: int, usabl
 
 
 def test_a_guess_is_no_instrument_until_it_is_accepted(tmp_path: Path, tone: Callable[..., Path]) -> None:
-    """`Beat` may be drums, and `Bass` is one."""
+    """`Beat` may be a drum machine, and `Bass` is a bass."""
     found = FoundTrack(
         "song", tmp_path, "Song", tuple(FoundStem(name, tone(tmp_path / f"{name}.wav", 0.1), name) for name in ("Beat", "Bass"))
     )
     _, careful, _ = headers.read(found, tmp_path, dataset="d", layout="folder", track_id="d-song")
     _, trusting, _ = headers.read(found, tmp_path, dataset="d", layout="folder", track_id="d-song", accept_guesses=True)
-    assert [(row.instrument, row.editable, row.guess) for row in careful] == [("other", False, "drums"), ("bass", True, None)]
-    assert [(row.instrument, row.editable, row.guess) for row in trusting] == [("drums", True, None), ("bass", True, None)]
+    assert [(row.instrument, row.editable, row.guess) for row in careful] == [
+        ("other", False, "drum machine"),
+        ("bass", True, None),
+    ]
+    assert [(row.instrument, row.editable, row.guess) for row in trusting] == [("drum machine", True, None), ("bass", True, None)]
 
 
 def test_a_mixture_without_vocals_is_left_out_beside_its_parts_only(tmp_path: Path, tone: Callable[..., Path]) -> None:
