@@ -93,3 +93,13 @@ def test_beats_agree_where_they_meet_onsets_and_keep_time() -> None:
     frames[5] += 8
     envelope[frames[5]] = 1.0
     assert grid_check.agreement(frames, envelope) == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("place", [0, 9])
+def test_the_first_and_the_last_beat_may_be_off_time_too(place: int) -> None:
+    """Moved out by 80 ms, with the onset it meets. The first beat has the interval of the second one."""
+    frames = 37 + 50 * np.arange(10)
+    frames[place] += 8 if place else -8
+    envelope = np.zeros(600)
+    envelope[frames] = 1.0
+    assert grid_check.agreement(frames, envelope) == pytest.approx(0.9 if place else 0.8)

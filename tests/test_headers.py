@@ -112,3 +112,4 @@ def test_a_mixture_without_vocals_is_left_out_beside_its_parts_only(tmp_path: Pa
     assert used("no_vocals", "vocals") == ["no_vocals", "vocals"]
     assert used("no_vocals", "vocals", "bass") == ["vocals", "bass"]
     assert used("no_vocals", "bass") == ["bass"]
+    assert used("no_vocals") == ["no_vocals"]
