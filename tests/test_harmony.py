@@ -260,3 +260,28 @@ def test_a_tempo_in_the_last_track_moves_chords_as_it_moves_beats(tmp_path: Path
     assert np.allclose(np.diff(beats_s), 1.0)
     on = note_chords.read([(path, None)]).on
     assert np.allclose(np.unique(on), beats_s[: 4 * len(labels)])
+
+
+def made_notes(*notes: tuple[float, float, int]) -> note_chords.Notes:
+    """Make notes of weight 1 from start, end and pitch."""
+    on, off, pitch = np.array(notes, dtype=np.float64).T
+    return note_chords.Notes(on, off, pitch.astype(np.int64), np.ones(len(on)), pitch.astype(np.int64))
+
+
+def test_profiles_hold_what_sounds_as_it_fades_and_the_lowest_note() -> None:
+    """A C of one second under an E of two."""
+    decay_s, frames = note_chords._DECAY_S, 1 / note_chords._FRAME_S
+    notes, bass = note_chords.profiles(made_notes((0, 1, 48), (0, 2, 64)), np.array([0.0, 1.0, 2.0]))
+    rings = decay_s * np.exp(-np.arange(3) / decay_s)
+    wanted_notes, wanted_bass = np.zeros((2, 12)), np.zeros((2, 12))
+    wanted_notes[0, [0, 4]], wanted_notes[1, 4] = rings[0] - rings[1], rings[1] - rings[2]
+    wanted_bass[0, 0] = wanted_bass[1, 4] = frames
+    np.testing.assert_allclose(notes, wanted_notes, atol=1e-12)
+    np.testing.assert_allclose(bass, wanted_bass, atol=1)
+
+
+def test_a_chord_changes_on_the_beat_that_brings_it_and_not_behind_the_last_one() -> None:
+    """C to beat 4, G from there, and D two beats after the last beat."""
+    triads = [(0, 2, (48, 60, 64, 67)), (2, 4, (43, 62, 67, 71)), (5, 9, (50, 62, 66, 69))]
+    notes = made_notes(*((on, off, pitch) for on, off, chord in triads for pitch in chord))
+    assert note_chords.changes(notes, np.arange(8) * 0.5).tolist() == [4]
