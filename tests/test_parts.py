@@ -318,3 +318,38 @@ def test_balanced_stems_have_the_loudness_of_their_family_and_one_gain(tmp_path:
     )
     assert rows["flute"].balance_db == parts.MOST_BALANCE_DB and len({row.gain for row in rows.values()}) == 1
     assert max(row.peak_db for row in rows.values()) <= 0
+
+
+def test_balanced_parts_know_their_new_full_scale_and_effects_are_never_turned_up(tmp_path: Path) -> None:
+    """A click of 0.1 s has no loudness: it stays as it is."""
+    stems = [
+        make_stem(tmp_path, "b", "bass", noise(3, 0.02), family="bass"),
+        make_stem(tmp_path, "e", "other", noise(3, 0.02, 1), family="other"),
+        make_stem(tmp_path, "c", "claps", noise(0.1, 0.5, 2), family="drums"),
+    ]
+    merged, _ = parts.merge(TRACK, stems, tmp_path, tmp_path, RATE_HZ)
+    before = {part.stems[0].instrument: part.full_scale for part in merged}
+    after = {part.stems[0].instrument: part for part in parts.balanced(merged, RATE_HZ)}
+    change_db = after["bass"].balance_db
+    assert 5 < change_db < parts.MOST_BALANCE_DB
+    assert after["bass"].full_scale == pytest.approx(before["bass"] * 10 ** (change_db / 20))
+    assert [(after[name].balance_db, after[name].full_scale) for name in ("other", "claps")] == [
+        (0.0, before["other"]),
+        (0.0, before["claps"]),
+    ]
+
+
+@pytest.mark.parametrize(("peak", "reason", "used"), [(1.9, [], True), (9.5, ["loud"], True), (10.5, ["too_loud"], False)])
+def test_a_stem_may_peak_20_db_over_full_scale_and_no_more(tmp_path: Path, peak: float, reason: list[str], used: bool) -> None:
+    stems = [make_stem(tmp_path, "a", "bass", noise(1)), make_stem(tmp_path, "b", "drums", noise(1, peak, seed=2))]
+    rows, _, _, rejects = make(tmp_path, stems)
+    assert [row.reason for row in rejects] == reason and ("drums" in rows) == used
+
+
+def test_surround_is_told_and_both_channels_hold_its_mean(tmp_path: Path) -> None:
+    wave = np.stack([noise(1, 0.3, seed) for seed in range(6)], axis=1)
+    stems = [make_stem(tmp_path, "a", "piano", wave, channels=6), make_stem(tmp_path, "b", "bass", noise(1, seed=9))]
+    rows, _, files, rejects = make(tmp_path, stems, channels=2)
+    assert reasons(rejects) == [("a", "surround")] and set(rows) == {"piano", "bass"}
+    assert np.abs(files["piano"] / 32768 - wave.mean(axis=1, keepdims=True)).max() < 1e-4
+    assert not make(tmp_path, stems)[3]
