@@ -22,6 +22,8 @@ from instructme.manifests.rows import DataError
 
 LARGEST_BYTES = 16 << 20
 _LONGEST_S = 1e6
+_FARTHEST = 50
+"""Times may belong to a whole song of which the audio is an excerpt."""
 _DOWNBEAT_RWC = 384
 _SEPARATORS = re.compile(r"[\s,;]+")
 _CHORD_LINE = re.compile(r"\s*([\d.eE+-]+)[\s,;]+([\d.eE+-]+)[\s,;]+(\S.*?)\s*")
@@ -75,6 +77,18 @@ def chords(path: Path) -> list[ChordSpan]:
             raise DataError(f"not a chord chart: {path}{place}: times out of order; each line is: start s, end s, Harte label")
         last = span.end_s
     return spans
+
+
+def require_seconds(path: Path, last_s: float, audio_s: float) -> None:
+    """Refuse times that go so far beyond the audio that they must be milliseconds or samples.
+
+    Raises:
+        DataError: the last time is later than 50 times the length of the audio.
+    """
+    if last_s > _FARTHEST * audio_s:
+        raise DataError(
+            f"times are not seconds: {path} goes to {last_s:.10g}, the audio to {audio_s:.1f} s: convert them to seconds"
+        )
 
 
 def _beats(path: Path) -> Beats:

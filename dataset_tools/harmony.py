@@ -72,7 +72,7 @@ def from_chart(chart: Path, length: int, rate_hz: int) -> Harmony:
     """Read a chart of any format of `annotations`. Gaps are no chord, and so is all after the last line.
 
     Raises:
-        DataError: missing, not such lines, out of order, or a label that isn't in Harte syntax.
+        DataError: missing, not such lines, out of order, not seconds, or a label that isn't in Harte syntax.
     """
     starts, labels, last = [0], ["N"], 0.0
     for span in annotations.chords(chart):
@@ -85,6 +85,7 @@ def from_chart(chart: Path, length: int, rate_hz: int) -> Harmony:
             starts, labels = [*starts, round(last * rate_hz)], [*labels, "N"]
         last = span.end_s
         starts, labels = [*starts, round(span.start_s * rate_hz)], [*labels, span.label]
+    annotations.require_seconds(chart, last, length / rate_hz)
     return _harmony("chart", None, np.array([*starts, round(last * rate_hz)]), [*labels, "N"], length)
 
 

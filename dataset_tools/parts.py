@@ -109,6 +109,12 @@ def merge(
                     f"its {len(used)} stems together peak {audio.db(merged[-1].full_scale):.0f} dB over full scale: {_TURNED}"
                 )
                 rejects.append(reject(track, group[0].instrument, "loud", detail))
+    found = measures.mixture([part.sound for part in merged]) if track.aligned else None
+    if found is not None:
+        mixture = merged.pop(found)
+        mixture.sound.close()
+        detail = f"it is the sum of the other stems, not {mixture.stems[0].instrument}: it is left out"
+        rejects += [reject(track, stem.path, "mixture", detail) for stem in mixture.stems]
     return merged, rejects
 
 
@@ -272,6 +278,9 @@ def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, tuple[st
         name, _ = heard[first]
         wrong = "" if name == stem.instrument else f", which is named {name}; one of the names is wrong"
         yield _Note("twice", f"the same sound as {first}{wrong}: only the first is used", True)
+        return
+    if opposite := next((path for path, (_, other) in heard.items() if _alike(-sketch, other)), None):
+        yield _Note("cancels", f"it is the opposite of {opposite}: together they are silent; only the first is used", True)
         return
     heard[stem.path] = stem.instrument, sketch
     if highest > LOUD_REJECTED:

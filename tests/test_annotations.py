@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from instructme.dataset_tools import annotations, rhythm
+from instructme.dataset_tools import annotations, harmony, rhythm
 from instructme.manifests.rows import DataError
 
 BEATS = {
@@ -139,3 +139,18 @@ def test_annotated_beats_end_with_the_mix(tmp_path: Path) -> None:
     (tmp_path / "beats.txt").write_text("\n".join(f"{beat / 2}" for beat in range(40)))
     grid = rhythm.from_annotation(tmp_path / "beats.txt", None, 84_000, 8000)  # 10.5 s
     assert grid.beats_samples[-1] == 80_000 and len(grid.beats_samples) == 21
+
+
+@pytest.mark.parametrize("factor", [1000, 44100])
+def test_times_that_are_not_seconds_are_refused(factor: int, tmp_path: Path) -> None:
+    (tmp_path / "beats.txt").write_text("\n".join(f"{beat * factor // 2} {beat % 4 + 1}" for beat in range(20)))
+    (tmp_path / "chords.lab").write_text("".join(f"{bar * 2 * factor} {(bar + 1) * 2 * factor} C:maj\n" for bar in range(5)))
+    with pytest.raises(DataError, match=r"not seconds.*beats.txt"):
+        rhythm.from_annotation(tmp_path / "beats.txt", None, 10 * 8000, 8000)
+    with pytest.raises(DataError, match=r"not seconds.*chords.lab"):
+        harmony.from_chart(tmp_path / "chords.lab", 10 * 8000, 8000)
+
+
+def test_beats_of_a_song_are_read_for_an_excerpt(tmp_path: Path) -> None:
+    (tmp_path / "beats.txt").write_text("\n".join(f"{beat / 2} {beat % 4 + 1}" for beat in range(600)))
+    assert len(rhythm.from_annotation(tmp_path / "beats.txt", None, 10 * 8000, 8000).beats_samples) == 20

@@ -269,6 +269,29 @@ def test_an_inverted_copy_does_not_silence_its_part(tmp_path: Path) -> None:
     assert reasons(rejects) == [("b", "cancels")] and rows["bass"].rms_db > -40
 
 
+def test_an_inverted_copy_under_another_name_does_not_silence_the_mix(tmp_path: Path) -> None:
+    stems = [make_stem(tmp_path, "a", "piano", noise(1)), make_stem(tmp_path, "b", "synth pad", -0.5 * noise(1))]
+    _, _, files, rejects = make(tmp_path, stems)
+    assert reasons(rejects) == [("b", "cancels")] and list(files) == ["piano"]
+
+
+@pytest.mark.parametrize("name", ["bass", "guitar", "other"])
+def test_a_mixture_under_the_name_of_an_instrument_is_told_and_left_out(name: str, tmp_path: Path) -> None:
+    waves = {"drums": noise(2, 0.5), "piano": noise(2, 0.2, seed=1), "vocals": noise(1.5, 0.3, seed=2)}
+    stems = [make_stem(tmp_path, instrument, instrument, wave) for instrument, wave in waves.items()]
+    mixture = 0.7 * sum(np.pad(wave, (0, 2 * RATE_HZ - len(wave))) for wave in waves.values())
+    _, _, files, rejects = make(tmp_path, [*stems, make_stem(tmp_path, "mixed", name, np.tanh(mixture))])
+    assert reasons(rejects) == [("mixed", "mixture")] and list(files) == ["drums", "piano", "vocals"]
+
+
+def test_stems_that_share_much_of_their_sound_are_no_mixture(tmp_path: Path) -> None:
+    room = noise(2, 0.3)
+    stems = [make_stem(tmp_path, str(n), str(n), room + 0.1 * (n + 1) * noise(2, 0.3, seed=n + 1)) for n in range(4)]
+    assert not make(tmp_path, stems)[3]
+    near = [make_stem(tmp_path, name, name, room + share * noise(2, 0.3, seed=7)) for name, share in (("a", 0), ("b", 0.05))]
+    assert not make(tmp_path, [*near, make_stem(tmp_path, "c", "c", noise(2, 0.01, seed=8))])[3]
+
+
 def test_one_channel_is_taken_of_opposite_ones(tmp_path: Path) -> None:
     wave = noise(1)
     rows, _, files, rejects = make(tmp_path, [make_stem(tmp_path, "a", "bass", np.stack([wave, -wave], axis=1))])
