@@ -65,7 +65,7 @@ def part(work: Path, track_id: str, instrument: str) -> np.ndarray:
 def good_song(folder: Path) -> None:
     """Write a song of two stems of 2 s."""
     for number, instrument in enumerate(("bass", "piano")):
-        write_tone(folder / f"{instrument}.wav", 2.0, RATE_HZ, 110.0 * (number + 1))
+        write_tone(folder / f"{instrument}.wav", 2.0, RATE_HZ, 110.0 + 55.0 * number)
 
 
 def band(folder: Path, midi: bool = True, **metadata: object) -> Path:
