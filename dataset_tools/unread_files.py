@@ -1,6 +1,6 @@
 """Account for every file of a dataset: each is in a track, once, or left out with a reason, a known companion, or told here.
 
-Files of other kinds than audio, MIDI and tables (pictures, texts, projects) are not music and not counted.
+Files of other kinds than audio, MIDI, tables, archives and films (pictures, texts) are not music and not counted.
 """
 
 import os
@@ -16,6 +16,8 @@ from instructme.manifests import urls
 _NOTES = (".mid", ".midi")
 _TABLES = (".csv", ".tsv", ".parquet", ".jams")
 _AUDIO = (*AUDIO_SUFFIXES, *OTHER_AUDIO_SUFFIXES)
+_PACKED = (".zip", ".7z", ".rar", ".tgz", ".tar.gz", ".aup3", ".mov", ".mkv", ".webm", ".avi")
+"""Archives, projects and films, which may hold stems."""
 
 
 def unread(folder: Path, items: Iterable[FoundTrack | Rejected], companions: Sequence[str]) -> Iterator[Rejected]:
@@ -69,6 +71,8 @@ def _untold(path: str) -> Rejected:
         return Rejected(path, "unread_table", f"this layout does not read tables: give {path} as a root, or use --layout table")
     if suffix in _NOTES:
         return Rejected(path, "unread_midi", "no stem has its name: name it like its stem")
+    if path.lower().endswith(_PACKED):
+        return Rejected(path, "packed", "sound in it is not read: unpack it, or export its sound as wav or flac")
     return Rejected(path, "not_read", "no track uses it; --layout folder reads any folder of stems")
 
 
@@ -85,8 +89,8 @@ def _is_named(path: str, left_out: set[str]) -> bool:
 
 
 def _listed(folder: Path) -> Iterator[str]:
-    """List audio, MIDI and tables below a folder by relative path; hidden files and linked folders are left out."""
-    suffixes = (*_AUDIO, *_NOTES, *_TABLES)
+    """List what may be music below a folder by relative path; hidden files and linked folders are left out."""
+    suffixes = (*_AUDIO, *_NOTES, *_TABLES, *_PACKED)
     for path in sorted(_remote(folder) if urls.is_remote(folder) else _local(folder)):
         if path.lower().endswith(suffixes) and not any(part.startswith(".") for part in path.split("/")):
             yield path

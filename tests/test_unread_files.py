@@ -35,6 +35,15 @@ def test_files_that_no_song_takes_are_named_one_by_one(root: Path, tmp_path: Pat
     assert sum(reason == "not_read" for reason in reasons.values()) == 2
 
 
+def test_archives_and_films_are_told(root: Path, tmp_path: Path) -> None:
+    for name in ("A/bass.wav", "A/drums.wav"):
+        sound(root / name)
+    for name in ("B.zip", "A/stems.tar.gz", "A/Live.MOV", "A/cover.jpg"):
+        (root / name).write_bytes(b"any")
+    told = {(row.item, row.reason) for row in scan([root], tmp_path / "work").rejects}
+    assert told == {("B.zip", "packed"), ("A/stems.tar.gz", "packed"), ("A/Live.MOV", "packed")}
+
+
 def test_companions_of_a_layout_are_no_rejects(root: Path, tmp_path: Path) -> None:
     build_musdb(root)
     assert not scan([root], tmp_path / "work").rejects
