@@ -13,7 +13,7 @@ ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU = -70.0, 10.0
 """Of ITU-R BS.1770-4."""
 _OFFSET_LU = 0.691
 MIXTURE = 0.99
-"""Correlation of a mixture with the sum of its stems."""
+"""Correlation of a mixture with the sum of its stems. The parts of 167 songs without a mixture reach 0.14."""
 
 
 def peak(sound: Stored) -> float:
