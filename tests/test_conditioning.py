@@ -130,7 +130,7 @@ def test_a_run_without_examples_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"examples.json is missing"):
         check(run)
     keep_examples(run, torch.randn(1, 4, 32), None, ["remove drums"])
-    with pytest.raises(ModelError, match="two are compared"):
+    with pytest.raises(ModelError, match="holds one example, but check needs two"):
         check(run)
     for source, named in ((torch.randn(2, 5, 32), ["a", "b"]), (torch.randn(3, 4, 32), ["a", "b"])):
         keep_examples(run, source, None, named)
