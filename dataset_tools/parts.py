@@ -1,6 +1,6 @@
 """Merge the stems of a track into parts: one 16-bit FLAC per instrument, all of one length and one gain."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -274,12 +274,12 @@ def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, tuple[st
         yield _Note("silent", "it holds no sound", False)
         return
     sketch = _sketch(samples, 0.1 * highest, rate_hz)
-    if first := next((path for path, (_, other) in heard.items() if _alike(sketch, other)), None):
+    if first := _heard_as(sketch, heard):
         name, _ = heard[first]
         wrong = "" if name == stem.instrument else f", which is named {name}; one of the names is wrong"
         yield _Note("twice", f"the same sound as {first}{wrong}: only the first is used", True)
         return
-    if opposite := next((path for path, (_, other) in heard.items() if _alike(-sketch, other)), None):
+    if opposite := _heard_as(-sketch, heard):
         yield _Note("cancels", f"it is the opposite of {opposite}: together they are silent; only the first is used", True)
         return
     heard[stem.path] = stem.instrument, sketch
@@ -313,6 +313,11 @@ def _sketch(samples: Stored, least: float, rate_hz: int) -> Samples:
         for _, block in samples.blocks(start=start, stop=start + _SKETCH_S * rate_hz)
     ]
     return np.concatenate(pieces).reshape(-1).astype(np.float32)
+
+
+def _heard_as(sketch: Samples, heard: Mapping[str, tuple[str, Samples]]) -> str | None:
+    """Find the path of a stem that had this sketch; None if there is none."""
+    return next((path for path, (_, other) in heard.items() if _alike(sketch, other)), None)
 
 
 def _alike(one: Samples, other: Samples) -> bool:
