@@ -37,8 +37,8 @@ def lines_of_rounds(scores: Scores, names: Sequence[str]) -> Iterator[tuple[str,
             series = {}
             for system in (*scores.systems, "identity"):
                 found = {task: scores.interval(Key(dataset, task, system, name)) for task in rounds}
-                series[system] = tuple((float(task.removeprefix(ROUND)), each.mean) for task, each in found.items() if each)
-            series = {system: points for system, points in series.items() if points}
+                if points := tuple((float(task.removeprefix(ROUND)), each.mean) for task, each in found.items() if each):
+                    series[system] = points
             if series:
                 charts.append(Lines(name, metric_modules()[name].UNIT or "score", "round", series))
         yield dataset, charts
