@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructme.manifests import instruments
-from instructme.manifests.instruments import INSTRUMENTS, are_singers, lacks, load_aliases, normalise
+from instructme.manifests.instruments import INSTRUMENTS, are_singers, load_aliases, normalise
 from instructme.manifests.rows import DataError
 
 LAYOUTS = ("", "slakh", "musdb", "moisesdb", "medleydb", "folder", "table")
@@ -332,91 +332,3 @@ def test_bad_aliases_are_explained(tmp_path, content, says):
 def test_absent_aliases_are_explained(tmp_path):
     with pytest.raises(DataError, match="can't read"):
         load_aliases(tmp_path / "absent.csv")
-
-
-LACKING = [
-    *("no_vocals", "minus_drums", "without guitar", "Drumless", "Off Vocal", "other_no_piano", "Vocal-less", "all but bass"),
-    *("NoVox", "nodrums", "MINUSDRUMS", "vocals_removed", "drums_excluded", "Vox Off", "drum-free", "M-1 bass", "w-o drums"),
-    *("wo_bass", "ex drums", "non-vocal", "senza voce", "sem baixo", "sans voix", "zonder drums", "Mix - no vox"),
-]
-
-
-@pytest.mark.parametrize("label", LACKING)
-def test_a_mixture_without_an_instrument_is_no_stem_of_it(label):
-    assert lacks(label) and normalise(label).instrument == "other" and not normalise(label).editable
-
-
-NOT_LACKING = [
-    *("Fretless Bass", "Kick No 2", "North Strings", "Note", "Butter Bass", "vocals", "Piano 2", "NORD PIANO", "Nova Bass"),
-    *("Guitar muted", "Gtr no verb", "Drums no OH", "Bass (no FX)", "BGV no lead", "Piano no pedal"),
-]
-
-
-@pytest.mark.parametrize("label", NOT_LACKING)
-def test_words_that_only_look_like_a_negation_are_none(label):
-    assert lacks(label) is None
-
-
-@pytest.mark.parametrize(
-    "label",
-    [
-        *("Bass_Drums", "PianoAndStrings", "VoxPlusAcGtr1", "Bass & Drums", "Flute Trumpet", "cello+harp", "DrumsBass"),
-        *("BassKeys", "drums - bass - gtr", "Bass vs Drums", "Drums Bass Guitar", "bassguitardrums", "piano et voix"),
-    ],
-)
-def test_two_instruments_in_one_file_are_neither(label):
-    match = normalise(label)
-    assert match.is_stem and not match.editable and not match.certain
-
-
-KINDS = {
-    "Instr": "-",
-    "TB mic": "-",
-    "accomp": "other",
-    "b.wav": "other",
-    "bass-C major": "bass",
-    "Synth F# min": "synthesizer",
-    "ElecGtr1c": "electric guitar",
-    "Gtr07_SectionC": "guitar",
-    "Bass3c": "bass",
-    "Vox-NEVE 1073LB-CL1B": "vocals",
-    "Piano 414XLS": "piano",
-    "SD GUITAR": "guitar",
-    "BD Piano": "piano",
-    "flTOM": "drums",
-    "Bass Drum": "drums",
-    "LeadVox": "lead vocals",
-    "C Bass": "bass",
-    "S-bass": "bass",
-    "HandDrum": "percussion",
-    "GrandPiano": "piano",
-    "Vox AC30": "electric guitar",
-    "Vox Continental": "organ",
-    "Bass Drop": "sound effects",
-    "Bell Pad": "synth pad",
-    "Барабаны": "drums",
-    "Бас-гитара 2": "bass",
-    "Контрабас": "double bass",
-    "夜_ベース": "bass",
-    "エレキギター": "electric guitar",
-    "主唱": "vocals",
-    "드럼": "drums",
-    "Skrzypce": "violin",
-}
-
-
-@pytest.mark.parametrize("label", KINDS)
-def test_letters_keys_and_gear_name_no_instrument(label):
-    match = normalise(label)
-    assert (match.instrument if match.is_stem else "-") == KINDS[label]
-
-
-@pytest.mark.parametrize("label", ["TB", "FL", "CL", "VA", "CB", "Басня", "хороший", "ovr2", "ACC"])
-def test_what_means_many_things_is_not_certain(label):
-    assert not normalise(label).certain
-
-
-@pytest.mark.parametrize("label", ["Lead DB", "NYLA LD", "LD Chorus", "OUTRO ALTO", "Tenor 2", "Telephone", "Vox Ohhs1"])
-def test_singers_words_are_never_a_wrong_instrument(label):
-    match = normalise(label)
-    assert match.family in ("vocals", "other")
