@@ -129,6 +129,14 @@ def test_every_phrase_is_put_into_the_words_of_training(task):
         ("bass 6 dB softer", "make the bass quieter"),
         ("mute the bassline in this rap track", "remove bass"),
         ("remix with a bass in the style of Funk", "remix with bass in the style of Funk"),
+        ("make this jazz", "remix to Jazz genre"),
+        ("I'd like the vocals gone, please", "remove vocals"),
+        ("keep the music but remove the vocals", "remove vocals"),
+        ("keep the piano and the bass, lose the rest", "extract piano, bass"),
+        ("a bit more bass please", "turn bass up by 3 dB"),
+        ("the vocals are too loud", "make the vocals quieter"),
+        ("the bass is too quiet", "make the bass louder"),
+        ("halve the volume of the strings", "make the strings quieter"),
     ],
 )
 def test_sentences_are_put_into_the_words_of_training(sentence, text):
@@ -165,6 +173,9 @@ def test_collected_sentences_are_read_as_meant(row):
         ("remove drums from 0:20 to 0:10", "no time span"),
         ("remove drums and add piano until 0:10", "give each step its own time"),
         ("remove the drums for 5 seconds", '"for"'),
+        ("mute vocals for the last 10 seconds", "times count from the start"),
+        ("bring in a flute at 1:00", 'such as "after 0:30"'),
+        ("the drums are not too loud", "what not to do"),
         ("add " + "x" * 400, "is not known"),
     ],
 )

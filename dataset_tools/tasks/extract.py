@@ -23,9 +23,10 @@ PHRASES = (
         for all_but in ("everything but", "everything except", "all but", "all except")
     ),
     *(
-        f"{keep} {{instrument}} and {verb} the rest"
+        f"{keep} {{instrument}}{joined} {verb} the rest"
         for keep in ("keep", "keep only")
-        for verb in ("remove", "mute", "drop", "cut")
+        for joined in (" and", ",", ", and", " but")
+        for verb in ("remove", "mute", "drop", "cut", "lose", "delete", "silence", "get rid of")
     ),
     *(f"{verb} the rest and keep {{instrument}}" for verb in ("remove", "mute")),
     *(f"{verb}{{instrument}} {alone}" for verb in ("", "keep ") for alone in ("only", "alone")),

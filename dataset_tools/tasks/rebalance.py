@@ -49,7 +49,10 @@ PHRASES = (
     *(f"make {{instrument}} {{gain}} dB {way}" for way in _WAYS),
     *(f"{{instrument}} {way}" for way in (*_WAYS, "up", "down")),
     *(f"{{instrument}} {{gain}} dB {way}" for way in _WAYS),
-    *(f"{way} {{instrument}}" for way in ("louder", "quieter", "softer", "less")),
+    *(f"{way} {{instrument}}" for way in ("louder", "quieter", "softer", "less", "more")),
+    *(f"{{instrument}} {be} {way}" for be in ("should be", "must be", "needs to be", "need to be") for way in _WAYS),
+    *(f"{{instrument}} {be} too {way}" for be in ("is", "are") for way in ("loud", "quiet", "soft")),
+    *(f"{verb} the {level} of {{instrument}}" for verb in ("double", "halve") for level in ("volume", "level")),
 )
 FIELDS = {"instrument": "named", "gain": "gain_db"}
 KEEPS = "rest"
@@ -59,7 +62,7 @@ SPLIT_NEEDS_PARTS = False
 USUAL_DB = 6
 """By how much, where an instruction doesn't say."""
 GAINS_DB = np.array([-12, -9, -6, -3, 3, 6, 9, 12])
-_DOWN = re.compile(r"\b(?:down|quieter|softer|lower|reduce|decrease|drop|cut|less)\b", re.IGNORECASE)
+_DOWN = re.compile(r"\b(?:down|quieter|softer|lower|reduce|decrease|drop|cut|halve|less|too loud)\b", re.IGNORECASE)
 
 
 def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:

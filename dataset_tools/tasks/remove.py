@@ -29,6 +29,8 @@ PHRASES = (
     ),
     *(f"{start}everything {but} {{instrument}}" for start in ("", "keep ") for but in ("but", "except")),
     "{instrument} off",
+    "{instrument} out",
+    "{instrument} gone",
     "{instrument} removed",
 )
 IDIOMS = {"karaoke": "vocals", "instrumental": "vocals"}

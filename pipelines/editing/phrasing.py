@@ -11,6 +11,7 @@ _THIS = r"(?:the|this|my|our|that)(?: (?:whole|entire|full|original|given))?"
 _KIND = r"(?!(?:the|this|my|our|that|a|an|of|from|in|into|to|with|and)\b)[\w&'/-]+"
 _MUSIC_OF = re.compile(rf"\b{_THIS} (?P<kind>{_KIND}(?: {_KIND}){{0,2}}? )?{_MUSIC}\b(?! of\b)")
 _ALONE = re.compile(r"\b(?:this|that)\b(?=$|[,;]| (?:into|to|without|as|with|for|in|more|sound|an?|needs)\b)")
+_THIS_KIND = re.compile(r"\b(?P<make>make) (?:this|that) (?P<kind>[\w&'/-]+(?: [\w&'/-]+){0,2})$")
 _VERSION = re.compile(r"\b(?:a|the) version(?: of it)?(?= (?:without|with no|minus)\b)|(?<=version) of it\b")
 _REWRITES = [
     (re.compile(r"\b(?:except for|other than|apart from|aside from|besides|but for|save for|bar|excluding)\b"), "except"),
@@ -29,6 +30,7 @@ _REWRITES = [
     (re.compile(r"\ba[ -]?cap+el+a\b"), "acapella"),
     (re.compile(r"\bi(?:'d| would) (?:like|love|want)\b|\bi wanna\b"), "i want"),
     (re.compile(r"\bi (?:only|just) want(?: to hear)?\b"), "only"),
+    (re.compile(r"\bkeep it(?: as it is| as is| the same)?,? (?:but|and)(?: just)? "), ""),
     (re.compile(r"\bfirst (?=\d)"), "the first "),
     (re.compile(r"\bthe the first\b"), "the first"),
     (re.compile(r"\b(?:decibels?|dbs)\b"), "db"),
@@ -107,6 +109,7 @@ def plain(said: str) -> str:
     text = _NUMBER_WORD.sub(_digits, text)
     text = _MUSIC_OF.sub(_it, " ".join(text.split()))
     text = _VERSION.sub(lambda match: "it" if match[0].startswith(("a ", "the ")) else "", _ALONE.sub("it", text))
+    text = _THIS_KIND.sub(lambda match: f"{match['make']} it {match['kind']}" if slots.genre(match["kind"]) else match[0], text)
     for pattern, words in _REWRITES:
         text = pattern.sub(words, text)
     return " ".join(text.split())

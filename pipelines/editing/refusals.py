@@ -22,6 +22,7 @@ _CANNOT = {
     "no edit changes the tempo": "tempo bpm faster slower speed fast slow double-time half-time",
     "no edit changes pitch or key": "transpose pitch key semitone semitones octave octaves major minor higher detune tune tuning",
     "parts of the song are given in seconds": "verse chorus intro outro bridge drop break bar bars beat beats section half",
+    'say from when to when, such as "after 0:30" or "from 0:10 to 0:20"; times count from the start': "at last final",
     "an instrument is edited as a whole": "second third other another left right lead rhythm solo riff chords melody loop",
 }
 _REASONS = {word: reason for reason, words in _CANNOT.items() for word in words.split()}
