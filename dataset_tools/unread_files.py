@@ -68,7 +68,7 @@ def once(folder: Path, items: Sequence[FoundTrack | Rejected], *, in_a_track: bo
 def _untold(path: str) -> Rejected:
     suffix = PurePosixPath(path).suffix.lower()
     if suffix in _TABLES:
-        return Rejected(path, "unread_table", f"this layout does not read tables: give {path} as a root, or use --layout table")
+        return Rejected(path, "unread_table", f"it is not read: if it lists stems, give {path} as a root")
     if suffix in _NOTES:
         return Rejected(path, "unread_midi", "no stem has its name: name it like its stem")
     if path.lower().endswith(_PACKED):
@@ -77,7 +77,7 @@ def _untold(path: str) -> Rejected:
 
 
 def _files(folder: Path, track: FoundTrack) -> set[str]:
-    stated = (track.chords_path, track.beats_path, track.downbeats_path)
+    stated = (track.chords_path, track.beats_path, track.downbeats_path, track.table)
     paths = [*stated, *(path for stem in track.stems for path in (stem.path, stem.midi_path))]
     return {os.path.relpath(str(path), str(folder)).replace(os.sep, "/") for path in paths if path is not None}
 

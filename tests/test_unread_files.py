@@ -44,6 +44,19 @@ def test_archives_and_films_are_told(root: Path, tmp_path: Path) -> None:
     assert told == {("B.zip", "packed"), ("A/stems.tar.gz", "packed"), ("A/Live.MOV", "packed")}
 
 
+def test_a_table_in_use_is_read_and_what_it_does_not_name_is_told(root: Path, tmp_path: Path) -> None:
+    for name in ("bass.wav", "drums.wav", "memo.wav", "../beside/keys.wav"):
+        sound(root / name)
+    (root / "stems.csv").write_text("track_id,path,instrument\nA,bass.wav,bass\nA,drums.wav,drums\n")
+    (root / "notes.csv").write_text("a,b\n")
+    told = [("memo.wav", "not_read"), ("notes.csv", "unread_table")]
+    assert [(row.item, row.reason) for row in scan([root], tmp_path / "work").rejects] == told
+    with (root / "stems.csv").open("a") as table:
+        table.write("A,../beside/keys.wav,keys\n")
+    rows = scan([root], tmp_path / "work", allow_outside=True)
+    assert [(row.item, row.reason) for row in rows.rejects] == told and len(rows.stems) == 3
+
+
 def test_companions_of_a_layout_are_no_rejects(root: Path, tmp_path: Path) -> None:
     build_musdb(root)
     assert not scan([root], tmp_path / "work").rejects

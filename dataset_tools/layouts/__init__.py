@@ -77,7 +77,7 @@ class FoundTrack:
     """One song; the fields are those of `instructme.manifests.rows.Track`, as shipped.
 
     `split` is the dataset's own or None. `song_group` is None where the song has no identity beyond its folder;
-    `leak_group` is None where song or artist say it all.
+    `leak_group` is None where song or artist say it all. `table` is the file that lists the song, if its layout reads tables.
     """
 
     name: str
@@ -97,6 +97,7 @@ class FoundTrack:
     bleed: bool | None = None
     beats_path: Path | None = None
     downbeats_path: Path | None = None
+    table: Path | None = None
     rejected: tuple[Rejected, ...] = ()
 
 

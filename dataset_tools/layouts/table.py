@@ -58,11 +58,11 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
             places[place] = number
             songs.setdefault(text(row["track_id"]), []).append({**row, "path": place})
     for name, stems in songs.items():
-        yield _track(path.parent, name, stems)
+        yield _track(path, name, stems)
 
 
-def _track(folder: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
-    first = rows[0]
+def _track(table: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
+    folder, first = table.parent, rows[0]
     group, split = text(first.get("group_id")), text(first.get("split")).lower()
     rejected = (
         [Rejected(f"{name}: {split}", "split", "no such split: a split is drawn instead")]
@@ -97,6 +97,7 @@ def _track(folder: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
         chords_path=_beside(folder, first, "chords_path", "chords"),
         beats_path=_beside(folder, first, "beats_path", "beats"),
         downbeats_path=_beside(folder, first, "downbeats_path", "downbeats"),
+        table=table,
         rejected=tuple(rejected),
     )
 

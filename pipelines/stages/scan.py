@@ -356,7 +356,7 @@ def _read(
             for one in rejected:
                 reject(identify(item), one)
     # The folder of a table may hold anything; a folder that is given holds one dataset.
-    whole = dataset.folder == dataset.root or (dataset.follows_links and dataset.root.is_dir())
+    whole = dataset.folder == dataset.root or dataset.root.is_dir()
     listed = layout.tracks(dataset.root) if dataset.follows_links else items
     for one in unread(dataset.root, listed, layout.COMPANIONS) if whole else ():
         reject(None, one)
