@@ -16,6 +16,8 @@ SHARE = 2
 TEMPLATES = ("extract {instrument}", "Extract {instrument}")
 PHRASES = (
     *(f"{verb} {{instrument}}" for verb in ("extract", "isolate", "solo", "separate", "keep only", "only keep", "keep just")),
+    *(f"{verb} {only} {{instrument}}" for verb in ("extract", "isolate") for only in ("only", "just")),
+    *(f"{verb} {{instrument}} from the rest" for verb in ("extract", "isolate", "separate")),
     *(f"{verb} {{instrument}}" for verb in ("leave only", "leave just", "only", "just", "nothing but")),
     *(
         f"{verb} {all_but} {{instrument}}"

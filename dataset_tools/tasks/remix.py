@@ -44,7 +44,12 @@ PHRASES = (
             "cover it as",
         )
     ),
-    *(f"{verb} the {aspect} to {{genre}}" for verb in ("change", "switch", "set") for aspect in ("genre", "style")),
+    *(
+        f"{verb} {aspect} {way} {{genre}}"
+        for verb in ("change", "switch", "set", "transform")
+        for aspect in ("the genre", "the style", "genre", "style")
+        for way in ("to", "into")
+    ),
     "convert to {genre}",
     *(f"{start}in the style of {{genre}}" for start in ("", "i want it ")),
     "give it {genre}",

@@ -25,7 +25,13 @@ PHRASES = (
     *(f"{verb} {{instrument}} off" for verb in ("turn", "switch")),
     *(
         f"{start} {{instrument}}"
-        for start in ("no", "without", "minus", "with no", "it without", "play it without", "it with no")
+        for start in ("no", "without", "minus", "with no", "no more", "it without", "play it without", "it with no")
+    ),
+    *(
+        f"{verb} {{instrument}}{joined} {keep} the rest"
+        for verb in ("remove", "mute")
+        for joined in (" and", ",", " but")
+        for keep in ("keep", "leave")
     ),
     *(f"{start}everything {but} {{instrument}}" for start in ("", "keep ") for but in ("but", "except")),
     "{instrument} off",

@@ -7,11 +7,18 @@ from instructme.manifests.spelling import plain as without_accents
 from instructme.pipelines.editing import slots
 
 _MUSIC = r"(?:mix|song|track|music|audio|recording|clip|piece|tune|file|loop)"
-_THIS = r"(?:the|this|my|our|that)(?: (?:whole|entire|full|original|given))?"
+_THIS = r"(?:the|this|my|our|that)(?: (?:whole|entire|full|original|given|existing|current|following))?"
 _KIND = r"(?!(?:the|this|my|our|that|a|an|of|from|in|into|to|with|and)\b)[\w&'/-]+"
 _MUSIC_OF = re.compile(rf"\b{_THIS} (?P<kind>{_KIND}(?: {_KIND}){{0,2}}? )?{_MUSIC}\b(?! of\b)")
 _ALONE = re.compile(r"\b(?:this|that)\b(?=$|[,;]| (?:into|to|without|as|with|for|in|more|sound|an?|needs)\b)")
-_THIS_KIND = re.compile(r"\b(?P<make>make) (?:this|that) (?P<kind>[\w&'/-]+(?: [\w&'/-]+){0,2})$")
+_GERUND = re.compile(
+    r"(?P<before>^|[,;] |\b(?:and|then|mind|about|try) )"
+    r"(?:(?P<short>remov|delet|mut|eras|isolat|separat|replac|introduc|reduc|increas|mak|tak)|(?P<whole>add|extract|turn|boost))ing\b"
+)
+_LESS = re.compile(r"\b(?:an? )?(?P<name>[a-z]+)(?:less|[ -]free)(?: version| mix)?$")
+_FROM_KIND = re.compile(r"(?<=genre|style) from (?P<kind>[\w&'/-]+(?: [\w&'/-]+)?)(?= (?:in)?to\b)")
+_THIS_KIND = re.compile(r"\bmake (?:this|that) (?P<kind>[\w&'/-]+(?: [\w&'/-]+){0,2})$")
+_ITEM = re.compile(r"(?:^|\s)\d[.)] ")
 _VERSION = re.compile(r"\b(?:a|the) version(?: of it)?(?= (?:without|with no|minus)\b)|(?<=version) of it\b")
 _REWRITES = [
     (re.compile(r"\b(?:except for|other than|apart from|aside from|besides|but for|save for|bar|excluding)\b"), "except"),
@@ -31,6 +38,11 @@ _REWRITES = [
     (re.compile(r"\bi(?:'d| would) (?:like|love|want)\b|\bi wanna\b"), "i want"),
     (re.compile(r"\bi (?:only|just) want(?: to hear)?\b"), "only"),
     (re.compile(r"\bkeep it(?: as it is| as is| the same)?,? (?:but|and)(?: just)? "), ""),
+    (re.compile(r"\b(?:a )?(?:backing track|play[ -]along|minus[ -]one|version)(?= (?:without|with no)\b)"), ""),
+    (re.compile(r"\bonly version\b"), "only"),
+    (re.compile(r"\b(?:thanks|thank you) (?:a lot|so much|very much)$"), "thanks"),
+    (re.compile(r"\bthe first minute\b"), "the first 1 minute"),
+    (re.compile(r"\b(?:after|since) the first (?=\d)"), "after "),
     (re.compile(r"\bfirst (?=\d)"), "the first "),
     (re.compile(r"\bthe the first\b"), "the first"),
     (re.compile(r"\b(?:decibels?|dbs)\b"), "db"),
@@ -52,7 +64,7 @@ CONNECTOR = re.compile(
 NEGATIVE = re.compile(r"(?:no|without|minus|with no|it without|it with no|play it without)\b")
 _POLITE = (
     r"(?:please|pls|plz|kindly|now|then|also|just|only|maybe|hey|yo|hi|hello|ok|okay|so|first|next|finally|lastly"
-    r"|(?:can|could|would|will) you|can (?:i|we)(?: please)? (?:get|have|hear)"
+    r"|(?:can|could|would|will) (?:you|u)(?: mind)?|(?:how|what) about|instruction|can (?:i|we)(?: please)? (?:get|have|hear)"
     r"|i (?:want|need)(?: you)?(?: to)?"
     r"|i'd rather have|i wish to|we (?:want|need)(?: to)?|let's|let (?:me|us)|try to|help me(?: to)?|go ahead and"
     r"|give me|gimme|get me|hear|play|make(?= a \w+ (?:version|remix))|create(?= a \w+ (?:version|remix)))"
@@ -103,16 +115,25 @@ WORDS = frozenset(
 def plain(said: str) -> str:
     """Put a sentence into lower case and plain words: `Could you mute it?` -> `could you mute it`, `this song` -> `it`."""
     text = without_accents(said.replace("’", "'").replace("‘", "'").replace("–", "-").replace("—", ", ")).lower()
+    text = re.sub(r"(?<= )[:;]-?[)d](?= |$)", "", text)
     text = re.sub(r"[\"“”]|(?<!\w)'|'(?!\w)", "", re.sub(r"[()\[\]]", " ", re.sub(r":(?= |$)", ",", text)))
     text = re.sub(r"(?<=\d)(?=(?:db|s|sec|secs|seconds?|m|min|mins|minutes?)\b)", " ", text)
     text = re.sub(r"[!?]+(?=\s)", ";", text).strip(" .!?,;")
-    text = _NUMBER_WORD.sub(_digits, text)
+    text = _NUMBER_WORD.sub(_digits, _ITEM.sub("; ", text).strip(" ;") if _ITEM.match(text) else text)
     text = _MUSIC_OF.sub(_it, " ".join(text.split()))
     text = _VERSION.sub(lambda match: "it" if match[0].startswith(("a ", "the ")) else "", _ALONE.sub("it", text))
-    text = _THIS_KIND.sub(lambda match: f"{match['make']} it {match['kind']}" if slots.genre(match["kind"]) else match[0], text)
+    text = _known_kinds(text)
     for pattern, words in _REWRITES:
         text = pattern.sub(words, text)
     return " ".join(text.split())
+
+
+def _known_kinds(text: str) -> str:
+    """Read words that end in a known name: `drumless`, `the style from rock to jazz`, `make this jazz`; and verbs in -ing."""
+    text = _GERUND.sub(lambda match: match["before"] + (match["whole"] or f"{match['short']}e"), text)
+    text = _LESS.sub(lambda match: f"without {match['name']}" if slots.instrument(match["name"]) else match[0], text)
+    text = _FROM_KIND.sub(lambda match: "" if slots.genre(match["kind"]) else match[0], text)
+    return _THIS_KIND.sub(lambda match: f"make it {match['kind']}" if slots.genre(match["kind"]) else match[0], text)
 
 
 def _digits(match: re.Match[str]) -> str:

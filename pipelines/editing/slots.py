@@ -11,7 +11,8 @@ from instructme.manifests.spelling import whole_name
 JOINED = re.compile(r"\s*(?:,\s*(?:and\b|plus\b|&)|[,&+/]|\b(?:and|plus|as well as)\b)\s*")
 _EITHER = re.compile(r"\s*\b(?:or|nor)\b\s*(?:(?:any|the|no)\s+)?")
 _ARTICLES = re.compile(
-    r"^(?:(?:the|a|an|some|any|all|all of|both|this|that|these|those|my|your|its|his|her|their|our|another version of)\s+)+"
+    r"^(?:(?:the|a|an|some|any|all|all of|both|this|that|these|those|my|your|its|his|her|their|our|another version of|sounds? of)"
+    r"\s+)+"
 )
 _NOUNS = re.compile(r"\s+(?:tracks?|parts?|lines?|stems?|sounds?|playing|layers?|instruments?)$")
 _STYLE_BEFORE = re.compile(r"^(?:the\s+)?style\s+of\s+")
@@ -29,14 +30,16 @@ _PIECE_OF_KIT, GROUP = 3, 2
 
 
 def instruments(text: str, either: bool = False) -> tuple[str, ...] | None:
-    """Read a list such as `the drums, a bass and piano`; None if any word of it isn't an instrument's name.
+    """Read a list such as `the drums and a bass` or `lead and backing vocals`; None if any word isn't of an instrument's name.
 
     Args:
         text: in lower case.
         either: `or` joins, too, as in `no drums or bass`.
     """
     joined = _EITHER.sub(" and ", text) if either else text
-    names = [instrument(label) for label in JOINED.split(joined)]
+    labels = JOINED.split(joined)
+    kind = labels[-1].rpartition(" ")[2]
+    names = [instrument(label) or (instrument(f"{label} {kind}") if kind != labels[-1] else None) for label in labels]
     return None if None in names else tuple(dict.fromkeys(name for name in names if name))
 
 

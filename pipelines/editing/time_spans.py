@@ -15,7 +15,7 @@ _END = r"the (?:very )?end"
 _TO = r"(?: to | till | til | until | up to | through | ?[-–] ?)"
 _WHOLE = r"(?: of it)?"
 _PATTERNS = [
-    rf"(?:from|between|starting at|starting from|after|since) (?P<a>{_TIME}|{_START}|{_NUMBER}){_TO}(?P<b>{_TIME}|{_END}){_WHOLE}",
+    rf"(?:from|between|starting (?:at|from)|after|since) (?P<a>{_TIME}|{_START}|{_NUMBER}){_TO}(?P<b>{_TIME}|{_END}){_WHOLE}",
     rf"between (?P<a>{_TIME}|{_START}|{_NUMBER}) and (?P<b>{_TIME}|{_END}){_WHOLE}",
     rf"(?:from|starting at|starting from|after|at) (?P<a>{_TIME}|{_START}) for (?P<d>{_LENGTH})",
     rf"for (?P<d>{_LENGTH}),? (?:from|starting at|starting from|after) (?P<a>{_TIME}|{_START})",
