@@ -32,6 +32,29 @@ def test_presets_name_what_they_use() -> None:
     assert len(built(torch.zeros(1, 1, 5000, device="meta"))) == len(PERIODS) + len(FFT_SAMPLES)
 
 
+def test_the_periods_and_channels_are_those_of_hifi_gan() -> None:
+    with torch.device("meta"):
+        features = [features for _, features in Discriminators(["period"])(torch.zeros(1, 1, 2310, device="meta"))]
+    assert [maps[0].shape[3] for maps in features] == [2, 3, 5, 7, 11]
+    assert all([each.shape[1] for each in maps] == [32, 128, 512, 1024, 1024] for maps in features)
+
+
+def test_the_bands_hear_spectra_of_three_lengths() -> None:
+    with torch.device("meta"):
+        judges = Discriminators(["band"]).kinds["band"]
+        features = [judge(torch.zeros(1, 1, 4096, device="meta"))[1] for judge in judges]
+    assert [judge.edges[-1][1] for judge in judges] == [1025, 513, 257]
+    assert [maps[0].shape[1] for maps in features] == [32] * 3
+    assert [maps[0].shape[2] for maps in features] == [1 + 4096 // 512, 1 + 4096 // 256, 1 + 4096 // 128]
+
+
+def test_short_audio_keeps_its_place_before_the_silence_behind_it() -> None:
+    judge = Band(256, channels=2)
+    audio = noise(100)
+    with torch.no_grad():
+        assert torch.equal(judge(audio)[0], judge(torch.nn.functional.pad(audio, (0, 156)))[0])
+
+
 @pytest.mark.parametrize("period", PERIODS)
 def test_a_sample_is_judged_in_its_own_phase(period: int) -> None:
     """What happens in one column of the folded signal stays there."""
