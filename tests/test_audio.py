@@ -27,6 +27,28 @@ def test_averages_channels(tmp_path: Path) -> None:
     np.testing.assert_allclose(audio.read(tmp_path / "a.wav"), [0.125, 0.5])
 
 
+def test_mono_and_stereo_are_turned_into_each_other() -> None:
+    stereo = np.array([[0.5, -0.25], [0.0, 1.0], [1.0, 1.0]], np.float32)
+    np.testing.assert_allclose(audio.mono(stereo), [0.125, 0.5, 1.0])
+    assert audio.mono(stereo[:, 0]).tolist() == [0.5, 0.0, 1.0]
+    assert audio.in_channels(stereo[:, 1], 2).tolist() == [[-0.25, -0.25], [1.0, 1.0], [1.0, 1.0]]
+    assert audio.silence(3, 1).shape == (3,) and audio.silence(3, 2).shape == (3, 2)
+
+
+def test_one_channel_comes_unless_two_are_wanted(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.array([[0.5, -0.25], [0.0, 1.0]]), 8000, subtype="FLOAT")
+    assert next(audio.stream(tmp_path / "a.wav")).shape == (2,)
+    assert audio.read(tmp_path / "a.wav", channels=2).tolist() == [[0.5, -0.25], [0.0, 1.0]]
+
+
+def test_a_file_of_zeros_has_no_opposite_channels(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros((100, 2)), 8000)
+    assert not audio.read(tmp_path / "a.wav").any()
+    soundfile.write(tmp_path / "a.wav", [[0.5, -0.5]] * 100, 8000)
+    with pytest.raises(audio.OppositeChannelsError):
+        audio.read(tmp_path / "a.wav")
+
+
 def test_reads_an_excerpt(tmp_path: Path, tone) -> None:
     path = tone(tmp_path / "a.flac", seconds=1)
     np.testing.assert_array_equal(audio.read(path, start=100, length=50), audio.read(path)[100:150])
@@ -79,6 +101,8 @@ def test_a_file_that_the_disk_refuses_the_end_of_is_no_file(tmp_path: Path, miss
 def test_levels_of_silence_and_full_scale() -> None:
     assert audio.rms_db(np.zeros(0, np.float32)) == audio.peak_db(np.zeros(9, np.float32)) == -120
     assert audio.peak_db(np.array([-1.0], np.float32)) == 0
+    assert audio.db(0.1) == pytest.approx(-20) and audio.power_db(0.1) == pytest.approx(-10)
+    assert audio.power_db(0) == -240
 
 
 def promise(path: Path, share: float) -> None:
