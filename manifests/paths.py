@@ -15,7 +15,8 @@ def slug(text: str, longest: int = 60) -> str:
     name = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")
     if name and len(name) <= longest:
         return name
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    # Disks write one name in several encodings.
+    digest = hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name[: longest - 9].rstrip('-_')}-{digest}".lstrip("-")
 
 

@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -47,6 +47,36 @@ def song_key(artist: str | None, title: str) -> str | None:
     return f"song:{by}:{plain}" if by and plain else None
 
 
+def _titled(tracks: Sequence[Track]) -> list[Track]:
+    """Make one song of tracks that share nothing but a telling title, such as `Canção` in two encodings, cases or spacings.
+
+    A song without artist or MIDI is known by its track_id alone; one that has title mates by the first of theirs. Official
+    splits that part such tracks are believed.
+    """
+    songs = {track.track_id: track.song_group for track in tracks}
+    unknown = [track for track in tracks if ":" not in track.song_group]
+    for members in _grouped(unknown, lambda track: _plain(track.title)).values():
+        one = all(says_song(track.title) for track in members) and len(_official(members)) < 2
+        first = min(track.track_id for track in members)
+        songs |= {track.track_id: first if one else track.track_id for track in members}
+    return [
+        replace(track, song_group=song, leak_group=track.leak_group if ":" in track.leak_group else song)
+        for track in tracks
+        for song in [songs[track.track_id]]
+    ]
+
+
+def _linked(tracks: Sequence[Track], leak: Mapping[str, str]) -> dict[str, str]:
+    """Make one leak group of those that share a song, unless official splits part them."""
+    linked = dict(leak)
+    for members in _grouped(tracks, lambda track: track.song_group).values():
+        names = {linked[track.track_id] for track in members}
+        joined = [track for track in tracks if linked[track.track_id] in names] if len(names) > 1 else []
+        if len(_official(joined)) < 2:
+            linked |= {track.track_id: min(names) for track in joined}
+    return linked
+
+
 def _narrow(track: Track) -> str:
     """Name the group that must never be cut: the song, or what the dataset says."""
     return track.song_group if track.leak_group.startswith("artist:") else track.leak_group
@@ -72,7 +102,7 @@ def _official(tracks: Iterable[Track]) -> list[str]:
 
 
 def assign(tracks: Sequence[Track], fractions: Sequence[float], seed: int) -> tuple[list[Track], list[Track]]:
-    """Give every track its leak group and its split.
+    """Give every track its leak group and its split; tracks that only a title names share its song group.
 
     The leak group is the artist where known, and the song alone for artists whom official splits divide. Tracks with
     an official split keep it; the others follow an official split of their leak group, else whole groups are drawn
@@ -83,10 +113,12 @@ def assign(tracks: Sequence[Track], fractions: Sequence[float], seed: int) -> tu
         The tracks in order of track_id, and those left out because official splits hold their song twice: the most
         held-out copy stays (test before validation before train).
     """
+    tracks = _titled(tracks)
     leak = {}
     for wide, members in _grouped(tracks, _wide).items():
         divided = len(_official(members)) > 1
         leak.update({track.track_id: _narrow(track) if divided else wide for track in members})
+    leak = _linked(tracks, leak)
     grouped = _grouped((replace(track, leak_group=leak[track.track_id]) for track in tracks), lambda track: track.leak_group)
     official = {group: splits[0] for group, members in grouped.items() if (splits := _official(members))}
     lost = [

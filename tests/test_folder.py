@@ -1,6 +1,7 @@
 """Anybody's own stems in folders."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,14 @@ def test_names_that_differ_in_capitals_only_are_one_stem(root: Path, tmp_path: P
     rows = scan(root, tmp_path / "work")
     assert [row.path for row in rows.stems] == ["Song/BASS.flac", "Song/drums.wav"]
     assert [row.reason for row in rows.rejects] == ["not_read", "not_read"]
+
+
+def test_names_in_two_encodings_are_one_song(root: Path) -> None:
+    """Archives of macOS hold accents as letters of their own."""
+    for song in ("Can\u00e7\u00e3o", "Lonely"):
+        for label, form in (("bass", "NFC"), ("drums", "NFD"), ("keys", "NFC"), ("vox", "NFD")):
+            sound(root / f"{unicodedata.normalize(form, song)}_{label}.wav")
+    songs = found("folder", root)
+    assert {song.title: sorted(stem.label for stem in song.stems) for song in songs} == {
+        title: ["bass", "drums", "keys", "vox"] for title in ("Can\u00e7\u00e3o", "Lonely")
+    }

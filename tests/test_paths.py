@@ -1,6 +1,7 @@
 """Names and paths stay harmless whatever they are made from."""
 
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,7 @@ def test_loops_of_links_and_what_is_no_path_are_refused(tmp_path: Path) -> None:
     for path in ("loop/x", "a\0b"):
         with pytest.raises(DataError, match="leaves its folder"):
             inside(tmp_path, path)
+
+
+def test_slugs_of_one_name_in_two_encodings_are_one() -> None:
+    assert slug(unicodedata.normalize("NFD", "\uace1\uba85")) == slug("\uace1\uba85") != slug("\uace1")

@@ -100,12 +100,40 @@ def test_a_group_that_the_dataset_names_is_never_cut() -> None:
     assert len({row.split for row in kept}) == 1 and {row.leak_group for row in kept} == {"chart:blues"}
 
 
+def test_one_title_in_several_spellings_is_one_song() -> None:
+    """MacOS writes accents decomposed, Linux composed; some datasets write `Blue_Moon`."""
+    titles = {"a": "Can\u00e7\u00e3o", "b": "Canc\u0327a\u0303o", "c": "canc\u0327\u00e3o", "d": "Blue Moon", "e": "blue_moon"}
+    for number in range(8):
+        others = [track(f"x{number}{other}", title=f"Song {other}") for other in range(number)]
+        kept, _ = assign([*others, *(track(key, title=title) for key, title in titles.items())], FRACTIONS, number)
+        ours = {row.track_id: row for row in kept if row.track_id in titles}
+        assert [ours[key].song_group for key in "abcde"] == ["a", "a", "a", "d", "d"]
+        assert len({ours[key].split for key in "abc"}) == len({ours[key].split for key in "de"}) == 1
+        assert all(row.song_group == row.leak_group == row.track_id for row in kept if row.track_id not in titles)
+    assert [row.song_group for row in assign([ours["c"], ours["e"]], FRACTIONS, 0)[0]] == ["c", "e"]
+
+
+def test_titles_that_official_splits_part_are_different_songs() -> None:
+    kept, lost = assign([track("a", title="Home", official="train"), track("b", title="home", official="test")], FRACTIONS, 0)
+    assert [row.split for row in kept] == ["train", "test"] and not lost
+
+
+def test_versions_of_one_song_in_several_groups_stay_together() -> None:
+    tracks = [track(name, title=title, leak_group=f"folder:{name[0]}") for name, title in (("a1", "Moon"), ("b1", "moon"))]
+    tracks += [track("b2", title="Sun", leak_group="folder:b"), *(track(f"c{number}") for number in range(9))]
+    kept, _ = assign(tracks, FRACTIONS, 1)
+    assert {row.leak_group for row in kept if row.track_id[0] in "ab"} == {"folder:a"}
+
+
 rows = st.builds(
-    lambda number, dataset, artist, official: track(f"t{number}", dataset=dataset, artist=artist, official=official),
+    lambda number, dataset, artist, official, title: track(
+        f"t{number}", dataset=dataset, artist=artist, official=official, title=title or f"t{number}"
+    ),
     st.integers(0, 99),
     st.sampled_from(["d", "e"]),
     st.sampled_from([None, "A", "B", "C"]),
     st.sampled_from([None, None, *SPLITS]),
+    st.sampled_from([None, None, "Moon", "moon", "Sun"]),
 )
 
 

@@ -130,3 +130,9 @@ def test_a_file_that_two_paths_of_a_table_name_is_read_once(again: str, track: s
     rows = scan([path], tmp_path / "work", allow_outside=True)
     assert [stem.instrument for stem in rows.stems] == ["bass", "piano", "flute"]
     assert [row.reason for row in rows.rejects] == ["twice"]
+
+
+def test_one_track_in_two_encodings_is_one_song(root: Path) -> None:
+    sound(root / "a.wav")
+    (root / "t.csv").write_text("track_id,path,instrument\nCan\u00e7\u00e3o,a.wav,bass\nCanc\u0327a\u0303o,b.wav,drums\n")
+    assert [len(song.stems) for song in found("table", root)] == [2]

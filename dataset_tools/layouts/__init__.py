@@ -18,6 +18,7 @@ import importlib.resources
 import json
 import math
 import os
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,16 +206,21 @@ def folders(folder: Path) -> list[Path]:
 def files(folder: Path, *suffixes: str) -> dict[str, Path]:
     """List the files in a folder that end in one of the suffixes (in any case), by name without suffix.
 
-    Where a name is there with several suffixes, or in capitals too, the one listed first is taken.
+    Names are in Unicode's composed form, as macOS writes others than Linux. Where a name is there with several suffixes, or in
+    capitals too, the one listed first is taken.
     """
     found: dict[str, tuple[int, Path]] = {}
     for entry in _entries(folder):
         path = folder / entry.name
         # A broken link is listed, to be rejected with a reason; pipes and devices are not.
         if path.suffix.lower() in suffixes and (_tell(entry.is_file) or (entry.is_symlink() and not path.exists())):
-            rank, name = suffixes.index(path.suffix.lower()), path.stem.casefold()
+            rank, name = suffixes.index(path.suffix.lower()), _composed(path.stem).casefold()
             found[name] = min(found.get(name, (rank, path)), (rank, path))
-    return {path.stem: path for _, path in found.values()}
+    return {_composed(path.stem): path for _, path in found.values()}
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def audio(folder: Path) -> dict[str, Path]:

@@ -10,6 +10,7 @@ Also the two columns `type,path`, as some separation tools have them: single par
 import csv
 import io
 import posixpath
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +57,7 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
             )
         else:
             places[place] = number
-            songs.setdefault(text(row["track_id"]), []).append({**row, "path": place})
+            songs.setdefault(unicodedata.normalize("NFC", text(row["track_id"])), []).append({**row, "path": place})
     for name, stems in songs.items():
         yield _track(path, name, stems)
 
