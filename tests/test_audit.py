@@ -74,6 +74,24 @@ def test_everything_is_counted(tmp_path):
     assert set(together.rows) == set(made_songs.NAMES) and set(sum(together.values, ())) == {16}
 
 
+def test_the_facts_say_what_there_is_at_each_stage(tmp_path):
+    made = songs()
+    recipes = [recipe(0, made[0], "add", [], ["drums"]), *(recipe(n, made[3], "extract", ["piano"], []) for n in (1, 2))]
+    facts = audit(made_songs.write(tmp_path / "work", made, recipes=recipes), audio=False).facts
+    assert facts["music"] == "0.01 h in 4 songs of 12 stems" and facts["licences"] == "CC-BY-4.0, CC0-1.0"
+    assert facts["prepared"] == "12 parts, 16 clips at 8,000 Hz"
+    assert facts["triplets"] == "train 1, test 2", "in the order of the splits"
+    scanned = audit(made_songs.write(tmp_path / "scanned", made, stage="scan"), audio=False).facts
+    assert "prepared" not in scanned and "triplets" not in scanned
+
+
+def test_sound_is_compared_unless_it_is_not_wanted(tmp_path):
+    work = made_songs.write(tmp_path, songs()[:2])
+    title = "Songs were not compared by sound"
+    assert not any(each.title == title for each in findings(audit(work), "leakage"))
+    assert any(each.title == title for each in findings(audit(work, audio=False), "leakage"))
+
+
 def test_histograms_count_every_value_once(tmp_path):
     report = audit(made_songs.write(tmp_path, songs()), audio=False)
     for section in report.sections:
