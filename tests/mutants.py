@@ -43,13 +43,19 @@ TESTS = {
     "dataset_tools/corpus/arrange.py": "corpus",
     "dataset_tools/corpus/midi_score.py": "corpus",
     "dataset_tools/corpus/real.py": "corpus",
+    "dataset_tools/corpus/recordings.py": "corpus_timbres",
+    "dataset_tools/corpus/rough_mix.py": "corpus_timbres",
+    "dataset_tools/corpus/soundfonts.py": "corpus corpus_timbres",
     "dataset_tools/corpus/synthesis.py": "corpus",
+    "dataset_tools/corpus/timbres.py": "corpus_timbres",
     "dataset_tools/layouts/__init__.py": "layouts folder",
+    "dataset_tools/measures.py": "parts stored",
     "dataset_tools/midi/": "rhythm",
     "dataset_tools/midi/note_chords.py": "harmony",
     "dataset_tools/pairing/": "triplets matching",
     "dataset_tools/recognisers/chord_network.py": "chords chords_matrix",
     "dataset_tools/sharding/": "shards",
+    "dataset_tools/sharding/card.py": "shard_card",
     "dataset_tools/sharding/checks.py": "verify bad_shards",
     "dataset_tools/sharding/laws.py": "tasks",
     "dataset_tools/sharding/library.py": "verify",
@@ -76,9 +82,10 @@ def modules(chosen: list[str]) -> list[str]:
 
 
 def own_tests(module: str) -> list[str]:
-    """Name the test files of a module: its row in the table, or its folder's, and the file with its name."""
+    """Name the test files of a module: its row in the table, or its folder's, and the files with its name."""
     stems = (TESTS.get(module) or TESTS.get(module.rpartition("/")[0] + "/", "")).split()
-    stems = list(dict.fromkeys([Path(module).stem, *stems]))
+    name = Path(module).stem
+    stems = list(dict.fromkeys([name, f"{Path(module).parent.name}_{name}", *stems]))
     return [name for stem in stems if (HERE / (name := f"tests/test_{stem}.py")).exists()]
 
 
