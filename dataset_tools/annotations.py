@@ -2,7 +2,7 @@
 
 Beats are lines of a time in seconds and, if known, the position in the bar; 1 is the downbeat. Read as well:
 - `bar.beat` as the position, such as `12.1` (Candombe, BRID)
-- three columns time, beat, bar (Harmonix)
+- an index, the number of the bar, marks of downbeats, ends of beats, and columns in other orders (`beat_columns`)
 - RWC's start and end in 1/100 s with 384 at each downbeat
 
 Chords are lines of start s, end s and Harte label, parted by spaces, tabs, commas or semicolons. A first line of column names is
@@ -14,10 +14,10 @@ Formats: those that mirdata reads; JAMS by Humphrey et al., ISMIR 2014.
 import json
 import re
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from instructme.dataset_tools import beat_columns
 from instructme.manifests.rows import DataError
 
 LARGEST_BYTES = 16 << 20
@@ -26,6 +26,7 @@ _FARTHEST = 50
 """Times may belong to a whole song of which the audio is an excerpt."""
 _DOWNBEAT_RWC = 384
 _SEPARATORS = re.compile(r"[\s,;]+")
+_DECIMAL_COMMA = re.compile(r"\d,\d+[\s;]|[\s;]\d+,\d")
 _CHORD_LINE = re.compile(r"\s*([\d.eE+-]+)[\s,;]+([\d.eE+-]+)[\s,;]+(\S.*?)\s*")
 
 
@@ -54,7 +55,9 @@ def beats(path: Path, downbeats: Path | None = None) -> Beats:
     """
     times_s, positions = _beats(path)
     if downbeats is not None:
-        firsts, _ = _beats(downbeats)
+        firsts, counted = _beats(downbeats)
+        # a file of all beats with positions tells downbeats, too
+        firsts = [first for first, position in zip(firsts, counted, strict=True) if position == 1 or 1 not in counted]
         positions = _counted(times_s, firsts, downbeats)
     return Beats(times_s, positions)
 
@@ -94,18 +97,23 @@ def require_seconds(path: Path, last_s: float, audio_s: float) -> None:
 def _beats(path: Path) -> Beats:
     text = _text(path, "beats")
     try:
-        rows = _jams_beats(json.loads(text), path) if path.suffix.lower() == ".jams" else _numbers(text)
-        if rows and all(len(row) == 3 for row in rows) and any(row[2] >= _DOWNBEAT_RWC for row in rows):
-            rows = [[row[0] / 100, 1.0 if round(row[2]) == _DOWNBEAT_RWC else 0.0] for row in rows]
-            positions = _fill([int(row[1]) for row in rows])
+        rows, names = (_jams_beats(json.loads(text), path), ["time", "beat"]) if path.suffix.lower() == ".jams" else _table(text)
+        if _is_rwc(rows):
+            times_s = [row[0] / 100 for row in rows]
+            positions = beat_columns.fill_forward([int(row[2] == _DOWNBEAT_RWC) for row in rows])
         else:
-            positions = _positions([row[1] if len(row) > 1 else 0.0 for row in rows])
+            times_s, positions = beat_columns.split(rows, names)
     except ValueError as error:
         raise DataError(f"not a file of beats: {path}, {error}; each line is: time in s, position in the bar") from None
-    times_s = [row[0] for row in rows]
-    if not all(0 <= one < other < _LONGEST_S for one, other in pairwise(times_s)):
+    if not (beat_columns.rises(times_s) and all(0 <= time_s < _LONGEST_S for time_s in times_s)):
         raise DataError(f"not a file of beats: {path}: the times don't rise from line to line: correct them")
     return Beats(times_s, positions)
+
+
+def _is_rwc(rows: list[list[float]]) -> bool:
+    """Recognise RWC's columns: two of hundredths, and one of multiples of 48."""
+    three = bool(rows) and all(len(row) == 3 and row[0] == int(row[0]) and not row[2] % 48 for row in rows)
+    return three and any(row[2] == _DOWNBEAT_RWC for row in rows)
 
 
 def _text(path: Path, kind: str) -> str:
@@ -117,37 +125,27 @@ def _text(path: Path, kind: str) -> str:
         raise DataError(f"can't read {kind}: {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
 
 
-def _lines(text: str) -> list[tuple[int, str]]:
-    """List the lines that hold something, with their numbers; comments and a line of column names above others are left out."""
+def _lines(text: str) -> tuple[list[tuple[int, str]], str]:
+    """List the lines that hold something, with their numbers, without comments; a line of column names above others apart."""
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith(("#", "%"))]
-    return lines[1:] if len(lines) > 1 and re.match(r"[\"']?[A-Za-z_]", lines[0][1]) else lines
+    named = len(lines) > 1 and re.match(r"[\"']?[A-Za-z_]", lines[0][1])
+    return (lines[1:], lines[0][1]) if named else (lines, "")
 
 
-def _numbers(text: str) -> list[list[float]]:
+def _table(text: str) -> tuple[list[list[float]], list[str]]:
+    """Read lines of numbers, and the names of columns if stated. Decimal commas are read where something else parts the cells."""
+    lines, head = _lines(text)
+    if "." not in "".join(line for _, line in lines) and all(_DECIMAL_COMMA.search(line) for _, line in lines):
+        lines = [(number, line.replace(",", ".")) for number, line in lines]
     rows = []
-    for number, line in _lines(text):
+    for number, line in lines:
         try:
             rows.append([float(cell) for cell in _SEPARATORS.split(line.strip(" ,;")) if cell])
         except ValueError:
             raise ValueError(f"line {number}: {line[:40]!r}") from None
-    return rows
-
-
-def _positions(values: list[float]) -> list[int]:
-    """Read positions as whole numbers, or as `bar.beat` where the part behind the point counts."""
-    if all(value == int(value) for value in values):
-        return [int(value) for value in values]
-    return [round(value % 1 * 10) for value in values]
-
-
-def _fill(marks: list[int]) -> list[int]:
-    """Count beats from each downbeat on, which is marked 1; 0 before the first."""
-    positions, count = [], 0
-    for mark in marks:
-        count = 1 if mark == 1 else count + 1 if count else 0
-        positions.append(count)
-    return positions
+    names = re.split(r"[,;\t]", head) if re.search(r"[,;\t]", head) else head.split()
+    return rows, [name.strip(" \"'") for name in names]
 
 
 def _counted(times_s: list[float], firsts: list[float], path: Path) -> list[int]:
@@ -157,18 +155,12 @@ def _counted(times_s: list[float], firsts: list[float], path: Path) -> list[int]
         if near is None or abs(times_s[near] - first) > 0.07:
             raise DataError(f"downbeats aren't beats: {path}: no beat is within 70 ms of {first:g} s: correct the times")
         marks[near] = 1
-    positions = _fill(marks)
-    if 1 in positions:
-        start = positions.index(1)
-        bar = max(positions)
-        for back in range(1, start + 1):
-            positions[start - back] = bar - (back - 1) % bar
-    return positions
+    return beat_columns.fill(marks)
 
 
 def _chord_lines(text: str) -> list[ChordSpan]:
     spans = []
-    for number, line in _lines(text):
+    for number, line in _lines(text)[0]:
         match = _CHORD_LINE.fullmatch(line)
         try:
             if match is None:
