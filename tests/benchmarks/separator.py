@@ -9,6 +9,7 @@ counts once. Intervals are over songs (bootstrap, 95 %).
 import argparse
 import csv
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,9 @@ def _measure(
     powers = [float(np.square(each).mean()) for each in (mix, answer, mix - answer)]
     if min(powers[1:]) < 1e-3 * powers[0] or powers[0] < 1e-7:
         return None
+    begun_s = time.process_time()
     estimate = np.concatenate(list(separator.parts(mix[:, None], RATE_HZ, [name])))[:, 0]
+    spent_s = time.process_time() - begun_s
     absent = next(each for each in ("harp", "accordion", "tuba", "sitar") if not any(covers(each, other) for other, _ in sounds))
     ghost = np.concatenate(list(separator.parts(mix[:, None], RATE_HZ, [absent])))[:, 0]
     db = lambda ours, theirs: float(si_sdr_db(torch.from_numpy(ours), torch.from_numpy(theirs)))  # noqa: E731
@@ -93,6 +96,7 @@ def _measure(
         "remove_identity": db(mix, mix - answer),
         "extract": db(estimate, answer),
         "extract_identity": db(mix, answer),
+        "processor_s": spent_s,
         "ghost_db": 10 * np.log10(max(float(np.square(ghost).mean()) / powers[0], 1e-9)),
     }
 
@@ -100,6 +104,7 @@ def _measure(
 def show(title: str, rows: list[dict[str, object]]) -> None:
     """Print means of gains over doing nothing: of all, and by family."""
     print(f"\n{title}: {len(rows)} windows of {len({row['song'] for row in rows})} songs")
+    print(f"processor time of an answer: {np.median([row['processor_s'] for row in rows]):.2f} s (median)")
     print(
         f"{'':24} {'n':>4} {'remove':>7} {'gain':>6} {'interval':>14} {'extract':>8} {'gain':>6} {'interval':>14} {'absent':>9}"
     )
