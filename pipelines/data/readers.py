@@ -12,7 +12,7 @@ import numpy as np
 from instructme.manifests import urls
 from instructme.manifests.rows import DataError, Triplet
 from instructme.pipelines.data.recipe_reader import RecipeReader
-from instructme.pipelines.data.shard_reader import ShardReader, TripletAudio
+from instructme.pipelines.data.shard_reader import ShardReader
 
 
 class Reader(Protocol):
@@ -30,19 +30,6 @@ class Reader(Protocol):
 
     def recipe(self, row: int) -> Triplet:
         """Read the recipe of a row."""
-
-
-class AudioReader(Reader, Protocol):
-    """Read the audio of one split."""
-
-    def length_samples(self, row: int) -> int:
-        """Read how long both sides of a row are."""
-
-    def audio(self, row: int, start: int = 0, length: int | None = None) -> TripletAudio:
-        """Read `length` samples of both sides from `start`; all of them by default."""
-
-    def json_text(self, row: int, audio: TripletAudio) -> str:
-        """Give the JSON of a row, as the shards hold it; `audio` is any part of that row."""
 
 
 def open_split(data: Path, split: str, normalise: str | None = None) -> ShardReader | RecipeReader:
