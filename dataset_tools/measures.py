@@ -1,19 +1,15 @@
-"""Measure signals of any length: peak, RMS, levels and loudness; and find a mixture among them."""
-
-from collections.abc import Sequence
+"""Measure signals of any length: peak, RMS, levels and loudness."""
 
 import numpy as np
 
 from instructme.dataset_tools import activity, audio
-from instructme.dataset_tools.stored import BLOCK_FRAMES, Stored, mono
+from instructme.dataset_tools.stored import Stored
 
 LONGEST_FRAMES = 18_000_000
 """So much is measured at once: 12 minutes at 24 kHz."""
 ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU = -70.0, 10.0
 """Of ITU-R BS.1770-4."""
 _OFFSET_LU = 0.691
-MIXTURE = 0.99
-"""Correlation of a mixture with the sum of its stems. The parts of 167 songs without a mixture reach 0.14."""
 
 
 def peak(sound: Stored) -> float:
@@ -53,23 +49,6 @@ def lufs(sound: Stored, rate_hz: int) -> float | None:
             stretches += meter.blockwise_loudness
     loudness = wholes[0] if len(wholes) == 1 else _gated(np.array(stretches))
     return loudness if np.isfinite(loudness) else None
-
-
-def mixture(sounds: Sequence[Stored]) -> int | None:
-    """Find the one of three or more signals that is the sum of all others, at any level, and not just of one; None if none is."""
-    if len(sounds) < 3:
-        return None
-    products = np.zeros((len(sounds), len(sounds)))
-    frames = BLOCK_FRAMES // len(sounds)  # bounded memory
-    for start in range(0, max(map(len, sounds)), frames):
-        block = np.stack([mono(sound, start, start + frames) for sound in sounds])
-        products += block @ block.T
-    own, shared = np.diag(products), products.sum(axis=1)
-    others = products.sum() - 2 * shared + own
-    correlation = (shared - own) / np.sqrt(np.maximum(own * others, 1e-12))
-    most = int(correlation.argmax())
-    alone = np.delete(products[most] / np.sqrt(np.maximum(own * own[most], 1e-12)), most)
-    return most if correlation[most] > MIXTURE > alone.max() else None
 
 
 def _gated(lufs: activity.Levels) -> float:

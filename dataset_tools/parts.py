@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools import activity, audio, measures, stereo_pairs
+from instructme.dataset_tools import activity, audio, measures, mixtures, stereo_pairs
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import inside, slug
@@ -80,42 +80,61 @@ def merge(
     kept, rejects = _select(track, stems, length_tolerance_s)
     by_instrument = sorted(kept, key=lambda stem: (stem.instrument, stem.stem_id))
     groups = [list(group) for _, group in groupby(by_instrument, key=lambda stem: stem.instrument)]
+    held_bytes = _MEMORY_BYTES // max(1, len(groups))
     merged = []
     heard: dict[str, tuple[str, Samples]] = {}
+    sketches: dict[str, Samples] = {}
     for group in groups:
-        total = Stored(scratch, channels, _MEMORY_BYTES // len(groups))
+        total = Stored(scratch, channels, held_bytes)
         used: list[Stem] = []
-        loud = False
         for source in _sources(group):
             try:
-                samples, notes = _decode(source, root, scratch, rate_hz, channels)
-                if len(samples) >= rate_hz:  # the mean of less may be a wave that isn't whole
-                    notes += _clean(samples, rate_hz)
+                samples, notes = _read(source, root, scratch, rate_hz, channels)
                 notes += [*_fault(source[0], samples, total, heard, rate_hz)]
             except DataError as error:
                 rejects += [reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")) for stem in source]
                 continue
             rejects += [reject(track, source[0].path, note.reason, note.detail) for note in notes]
-            loud = loud or any(note.reason == "loud" for note in notes)
             if not any(note.fatal for note in notes):
-                for start, block in samples.blocks():
-                    total.add(start, block)
+                _add(total, samples)
                 used += source
+                sketches[source[0].path] = mixtures.sketch(samples, rate_hz)
             samples.close()
         if used:
             merged.append(Merged(used, total, measures.full_scale(total)))
-            if merged[-1].full_scale > LOUD_TOLD and not loud:
-                detail = (
-                    f"its {len(used)} stems together peak {audio.db(merged[-1].full_scale):.0f} dB over full scale: {_TURNED}"
-                )
-                rejects.append(reject(track, group[0].instrument, "loud", detail))
-    found = measures.mixture([part.sound for part in merged]) if track.aligned else None
-    if found is not None:
-        mixture = merged.pop(found)
-        mixture.sound.close()
-        detail = f"it is the sum of the other stems, not {mixture.stems[0].instrument}: it is left out"
-        rejects += [reject(track, stem.path, "mixture", detail) for stem in mixture.stems]
+    found = mixtures.overlaps(sketches) if track.aligned else []
+    rejects += [_double(track, each) for each in found]
+    sums = {each.name for each in found if each.is_sum}
+    for number, part in enumerate(merged):
+        rest = [source for source in _sources(part.stems) if source[0].path not in sums]
+        if sums & {stem.path for stem in part.stems}:
+            part.sound.close()
+            total = Stored(scratch, channels, held_bytes)
+            for source in rest:
+                samples, _ = _read(source, root, scratch, rate_hz, channels)
+                _add(total, samples)
+                samples.close()
+            merged[number] = Merged([stem for source in rest for stem in source], total, measures.full_scale(total))
+    merged = [part for part in merged if part.stems]
+    loud = {row.item for row in rejects if row.reason == "loud"}
+    for part in merged:
+        if part.full_scale > LOUD_TOLD and not loud & {stem.path for stem in part.stems}:
+            detail = f"its {len(part.stems)} stems together peak {audio.db(part.full_scale):.0f} dB over full scale: {_TURNED}"
+            rejects.append(reject(track, part.stems[0].instrument, "loud", detail))
     return merged, rejects
+
+
+def _add(total: Stored, samples: Stored) -> None:
+    for start, block in samples.blocks():
+        total.add(start, block)
+
+
+def _double(track: Track, found: mixtures.Overlap) -> Reject:
+    """Tell of a stem that is in other stems, too."""
+    if found.is_sum:
+        return reject(track, found.name, "mixture", f"it is the sum of {found}: it is left out")
+    detail = f"{found.share:.0%} of it is also in {found}: it is heard twice, unless they are microphones of one instrument"
+    return reject(track, found.name, "overlap", detail)
 
 
 def balanced(merged: Sequence[Merged], rate_hz: int) -> list[Merged]:
@@ -190,6 +209,13 @@ def _sources(group: Sequence[Stem]) -> Iterator[tuple[Stem, ...]]:
             yield (stem,)
         elif group.index(stem) < group.index(other):
             yield stereo_pairs.left_first(stem, other)
+
+
+def _read(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[_Note]]:
+    """Read a stem without what would count as sound."""
+    samples, notes = _decode(source, root, scratch, rate_hz, channels)
+    # The mean of less than a second may be a wave that isn't whole.
+    return samples, notes + (_clean(samples, rate_hz) if len(samples) >= rate_hz else [])
 
 
 def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[_Note]]:

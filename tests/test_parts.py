@@ -235,7 +235,8 @@ def test_a_copy_that_is_not_equal_to_the_bit_is_told_too(kind: str, tmp_path: Pa
 
 def test_microphones_of_one_player_are_no_copies(tmp_path: Path) -> None:
     stems = [make_stem(tmp_path, "a", "guitar", noise(2)), make_stem(tmp_path, "b", "guitar", noise(2) + 0.05 * noise(2, seed=1))]
-    assert not make(tmp_path, stems)[3]
+    rows, _, _, rejects = make(tmp_path, stems)
+    assert reasons(rejects) == [("a", "overlap")] and rows["guitar"].stems == ["a", "b"]
 
 
 @pytest.mark.parametrize("share", [1.0, 0.9, 0.8])
@@ -287,9 +288,33 @@ def test_a_mixture_under_the_name_of_an_instrument_is_told_and_left_out(name: st
 def test_stems_that_share_much_of_their_sound_are_no_mixture(tmp_path: Path) -> None:
     room = noise(2, 0.3)
     stems = [make_stem(tmp_path, str(n), str(n), room + 0.1 * (n + 1) * noise(2, 0.3, seed=n + 1)) for n in range(4)]
-    assert not make(tmp_path, stems)[3]
+    rows, _, _, rejects = make(tmp_path, stems)
+    assert {row.reason for row in rejects} == {"overlap"} and list(rows) == list("0123")
     near = [make_stem(tmp_path, name, name, room + share * noise(2, 0.3, seed=7)) for name, share in (("a", 0), ("b", 0.05))]
-    assert not make(tmp_path, [*near, make_stem(tmp_path, "c", "c", noise(2, 0.01, seed=8))])[3]
+    rows, _, _, rejects = make(tmp_path, [*near, make_stem(tmp_path, "c", "c", noise(2, 0.01, seed=8))])
+    assert reasons(rejects) == [("a", "overlap")] and list(rows) == list("abc")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_bus_of_some_stems_is_left_out_and_its_part_is_as_without_it(channels: int, tmp_path: Path) -> None:
+    waves = {name: noise(2, peak, seed) for seed, (name, peak) in enumerate([("kick", 0.5), ("snare", 0.3), ("oh", 0.1)])}
+    drums = [make_stem(tmp_path, name, "drums", wave) for name, wave in waves.items()]
+    others = [make_stem(tmp_path, name, name, noise(2, 0.3, seed=9 + len(name))) for name in ("bass", "piano")]
+    _, _, without, rejects = make(tmp_path, [*drums, *others], channels=channels)
+    assert not rejects
+    bus = make_stem(tmp_path, "drums", "drums", np.tanh(0.8 * sum(waves.values())))
+    rows, _, files, rejects = make(tmp_path, [bus, *drums, *others], channels=channels)
+    assert reasons(rejects) == [("drums", "mixture")] and "kick.wav, oh.wav, snare.wav" in rejects[0].detail
+    assert rows["drums"].stems == ["kick", "oh", "snare"]
+    assert all((files[name] == without[name]).all() for name in without)
+
+
+def test_a_bus_that_holds_more_than_its_stems_is_told_and_kept(tmp_path: Path) -> None:
+    kick, snare = noise(2, 0.5), noise(2, 0.4, seed=1)
+    stems = [make_stem(tmp_path, "kick", "drums", kick), make_stem(tmp_path, "snare", "drums", snare)]
+    bus = make_stem(tmp_path, "drums", "drums", 0.5 * (kick + snare) + noise(2, 0.12, seed=2))
+    rows, _, _, rejects = make(tmp_path, [*stems, bus])
+    assert reasons(rejects) == [("drums", "overlap")] and len(rows["drums"].stems) == 3
 
 
 def test_one_channel_is_taken_of_opposite_ones(tmp_path: Path) -> None:

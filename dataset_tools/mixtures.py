@@ -1,0 +1,111 @@
+"""Find stems that are heard twice: a mixture or a bus of other stems, and a stem that holds most of another one.
+
+A bus, such as `drums` beside `kick`, `snare` and `overheads`, is a sum of other stems at some levels. So each stem is
+compared with the sum of the others that comes nearest to it, with levels from 0 on (non-negative least squares). On 11 real
+and 29 rendered songs, others explain at most 15 % of a stem's power; of a bus with a limiter, an equaliser or lossy coding
+they explain 94 to 100 %, and of overhead microphones 60 % or less.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.stored import Stored, mono
+
+SUM = 0.97
+"""Share of its power from which on a stem is a sum of others, and left out."""
+OVERLAP = 0.7
+"""Share from which on a stem is told."""
+ALIKE = 0.9
+"""The same for a stem that is explained by a single other one, as two microphones may be near each other."""
+_CLEARLY, _RATHER = 4, 1.5
+"""What a sum leaves unexplained is so many times less than what one stem alone leaves: to leave it out, and to tell."""
+_HEARD = 0.05
+"""Level of a stem in a sum, both at the same power, from which on it is named."""
+_PIECE = 256
+"""Each piece of so many samples becomes one number of a sketch."""
+_LONGEST_S = 1200
+
+
+class Overlap(NamedTuple):
+    """A stem, the stems that it holds, and the share of its power that they explain."""
+
+    name: str
+    holds: tuple[str, ...]
+    share: float
+    is_sum: bool
+    """It is nothing else than the sum of several others."""
+
+    def __str__(self) -> str:
+        more = f" and {len(self.holds) - 3} more" if len(self.holds) > 3 else ""
+        return f"{', '.join(self.holds[:3])}{more}"
+
+
+def sketch(sound: Stored, rate_hz: int) -> Samples:
+    """Reduce a signal to `(pieces,)` sums of its samples under random signs: a sum's sketch is the sum of the sketches.
+
+    Unlike means, such sums hold high frequencies as well as low ones.
+    """
+    signs = np.random.default_rng(0).choice(np.array([-1, 1], dtype=np.float32), _PIECE)
+    pieces = []
+    for start, block in sound.blocks(stop=_LONGEST_S * rate_hz):
+        whole = mono(sound, start, start + -(-len(block) // _PIECE) * _PIECE)
+        pieces.append(whole.reshape(-1, _PIECE) @ signs)
+    return np.concatenate(pieces)
+
+
+def overlaps(sketches: Mapping[str, Samples]) -> list[Overlap]:
+    """Find the sums among stems that sound, the clearest first, then what else overlaps; a sum explains nothing itself."""
+    names = sorted(name for name, each in sketches.items() if each.any())
+    products = _products([sketches[name] for name in names])
+    found: list[Overlap] = []
+    while True:
+        seen = [each for index in range(len(names)) if (each := _overlap(index, names, products))]
+        sums = [each for each in seen if each.is_sum]
+        if not sums:
+            return found + _once(seen)
+        found.append(max(sums, key=lambda each: each.share))
+        kept = [index for index, name in enumerate(names) if name != found[-1].name]
+        names, products = [names[index] for index in kept], products[np.ix_(kept, kept)]
+
+
+def _products(sketches: list[Samples]) -> npt.NDArray[np.float64]:
+    """Correlate all sketches: `(stems, stems)`, 1 on the diagonal."""
+    longest = max(map(len, sketches), default=0)
+    rows = np.stack([np.pad(each, (0, longest - len(each))) for each in sketches]) if sketches else np.zeros((0, 0))
+    unit = rows / np.sqrt(np.square(rows, dtype=np.float64).sum(axis=1, keepdims=True))
+    return np.asarray(unit @ unit.T)
+
+
+def _overlap(index: int, names: list[str], products: npt.NDArray[np.float64]) -> Overlap | None:
+    """Find the stems that explain one; None if they explain little."""
+    from scipy.optimize import nnls
+
+    others = [other for other in range(len(names)) if other != index]
+    shared = products[index, others]
+    if not len(others) or shared.max() <= 0:
+        return None
+    among = products[np.ix_(others, others)]
+    factor = np.linalg.cholesky(among + 1e-9 * np.eye(len(others)))
+    levels, _ = nnls(factor.T, np.linalg.solve(factor, shared))
+    rest = max(float(1 - 2 * levels @ shared + levels @ among @ levels), 0.0)
+    alone = float(1 - shared.max() ** 2)
+    holds = [names[others[at]] for at in np.flatnonzero(levels >= _HEARD)]
+    if alone > _RATHER * rest and 1 - rest >= OVERLAP and len(holds) > 1:
+        return Overlap(names[index], tuple(holds), 1 - rest, alone > _CLEARLY * rest and 1 - rest >= SUM)
+    nearest = names[others[int(shared.argmax())]]
+    return Overlap(names[index], (nearest,), 1 - alone, False) if 1 - alone >= ALIKE else None
+
+
+def _once(found: list[Overlap]) -> list[Overlap]:
+    """Tell of two stems that hold each other once."""
+    pairs: set[frozenset[str]] = set()
+    kept = []
+    for each in found:
+        pair = frozenset((each.name, *each.holds))
+        kept += [] if pair in pairs else [each]
+        pairs.add(pair)
+    return kept

@@ -1,0 +1,74 @@
+"""Stems that are heard twice: buses and mixtures of real and made stems, and what is none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.mixtures import overlaps, sketch
+from instructme.dataset_tools.stored import Stored
+
+RATE_HZ = 24000
+
+
+def noise(seed: int, peak: float = 0.3, seconds: float = 4.0) -> Samples:
+    return (np.random.default_rng(seed).standard_normal(round(seconds * RATE_HZ)) * peak / 4).astype(np.float32)
+
+
+def seen(folder: Path, **waves: Samples) -> list[tuple[str, tuple[str, ...], bool]]:
+    """Compare waves; give what overlaps: name, what it holds, and whether it is its sum."""
+    sketches = {name: sketch(Stored(folder).extend([wave]), RATE_HZ) for name, wave in waves.items()}
+    return [(each.name, each.holds, each.is_sum) for each in overlaps(sketches)]
+
+
+@pytest.fixture
+def song(data: Path) -> dict[str, Samples]:
+    """Read five real stems of one song."""
+    return {path.stem: audio.read(path, RATE_HZ) for path in sorted((data / "real_stems" / "mdn_multitrack").glob("*.*"))}
+
+
+def test_real_stems_hold_nothing_of_each_other(song: dict[str, Samples], tmp_path: Path) -> None:
+    assert len(song) == 5 and not seen(tmp_path, **song)
+
+
+@pytest.mark.parametrize("levels", [(1.0, 1.0), (0.3, 0.9)])
+def test_a_bus_of_two_real_stems_is_a_sum_also_behind_a_limiter(
+    levels: tuple[float, float], song: dict[str, Samples], tmp_path: Path
+) -> None:
+    both = levels[0] * song["clav"] + levels[1] * song["horns"]
+    assert seen(tmp_path, bus=np.tanh(2 * both / np.abs(both).max()), **song) == [("bus", ("clav", "horns"), True)]
+
+
+def test_buses_of_buses_are_sums_and_nothing_else_is(tmp_path: Path) -> None:
+    kick, snare, bass = noise(0), noise(1, 0.1), noise(2, 0.5)
+    stems = {"kick": kick, "snare": snare, "bass": bass, "drums": kick + snare, "mix": 0.5 * (kick + snare + bass)}
+    found = seen(tmp_path, **stems)
+    assert {name for name, _, _ in found} == {"drums", "mix"} and all(is_sum for _, _, is_sum in found)
+
+
+def test_what_holds_more_than_others_explain_is_no_sum(tmp_path: Path) -> None:
+    kick, snare = noise(0), noise(1)
+    assert seen(tmp_path, kick=kick, snare=snare, drums=kick + snare + noise(2, 0.13)) == [("drums", ("kick", "snare"), False)]
+    assert not seen(tmp_path, kick=kick, snare=snare, overheads=np.roll(kick, 50) + np.roll(snare, 40) + 0.5 * (kick + snare))
+
+
+def test_two_stems_of_one_sound_are_told_once_and_no_sum(tmp_path: Path) -> None:
+    voice = noise(0)
+    assert seen(tmp_path, voice=voice, tuned=voice + noise(1, 0.05), bass=noise(2)) == [("tuned", ("voice",), False)]
+    assert not seen(tmp_path, voice=voice, double=voice + noise(1, 0.3), bass=noise(2))
+
+
+def test_a_loud_voice_and_its_choir_are_no_sum_but_their_bus_is(tmp_path: Path) -> None:
+    voice, choir = noise(0), noise(1, 0.03)
+    assert not seen(tmp_path, voice=voice, choir=choir)
+    assert seen(tmp_path, voice=voice, choir=choir, vox=0.7 * (voice + choir)) == [("vox", ("choir", "voice"), True)]
+
+
+def test_stems_of_any_length_and_silent_ones_are_compared(tmp_path: Path) -> None:
+    long, short = noise(0), noise(1, seconds=2.3)
+    bus = long.copy()
+    bus[: len(short)] += short
+    assert seen(tmp_path, bus=bus, long=long, short=short, none=np.zeros(999, np.float32)) == [("bus", ("long", "short"), True)]
+    assert not seen(tmp_path, none=np.zeros(999, np.float32)) and not seen(tmp_path)
