@@ -48,6 +48,7 @@ TESTS = {
     "dataset_tools/corpus/soundfonts.py": "corpus corpus_timbres",
     "dataset_tools/corpus/synthesis.py": "corpus",
     "dataset_tools/corpus/timbres.py": "corpus_timbres",
+    "dataset_tools/layouts/": "layouts",
     "dataset_tools/layouts/__init__.py": "layouts folder",
     "dataset_tools/measures.py": "parts stored",
     "dataset_tools/midi/": "rhythm",

@@ -285,3 +285,17 @@ def test_a_chord_changes_on_the_beat_that_brings_it_and_not_behind_the_last_one(
     triads = [(0, 2, (48, 60, 64, 67)), (2, 4, (43, 62, 67, 71)), (5, 9, (50, 62, 66, 69))]
     notes = made_notes(*((on, off, pitch) for on, off, chord in triads for pitch in chord))
     assert note_chords.changes(notes, np.arange(8) * 0.5).tolist() == [4]
+
+
+def test_the_degrees_are_those_that_aarden_published() -> None:
+    """Bret Aarden's dissertation (2003), table of the Essen collection, as music21 and the Humdrum tools print it."""
+    major = [17.7661, 0.145624, 14.9265, 0.160186, 19.8049, 11.3587, 0.291248, 22.062, 0.145624, 8.15494, 0.232998, 4.95122]
+    minor = [18.2648, 0.737619, 14.0499, 16.8599, 0.702494, 14.4362, 0.702494, 18.6161, 4.56621, 1.93186, 7.37619, 1.75623]
+    np.testing.assert_allclose(harmony._DEGREES, [major, minor], atol=0.006)
+
+
+def test_notes_count_for_the_key_as_much_as_chords() -> None:
+    starts, labels = np.arange(4) * 100, ["A:min", "F:maj", "C:maj", "G:maj"]
+    melody = np.bincount([2, 6, 7], minlength=12).astype(np.float64)
+    assert harmony.find_key(starts, labels, 400, melody)[0] == "G:maj"
+    assert harmony.find_key(starts, labels, 400, 100 * melody) == harmony.find_key(starts, labels, 400, melody)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trees import BUILD, band, found, rejected, slakh_track
 
 from instructme.dataset_tools import layouts
-from instructme.manifests.rows import SPLITS
+from instructme.manifests.rows import SPLITS, DataError
 from instructme.pipelines.stages.scan import load, recognise, scan
 
 
@@ -129,3 +129,25 @@ def test_metadata_of_any_shape_never_stops_a_scan(layout: str, metadata: dict, t
 )
 def test_a_tempo_is_a_finite_number_above_0(value, number) -> None:
     assert layouts.positive(value) == number
+
+
+def test_a_folder_that_cannot_be_listed_is_named_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(DataError, match=f"can't list {tmp_path}: Permission denied: change its permissions"):
+        layouts.folders(tmp_path)
+
+
+def test_broken_links_are_listed_and_links_to_folders_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "linked.wav").symlink_to(tmp_path / "folder.wav")
+    (tmp_path / "broken.wav").symlink_to(tmp_path / "nothing")
+    (tmp_path / "sound.wav").write_bytes(b"")
+    assert set(layouts.audio(tmp_path)) == {"broken", "sound"}
+
+
+def test_faults_are_those_of_one_dataset() -> None:
+    assert layouts.known_faults("zzz") == {} and layouts.known_faults("slakh")
+    assert all(track.startswith("Track") for track, _ in layouts.known_faults("slakh"))

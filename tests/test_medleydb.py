@@ -29,6 +29,28 @@ def test_medleydb_metadata_in_the_track_folder_and_none_at_all(root: Path) -> No
     assert [item.reason for item in rejected("medleydb", root)] == ["metadata"]
 
 
+def test_medleydb_names_come_from_the_folder_where_the_metadata_has_none(root: Path) -> None:
+    build_medleydb(root)
+    path = root / "Metadata" / "A_Song_METADATA.yaml"
+    assert found("medleydb", root)[0].title == "Song"
+    values = yaml.safe_load(path.read_text())
+    kept = {name: value for name, value in values.items() if name not in ("title", "stem_dir", "raw_dir")}
+    path.write_text(yaml.safe_dump(kept))
+    (track,) = found("medleydb", root)
+    assert track.title == "A_Song" and [stem.stem_id for stem in track.stems] == ["S01", "S02R01", "S02R02"]
+    path.write_text(yaml.safe_dump({**kept, "raw_dir": "Elsewhere"}))
+    (root / "Audio" / "A_Song" / "A_Song_RAW").rename(root / "Audio" / "A_Song" / "Elsewhere")
+    assert [stem.stem_id for stem in found("medleydb", root)[0].stems] == ["S01", "S02R01", "S02R02"]
+
+
+def test_medleydb_a_stem_without_any_file_is_not_lost(root: Path, tmp_path: Path) -> None:
+    build_medleydb(root)
+    for path in (root / "Audio" / "A_Song" / "A_Song_RAW").iterdir():
+        path.unlink()
+    assert [stem.stem_id for stem in found("medleydb", root)[0].stems] == ["S01", "S02"]
+    assert any("A_Song_STEM_02" in reject.item for reject in scan([root], tmp_path / "work").rejects)
+
+
 def test_medleydb_genuine_metadata_is_read(root: Path, tmp_path: Path) -> None:
     paths = sorted(real_data("medleydb/metadata").glob("*.yaml"))
     paths = paths[:: max(1, len(paths) // 10)]
