@@ -25,6 +25,7 @@ _CLEARLY, _RATHER = 4, 1.5
 """What a sum leaves unexplained is so many times less than what one stem alone leaves: to leave it out, and to tell."""
 _HEARD = 0.05
 """Level of a stem in a sum, both at the same power, from which on it is named."""
+_NAMED = 3
 _PIECE = 256
 """Each piece of so many samples becomes one number of a sketch."""
 _LONGEST_S = 1200
@@ -39,9 +40,14 @@ class Overlap(NamedTuple):
     is_sum: bool
     """It is nothing else than the sum of several others."""
 
-    def __str__(self) -> str:
-        more = f" and {len(self.holds) - 3} more" if len(self.holds) > 3 else ""
-        return f"{', '.join(self.holds[:3])}{more}"
+    @property
+    def detail(self) -> str:
+        """Say what it holds, and what was done."""
+        more = f" and {len(self.holds) - _NAMED} more" if len(self.holds) > _NAMED else ""
+        holds = f"{', '.join(self.holds[:_NAMED])}{more}"
+        if self.is_sum:
+            return f"it is the sum of {holds}: it is left out"
+        return f"{self.share:.0%} of it is also in {holds}: it is heard twice, unless they are microphones of one instrument"
 
 
 def sketch(sound: Stored, rate_hz: int) -> Samples:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools import activity, audio, measures, mixtures, stereo_pairs
+from instructme.dataset_tools import activity, audio, measures, mixtures, stereo_pairs, versions
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import inside, slug
@@ -80,6 +80,10 @@ def merge(
     kept, rejects = _select(track, stems, length_tolerance_s)
     by_instrument = sorted(kept, key=lambda stem: (stem.instrument, stem.stem_id))
     groups = [list(group) for _, group in groupby(by_instrument, key=lambda stem: stem.instrument)]
+
+    def read(source: Sequence[Stem]) -> Stored:
+        return _decoded(source, root, scratch, rate_hz, channels)[0]
+
     held_bytes = _MEMORY_BYTES // max(1, len(groups))
     merged = []
     heard: dict[str, tuple[str, Samples]] = {}
@@ -87,9 +91,13 @@ def merge(
     for group in groups:
         total = Stored(scratch, channels, held_bytes)
         used: list[Stem] = []
-        for source in _sources(group):
+        sources = [*_sources(group)]
+        found = versions.find(sources, read, rate_hz) if track.aligned else []
+        rejects += [reject(track, each.source[0].path, "version" if each.certain else "overlap", each.detail) for each in found]
+        gone = [each.source for each in found if each.certain]
+        for source in (source for source in sources if source not in gone):
             try:
-                samples, notes = _read(source, root, scratch, rate_hz, channels)
+                samples, notes = _decoded(source, root, scratch, rate_hz, channels)
                 notes += [*_fault(source[0], samples, total, heard, rate_hz)]
             except DataError as error:
                 rejects += [reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")) for stem in source]
@@ -102,16 +110,16 @@ def merge(
             samples.close()
         if used:
             merged.append(Merged(used, total, measures.full_scale(total)))
-    found = mixtures.overlaps(sketches) if track.aligned else []
-    rejects += [_double(track, each) for each in found]
-    sums = {each.name for each in found if each.is_sum}
+    doubled = mixtures.overlaps(sketches) if track.aligned else []
+    rejects += [reject(track, each.name, "mixture" if each.is_sum else "overlap", each.detail) for each in doubled]
+    sums = {each.name for each in doubled if each.is_sum}
     for number, part in enumerate(merged):
         rest = [source for source in _sources(part.stems) if source[0].path not in sums]
         if sums & {stem.path for stem in part.stems}:
             part.sound.close()
             total = Stored(scratch, channels, held_bytes)
             for source in rest:
-                samples, _ = _read(source, root, scratch, rate_hz, channels)
+                samples = read(source)
                 _add(total, samples)
                 samples.close()
             merged[number] = Merged([stem for source in rest for stem in source], total, measures.full_scale(total))
@@ -127,14 +135,6 @@ def merge(
 def _add(total: Stored, samples: Stored) -> None:
     for start, block in samples.blocks():
         total.add(start, block)
-
-
-def _double(track: Track, found: mixtures.Overlap) -> Reject:
-    """Tell of a stem that is in other stems, too."""
-    if found.is_sum:
-        return reject(track, found.name, "mixture", f"it is the sum of {found}: it is left out")
-    detail = f"{found.share:.0%} of it is also in {found}: it is heard twice, unless they are microphones of one instrument"
-    return reject(track, found.name, "overlap", detail)
 
 
 def balanced(merged: Sequence[Merged], rate_hz: int) -> list[Merged]:
@@ -211,7 +211,7 @@ def _sources(group: Sequence[Stem]) -> Iterator[tuple[Stem, ...]]:
             yield stereo_pairs.left_first(stem, other)
 
 
-def _read(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[_Note]]:
+def _decoded(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[_Note]]:
     """Read a stem without what would count as sound."""
     samples, notes = _decode(source, root, scratch, rate_hz, channels)
     # The mean of less than a second may be a wave that isn't whole.

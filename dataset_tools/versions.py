@@ -1,0 +1,188 @@
+"""Tell takes and versions of one stem, which are not played together: `Guitar take 2`, `Kick alt`, `Vox DRY` and `Vox WET`.
+
+Names say which stems may be versions: those of one instrument whose names differ only in such words. Sound decides. Takes that
+play at the same time are alternatives; those that follow each other are not. `dry` and `wet` are one performance if the same
+frequencies sound at the same time, or, where a pitch was corrected, if their levels rise and fall together; otherwise `wet`
+may be an effect alone, which belongs to the sum. Doubles such as `Gtr 1` and `Gtr 2`, `Gtr L` and `Gtr R` are no versions.
+
+Measured on 9 real voices and 4 instruments, by `coherence` and `common_motion`: a compressor, an equaliser, a reverberation or
+a delay leave 0.69 or more of the first, a corrected pitch 0.99 of the second. Reverberation or delay alone has 0.63 and 0.63
+at most, two takes 0.43 and 0.83.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from instructme.dataset_tools import activity, measures
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.stored import Stored, mono
+from instructme.manifests.rows import DataError, Stem
+
+TOGETHER, APART = 0.5, 0.1
+"""Takes are alternatives if they share so much of the time in which the shorter one plays, and no versions below `APART`."""
+COHERENCE, COMMON_MOTION = 0.66, 0.9
+"""From either of these on, two signals are one performance."""
+_TAKES = frozenset(["take", "tk", "toma", "prise", "version", "ver", "v"])
+_OTHERS = frozenset(["alt", "alternate", "alternative", "outtake"])
+_WITH_ALTO = ("vocals", "woodwind", "brass")
+"""Families in which `alt` may be the alto, as in `sopran-alt`."""
+_EARLIER = frozenset(
+    [
+        *("dry", "raw", "untuned", "unprocessed", "unproc", "unedited", "old", "orig", "original"),
+        *("copy", "backup", "unused", "scratch", "guide", "demo"),
+    ]
+)
+_LATER = frozenset(
+    ["wet", "tuned", "autotuned", "autotune", "melodyne", "processed", "proc", "edited", "edit", "denoised", "new", "final"]
+)
+_DIRECT, _AMPLIFIED = frozenset(["di", "direct"]), frozenset(["amp", "cab", "mic"])
+_SAID = _TAKES | _OTHERS | _EARLIER | _LATER | _DIRECT | _AMPLIFIED
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
+_NUMBER = re.compile(r"^\d+[\s_.-]+(?=\D)|(?<=\d)[_-]\d\d$")
+"""Numbers of tracks in front, and of regions behind a take: `08_Vox take 1_03`."""
+_SHORTEST_S, _LONGEST_S = 5, 600
+"""Less is too little to compare, and more is not needed."""
+_WINDOW = 4096
+_FRAME_S = 0.05
+_FLOOR_DB = 40.0
+
+Source = tuple[Stem, ...]
+"""A stem, or the two of split stereo."""
+_Variant = tuple[str, ...]
+
+
+class Version(NamedTuple):
+    """A source that is another one's version, for certain or perhaps."""
+
+    source: Source
+    of: str
+    certain: bool
+
+    @property
+    def detail(self) -> str:
+        """Say what it is, and what was done."""
+        if self.certain:
+            return f"by its name and sound a version of {self.of}, which is used: to sum both, name them by numbers alone"
+        return f"by its name it may be a version of {self.of}, but not for certain: both are summed"
+
+
+def find(sources: Sequence[Source], read: Callable[[Source], Stored], rate_hz: int) -> list[Version]:
+    """Find the sources of one instrument that are versions of others of them.
+
+    Args:
+        sources: stems of one instrument.
+        read: decodes a source at the working rate; it is called for those alone whose names may mean versions.
+        rate_hz: the working rate.
+    """
+    groups: defaultdict[str, list[tuple[_Variant, Source]]] = defaultdict(list)
+    for source in sources:
+        name, words = _name(source[0].path)
+        groups[name].append((words, source))
+    found: list[Version] = []
+    for group in groups.values():
+        said = {word for words, _ in group for word in words if word in _SAID}
+        if len(group) > 1 and said and said <= _DIRECT | _AMPLIFIED:
+            found += _direct(group)
+        elif len(group) > 1 and said:
+            found += _versions(group, read, rate_hz)
+    return found
+
+
+def coherence(one: Samples, other: Samples) -> float:
+    """Measure how much of two signals `(T,)` is one signal through a filter, weighted by power: 0 to 1."""
+    from scipy.signal import csd, welch
+
+    _, cross = csd(one, other, nperseg=_WINDOW)
+    power = np.sqrt(welch(one, nperseg=_WINDOW)[1] * welch(other, nperseg=_WINDOW)[1])
+    return float((np.abs(cross) ** 2 / np.maximum(power, 1e-30)).sum() / max(power.sum(), 1e-30))
+
+
+def common_motion(one: Samples, other: Samples, rate_hz: int) -> float:
+    """Correlate the changes of two signals' levels from frame to frame: -1 to 1."""
+    changes = [np.diff(_levels_db(each, rate_hz)) for each in (one, other)]
+    scale = np.linalg.norm(changes[0]) * np.linalg.norm(changes[1])
+    return float(changes[0] @ changes[1] / scale) if scale else 0.0
+
+
+def _levels_db(samples: Samples, rate_hz: int) -> activity.Levels:
+    frame = round(_FRAME_S * rate_hz)
+    power = np.square(samples[: len(samples) // frame * frame], dtype=np.float64).reshape(-1, frame).mean(axis=1)
+    levels = 10 * np.log10(np.maximum(power, 1e-12))
+    return np.asarray(np.maximum(levels, levels.max(initial=-120.0) - _FLOOR_DB))
+
+
+def _name(path: str) -> tuple[str, _Variant]:
+    """Split a name into what stays without the words of its version, and those words with their numbers."""
+    file = PurePosixPath(path)
+    words = [word.lower() for word in _WORD.findall(_NUMBER.sub("", file.stem))]
+    number = re.compile(r"\d+|[a-z]")
+    own, variant = list[str](), list[str]()
+    for place, word in enumerate(words):
+        after = words[place + 1] if place + 1 < len(words) else ""
+        # `V1 Violin` is no version; nor is a `v` without a number.
+        says = word in _SAID and (word != "v" or (place > 0 and bool(number.fullmatch(after))))
+        counts = bool(place and variant) and words[place - 1] == variant[-1] in _TAKES | _OTHERS and bool(number.fullmatch(word))
+        (variant if says or counts else own).append(word)
+    return f"{file.parent}/{' '.join(own)}", tuple(variant)
+
+
+def _rank(words: _Variant) -> int:
+    """Order versions by how finished they are."""
+    return any(word in _LATER for word in words) - any(word in _EARLIER | _OTHERS for word in words)
+
+
+def _direct(group: Sequence[tuple[_Variant, Source]]) -> Iterator[Version]:
+    """Tell of a guitar's signal before the amplifier: a bass is often mixed of both, a guitar is rarely."""
+    direct = [source for words, source in group if {*words} & _DIRECT]
+    others = [source for words, source in group if not {*words} & _DIRECT]
+    for source in direct if others else ():
+        if source[0].family == "guitar" and "acoustic" not in source[0].instrument:
+            yield Version(source, others[0][0].path, False)
+
+
+def _versions(group: Sequence[tuple[_Variant, Source]], read: Callable[[Source], Stored], rate_hz: int) -> Iterator[Version]:
+    """Compare the sources of one name, the most finished first, then those that play most; doubles are not compared."""
+    plays: dict[int, activity.Frames] = {}
+    for number, (_, source) in enumerate(group):
+        try:
+            sound = read(source)
+        except DataError:
+            continue  # it is rejected where it would be summed
+        plays[number] = activity.detect(measures.levels_db(sound, rate_hz))
+        sound.close()
+    doubles = {number for number in plays if not group[number][0]}
+    kept: list[int] = []
+    for number in sorted(plays, key=lambda number: (-_rank(group[number][0]), -int(plays[number].sum()))):
+        words, source = group[number]
+        compared = kept if number not in doubles or len(doubles) == 1 else []
+        told: dict[bool, str] = {}
+        for other in compared:
+            shared = _shared(plays[number], plays[other])
+            if shared > APART and words != group[other][0]:
+                takes = {*words, *group[other][0]} & _SAID <= (_TAKES if source[0].family in _WITH_ALTO else _TAKES | _OTHERS)
+                alike = shared >= TOGETHER if takes else _is_one(source, group[other][1], read, rate_hz)
+                told.setdefault(alike, group[other][1][0].path)
+        if told:
+            yield Version(source, told.get(True) or told[False], True in told)
+        kept += [] if True in told else [number]
+
+
+def _shared(one: activity.Frames, other: activity.Frames) -> float:
+    """Find the share of the time in which the shorter one plays that the other one plays, too."""
+    frames = min(len(one), len(other))
+    return float((one[:frames] & other[:frames]).sum()) / max(1, min(int(one.sum()), int(other.sum())))
+
+
+def _is_one(one: Source, other: Source, read: Callable[[Source], Stored], rate_hz: int) -> bool:
+    """Tell whether two sources are one performance."""
+    sounds = [read(one), read(other)]
+    length = min(*map(len, sounds), _LONGEST_S * rate_hz)
+    if length < _SHORTEST_S * rate_hz:
+        return False
+    first, second = (mono(sound, 0, length) for sound in sounds)
+    return coherence(first, second) >= COHERENCE or common_motion(first, second, rate_hz) >= COMMON_MOTION

@@ -1,0 +1,138 @@
+"""Takes and versions of one stem: names, and real sound through what a studio does to it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import signal
+from test_parts import RATE_HZ, make, make_stem, noise, reasons
+
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.versions import coherence, common_motion
+
+
+@pytest.fixture
+def horns(data: Path) -> Samples:
+    """Read ten seconds of real horns, which rest now and then."""
+    return audio.read(data / "real_stems" / "mdn_multitrack" / "horns.ogg", RATE_HZ)
+
+
+def reverberation(wave: Samples, dry: float = 0.0) -> Samples:
+    length = RATE_HZ // 2
+    tail = np.random.default_rng(5).standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
+    tail[: RATE_HZ // 50] = 0
+    return np.asarray(dry * wave + signal.fftconvolve(wave, tail / np.linalg.norm(tail))[: len(wave)], dtype=np.float32)
+
+
+def played(folder: Path, instrument: str = "guitar", family: str = "guitar", **waves: Samples) -> tuple[list[str], list]:
+    """Merge stems of one instrument, named by the keywords; give the names that are summed, and what is told."""
+    stems = [make_stem(folder, name.replace("_", " "), instrument, wave, family=family) for name, wave in waves.items()]
+    rows, _, _, rejects = make(folder, stems)
+    return rows[instrument].stems, reasons(rejects)
+
+
+@pytest.mark.parametrize(
+    ("names", "left_out"),
+    [
+        (("Guitar_take_1", "Guitar_take_2"), "Guitar take 2"),
+        (("08_Gtr_Tk1", "09_Gtr_Tk2"), "09 Gtr Tk2"),
+        (("Kick", "Kick_alt"), "Kick alt"),
+        (("LeadGtrV1", "LeadGtrV2"), "LeadGtrV2"),
+    ],
+)
+def test_takes_that_play_together_are_alternatives(names: tuple[str, str], left_out: str, tmp_path: Path) -> None:
+    used, told = played(tmp_path, **{names[0]: noise(6), names[1]: noise(6, seed=1)})
+    assert len(used) == 1 and left_out not in used and told == [(left_out, "version")]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Gtr_1", "Gtr_2"),
+        ("Gtr_L", "Gtr_R2"),
+        ("Gtr_01", "Gtr_02"),
+        ("Gtr_Take_1_L", "Gtr_Take_1_Room"),
+        ("V1_Violin", "V2_Violin"),
+        ("Snare_Top", "Snare_Bottom"),
+        ("Gtr_Clean", "Gtr_Lead"),
+        ("Song_RAW_01_01", "Song_RAW_01_02"),
+        ("Gtr_take_1_01", "Gtr_take_1_02"),
+        ("鼓", "吉他"),
+        ("鼓_take_1", "吉他_take_2"),
+    ],
+)
+def test_doubles_and_microphones_are_summed_without_a_word(names: tuple[str, str], tmp_path: Path) -> None:
+    used, told = played(tmp_path, **{names[0]: noise(6), names[1]: noise(6, seed=1)})
+    assert len(used) == 2 and not told
+
+
+def test_takes_that_follow_each_other_are_summed(tmp_path: Path) -> None:
+    silence = np.zeros(3 * RATE_HZ, np.float32)
+    first, second = np.concatenate([noise(3), silence]), np.concatenate([silence, noise(3, seed=1)])
+    used, told = played(tmp_path, Gtr_take_1=first, Gtr_take_2=second)
+    assert len(used) == 2 and not told
+    both = np.concatenate([noise(1, seed=2), silence[: 2 * RATE_HZ], noise(3, seed=2)])
+    used, told = played(tmp_path, Gtr_take_1=first, Gtr_take_2=second, Gtr_take_3=both)
+    assert told == [("Gtr take 1", "overlap"), ("Gtr take 2", "version")] and len(used) == 2
+
+
+def test_the_take_that_plays_most_is_used(tmp_path: Path) -> None:
+    broken_off = noise(6)
+    broken_off[RATE_HZ:] = 0
+    assert played(tmp_path, Gtr_take_1=broken_off, Gtr_take_2=noise(6, seed=1)) == (
+        ["Gtr take 2"],
+        [("Gtr take 1", "version")],
+    )
+
+
+@pytest.mark.parametrize("kind", ["equaliser", "reverberation", "amplifier", "pitch"])
+def test_dry_and_wet_of_one_performance_are_one_stem(kind: str, horns: Samples, tmp_path: Path) -> None:
+    time = np.arange(len(horns))
+    wet = {
+        "equaliser": lambda: signal.sosfilt(signal.butter(1, 2000, "high", fs=RATE_HZ, output="sos"), horns),
+        "reverberation": lambda: reverberation(horns, dry=1.5),
+        "amplifier": lambda: np.tanh(8 * horns / np.abs(horns).max()),
+        "pitch": lambda: np.interp(time + 40 * np.sin(2 * np.pi * time / (0.7 * RATE_HZ)), time, horns),
+    }[kind]()
+    used, told = played(tmp_path, Horns_DRY=horns, Horns_WET=wet.astype(np.float32))
+    assert used == ["Horns WET"] and told == [("Horns DRY", "version")]
+    used, told = played(tmp_path, horns_raw=horns, horns=wet.astype(np.float32))
+    assert used == ["horns"] and told == [("horns raw", "version")]
+
+
+def test_an_effect_alone_belongs_to_the_sum_and_is_told(horns: Samples, tmp_path: Path) -> None:
+    used, told = played(tmp_path, Horns_DRY=horns, Horns_WET=reverberation(horns))
+    assert len(used) == 2 and told == [("Horns DRY", "overlap")]
+
+
+def test_the_direct_signal_of_a_guitar_is_told_and_that_of_a_bass_is_not(tmp_path: Path) -> None:
+    assert played(tmp_path, Gtr_DI=noise(6), Gtr_Amp=noise(6, seed=1))[1] == [("Gtr DI", "overlap")]
+    assert not played(tmp_path, "electric bass", "bass", Bass_DI=noise(6), Bass_Amp=noise(6, seed=1))[1]
+    assert not played(tmp_path, "acoustic guitar", "guitar", Ac_DI=noise(6), Ac_Mic=noise(6, seed=1))[1]
+
+
+def test_an_alto_is_told_and_no_alternative(tmp_path: Path) -> None:
+    used, told = played(tmp_path, "choir", "vocals", sopran=noise(6), sopran_alt=noise(6, seed=1))
+    assert len(used) == 2 and told == [("sopran alt", "overlap")]
+
+
+def test_an_unreadable_version_is_rejected_as_such(tmp_path: Path) -> None:
+    stems = [make_stem(tmp_path, name, "guitar", noise(6), family="guitar") for name in ("Gtr", "Gtr alt")]
+    (tmp_path / "Gtr alt.wav").write_bytes(b"not audio")
+    rows, _, _, rejects = make(tmp_path, stems)
+    assert rows["guitar"].stems == ["Gtr"] and reasons(rejects) == [("Gtr alt", "unreadable")]
+
+
+def test_one_signal_through_a_filter_is_coherent_and_others_are_not() -> None:
+    wave = noise(8)
+    assert coherence(wave, np.roll(wave, 20)) > 0.97 and coherence(wave, noise(8, seed=1)) < 0.1
+    assert coherence(wave, -0.1 * wave) == pytest.approx(1) and coherence(wave, 0 * wave) == 0
+
+
+def test_levels_that_move_together_are_known_at_any_level_and_pitch() -> None:
+    time_s = np.arange(8 * RATE_HZ) / RATE_HZ
+    loudness = np.repeat(np.random.default_rng(0).uniform(0.1, 1, 40), RATE_HZ // 5)
+    low, high = ((loudness * np.sin(2 * np.pi * hz * time_s)).astype(np.float32) for hz in (220, 231))
+    assert common_motion(low, 0.01 * high, RATE_HZ) > 0.95 > 0.2 > common_motion(low, high[::-1], RATE_HZ)
+    assert common_motion(low, 0 * low, RATE_HZ) == 0
