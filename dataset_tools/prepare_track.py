@@ -156,7 +156,7 @@ def find_rhythm(
     chart = inside(root, track.chords_path) if track.chords_path else None
     mode = settings.chords if track.aligned else "none"
     try:
-        grid = _annotated(track, root, len(mix), rate_hz) if settings.rhythm == "auto" else None
+        grid = _annotated(track, root, mix, rate_hz) if settings.rhythm == "auto" else None
     except DataError as error:
         rejects.append(parts.reject(track, track.beats_path or "beats", "bad_beats", _local(error, root)))
         grid = None
@@ -164,6 +164,8 @@ def find_rhythm(
     if files and grid.source != "annotation" and grid.reason and grid.source != "midi" and settings.rhythm in ("auto", "midi"):
         rejects.append(parts.reject(track, "MIDI", "midi_refused", _local(grid.reason, root)))
         midi = []  # notes whose times are refused tell no chords
+    if grid.against:
+        rejects.append(parts.reject(track, track.beats_path or "beats", "beats_disagree", grid.against))
     if grid.offset_s:
         rejects.append(parts.reject(track, "MIDI", "midi_moved", str(grid.reason)))
     try:
@@ -197,7 +199,7 @@ def find_rhythm(
     return row, rejects
 
 
-def _annotated(track: Track, root: Path, length: int, rate_hz: int) -> rhythm.Grid | None:
+def _annotated(track: Track, root: Path, mix: Stored, rate_hz: int) -> rhythm.Grid | None:
     """Read the beats that the dataset states; None if it states none.
 
     Raises:
@@ -206,7 +208,7 @@ def _annotated(track: Track, root: Path, length: int, rate_hz: int) -> rhythm.Gr
     if not (track.beats_path and track.aligned):
         return None
     downbeats = inside(root, track.downbeats_path) if track.downbeats_path else None
-    return rhythm.from_annotation(inside(root, track.beats_path), downbeats, length, rate_hz)
+    return rhythm.from_annotation(inside(root, track.beats_path), downbeats, len(mix), rate_hz, mix)
 
 
 def _local(text: object, root: Path) -> str:

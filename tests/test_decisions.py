@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from instructme.dataset_tools import activity, clips, fingerprint, headers, parts, rhythm, song_names
+from instructme.dataset_tools import activity, clips, fingerprint, headers, parts, pulse_check, rhythm, song_names
 from instructme.dataset_tools.midi import grid_check, offset_check
 from instructme.dataset_tools.pairing import combinations, matching
-from instructme.dataset_tools.sharding import beat_check
 from instructme.manifests import instruments
 
 ROOT = Path(__file__).parents[1]
@@ -36,16 +35,20 @@ CONSTANTS = {
     "Correlation at that lag, of the highest": f"{grid_check.LEAST_PEAK:g}",
     "Agreement of beats and onsets in audio": f"{rhythm.LEAST_AGREEMENT:g}",
     "Lead of the downbeat in audio": f"{rhythm.LEAST_LEAD:g}",
+    "Pulse of own beats": f"{pulse_check.LEAST_PULSE:g}",
+    "Steadiness of the phase of own beats": f"{pulse_check.STEADY:g}",
+    "Agreement of the audio's beats that may contradict own beats": f"{rhythm.LEAST_WITNESS:g}",
+    "Farthest shift of own beats that is found": f"{pulse_check.FARTHEST_S:g} s",
     "Fewest beats": f"{rhythm.FEWEST_BEATS}",
     "Tempi": f"{rhythm.TEMPI_BPM[0]:g} to {rhythm.TEMPI_BPM[1]:g} bpm",
     "Largest beat error": f"{matching.MOST_ERROR_MS:g} ms",
     "Median beat error": f"{matching.MOST_MEDIAN_ERROR_MS:g} ms",
     "Tempo drift without stretching": f"{matching.MOST_DRIFT_MS:g} ms",
     "Fewest beats in a window": f"{matching.FEWEST_BEATS}",
-    "Distance that is a fault": f"{1000 * beat_check.LARGEST_LAG_S:g} ms",
-    "Height of the activation there": f"{beat_check.LEAST_ACTIVATION:g}",
-    "Height there, against that within 20 ms of the beats": f"{beat_check.LEAST_RATIO:g}",
-    "Largest distance without drums": f"{beat_check.WIDEST:g} of a beat",
+    "Distance that is a fault": f"{1000 * pulse_check.LARGEST_LAG_S:g} ms",
+    "Height of the activation there": f"{pulse_check.LEAST_ACTIVATION:g}",
+    "Height there, against that within 20 ms of the beats": f"{pulse_check.LEAST_RATIO:g}",
+    "Largest distance without drums": f"{pulse_check.WIDEST:g} of a beat",
 }
 
 

@@ -182,8 +182,8 @@ def _key(unit: TrackUnit) -> str:
 
 
 def _own_beats(track: Track) -> list[str | None]:
-    """Give the files of beats, if any, so that parts of tracks without them stay."""
-    return [track.beats_path, track.downbeats_path] if track.beats_path else []
+    """Give the files of beats, if any, and what is asked of them, so that parts of tracks without them stay."""
+    return [track.beats_path, track.downbeats_path, "checked by ear"] if track.beats_path else []
 
 
 def _values(stem: Stem) -> dict[str, Any]:
