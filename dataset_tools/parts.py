@@ -20,6 +20,7 @@ LENGTH_TOLERANCE_S = 5.0
 LOUD_TOLD, LOUD_REJECTED = 2.0, 10.0
 """Peaks above 6 dB over full scale are told; files that peak 20 dB over it hold something else than float samples."""
 _TURNED = "all stems of the track are turned down"
+_LOW_BITS = "its samples never use their highest {} bits, so it may be {} dB too soft: export it again, if it should be louder"
 DC_FLOOR = 1e-3
 """Constant offset from which on it is taken off (-60 dBFS)."""
 _DC_SPREAD = 0.5
@@ -99,6 +100,7 @@ def merge(
             try:
                 samples, notes = _decoded(source, root, scratch, rate_hz, channels)
                 notes += [*_fault(source[0], samples, total, heard, rate_hz)]
+                notes += _low_bits([inside(root, stem.path) for stem in source], samples)
             except DataError as error:
                 rejects += [reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")) for stem in source]
                 continue
@@ -244,6 +246,13 @@ def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, cha
     if mean_power < CANCELLED * power:
         return Stored(scratch, channels).extend(audio.in_channels(block, channels) for _, block in left.blocks()), cancels
     return joined, []
+
+
+def _low_bits(paths: Sequence[Path], samples: Stored) -> list[_Note]:
+    """Tell of samples that lie at the low end of a wider format."""
+    soft = measures.peak(samples) < 1.1 * audio.SOFT_BITS  # resampling may raise a peak
+    unused = max(map(audio.unused_bits, paths)) if soft else 0
+    return [_Note("low_bits", _LOW_BITS.format(unused, 6 * unused), False)] if unused else []
 
 
 def _surround(channels: int) -> _Note:

@@ -147,3 +147,25 @@ def test_long_files_come_out_as_if_read_at_once(tmp_path: Path, channels: int) -
     np.testing.assert_allclose(audio.read(tmp_path / "a.wav"), mono, atol=1e-6)
     resampled = audio.read(tmp_path / "a.wav", 24000)
     np.testing.assert_allclose(resampled, audio.resample(mono.astype(np.float32), 48000, 24000), atol=1e-5)
+
+
+@pytest.mark.parametrize(("bits", "held", "unused"), [(32, 24, 8), (32, 16, 16), (24, 16, 8)])
+def test_samples_at_the_low_end_of_a_wider_format_are_found(bits: int, held: int, unused: int, tmp_path: Path) -> None:
+    """The same samples at the upper end, or wide ones that are merely soft, are not."""
+    whole = np.round(np.random.default_rng(0).uniform(-0.7, 0.7, (4000, 2)) * 2 ** (held - 1)).astype(np.int64)
+    place = 2 ** (32 - bits)
+    for name, samples in {
+        "low": whole * place,
+        "very soft": whole // 2**6 * place,
+        "upper": whole * 2 ** (bits - held) * place,
+        "upper and soft": whole // 2 ** (bits - held) * 2 ** (bits - held) * place,
+        "loud": whole * 2 ** (bits - held) * place + place,
+    }.items():
+        soundfile.write(tmp_path / "a.wav", samples.astype(np.int32), 8000, subtype=f"PCM_{bits}")
+        assert audio.unused_bits(tmp_path / "a.wav") == (unused if name == "low" else 0), name
+
+
+def test_only_wide_integers_have_unused_bits(tmp_path: Path) -> None:
+    for subtype in ("PCM_16", "FLOAT"):
+        soundfile.write(tmp_path / "a.wav", np.full(100, 0.001), 8000, subtype=subtype)
+        assert audio.unused_bits(tmp_path / "a.wav") == 0

@@ -401,3 +401,17 @@ def test_surround_is_told_and_both_channels_hold_its_mean(tmp_path: Path) -> Non
     assert reasons(rejects) == [("a", "surround")] and set(rows) == {"piano", "bass"}
     assert np.abs(files["piano"] / 32768 - wave.mean(axis=1, keepdims=True)).max() < 1e-4
     assert not make(tmp_path, stems)[3]
+
+
+@pytest.mark.parametrize("low", ["bass", "both"])
+def test_stems_that_leave_their_highest_bits_empty_are_told(low: str, tmp_path: Path) -> None:
+    stems = []
+    for name in ("bass", "guitar"):
+        stem = make_stem(tmp_path, name, name, noise(2, seed=ord(name[0])))
+        whole = np.rint(noise(2, seed=ord(name[0])) * 2**23).astype(np.int32)
+        factor = 1 if low in (name, "both") else 256
+        soundfile.write(tmp_path / stem.path, whole * np.int32(factor), RATE_HZ, subtype="PCM_32")
+        stems.append(stem)
+    _, _, _, rejects = make(tmp_path, stems)
+    told = [(row.item, row.reason, "48 dB" in row.detail) for row in rejects]
+    assert told == [(f"{name}.wav", "low_bits", True) for name in ("bass", "guitar") if low in (name, "both")]
