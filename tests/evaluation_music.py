@@ -1,9 +1,15 @@
 """Make small pieces of music for the tests of the metrics."""
 
+import functools
+import tempfile
+from pathlib import Path
+
 import numpy as np
+from made_networks import save_clap, save_panns
 
 from instructme.model.tagger import TagHead
 from instructme.pipelines.evaluation import cells
+from instructme.pipelines.evaluation.embeddings import Networks, clap_of_text
 from instructme.pipelines.evaluation.features import Features, Sound
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 
@@ -44,7 +50,19 @@ def noise(level_db, like, seed=1):
     return made * np.float32(np.sqrt(np.mean(like**2) / np.mean(made**2)) * 10 ** (level_db / 20))
 
 
+@functools.cache
+def networks():
+    """Save networks that know nothing, once."""
+    folder = Path(tempfile.mkdtemp())
+    save_clap(folder, "rand_trunc")
+    save_panns(folder / "panns.pth")
+    return Networks(clap=folder, panns=folder / "panns.pth")
+
+
 def features(edit, target, source, **facts):
     """Prepare the values that metrics take."""
-    found = {"cells": cells.find(target, source), "absent": True, "tagger": HEAD, "commanded": ("drums",), **facts}
-    return Features({"edit": Sound(edit), "target": Sound(target), "source": Sound(source)}, found)
+    given = networks()
+    described = clap_of_text("drums piano music", given.clap)
+    found = {"cells": cells.find(target, source), "absent": True, "tagger": HEAD, "commanded": ("drums",), "described": described}
+    sounds = {name: Sound(each, networks=given) for name, each in (("edit", edit), ("target", target), ("source", source))}
+    return Features(sounds, {**found, **facts})

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_networks import save_clap
 
 from instructme.model import checkpoint, embedding
 from instructme.model.config import ModelError, TextConfig
@@ -108,30 +109,6 @@ def test_another_folder_is_refused(tmp_path, text):
     with pytest.raises(ModelError) as error:
         embedding.load(tmp_path)
     assert "\n" not in str(error.value) and str(tmp_path) in str(error.value)
-
-
-def save_clap(folder, truncation):
-    """Save a tiny random CLAP as transformers does: 1 s at 16 kHz, words as tokens."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.WordLevel({"<pad>": 0, "<unk>": 1, "piano": 2, "drums": 3}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", model_max_length=64
-    ).save_pretrained(folder)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    text = {"vocab_size": 8, "max_position_embeddings": 66, "pad_token_id": 0, **sizes}
-    audio = {"spec_size": 64, "num_mel_bins": 16, "patch_size": 4, "patch_stride": [4, 4], "depths": [1, 1]}
-    audio |= {"num_attention_heads": [2, 2], "patch_embeds_hidden_size": 16, "hidden_size": 32, "window_size": 4}
-    audio |= {"enable_fusion": truncation == "fusion", "fusion_type": "aff_2d"}
-    torch.manual_seed(0)
-    model = ClapModel(ClapConfig(text_config=text, audio_config=audio, projection_dim=8)).eval()
-    model.save_pretrained(folder)
-    options = {"feature_size": 16, "sampling_rate": 16000, "hop_length": 160, "max_length_s": 1, "fft_window_size": 400}
-    extractor = ClapFeatureExtractor(frequency_max=7000, truncation=truncation, **options)
-    extractor.save_pretrained(folder)
-    return model, extractor
 
 
 @pytest.mark.parametrize("truncation", ["rand_trunc", "fusion"])

@@ -8,6 +8,7 @@ from evaluation_music import chords, drums, features, noise, tones
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from instructme.dataset_tools import audio
 from instructme.dataset_tools.recognisers import note_network
 from instructme.pipelines.evaluation import cells, onsets, scoring, spectra
 from instructme.pipelines.evaluation.controls import CONTROLS, controls
@@ -16,14 +17,17 @@ from instructme.pipelines.evaluation.metrics import (
     beat_f,
     chord_accuracy,
     chord_slots,
+    clap_score,
     direction,
     edit_done,
+    kl_panns,
     lag_ok,
     log_mel_db,
     onset_interval_overlap,
     pitch_class_overlap,
     si_sdr_db,
     si_sdri_db,
+    ssim,
 )
 
 BED, DRUMS = chords(), drums()
@@ -64,6 +68,58 @@ def test_log_mel_equals_a_literal_computation():
     floor = other.max() - 60
     wanted = np.abs(np.maximum(one, floor) - np.maximum(other, floor)).mean()
     assert log_mel_db.score(edit, BED) == pytest.approx(wanted, rel=1e-3)
+
+
+def literal_ssim(one, other):
+    """Weigh each square of 11 x 11 cells by itself."""
+    steps = np.arange(-5, 6)
+    weights = np.exp(-(steps[:, None] ** 2 + steps**2) / (2 * 1.5**2))
+    weights /= weights.sum()
+    values = []
+    for row in range(5, one.shape[0] - 5):
+        for column in range(5, one.shape[1] - 5):
+            x, y = (each[row - 5 : row + 6, column - 5 : column + 6] for each in (one, other))
+            mean_x, mean_y = (weights * x).sum(), (weights * y).sum()
+            var_x, var_y = (weights * (x - mean_x) ** 2).sum(), (weights * (y - mean_y) ** 2).sum()
+            both = (weights * (x - mean_x) * (y - mean_y)).sum()
+            likeness = (2 * mean_x * mean_y + 1e-4) * (2 * both + 9e-4)
+            values.append(likeness / ((mean_x**2 + mean_y**2 + 1e-4) * (var_x + var_y + 9e-4)))
+    return np.mean(values)
+
+
+@pytest.mark.filterwarnings("ignore:Empty filters")
+def test_ssim_equals_a_literal_computation():
+    edit, target = BED[:24000] + 0.5 * DRUMS[:24000], BED[:24000]
+    images = [
+        librosa.feature.melspectrogram(
+            y=audio.resample(each, 24000, 16000),
+            sr=16000,
+            n_fft=400,
+            hop_length=200,
+            n_mels=128,
+            htk=True,
+            norm=None,
+            pad_mode="reflect",
+        ).T
+        for each in (edit, target)
+    ]
+    assert ssim.score(edit, target) == pytest.approx(literal_ssim(*images), abs=1e-4)
+    assert ssim.score(0.1 * target, target) < 0.99, "the level matters"
+    assert ssim.score(target[:2000], target[:2000]) == "too_short"
+
+
+def test_kl_is_that_of_the_classes():
+    one, other = (np.random.default_rng(seed).standard_normal(9).astype(np.float32) for seed in (0, 1))
+    p, q = np.exp(one) / np.exp(one).sum(), np.exp(other) / np.exp(other).sum()
+    assert kl_panns.score(other, one) == pytest.approx(float((p * np.log(p / q)).sum()), rel=1e-5)
+    certain = np.array([1000.0, 0.0, 0.0], np.float32)
+    assert kl_panns.score(certain[::-1], certain) == pytest.approx(1000) and kl_panns.score(certain, certain) == 0
+
+
+def test_clap_score_is_a_cosine():
+    along = np.array([0.6, 0.8], np.float32)
+    assert clap_score.score(along, along) == pytest.approx(1) and clap_score.score(along, -along) == pytest.approx(-1)
+    assert clap_score.score(along, None) == "unknown_instruments"
 
 
 @settings(max_examples=8, deadline=None)

@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from evaluation_music import chords, drums, features, noise
+from evaluation_music import chords, drums, features, networks, noise
 
 from instructme.pipelines.evaluation import scoring
 from instructme.pipelines.evaluation.metrics import inputs, metric_modules
 
 NAMES = sorted(metric_modules())
-USABLE, LACKING = scoring.usable()
+USABLE, LACKING = scoring.usable(networks())
 TARGET, SOURCE = chords(), chords() + drums()
 
 
@@ -67,6 +67,12 @@ def test_a_metric_that_lacks_weights_is_left_out(monkeypatch):
     monkeypatch.setitem(scoring.features.RECOGNISERS, "notes", (lambda: False, "fetch them"))
     names, lacking = scoring.usable()
     assert "note_f" not in names and lacking["note_f"] == "fetch them" and "si_sdr_db" in names
+
+
+def test_metrics_of_networks_that_are_not_given_are_left_out():
+    names, lacking = scoring.usable()
+    assert "kl_panns" not in (*names, *lacking) and "clap_score" not in (*names, *lacking) and "ssim" in names
+    assert {"kl_panns", "clap_score"} <= set(USABLE)
 
 
 def test_options_reach_the_metric_that_they_belong_to():

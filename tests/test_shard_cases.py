@@ -14,6 +14,7 @@ from instructme.dataset_tools import audio
 from instructme.manifests.rows import DataError
 from instructme.pipelines.cli import main
 from instructme.pipelines.evaluation import made_edits, protocols, shard_cases
+from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.round_tables import lines_of_rounds, markdown_of_rounds
 from instructme.pipelines.evaluation.score_cases import Settings, score_cases
 from instructme.pipelines.evaluation.score_tables import Scores
@@ -168,3 +169,24 @@ def test_options_that_do_not_belong_together(tmp_path, monkeypatch, options, mes
     (tmp_path / "p.csv").write_text("key,source,target,edit\n")
     result = CliRunner().invoke(main, ["evaluate", *options, "-o", "out"])
     assert result.exit_code == 2 and message in result.output
+
+
+@pytest.mark.parametrize(
+    ("task", "after"),
+    [
+        ("add", ("bass", "drums", "piano", "organ")),
+        ("remove", ("bass", "drums")),
+        ("extract", ("piano",)),
+        ("replace", ("bass", "drums", "organ")),
+        ("rebalance", ("bass", "drums", "piano")),
+        ("remix", ("organ",)),
+        ("hum", ()),
+    ],
+)
+def test_a_case_says_which_instruments_sound_after_the_edit(task, after):
+    named = () if task in ("add", "remix") else ("piano",)
+    added = ("organ",) if task in ("add", "replace", "remix") else ()
+    case = Case("k", task, "d", "s", "", None, {}, named, added, sounding=("bass", "drums", "piano"))
+    assert case.sounding_after() == after
+    unknown = replace(case, sounding=())
+    assert unknown.sounding_after() == (after if task in ("extract", "remix") else ())

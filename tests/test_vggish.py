@@ -97,12 +97,12 @@ def write_pairs(folder):
 
 
 def test_the_distance_has_a_column_only_with_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(scoring, "usable", lambda: (["si_sdr_db"], {}))
-    monkeypatch.setattr(embeddings, "_vggish", lambda path: lambda examples: examples.mean(dim=1)[:, :8])
+    monkeypatch.setattr(scoring, "usable", lambda networks: (["si_sdr_db"], {}))
+    monkeypatch.setattr(embeddings, "_given", lambda name, path: lambda examples: examples.mean(dim=1)[:, :8])
     found, weights = write_pairs(tmp_path), tmp_path / "weights.pth"
     weights.write_bytes(b"toy")
     for name, path in (("with", weights), ("without", None)):
-        list(evaluate.evaluate(found, tmp_path / name, vggish=path, controls=0, workers=0))
+        list(evaluate.evaluate(found, tmp_path / name, networks=embeddings.Networks(path), controls=0, workers=0))
     assert tables.read_rows(tmp_path / "without/sets.parquet", SetScore) == []
     assert "fad_vggish" not in (tmp_path / "without/tables.md").read_text()
     rows = tables.read_rows(tmp_path / "with/sets.parquet", SetScore)

@@ -51,6 +51,15 @@ PACKAGE = "package"
     type=options.Local(exists=True, dir_okay=False),
     help="Weights of VGGish, for fad_vggish: a .pth file.",
 )
+@click.option(
+    "--panns", hidden=True, type=options.Local(exists=True, dir_okay=False), help="Weights of PANNs, for kl_panns: a .pth file."
+)
+@click.option(
+    "--clap",
+    hidden=True,
+    type=options.Local(exists=True, file_okay=False),
+    help="CLAP, for clap_score: a folder of transformers.",
+)
 @click.option("--device", hidden=True, help="Device that edits, such as cuda.  [default: cuda where there is one]")
 @click.option(
     "--absent",
@@ -97,6 +106,8 @@ def command(
     seconds: str | None,
     tagger: Path | None,
     vggish: Path | None,
+    panns: Path | None,
+    clap: Path | None,
     device: str | None,
     absent: bool,
     samples: int,
@@ -149,6 +160,7 @@ def command(
     from instructme.pipelines.evaluation.absent_cases import absent_cases
     from instructme.pipelines.evaluation.case_list import write_list
     from instructme.pipelines.evaluation.cases import from_table
+    from instructme.pipelines.evaluation.embeddings import Networks
     from instructme.pipelines.evaluation.shard_cases import from_shards, out_of_domain
 
     folders = _folders(runs)
@@ -173,7 +185,7 @@ def command(
         out,
         options=limits,
         tagger=tagger,
-        vggish=vggish,
+        networks=Networks(vggish, clap, panns),
         runs=carded,
         shards=shards,
         controls=controls,

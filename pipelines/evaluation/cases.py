@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.manifests.rows import DataError
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 
@@ -78,6 +79,15 @@ class Case:
     lead: Callable[[], Samples] | None = None
     sounding: tuple[str, ...] = ()
     follows: Follows | None = None
+
+    def sounding_after(self) -> tuple[str, ...]:
+        """Name the instruments that should sound after the edit; none where that is not known."""
+        task = task_module(self.task) if self.task in task_names() else None
+        if task is None or (task.KEEPS in ("all", "rest") and not self.sounding):
+            return ()
+        kept = {"all": self.sounding, "rest": self.sounding, "named": self.named}.get(task.KEEPS, ())
+        gone = self.named if task.KEEPS == "rest" and "gain" not in task.FIELDS else ()
+        return (*(name for name in kept if name not in gone), *(name for name in self.added if name not in kept))
 
 
 def from_table(path: Path) -> list[Case]:

@@ -1,7 +1,8 @@
-"""Embed music with MusiCNN, the 200 numbers of its last hidden layer for patches of 3 s every 2 s, and with VGGish."""
+"""Embed music with MusiCNN, the 200 numbers of its last hidden layer for patches of 3 s every 2 s, and with given networks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +16,27 @@ from instructme.dataset_tools.recognisers import weights
 from instructme.manifests.tables import sha256
 
 EVERY_S = 2.0
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Published weights that the user may give: VGGish and PANNs as files, CLAP as a folder of transformers."""
+
+    vggish: Path | None = None
+    clap: Path | None = None
+    panns: Path | None = None
+
+    def missing(self) -> set[str]:
+        """Name the networks that are not given."""
+        return {name for name, path in vars(self).items() if path is None}
+
+    def digests(self) -> dict[str, str]:
+        """Hash the weights of each network that is given, after it was read once.
+
+        Raises:
+            ModelError: weights that can't be read.
+        """
+        return {name: digest(name, path) for name, path in vars(self).items() if path}
 
 
 def available() -> bool:
@@ -50,21 +72,23 @@ def embed(samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
 
 
 @cache
-def vggish_digest(path: Path) -> str:
-    """Hash the weights of VGGish.
+def digest(name: str, path: Path) -> str:
+    """Hash the weights of a given network.
 
     Raises:
         ModelError: they can't be read.
     """
-    _vggish(path)
-    return sha256(path)[:12]
+    _given(name, path)
+    return sha256(path / "model.safetensors" if path.is_dir() else path)[:12]
 
 
 @cache
-def _vggish(path: Path) -> Any:
+def _given(name: str, path: Path) -> Any:
+    from instructme.model.clap import Clap
+    from instructme.model.panns import Cnn14
     from instructme.model.vggish import Vggish
 
-    return Vggish.from_file(path)
+    return {"vggish": Vggish.from_file, "panns": Cnn14.from_file, "clap": Clap}[name](path)
 
 
 def vggish(samples: Samples, rate_hz: int, path: Path) -> npt.NDArray[np.float32]:
@@ -73,15 +97,42 @@ def vggish(samples: Samples, rate_hz: int, path: Path) -> npt.NDArray[np.float32
     Raises:
         ModelError: they can't be read.
     """
-    network = _vggish(path)
+    from instructme.model import vggish as network
+
+    return _answer(lambda audio: network.embed(_given("vggish", path), audio[0]), samples, rate_hz, network.RATE_HZ)
+
+
+def panns(samples: Samples, rate_hz: int, path: Path) -> npt.NDArray[np.float32]:
+    """Tag (T,) with the weights of PANNs in a file: logits (527,). Runs on one thread.
+
+    Raises:
+        ModelError: they can't be read.
+    """
+    from instructme.model.panns import RATE_HZ
+
+    return _answer(lambda audio: _given("panns", path)(audio)[0], samples, rate_hz, RATE_HZ)
+
+
+def clap(samples: Samples, rate_hz: int, path: Path) -> npt.NDArray[np.float32]:
+    """Embed (T,) with the weights of CLAP in a folder: a unit vector. Runs on one thread.
+
+    Raises:
+        ModelError: they can't be read.
+    """
+    return _answer(lambda audio: _given("clap", path).audio(audio[:, None], rate_hz)[0], samples, rate_hz, rate_hz)
+
+
+@cache
+def clap_of_text(text: str, path: Path) -> npt.NDArray[np.float32]:
+    """Embed a text with the weights of CLAP in a folder: a unit vector."""
+    return np.asarray(_given("clap", path).text([text])[0].numpy(), dtype=np.float32)
+
+
+def _answer(network: Callable[[Any], Any], samples: Samples, from_hz: int, to_hz: int) -> npt.NDArray[np.float32]:
     import torch
 
-    from instructme.model.vggish import RATE_HZ
-    from instructme.model.vggish import embed as heard_by
-
-    audio = torch.from_numpy(np.ascontiguousarray(resample(samples, rate_hz, RATE_HZ)))
     with _one_thread():
-        return np.asarray(heard_by(network, audio).numpy(), dtype=np.float32)
+        return np.asarray(network(torch.from_numpy(np.ascontiguousarray(resample(samples, from_hz, to_hz)))[None]).numpy())
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from instructme.manifests.rows import DataError, EditScore, SetScore
 from instructme.model.tagger import TagHead
 from instructme.pipelines.evaluation import features, model_card, score_page, scoring
 from instructme.pipelines.evaluation.cases import Case
-from instructme.pipelines.evaluation.embeddings import vggish_digest
+from instructme.pipelines.evaluation.embeddings import Networks
 from instructme.pipelines.evaluation.metrics import inputs
 from instructme.pipelines.evaluation.paper_tables import markdown_of_paper
 from instructme.pipelines.evaluation.round_tables import markdown_of_rounds
@@ -43,7 +43,7 @@ def evaluate(
     *,
     options: scoring.Options | None = None,
     tagger: Path | None = None,
-    vggish: Path | None = None,
+    networks: Networks | None = None,
     runs: Mapping[str, Path] | None = None,
     shards: Path | None = None,
     controls: int | None = None,
@@ -56,7 +56,7 @@ def evaluate(
         out: folder to write.
         options: of metrics.
         tagger: run of `train tagger`; by default the tagger of the package, if it has one.
-        vggish: its published weights, for `fad_vggish`; without them there is no such column.
+        networks: published weights for `fad_vggish`, `clap_score` and `kl_panns`; without them there are no such columns.
         runs: folders of systems that get a model card.
         shards: what was scored, if they are shards.
         controls: triplets of a task that controls are made for; all by default.
@@ -68,7 +68,8 @@ def evaluate(
     if not cases:
         raise DataError("there is nothing to score: the table or the split has no triplets")
     systems = check_systems(cases)
-    metrics, lacking = scoring.usable()
+    networks = networks or Networks()
+    metrics, lacking = scoring.usable(networks)
     out.mkdir(parents=True, exist_ok=True)
     if not any(case.absent for case in cases):
         metrics = [name for name in metrics if "absent" not in inputs(name)]
@@ -76,13 +77,13 @@ def evaluate(
     if head is None:
         lacking |= {name: TAGGER_ADVICE for name in metrics if "tagger" in inputs(name)}
         metrics = [name for name in metrics if name not in lacking]
-    heard_by = recognisers() | ({"tagger": head.digest()} if head else {}) | ({"vggish": vggish_digest(vggish)} if vggish else {})
-    settings = Settings(tuple(metrics), options or {}, out / FEATURES, head, vggish)
+    heard_by = recognisers() | ({"tagger": head.digest()} if head else {}) | networks.digests()
+    settings = Settings(tuple(metrics), options or {}, out / FEATURES, head, networks)
     scored = score_cases(cases, settings, with_controls=controls, workers=workers)
     rows = [row for _, scores in scored for row in scores.rows]
     stated = {"recognisers": heard_by, "options": options or {}}
     tables.write(out / "scores.parquet", rows, EditScore, arguments=stated)
-    embedded = [Embedded(scored, name) for name in (*(("vggish",) if vggish else ()), "musicnn")]
+    embedded = [Embedded(scored, name) for name in (*(("vggish",) if networks.vggish else ()), "musicnn")]
     sets = [score for each in embedded for score in score_sets(each)]
     tables.write(out / "sets.parquet", sets, SetScore, arguments=stated)
     scores = Scores(rows)

@@ -3,7 +3,9 @@
 - `edit`, `target`, `source`: samples (T,) at 24 kHz.
 - `edit_X`, `target_X`, `source_X`: property X of `Sound`, such as `edit_chords`.
 - `cells`: see `evaluation.cells`.
-- a fact of the triplet, such as `absent` or `commanded`, and `tagger`, the head that names instruments.
+- a fact of the triplet, such as `absent` or `commanded`.
+- `tagger`: the head that names instruments.
+- `described`: CLAP's embedding of the names of the instruments that should sound after the edit.
 - the name of a metric: its value.
 """
 
@@ -20,6 +22,7 @@ import numpy.typing as npt
 from instructme.dataset_tools.audio import Samples, resample
 from instructme.dataset_tools.recognisers import chord_network, note_network, weights
 from instructme.pipelines.evaluation import cells, embeddings, onsets
+from instructme.pipelines.evaluation.embeddings import Networks
 from instructme.pipelines.evaluation.feature_cache import Arrays, cached, digest
 from instructme.pipelines.evaluation.spectra import RATE_HZ, Levels
 
@@ -31,8 +34,8 @@ SIDES = ("edit", "target", "source")
 class Sound:
     """One sound (T,) at 24 kHz and what is found in it. `folder` keeps what is slow to compute."""
 
-    def __init__(self, samples: Samples, folder: Path | None = None) -> None:
-        self.samples, self._folder = samples, folder
+    def __init__(self, samples: Samples, folder: Path | None = None, networks: Networks | None = None) -> None:
+        self.samples, self._folder, self._networks = samples, folder, networks or Networks()
 
     @cached_property
     def _key(self) -> str:
@@ -122,10 +125,24 @@ class Sound:
         )
         return np.asarray(held["embedding"])
 
-    def vggish(self, path: Path) -> npt.NDArray[np.float32]:
-        """Embedding of VGGish with the weights of a file: (examples, 128)."""
-        made_by = f"vggish {embeddings.vggish_digest(path)}"
-        held = self._kept(made_by, lambda: {"embedding": embeddings.vggish(self.levelled, RATE_HZ, path)})
+    @cached_property
+    def vggish(self) -> npt.NDArray[np.float32]:
+        """Embedding of VGGish: (examples, 128)."""
+        return self._given("vggish", lambda path: embeddings.vggish(self.levelled, RATE_HZ, path))
+
+    @cached_property
+    def clap(self) -> npt.NDArray[np.float32]:
+        """Embedding of CLAP: a unit vector."""
+        return self._given("clap", lambda path: embeddings.clap(self.samples, RATE_HZ, path))
+
+    @cached_property
+    def panns(self) -> npt.NDArray[np.float32]:
+        """Logits of the classes of PANNs: (527,)."""
+        return self._given("panns", lambda path: embeddings.panns(self.samples, RATE_HZ, path))
+
+    def _given(self, name: str, compute: Callable[[Path], npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        path: Path = getattr(self._networks, name)
+        held = self._kept(f"{name} {embeddings.digest(name, path)}", lambda: {"embedding": compute(path)})
         return np.asarray(held["embedding"])
 
 

@@ -16,6 +16,7 @@ from instructme.model.tagger import TagHead
 from instructme.pipelines.evaluation import cells
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.controls import CONTROLS, controls
+from instructme.pipelines.evaluation.embeddings import Networks, clap_of_text
 from instructme.pipelines.evaluation.features import Features, Sound
 from instructme.pipelines.evaluation.made_edits import REFUSED
 from instructme.pipelines.evaluation.metrics import Score
@@ -34,14 +35,14 @@ class Settings:
     """What is computed.
 
     metrics: names. options: see `scoring.Options`. features: folder that keeps features. tagger: None where there is none.
-    vggish: its weights; None where there are none.
+    networks: published weights that the user gives.
     """
 
     metrics: tuple[str, ...]
     options: Options = field(default_factory=dict)
     features: Path | None = None
     tagger: TagHead | None = None
-    vggish: Path | None = None
+    networks: Networks = field(default_factory=Networks)
 
 
 @dataclass
@@ -103,7 +104,7 @@ class _Known:
     """Source and target of a case, cut to the length of an edit."""
 
     def __init__(self, case: Case, source: Samples, target: Samples, settings: Settings) -> None:
-        self._case, self._folder, self._tagger = case, settings.features, settings.tagger
+        self._case, self._settings = case, settings
         self._sides = {"source": source, "target": target}
         self._sounds: dict[int, dict[str, Sound]] = {}
         self._cells: dict[int, cells.Cells] = {}
@@ -111,10 +112,13 @@ class _Known:
 
     def _of(self, length: int) -> tuple[dict[str, Sound], cells.Cells]:
         if length not in self._sounds:
-            sounds = {name: Sound(side[:length], self._folder) for name, side in self._sides.items()}
+            sounds = {name: self._sound(side[:length]) for name, side in self._sides.items()}
             self._sounds[length] = sounds
             self._cells[length] = cells.find(sounds["target"].samples, sounds["source"].samples, self._case.gain_db)
         return self._sounds[length], self._cells[length]
+
+    def _sound(self, samples: Samples) -> Sound:
+        return Sound(samples, self._settings.features, self._settings.networks)
 
     def features(self, edit: Samples) -> Features:
         """Prepare what the metrics of an edit take; an edit that is one of the sides is not analysed again."""
@@ -122,8 +126,11 @@ class _Known:
         same = next((sound for sound in sounds.values() if np.array_equal(sound.samples, edit)), None)
         case = self._case
         commanded = tuple(sorted(tags((*case.named, *case.added))))
-        facts = {"cells": found, "absent": case.absent, "commanded": commanded, "tagger": self._tagger}
-        return Features({"edit": same or Sound(edit, self._folder), **sounds}, facts)
+        facts = {"cells": found, "absent": case.absent, "commanded": commanded, "tagger": self._settings.tagger}
+        if clap := self._settings.networks.clap:
+            after = case.sounding_after()
+            facts["described"] = clap_of_text(" ".join([*after, "music"]), clap) if after else None
+        return Features({"edit": same or self._sound(edit), **sounds}, facts)
 
 
 def _read(path: Path, length: int, notes: Counter[str]) -> Samples | str:
@@ -153,8 +160,8 @@ def _add(case: Case, settings: Settings, result: CaseScores, system: str, values
     if "direction" in settings.metrics:
         heard = {name: values[f"{side}_embedding"] for name, side in sides.items()}
         result.frames.setdefault("musicnn", {}).update(heard)
-    if settings.vggish:
-        heard = {name: values.sound(side).vggish(settings.vggish) for name, side in sides.items()}
+    if settings.networks.vggish:
+        heard = {name: values.sound(side).vggish for name, side in sides.items()}
         result.frames.setdefault("vggish", {}).update(heard)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from instructme.pipelines.evaluation import features
+from instructme.pipelines.evaluation.embeddings import Networks
 from instructme.pipelines.evaluation.features import Features
 from instructme.pipelines.evaluation.metrics import Score, inputs, metric_modules
 
@@ -11,14 +12,19 @@ Options = Mapping[str, Mapping[str, float]]
 """Metric -> its options, such as {"joint": {"least_done": 0.6}}."""
 
 
-def usable() -> tuple[list[str], dict[str, str]]:
-    """List the metrics that can be computed here, and say for each other one what is missing."""
+def usable(networks: Networks | None = None) -> tuple[list[str], dict[str, str]]:
+    """List the metrics that can be computed here, and say for each other one what is missing.
+
+    Metrics of networks that only the user can give are left out without these.
+    """
+    not_given = (networks or Networks()).missing()
+    names = [name for name in metric_modules() if not _needs(name) & not_given]
     missing = {name: advice for name, (available, advice) in features.RECOGNISERS.items() if not available()}
     lacking = {}
-    for name in metric_modules():
+    for name in names:
         for each in sorted(_needs(name) & set(missing)):
             lacking[name] = missing[each]
-    return [name for name in metric_modules() if name not in lacking], lacking
+    return [name for name in names if name not in lacking], lacking
 
 
 def _needs(name: str) -> set[str]:

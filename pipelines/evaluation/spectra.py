@@ -1,5 +1,6 @@
 """Compute the spectra that the metrics compare: short-time Fourier transforms and mel bands, in float32."""
 
+import warnings
 from functools import cache
 
 import numpy as np
@@ -38,10 +39,15 @@ def _hann(window_samples: int) -> Levels:
 
 
 @cache
-def mel_filters(window_samples: int, bands: int) -> Levels:
-    """Build Slaney's mel filters from 0 Hz to half of `RATE_HZ`: (1 + window / 2, bands), as librosa does."""
-    with turns.first_use("mel"):
+def mel_filters(window_samples: int, bands: int, rate_hz: int = RATE_HZ, *, htk: bool = False) -> Levels:
+    """Build mel filters from 0 Hz to half of the rate, (1 + window / 2, bands), as librosa does: Slaney's, or HTK's of height 1.
+
+    A band that is narrower than a bin may be empty.
+    """
+    with turns.first_use("mel"), warnings.catch_warnings(action="ignore"):
         import librosa
 
-        filters = librosa.filters.mel(sr=RATE_HZ, n_fft=window_samples, n_mels=bands, fmin=0.0, fmax=RATE_HZ / 2)
+        filters = librosa.filters.mel(
+            sr=rate_hz, n_fft=window_samples, n_mels=bands, fmin=0.0, fmax=rate_hz / 2, htk=htk, norm=None if htk else "slaney"
+        )
     return np.ascontiguousarray(filters.T, dtype=np.float32)
