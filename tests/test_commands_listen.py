@@ -62,7 +62,7 @@ def shards(tmp_path: Path) -> Path:
 
 
 def test_a_study_is_made_of_what_was_evaluated(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "usable", lambda: (["clipped"], {}))
+    monkeypatch.setattr(scoring, "usable", lambda networks: (["clipped"], {}))
     words = ["evaluate", str(shards), "-o", str(tmp_path / "scores"), "--workers", "0", "--count", "2"]
     edits = [word for system in ("source_again", "target_again") for word in ("--edits", str(tmp_path / system))]
     assert CliRunner().invoke(main, [*words, *edits], catch_exceptions=False).exit_code == 0

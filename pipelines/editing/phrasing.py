@@ -40,6 +40,7 @@ _REWRITES = [
     (re.compile(r"\bkeep it(?: as it is| as is| the same)?,? (?:but|and)(?: just)? "), ""),
     (re.compile(r"\b(?:a )?(?:backing track|play[ -]along|minus[ -]one|version)(?= (?:without|with no)\b)"), ""),
     (re.compile(r"\bonly version\b"), "only"),
+    (re.compile(r"^(?:music piece[.;,]? )?instruct(?:ion)?[,:]? "), ""),  # how Instruct-MusicGen is asked
     (re.compile(r"\b(?:thanks|thank you) (?:a lot|so much|very much)$"), "thanks"),
     (re.compile(r"\bthe first minute\b"), "the first 1 minute"),
     (re.compile(r"\b(?:after|since) the first (?=\d)"), "after "),
@@ -64,7 +65,7 @@ CONNECTOR = re.compile(
 NEGATIVE = re.compile(r"(?:no|without|minus|with no|it without|it with no|play it without)\b")
 _POLITE = (
     r"(?:please|pls|plz|kindly|now|then|also|just|only|maybe|hey|yo|hi|hello|ok|okay|so|first|next|finally|lastly"
-    r"|(?:can|could|would|will) (?:you|u)(?: mind)?|(?:how|what) about|instruction|can (?:i|we)(?: please)? (?:get|have|hear)"
+    r"|(?:can|could|would|will) (?:you|u)(?: mind)?|(?:how|what) about|can (?:i|we)(?: please)? (?:get|have|hear)"
     r"|i (?:want|need)(?: you)?(?: to)?"
     r"|i'd rather have|i wish to|we (?:want|need)(?: to)?|let's|let (?:me|us)|try to|help me(?: to)?|go ahead and"
     r"|give me|gimme|get me|hear|play|make(?= a \w+ (?:version|remix))|create(?= a \w+ (?:version|remix)))"
