@@ -6,6 +6,7 @@ from pathlib import Path
 from trees import (
     build_moisesdb,
     found,
+    rejected,
     sound,
 )
 
@@ -37,3 +38,20 @@ def test_moisesdb_paths_of_data_json_can_not_leave_the_root(root: Path, tmp_path
     rows = scan([root], tmp_path / "work")
     assert len(rows.tracks) == 2 and not any("secret" in stem.path for stem in rows.stems)
     assert sum(reject.reason == "unsafe_path" for reject in rows.rejects) >= 2
+
+
+def test_moisesdb_a_broken_data_json_costs_only_its_song(root: Path) -> None:
+    build_moisesdb(root)
+    (root / "moisesdb_v0.1" / "AOne" / "data.json").write_text("{")
+    assert [track.title for track in found("moisesdb", root)] == ["Two", "Three"]
+    assert [item.reason for item in rejected("moisesdb", root)] == ["metadata"]
+
+
+def test_moisesdb_takes_genre_and_extension_as_they_are_or_not(root: Path) -> None:
+    build_moisesdb(root)
+    path = root / "moisesdb_v0.1" / "AOne" / "data.json"
+    values = json.loads(path.read_text())
+    values["stems"][0]["tracks"][0].pop("extension")
+    path.write_text(json.dumps({name: value for name, value in values.items() if name != "genre"}))
+    one, two, _ = found("moisesdb", root)
+    assert (one.genre, two.genre) == (None, "rock") and one.stems[0].path.name == "g1.wav"

@@ -61,3 +61,14 @@ def test_only_songs_of_the_list_with_their_five_files_are_musdb(root: Path) -> N
     assert (own.licence, own.artist, own.split, len(own.stems)) == ("unknown", "Me", "train", 4)
     assert (mixed.licence, mixed.split, len(mixed.stems)) == ("unknown", "test", 6)
     assert (listed.licence, len(listed.stems)) == ("LicenseRef-MUSDB18-educational", 4)
+
+
+def test_musdb_is_known_by_two_of_its_stems_or_by_its_compressed_files(root: Path, tmp_path: Path) -> None:
+    for stem in ("mixture", "drums"):
+        sound(root / "test" / "BKS - Bulldozer" / f"{stem}.wav")
+    assert not musdb.recognises(root), "a mixture and one stem may be anything"
+    sound(root / "test" / "BKS - Bulldozer" / "bass.wav")
+    assert musdb.recognises(root)
+    (tmp_path / "compressed" / "train").mkdir(parents=True)
+    (tmp_path / "compressed" / "train" / "X - Y.stem.mp4").write_bytes(b"mp4")
+    assert musdb.recognises(tmp_path / "compressed")

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 from trees import (
     band,
@@ -58,6 +59,22 @@ def test_slakh_flat_tree_of_redux_tracks_has_the_original_ranges(root: Path) -> 
         "Track01504": "validation",
         "Track02098": "test",
     }
+
+
+def test_slakh_s_ranges_end_where_its_paper_says(root: Path) -> None:
+    splits = flat(root, 1500, 1501, 1875, 1876)
+    assert list(splits.values()) == ["train", "validation", "validation", "test"]
+
+
+@pytest.mark.parametrize(("last", "known"), [(2100, True), (2101, False)])
+def test_slakh_has_no_track_behind_its_last(root: Path, last: int, known: bool) -> None:
+    assert (None not in flat(root, 1, last).values()) == known
+
+
+def test_slakh_programs_are_those_of_general_midi_and_drums(root: Path) -> None:
+    stems = {f"S0{n}": slakh_stem(program, "Piano") for n, program in enumerate((0, 127, 128, 129, -1))}
+    slakh_track(root / "train" / "Track00001", stems)
+    assert [stem.program for stem in found("slakh", root)[0].stems] == [0, 127, 128, None, None]
 
 
 def official(data: Path) -> tuple[set[int], dict[int, str]]:

@@ -34,6 +34,35 @@ def test_table_reads_every_column(root: Path) -> None:
     assert two.split is None and two.leak_group is None
 
 
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ("downbeats", True),
+        ("downbeats_path", True),
+        ("downbeats,beats", False),
+        ("downbeats_path,beats_path", False),
+        ("beats", False),
+    ],
+)
+def test_downbeats_without_beats_are_told(root: Path, columns: str, told: bool) -> None:
+    sound(root / "x.wav")
+    (root / "t.csv").write_text(f"track_id,path,instrument,{columns}\ns,x.wav,bass,{','.join(columns.split(','))}.txt\n")
+    assert [item.item for item in rejected("table", root)] == (["s: downbeats"] if told else [])
+
+
+def test_a_row_is_of_drums_only_where_it_says_so_and_has_no_label(root: Path) -> None:
+    rows = ["a.wav,,true", "b.wav,bass,true", "c.wav,,false", "d.wav,,"]
+    (root / "t.csv").write_text("\n".join(["track_id,path,instrument,is_drum", *(f"s,{row}" for row in rows)]))
+    assert [stem.program for stem in found("table", root)[0].stems] == [128, None, None, None]
+
+
+def test_a_folder_with_two_tables_is_not_read_as_one(root: Path) -> None:
+    build_table(root)
+    assert table.recognises(root)
+    (root / "other.csv").write_bytes((root / "stems.csv").read_bytes())
+    assert not table.recognises(root)
+
+
 def test_table_as_parquet_file_equals_csv(root: Path) -> None:
     build_table(root)
     with (root / "stems.csv").open() as file:
