@@ -1,11 +1,23 @@
-"""Check by their headers that the stems of one song belong together in time: their rates, their starts, their delays."""
+"""Check that the stems of one song belong together in time.
+
+Their headers tell rates, starts and delays. Lengths and first samples tell that silence was cut from their starts.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
 
+from instructme.dataset_tools import audio
 from instructme.dataset_tools.broken_headers import Facts
 from instructme.dataset_tools.layouts import Rejected
-from instructme.manifests.rows import Stem
+from instructme.manifests.paths import inside
+from instructme.manifests.rows import DataError, Stem
+
+TRIMMED_S, SHORTEST_S = 0.5, 10.0
+"""Stems of a song of so many seconds differ in length by more than this, if silence was cut from their starts."""
+FIRST_S, FIRST_DB = 0.1, -50.0
+"""A stem begins with sound if it is louder than this so early. In whole exports, some stem nearly always waits."""
 
 
 def check(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> tuple[list[Stem], list[Rejected]]:
@@ -59,3 +71,21 @@ def _delays(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> list[Rejected]
     late = [stem for stem in stems if facts[stem.path].delayed]
     detail = "it doesn't state the delay of its encoder and may sound 25 to 50 ms late beside the other stems"
     return [Rejected(stem.path, "mp3_delay", detail) for stem in late] if len(late) < len(stems) else []
+
+
+def trimmed(stems: Sequence[Stem], root: Path) -> str | None:
+    """Tell of stems that all begin with sound and have at least three lengths, as if the silence before it had been cut."""
+    lengths_s = sorted(stem.length_samples / stem.sample_rate_hz for stem in stems)
+    steps = sum(other - one > TRIMMED_S for one, other in pairwise(lengths_s))
+    if steps < 2 or lengths_s[-1] < SHORTEST_S or not all(_begins(stem, root) for stem in stems):
+        return None
+    lengths = f"its stems differ in length by {lengths_s[-1] - lengths_s[0]:.1f} s and all begin with sound"
+    return f"{lengths}: if silence was cut from their starts, they are not in time; export them from the start of the song"
+
+
+def _begins(stem: Stem, root: Path) -> bool:
+    try:
+        first = audio.read(inside(root, stem.path), length=round(FIRST_S * stem.sample_rate_hz), channel=0)
+    except DataError:
+        return True  # what can't be read, tells nothing
+    return audio.peak_db(first) > FIRST_DB

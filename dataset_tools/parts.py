@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools import activity, audio, measures, mixtures, stereo_pairs, versions
+from instructme.dataset_tools import activity, alignment, audio, measures, mixtures, stereo_pairs, versions
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import inside, slug
@@ -79,6 +79,8 @@ def merge(
     time; the rest waits in `scratch`.
     """
     kept, rejects = _select(track, stems, length_tolerance_s)
+    if track.aligned and (suspicion := alignment.trimmed([stem for stem in stems if stem.known_bad is None], root)):
+        rejects.append(reject(track, track.path, "trimmed", suspicion))
     by_instrument = sorted(kept, key=lambda stem: (stem.instrument, stem.stem_id))
     groups = [list(group) for _, group in groupby(by_instrument, key=lambda stem: stem.instrument)]
 

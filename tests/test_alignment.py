@@ -1,0 +1,49 @@
+"""Stems whose silence was cut at the start are told; whole exports, and those cut at their ends, are not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from instructme.dataset_tools import alignment, parts
+from instructme.manifests.rows import Stem, Track
+
+RATE_HZ = 8000
+TRACK = Track("set-song", "set", "folder", "song", "song", None, None, "cc0", "train", False, "song", "song", True, *[None] * 4)
+PLACES = {"bass": (2.0, 12.0), "drums": (0.0, 11.8), "guitar": (4.1, 12.0)}
+"""Where each instrument begins and ends to play, in a song of 12 s."""
+
+
+def song(root: Path, *, cut_start: bool, cut_end: bool) -> list[Stem]:
+    stems = []
+    for number, (name, (start_s, end_s)) in enumerate(PLACES.items()):
+        wave = 0.0005 * np.random.default_rng(number).standard_normal(12 * RATE_HZ)  # noise of the room
+        start, end = round(start_s * RATE_HZ), round(end_s * RATE_HZ)
+        wave[start:end] += (
+            0.3 * np.sin(np.arange(end - start) * (0.1 + number / 9)) * np.random.default_rng(number).random(end - start)
+        )
+        wave = wave[start if cut_start else 0 : end if cut_end else None]
+        soundfile.write(root / f"{name}.wav", wave, RATE_HZ)
+        row = ("set-song", name, f"{name}.wav", name, None, None, name, name, True, False, "name", True, RATE_HZ, 1, len(wave), 1)
+        stems.append(Stem(*row, midi_path=None, bleed=None, known_bad=None, flagged_rendered=None))
+    return stems
+
+
+@pytest.mark.parametrize("cut_end", [False, True])
+@pytest.mark.parametrize("cut_start", [False, True])
+def test_stems_without_their_silence_are_told(cut_start: bool, cut_end: bool, tmp_path: Path) -> None:
+    merged, rejects = parts.merge(TRACK, song(tmp_path, cut_start=cut_start, cut_end=cut_end), tmp_path, tmp_path, RATE_HZ)
+    assert len(merged) == 3
+    assert [(row.item, row.reason) for row in rejects] == ([("song", "trimmed")] if cut_start else [])
+    assert all("4.1 s" in row.detail or "3.9 s" in row.detail for row in rejects)
+
+
+def test_stems_of_no_song_may_begin_as_they_like(tmp_path: Path) -> None:
+    stems = song(tmp_path, cut_start=True, cut_end=False)
+    assert not parts.merge(replace(TRACK, aligned=False), stems, tmp_path, tmp_path, RATE_HZ)[1]
+    assert alignment.trimmed(stems[:2], tmp_path) is None
+    assert alignment.trimmed([replace(stems[1], path="lost.wav"), *stems[::2]], tmp_path) is not None
+    short = [replace(stem, length_samples=stem.length_samples // 2) for stem in stems]
+    assert alignment.trimmed(short, tmp_path) is None
