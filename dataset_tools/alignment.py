@@ -3,7 +3,7 @@
 Their headers tell rates, starts and delays. Lengths and first samples tell that silence was cut from their starts.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,9 @@ TRIMMED_S, SHORTEST_S = 0.5, 10.0
 FIRST_S, FIRST_DB = 0.1, -50.0
 """A stem begins with sound if it is louder than this so early. In whole exports, some stem nearly always waits."""
 
+_NEAR = 0.01
+"""Numbers of frames that differ by so much are about the same: stems are trimmed. Rates of one length differ by 8 % or more."""
+
 
 def check(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> tuple[list[Stem], list[Rejected]]:
     """Leave out stems that can't be in time with the others, and tell of those that may not be.
@@ -33,16 +36,18 @@ def check(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> tuple[list[Stem]
 
 
 def _of_other_rates(stems: Sequence[Stem]) -> list[Rejected]:
-    """Name stems of as many frames as others, but of another rate: one of both headers is wrong."""
-    rates: defaultdict[int, Counter[int]] = defaultdict(Counter)
-    for stem in stems:
-        rates[stem.length_samples][stem.sample_rate_hz] += 1
+    """Name stems of about as many frames as others, but of another rate: one of both headers is wrong."""
     wrong = []
     for stem in stems:
-        counts = rates[stem.length_samples].most_common(2)
-        if len(counts) < 2 or (stem.sample_rate_hz == counts[0][0] and counts[0][1] > counts[1][1]):
+        near = [other for other in stems if abs(other.length_samples - stem.length_samples) <= _NEAR * stem.length_samples]
+        rates = Counter(
+            other.sample_rate_hz
+            for other in near
+            if other.sample_rate_hz == stem.sample_rate_hz or abs(other.sample_rate_hz / stem.sample_rate_hz - 1) > 2 * _NEAR
+        ).most_common(2)
+        if len(rates) < 2 or (stem.sample_rate_hz == rates[0][0] and rates[0][1] > rates[1][1]):
             continue
-        others = next(rate for rate, _ in counts if rate != stem.sample_rate_hz)
+        others = next(rate for rate, _ in rates if rate != stem.sample_rate_hz)
         detail = f"it has as many frames as a stem of {others} Hz, but {stem.sample_rate_hz} Hz by its header: export it again"
         wrong.append(Rejected(stem.path, "rate_differs", detail))
     return wrong

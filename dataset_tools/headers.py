@@ -80,7 +80,7 @@ def read(
         beats_path=relative(root, found.beats_path),
         downbeats_path=relative(root, found.downbeats_path),
     )
-    rejected += _outside(root, found)
+    rejected += [*_outside(root, found), *_unknown(found, track)]
     stems, unpaired = stereo_pairs.join(_distinct(stems))
     return track, stems, [*rejected, *unpaired]
 
@@ -93,6 +93,16 @@ def _without_mixtures(stems: list[Stem]) -> tuple[list[Stem], list[Rejected]]:
     detail = "its name says that it is a mixture, and its parts are there too"
     kept = [stem for stem in stems if stem not in doubled]
     return kept, [Rejected(stem.path, "not_a_stem", detail) for stem in doubled]
+
+
+def _unknown(found: FoundTrack, track: Track) -> list[Rejected]:
+    """Tell of a key and a genre that are stated, but in no known words."""
+    lost = [("key", found.key, track.key, "A minor"), ("genre", found.genre, track.genre, "rock")]
+    return [
+        Rejected(f"{found.name}: {stated}", "not_understood", f"no known {kind}: write it as {example}")
+        for kind, stated, read, example in lost
+        if stated and not read
+    ]
 
 
 def _outside(root: Path, found: FoundTrack) -> list[Rejected]:

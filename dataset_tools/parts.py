@@ -231,7 +231,7 @@ def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, cha
     cancels = [_Note("cancels", detail, False)]
     paths = [inside(root, stem.path) for stem in source]
     if len(paths) == 1:
-        surround = [] if channels == 1 or source[0].channels <= 2 else [_surround(source[0].channels)]
+        surround = [] if source[0].channels <= 2 else [_surround(source[0].channels)]
         try:
             return Stored(scratch, channels).extend(audio.stream(paths[0], rate_hz, channels=channels)), surround
         except audio.OppositeChannelsError:
@@ -258,7 +258,8 @@ def _low_bits(paths: Sequence[Path], samples: Stored) -> list[_Note]:
 
 
 def _surround(channels: int) -> _Note:
-    return _Note("surround", f"{channels} channels are not stereo: both channels hold their mean", False)
+    detail = f"its {channels} channels are taken as one sound, their mean: if they are stems, export each as a file"
+    return _Note("surround", detail, False)
 
 
 def _clean(samples: Stored, rate_hz: int) -> list[_Note]:

@@ -13,11 +13,17 @@ from typing import Any
 from instructme.dataset_tools.layouts import AUDIO_SUFFIXES, OTHER_AUDIO_SUFFIXES, FoundTrack, Rejected, is_file
 from instructme.manifests import urls
 
-_NOTES = (".mid", ".midi")
+_NOTES = (".mid", ".midi", ".kar", ".rmi", ".smf")
 _TABLES = (".csv", ".tsv", ".parquet", ".jams")
+_SHEETS = (".xlsx", ".xls", ".ods", ".numbers", ".jsonl")
 _AUDIO = (*AUDIO_SUFFIXES, *OTHER_AUDIO_SUFFIXES)
-_PACKED = (".zip", ".7z", ".rar", ".tgz", ".tar.gz", ".aup3", ".mov", ".mkv", ".webm", ".avi")
+_PACKED = (
+    *(".zip", ".7z", ".rar", ".tar", ".tgz", ".tbz", ".txz", ".gz", ".bz2", ".xz", ".zst", ".iso", ".dmg"),
+    *(".aup3", ".h5", ".hdf5", ".npz", ".tfrecord", ".mov", ".mkv", ".webm", ".avi"),
+)
 """Archives, projects and films, which may hold stems."""
+_PARTIAL = (".part", ".partial", ".crdownload", ".download", ".icloud")
+"""What programs call a file that they have not loaded as a whole."""
 
 
 def unread(folder: Path, items: Iterable[FoundTrack | Rejected], companions: Sequence[str]) -> Iterator[Rejected]:
@@ -70,9 +76,15 @@ def _untold(path: str) -> Rejected:
     if suffix in _TABLES:
         return Rejected(path, "unread_table", f"it is not read: if it lists stems, give {path} as a root")
     if suffix in _NOTES:
-        return Rejected(path, "unread_midi", "no stem has its name: name it like its stem")
+        return Rejected(path, "unread_midi", "no stem has its name: name it like its stem, with the suffix .mid")
+    if suffix in _SHEETS:
+        return Rejected(path, "unread_table", f"{suffix} can't be read: if it lists stems, save it as CSV")
+    if suffix in _PARTIAL:
+        return Rejected(path, "not_loaded", "the file is in the cloud, or its download has not ended: load it again")
     if path.lower().endswith(_PACKED):
         return Rejected(path, "packed", "sound in it is not read: unpack it, or export its sound as wav or flac")
+    if suffix in OTHER_AUDIO_SUFFIXES:
+        return Rejected(path, "unsupported_format", f"{suffix} can't be read: convert it to flac or wav")
     return Rejected(path, "not_read", "no track uses it; --layout folder reads any folder of stems")
 
 
@@ -90,9 +102,10 @@ def _is_named(path: str, left_out: set[str]) -> bool:
 
 def _listed(folder: Path) -> Iterator[str]:
     """List what may be music below a folder by relative path; hidden files and linked folders are left out."""
-    suffixes = (*_AUDIO, *_NOTES, *_TABLES, *_PACKED)
+    suffixes = (*_AUDIO, *_NOTES, *_TABLES, *_SHEETS, *_PACKED, *_PARTIAL)
     for path in sorted(_remote(folder) if urls.is_remote(folder) else _local(folder)):
-        if path.lower().endswith(suffixes) and not any(part.startswith(".") for part in path.split("/")):
+        hidden = any(part.startswith(".") for part in path.split("/"))
+        if path.lower().endswith(suffixes if not hidden else ".icloud"):
             yield path
 
 

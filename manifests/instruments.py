@@ -6,6 +6,7 @@ the more general instrument wins ("guitar" rather than a guess at which guitar),
 
 import csv
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -78,6 +79,14 @@ def label_key(label: str) -> str:
     return " ".join(re.findall(r"[a-z0-9]+", spelling.plain(label).lower()))
 
 
+def alias_key(label: str) -> str:
+    """Reduce a label to what an alias of it must share: `label_key`, or all words where it has letters beside Latin ones."""
+    letters = unicodedata.normalize("NFKD", label)
+    if all(letter.isascii() or not letter.isalpha() for letter in letters):
+        return label_key(label)
+    return " ".join(re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", label).casefold()))
+
+
 _NAMES = {label_key(name): name for name in INSTRUMENTS}
 _PROGRAM_NAMES = {label_key(row["name"]): row["instrument"] for row in _rows("programs.csv")}
 _CLASSES = {(row["layout"], label_key(row["label"])): row["instrument"] for row in _rows("classes.csv")}
@@ -104,7 +113,7 @@ def normalise(
     free file name. Never raises; what nobody knows is "other", not editable, by rule "unmatched". Among `singers`, a bass
     by its file name is a voice, as a guess.
     """
-    alias = (aliases or {}).get(label) or (aliases or {}).get(label_key(label))
+    alias = (aliases or {}).get(label) or (aliases or {}).get(alias_key(label))
     if alias is not None and (alias in INSTRUMENTS or alias == NO_STEM):
         return _match(alias, "alias")
     match = _normalise(label[:_LONGEST_LABEL], layout, program if program in _PROGRAMS else None, plugin)
@@ -228,4 +237,4 @@ def _alias_rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[tuple[str
             near = get_close_matches(wanted.lower(), list(INSTRUMENTS), 3, 0.4) or ["other"]
             raise DataError(f"{path} line {reader.line_num}: no instrument {wanted!r}: nearest are {', '.join(near)}")
         yield label, name
-        yield label_key(label), name
+        yield alias_key(label), name

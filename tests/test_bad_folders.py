@@ -73,6 +73,7 @@ def edit(**values: object) -> Callable[[Path], object]:
 
 bomb = "a: &a [x, x]\n" + "".join(f"{new}: &{new} [*{old}, *{old}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True))
 LOST = [("scan", "", "metadata")]
+UNKNOWN = [("scan", BAD, "not_understood")]
 UNREAD = [("prepare", BAD, "midi_refused")]
 DAMAGE: dict[str, tuple[Callable[[Path], object], list[tuple[str, str, str]], int]] = {
     "a stem that isn't there": (lambda track: (track / "stems/S01.wav").unlink(), [("scan", BAD, "not_rendered")], 1),
@@ -104,10 +105,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], list[tuple[str, str, str]], in
         0,
     ),
     "a title of 300 characters": (edit(title="x" * 300), [], 2),
-    "a title of dots and slashes": (edit(title="../../../etc/passwd", genre="../x", licence="a/b"), [], 2),
+    "a title of dots and slashes": (edit(title="../../../etc/passwd", genre="../x", licence="a/b"), UNKNOWN, 2),
     "a title of lines and dashes": (edit(title="--help\n-rf /\r\n\0", UUID="\n"), [], 2),
     "a title that UTF-8 can't write": (edit(title="\ud800", genre="\udcff", chart="\ud800"), LOST, 0),
-    "tempi and keys that are none": (edit(tempo_bpm=float("nan"), key="H moll"), [], 2),
+    "tempi and keys that are none": (edit(tempo_bpm=float("nan"), key="H moll"), UNKNOWN, 2),
     "a tempo beyond all reason": (edit(tempo_bpm=1e308, key=["C"]), [], 2),
     "a chart that is none": (
         lambda track: (track / "chords.lab").write_text("0 inf C:maj\n"),

@@ -250,3 +250,17 @@ def test_a_long_format_that_was_cut_short_is_told(suffix: str, kind: str, tmp_pa
         assert broken_headers.look(file).short_bytes == RATE_HZ // 2
     (row,) = scan(tmp_path / "data", tmp_path / "two").rejects
     assert (row.item, row.reason) == (f"Song/piano.{suffix}", "wrong_length")
+
+
+@pytest.mark.parametrize(
+    ("keys_hz", "frames", "reasons"),
+    [(48000, 43_900, ["rate_differs"]), (48000, 48_000, []), (48000, 46_000, []), (44056, 44_056, [])],
+)
+def test_a_trimmed_stem_of_another_rate_is_left_out_if_its_frames_are_about_those_of_others(
+    keys_hz: int, frames: int, reasons: list[str], tmp_path: Path
+) -> None:
+    for name, rate_hz, length in (("bass", 44100, 44_100), ("drums", 44100, 44_000), ("keys", keys_hz, frames)):
+        (tmp_path / "data" / "Song").mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "data" / "Song" / f"{name}.wav", np.ones(length) / 9, rate_hz)
+    rows = scan(tmp_path / "data", tmp_path / "work")
+    assert [row.reason for row in rows.rejects] == reasons and len(rows.stems) == 3 - len(reasons)

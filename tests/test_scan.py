@@ -250,6 +250,15 @@ def test_two_files_of_one_instrument_and_the_rest_are_a_song(root: Path, tmp_pat
     assert sorted(stem.instrument for stem in scan([root], tmp_path / "work").stems) == ["other", "vocals"]
 
 
+def test_an_alias_in_another_alphabet_names_its_own_label_alone(root: Path, tmp_path: Path) -> None:
+    for name in ("主旋律", "未知", "未知 1", "bass"):
+        sound(root / "Song" / f"{name}.wav")
+    (tmp_path / "names.csv").write_text("label,instrument\n主旋律,violin\n副歌 1,harp\n", encoding="utf-8")
+    rows = scan([root], tmp_path / "work", aliases=tmp_path / "names.csv")
+    assert {stem.label: stem.instrument for stem in rows.stems if stem.certain} == {"主旋律": "violin", "bass": "bass"}
+    assert [(row.item, row.reason) for row in rows.rejects] == [("副歌 1", "unused_alias")]
+
+
 def test_an_alias_that_no_stem_has_is_told(root: Path, tmp_path: Path) -> None:
     sound(root / "Song" / "thingy.wav")
     (tmp_path / "names.csv").write_text("label,instrument\nthingy,piano\nthingamajig,harp\n")

@@ -165,3 +165,28 @@ def test_one_track_in_two_encodings_is_one_song(root: Path) -> None:
     sound(root / "a.wav")
     (root / "t.csv").write_text("track_id,path,instrument\nCan\u00e7\u00e3o,a.wav,bass\nCanc\u0327a\u0303o,b.wav,drums\n")
     assert [len(song.stems) for song in found("table", root)] == [2]
+
+
+def test_columns_of_unknown_names_are_told(root: Path) -> None:
+    sound(root / "a.wav")
+    (root / "t.csv").write_text("Unnamed: 0,track_id,path,instrument,Genres,x\n0,one,a.wav,bass,rock,1\n")
+    told = [(item.item, item.reason, item.detail) for item in rejected("table", root)]
+    assert told == [
+        ("t.csv: genres", "unread_column", "no such column: is it genre?"),
+        ("t.csv: x", "unread_column", "no such column"),
+    ]
+
+
+def test_what_any_row_says_of_a_track_counts_and_contradictions_are_told(root: Path) -> None:
+    rows = [
+        "one,a.wav,bass,,train,Me,120 BPM",
+        "one,b.wav,drums,rock,test,,",
+        "two,c.wav,bass,,,,fast",
+        'three,d.wav,bass,,,,"97,5"',
+    ]
+    (root / "t.csv").write_text("\n".join(["track_id,path,instrument,genre,split,artist,tempo", *rows]))
+    one, two, three = found("table", root)
+    assert (one.genre, one.split, one.artist, one.tempo_bpm) == ("rock", "train", "Me", 120)
+    assert [(each.item, each.reason) for each in one.rejected] == [("one: split", "rows_differ")]
+    assert two.tempo_bpm is None and [(each.item, each.reason) for each in two.rejected] == [("two: fast", "not_understood")]
+    assert three.tempo_bpm == 97.5 and not three.rejected

@@ -44,6 +44,22 @@ def test_archives_and_films_are_told(root: Path, tmp_path: Path) -> None:
     assert told == {("B.zip", "packed"), ("A/stems.tar.gz", "packed"), ("A/Live.MOV", "packed")}
 
 
+def test_other_formats_sheets_and_unfinished_downloads_are_told(root: Path, tmp_path: Path) -> None:
+    for name in ("A/bass.wav", "A/drums.wav"):
+        sound(root / name)
+    kinds = {
+        "unsupported_format": ["vocals.mogg", "vocals.mka", "keys.tta"],
+        "packed": ["song.tar", "vocals.wav.gz", "stems.h5"],
+        "unread_table": ["labels.xlsx", "stems.jsonl"],
+        "not_loaded": ["vocals.wav.part", ".keys.wav.icloud"],
+        "unread_midi": ["song.kar"],
+    }
+    for name in (name for names in kinds.values() for name in names):
+        (root / "A" / name).write_bytes(b"any")
+    told = {(row.item, row.reason) for row in scan([root], tmp_path / "work").rejects}
+    assert told == {(f"A/{name}", reason) for reason, names in kinds.items() for name in names}
+
+
 def test_a_table_in_use_is_read_and_what_it_does_not_name_is_told(root: Path, tmp_path: Path) -> None:
     for name in ("bass.wav", "drums.wav", "memo.wav", "../beside/keys.wav"):
         sound(root / name)

@@ -41,7 +41,10 @@ AUDIO_SUFFIXES = (
     *(".ogg", ".oga", ".opus", ".mp3"),
 )
 """What libsndfile reads, in order of preference where one stem is there twice."""
-OTHER_AUDIO_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma", ".ape", ".wv")
+OTHER_AUDIO_SUFFIXES = (
+    *(".m4a", ".mp4", ".aac", ".wma", ".ape", ".wv", ".mogg", ".mka", ".m4b", ".mp2", ".ac3", ".weba", ".3gp", ".amr"),
+    *(".mpc", ".tta", ".ofr", ".shn", ".dsf", ".dff", ".sd2", ".rx2"),
+)
 LARGEST_METADATA_BYTES = 1 << 20
 _DEEPEST = 32
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

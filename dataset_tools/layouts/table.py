@@ -3,7 +3,7 @@
 Columns `track_id,path,instrument`, and optionally `stem_id,artist,title,split,genre,tempo,key,license,group_id,is_drum,bleed`,
 and `beats_path,downbeats,chords_path`, which are files of `annotations`. Empty cells are unknown. Names of columns may have
 capitals; commas, semicolons, tabs or bars may part the cells. `group_id` joins tracks that a split must not part. What is said of
-a track counts on its first row.
+a track counts on the first row that says it.
 Also the two columns `type,path`, as some separation tools have them: single parts that don't belong together in time.
 """
 
@@ -12,6 +12,7 @@ import io
 import posixpath
 import unicodedata
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,12 @@ COMPANIONS = ()
 _TEXT = (".csv", ".tsv")
 _NEEDED = ("track_id", "path", "instrument")
 _SINGLES = ("type", "path")
+_SONG = (
+    *("artist", "title", "split", "genre", "tempo", "key", "license", "licence", "group_id"),
+    *("beats_path", "beats", "downbeats_path", "downbeats", "chords_path", "chords"),
+)
+"""Columns about a whole song."""
+_KNOWN = frozenset([*_NEEDED, *_SINGLES, *_SONG, "stem_id", "is_drum", "bleed"])
 
 
 def recognises(root: Path) -> bool:
@@ -46,6 +53,10 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
         rows = [{**row, "track_id": text(row["path"]), "instrument": row["type"]} for row in rows]
     elif missing := [name for name in _NEEDED if name not in columns]:
         raise DataError(f"no column {', '.join(missing)} in {path}: a table of stems needs {', '.join(_NEEDED)}")
+    for name in sorted(columns - _KNOWN):
+        if not name.startswith("unnamed:"):  # the index of pandas
+            near = get_close_matches(name, sorted(_KNOWN), 1)
+            yield Rejected(f"{path.name}: {name}", "unread_column", "no such column" + (f": is it {near[0]}?" if near else ""))
     songs: dict[str, list[dict[str, Any]]] = {}
     places: dict[str, int] = {}
     for number, row in enumerate(rows, 2):
@@ -63,13 +74,22 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
 
 
 def _track(table: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
-    folder, first = table.parent, rows[0]
+    folder = table.parent
+    first = rows[0] | {column: next((row[column] for row in rows if text(row.get(column))), None) for column in _SONG}
     group, split = text(first.get("group_id")), text(first.get("split")).lower()
     rejected = (
         [Rejected(f"{name}: {split}", "split", "no such split: a split is drawn instead")]
         if split and split not in SPLIT_NAMES
         else []
     )
+    rejected += [
+        Rejected(f"{name}: {column}", "rows_differ", f"rows of one track differ: {text(first[column])} counts")
+        for column in _SONG
+        if len({text(row.get(column)) for row in rows} - {""}) > 1
+    ]
+    tempo = _tempo(text(first["tempo"]))
+    if text(first["tempo"]) and tempo is None:
+        rejected.append(Rejected(f"{name}: {text(first['tempo'])}", "not_understood", "no tempo: write beats per minute"))
     if text(first.get("downbeats") or first.get("downbeats_path")) and not text(first.get("beats_path") or first.get("beats")):
         rejected.append(Rejected(f"{name}: downbeats", "incomplete", "downbeats without beats: give beats_path, too"))
     stems = tuple(
@@ -93,7 +113,7 @@ def _track(table: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
         split=SPLIT_NAMES.get(split),
         leak_group=f"group:{group}" if group else None,
         aligned="type" not in first,
-        tempo_bpm=positive(first.get("tempo")),
+        tempo_bpm=tempo,
         key=text(first.get("key")) or None,
         chords_path=_beside(folder, first, "chords_path", "chords"),
         beats_path=_beside(folder, first, "beats_path", "beats"),
@@ -101,6 +121,11 @@ def _track(table: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
         table=table,
         rejected=tuple(rejected),
     )
+
+
+def _tempo(written: str) -> float | None:
+    """Read beats per minute, also as `120,5` or `120 BPM`."""
+    return positive(written.lower().removesuffix("bpm").strip().replace(",", "."))
 
 
 def _beside(folder: Path, row: dict[str, Any], *columns: str) -> Path | None:

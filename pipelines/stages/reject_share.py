@@ -14,7 +14,8 @@ _CHOSEN = {"omitted", "licence", "leaks", "not_a_stem", "known_bad"}
 _HARMLESS = {
     *("cancels", "dc_offset", "loud", "silent", "unused_alias", "unread_midi", "unread_table"),
     *("split", "silent_clip", "bad_chart", "bad_beats", "midi_refused", "midi_moved", "long"),
-    *("grouping", "unpaired", "wrong_length", "time_reference", "mp3_delay", "overlap"),
+    *("grouping", "unpaired", "wrong_length", "time_reference", "mp3_delay", "overlap", "surround"),
+    *("not_understood", "unread_column", "rows_differ"),
 }
 """Reasons that cost no stem."""
 _TRACKS = {"metadata", "no_stems", "link"}

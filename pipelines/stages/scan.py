@@ -298,8 +298,8 @@ def _kept(work: Path, known: set[str]) -> Rows:
 
 def _unused(aliases: Mapping[str, str], rows: Rows) -> list[Reject]:
     """Tell of aliases that no stem has as its label, such as misspelt ones."""
-    held = {instruments.label_key(label) for label in (*rows.labels, *(stem.label for stem in rows.stems))}
-    unused = sorted(label for label in aliases if label == instruments.label_key(label) and label not in held)
+    held = {instruments.alias_key(label) for label in (*rows.labels, *(stem.label for stem in rows.stems))}
+    unused = sorted(label for label in aliases if label == instruments.alias_key(label) and label not in held)
     return [
         Reject("scan", None, None, label, "unused_alias", "no stem has this label: compare its spelling with the files", 1)
         for label in unused
