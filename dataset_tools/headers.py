@@ -41,10 +41,11 @@ def read(
     rejected = list(found.rejected)
     stems: list[Stem] = []
     facts: dict[str, Facts] = {}
-    singers = instruments.are_singers(stem.label for stem in found.stems)
+    labels = [stem.label for stem in found.stems]
+    singers, known = instruments.are_singers(labels), instruments.shared_words(labels)
     for stem in found.stems:
         match = instruments.normalise(
-            stem.label, layout=layout, program=stem.program, plugin=stem.plugin, aliases=aliases, singers=singers
+            stem.label, layout=layout, program=stem.program, plugin=stem.plugin, aliases=aliases, singers=singers, known=known
         )
         row = _stem(stem, root, match, track_id, accept_guesses, facts)
         if isinstance(row, Stem):

@@ -7,7 +7,7 @@ the more general instrument wins ("guitar" rather than a guess at which guitar),
 import csv
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -105,18 +105,20 @@ def normalise(
     plugin: str = "",
     aliases: Mapping[str, str] | None = None,
     singers: bool = False,
+    known: Collection[str] = frozenset(),
 ) -> InstrumentMatch:
     """Name the instrument of a stem.
 
     The first rule that knows wins: the user's alias of this label, the class of a known dataset (`layout` is slakh,
     medleydb, moisesdb or musdb), the sampler patch, the General MIDI program (0-127; 128 is drums), the label read as a
     free file name. Never raises; what nobody knows is "other", not editable, by rule "unmatched". Among `singers`, a bass
-    by its file name is a voice, as a guess.
+    by its file name is a voice, as a guess. A word that nobody knows may make a file name a guess, unless it is `known` from the
+    other names of the song.
     """
     alias = (aliases or {}).get(label) or (aliases or {}).get(alias_key(label))
     if alias is not None and (alias in INSTRUMENTS or alias == NO_STEM):
         return _match(alias, "alias")
-    match = _normalise(label[:_LONGEST_LABEL], layout, program if program in _PROGRAMS else None, plugin)
+    match = _normalise(label[:_LONGEST_LABEL], layout, program if program in _PROGRAMS else None, plugin, frozenset(known))
     return _match("vocals", "name", False) if singers and match[0::3] == ("bass", "name") else match
 
 
@@ -128,19 +130,29 @@ def are_singers(labels: Iterable[str]) -> bool:
     return len(set(voices)) > 1 and len(voices) * 2 >= len(names)
 
 
+def shared_words(labels: Iterable[str]) -> frozenset[str]:
+    """List the words that nobody knows, but that stand beside different instruments of one song: its title, a player."""
+    families: dict[str, set[str]] = {}
+    for label in labels:
+        match = normalise(label)
+        for word in spelling.strange_words(label) if match.editable else ():
+            families.setdefault(word, set()).add(match.family)
+    return frozenset(word for word, own in families.items() if len(own) > 1)
+
+
 @lru_cache(maxsize=1 << 16)
-def _normalise(label: str, layout: str, program: int | None, plugin: str) -> InstrumentMatch:
+def _normalise(label: str, layout: str, program: int | None, plugin: str, known: frozenset[str]) -> InstrumentMatch:
     # Slakh's classes are families with quirks, less telling than the program.
-    if program is None and (known := _class(label, layout)):
-        return _match(known, "class")
+    if program is None and (named := _class(label, layout)):
+        return _match(named, "class")
     if plugin and (patch := _patch(plugin)):
         return _match(patch, "plugin")
     if program is not None:
         return _match(_PROGRAMS[program], "program")
-    if name := _NAMES.get(label_key(label)) or _PROGRAM_NAMES.get(label_key(label)):
+    if (name := _NAMES.get(label_key(label)) or _PROGRAM_NAMES.get(label_key(label))) and not spelling.is_cut_out(label):
         return _match(name, "name")
     for text, rule in ((label, "name"), (plugin, "plugin")):
-        if read := _read(text):
+        if read := _read(text, known):
             return _match(read[0], rule, read[1])
     return _match("other", "unmatched", False)
 
@@ -173,26 +185,26 @@ def lacks(label: str) -> str | None:
     return None if family == "other" or of_itself else family
 
 
-def _read(label: str) -> tuple[str, bool] | None:
+def _read(label: str, known: frozenset[str]) -> tuple[str, bool] | None:
     """Read a free file name."""
     if lacks(label):
         return "other", True
     text = _EXAMPLES.sub("", spelling.plain(label))
-    whole, bare = _read_joined(text), _read_joined(_REMARK.sub(" ", text))
+    whole, bare = _read_joined(text, known), _read_joined(_REMARK.sub(" ", text), known)
     # A remark may make the instrument finer; where it names another one, nobody knows: `Demo Mix (strings start later)`.
     if whole and bare and bare[0] != "other" and _family(whole[0]) != _family(bare[0]):
         return bare[0], False
-    return whole
+    return (whole[0], False) if whole and spelling.is_cut_out(label) else whole
 
 
 def _family(name: str) -> str:
     return name if name == NO_STEM else INSTRUMENTS[name].family
 
 
-def _read_joined(text: str) -> tuple[str, bool] | None:
+def _read_joined(text: str, known: frozenset[str]) -> tuple[str, bool] | None:
     """Read a name of one instrument or several; of several, find what they have in common."""
     parts = _JOINED.split(text)
-    read = [found for part in parts if (found := spelling.best_name(part))]
+    read = [found for part in parts if (found := spelling.best_name(part, known))]
     firm = [found for found in read if found.certain] or read
     several = [names for part in parts if len(names := spelling.all_names(part)) > 1]
     names = {found.instrument for found in firm}.union(*several)

@@ -9,12 +9,14 @@ import csv
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
+
+from instructme.manifests import genres
 
 _DATA = Path(__file__).with_name("data")
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
@@ -29,6 +31,7 @@ _LONGEST_JOIN = 4
 """Tokens that may be written apart but are one word: `E Gtr`, `Hi Hat`, `2 Mix`."""
 _LONGEST_WORD = 40
 _ALWAYS = 5
+_NO_STEM = "-"
 _INSTRUMENT = 2
 """Least rank of a name that is an instrument, or a group of them, on its own."""
 _SHORT = 2
@@ -37,6 +40,10 @@ _KNOWN_SHORT = frozenset(
     ["hh", "oh", "bd", "sd", "kd", "sn", "ft", "bv", "lv", "ag", "eg", "ep", "vx", "gt", "bs", "sx", "pf", "fx"]
 )
 """Those that are certain on their own; `TB` may be a trombone, a tambourine or the talkback, `FL` a flute or front left."""
+_LETTERS = 3
+"""Letters that any word may begin or end with: a joined word of such pieces only is a guess, as `kit` and `ten` in `kitten`."""
+_MODEL = 3
+"""Letters that a model has at most."""
 _SIMILAR = 0.8
 """Share of letters that a misspelling has in common with its word (difflib's ratio)."""
 
@@ -49,11 +56,16 @@ class SpellingMatch(NamedTuple):
 
 
 class _Word(NamedTuple):
-    """A word of the tables that tokens stand for."""
+    """A word of the tables that tokens stand for, or a guess at it, or a token that nobody knows."""
 
     word: str
     certain: bool
     short: bool
+    place: int
+    strange: str = ""
+    """The token as it is spelt, where nobody knows it."""
+    everyday: bool = False
+    """It is a maker, a model or a word of every day, too."""
 
 
 class _Name(NamedTuple):
@@ -79,10 +91,22 @@ def _load_words() -> dict[str, tuple[str, ...]]:
     return words
 
 
+def _load_everyday() -> frozenset[str]:
+    """Read the spellings that name an instrument only as a guess, unless another word supports it."""
+    with (_DATA / "words.csv").open(encoding="utf-8", newline="") as file:
+        return frozenset(spelt for row in csv.DictReader(file) if row.get("everyday") for spelt in row["spellings"].split())
+
+
 def _load_foreign() -> dict[str, str]:
     """Read words in other alphabets, which stand for English ones."""
     with (_DATA / "foreign.csv").open(encoding="utf-8", newline="") as file:
         return {spelt: row["means"] for row in csv.DictReader(file) for spelt in row["spellings"].split()}
+
+
+def _load_qualifiers() -> frozenset[str]:
+    """Read the words that change no instrument; unlike those of words.csv, they may be the title of a song."""
+    with (_DATA / "qualifiers.csv").open(encoding="utf-8", newline="") as file:
+        return frozenset(word for row in csv.DictReader(file) for word in row["words"].split())
 
 
 _NAMES: defaultdict[str, list[_Name]] = defaultdict(list)
@@ -91,8 +115,11 @@ for _name in _load_names():
         _NAMES[_word].append(_name)
 _WORDS = _load_words()
 _FOREIGN = _load_foreign()
+_QUALIFIERS = _load_qualifiers()
+_EVERYDAY = _load_everyday()
 _SPACED = re.compile(r"[\u0370-\u052f]")
 """Greek and Cyrillic put spaces between words; Chinese, Japanese and Korean don't."""
+_CUT_OUT = re.compile("\0[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]\0")
 _LETTER = r"[^\W\d_]"
 _FOREIGN_WORD = re.compile(
     "|".join(
@@ -115,13 +142,26 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
+def is_cut_out(text: str) -> bool:
+    """Tell whether a word in an alphabet without spaces was cut out of a longer one, as `bass` in the Japanese `database`."""
+    return bool(_CUT_OUT.search(_FOREIGN_WORD.sub("\0", unicodedata.normalize("NFKC", text).lower())))
+
+
 def knows(word: str) -> bool:
     """Tell whether a lower-case word belongs to the names of instruments, or to what is written beside them."""
     return _lookup(word) is not None
 
 
-def best_name(label: str) -> SpellingMatch | None:
-    """Find the instrument that a free name names, if any; not certain where it rests on a typo, a guess or a tie."""
+def strange_words(label: str) -> set[str]:
+    """List the words of a free name that nobody knows: titles, players, and what a name is really about."""
+    return {each.strange for each in _read(label) if each.strange}
+
+
+def best_name(label: str, known: Collection[str] = ()) -> SpellingMatch | None:
+    """Find the instrument that a free name names, if any; not certain where it rests on a typo, a guess or a tie.
+
+    Neither is it certain where strange words may change it, unless they are `known`: see `_is_changed`.
+    """
     read = _read(label)
     order = list(dict.fromkeys(each.word for each in read))
     exact = _exact(read, order)
@@ -129,9 +169,26 @@ def best_name(label: str) -> SpellingMatch | None:
     # A guessed word may only make the reading finer, never overrule a word that is certain.
     if loose and (not exact or exact[0].words < loose[0].words):
         return SpellingMatch(loose[0].instrument, False)
+    if exact is None:
+        return None
     letters = re.sub(r"[^a-z]", "", plain(label).lower())
-    known = len(letters) != _SHORT or letters in _KNOWN_SHORT
-    return SpellingMatch(exact[0].instrument, exact[1] and known and not _disputed(read, exact[0])) if exact else None
+    alone = len(letters) == _SHORT and letters not in _KNOWN_SHORT
+    doubt = alone or _disputed(read, exact[0]) or _is_changed(read, exact[0], known)
+    return SpellingMatch(exact[0].instrument, exact[1] and not doubt)
+
+
+def _is_changed(read: list[_Word], best: _Name, known: Collection[str]) -> bool:
+    """Tell whether a strange word may change what a name means.
+
+    The last word says what a thing is: a triangle wave is no triangle. A word before it only describes it, as in `Moonlight
+    Bass`, unless the name rests on an adjective or on abbreviations. The name of a mix may hold a title.
+    """
+    mine = [each for each in read if each.certain and each.word in best.words]
+    strange = [each for each in read if each.strange and each.strange not in known]
+    firm = any(name.rank >= _INSTRUMENT for word in best.words for name in _NAMES[word] if name.words <= best.words)
+    weak = not firm or all(each.short for each in mine)
+    after = len(mine) == 1 and any(each.place > mine[0].place for each in strange)
+    return best.instrument != _NO_STEM and bool(after or (weak and strange) or all(each.everyday for each in mine))
 
 
 def _disputed(read: list[_Word], best: _Name) -> bool:
@@ -215,13 +272,28 @@ def _words(tokens: list[re.Match[str]]) -> Iterator[_Word]:
             meaning = _lookup("".join(spelt[start:end]))
             if meaning and not _apart(tokens[start:end]):
                 length = tokens[end - 1].end() - tokens[start].start()
-                yield from (_Word(word, True, length <= _SHORT) for word in meaning)
+                everyday = bool(_EVERYDAY & {spelling := "".join(spelt[start:end]), spelling.removesuffix("s")})
+                yield from (_Word(word, True, length <= _SHORT, start, everyday=everyday) for word in meaning)
                 break
         else:
             end = start + 1
             if spelt[start].isalpha() and len(spelt[start]) > 1:
-                yield from (_Word(word, certain, False) for word, certain in _unknown(spelt[start]))
+                yield from _unknown_word(spelt[start], start, _is_model(tokens[start]))
         start = end
+
+
+def _unknown_word(token: str, place: int, model: bool) -> Iterator[_Word]:
+    """Yield the words of a joined token, guesses at an unknown one, or the token itself."""
+    words = _unknown(token)
+    cut = any(certain for _, certain in words)
+    strange = "" if model or cut or len(token) <= _SHORT or token in _QUALIFIERS or genres.exact(token) else token
+    yield from (_Word(word, certain, False, place, strange) for word, certain in words or ((token, False),))
+
+
+def _is_model(token: re.Match[str]) -> bool:
+    """Tell a model's letters, which touch a digit, as in `FA06` and `14th`."""
+    around = token.string[max(token.start() - 1, 0) : token.start()] + token.string[token.end() : token.end() + 1]
+    return len(token[0]) <= _MODEL and any(map(str.isdigit, around))
 
 
 def _apart(tokens: list[re.Match[str]]) -> bool:
@@ -240,20 +312,21 @@ def _lookup(token: str) -> tuple[str, ...] | None:
 @lru_cache(maxsize=1 << 16)
 def _unknown(token: str) -> tuple[tuple[str, bool], ...]:
     if pieces := _split(token) if 2 < len(token) < _LONGEST_WORD else None:
-        return tuple((word, True) for piece in pieces for word in piece)
+        firm = all(len(piece) > _SHORT for piece in pieces) and max(map(len, pieces)) > _LETTERS
+        return tuple((word, firm) for piece in pieces for word in _lookup(piece) or ())
     return tuple((word, False) for word in _guess(token[:_LONGEST_WORD]))
 
 
-def _split(token: str) -> list[tuple[str, ...]] | None:
+def _split(token: str) -> list[str] | None:
     """Cut a joined word such as `bassguitarleft` or `ohl` into the fewest known ones."""
-    best: list[list[tuple[str, ...]] | None] = [[]] + [None] * len(token)
+    best: list[list[str] | None] = [[]] + [None] * len(token)
     for end in range(1, len(token) + 1):
         for start in range(end):
             head, piece = best[start], token[start:end]
             side = len(piece) == 1 and end == len(token) and piece in "lr" and start > 1
-            meaning = () if side else _lookup(piece) if len(piece) > 2 or _edge(piece, start, end, token) else None
-            if head is not None and meaning is not None:
-                longer, current = [*head, meaning], best[end]
+            known = side or ((len(piece) > 2 or _edge(piece, start, end, token)) and _lookup(piece) is not None)
+            if head is not None and known:
+                longer, current = [*head, *([] if side else [piece])], best[end]
                 if current is None or len(longer) < len(current):
                     best[end] = longer
     return best[-1]

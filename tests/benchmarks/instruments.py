@@ -28,10 +28,12 @@ class Name(NamedTuple):
     wanted: str
     singers: bool = False
     """Whether the song is one of singers, as `scan` finds by the other labels."""
+    known: frozenset[str] = frozenset()
+    """Words that other labels of the song share."""
 
     def miss(self) -> tuple[str, bool] | None:
         """Return what the label was taken for where that is none of the answers, and whether it is certain."""
-        match, answers = instruments.normalise(self.label, singers=self.singers), self.wanted.split("|")
+        match, answers = instruments.normalise(self.label, singers=self.singers, known=self.known), self.wanted.split("|")
         got = match.instrument if match.is_stem else instruments.NO_STEM
         is_guess = not match.certain or got == "other"
         if got in answers or (is_guess and UNCERTAIN in answers):
@@ -58,7 +60,8 @@ def song_folders(part: str) -> list[Name]:
         answers = {row["file"]: row["instrument"] for row in rows if row["song"] == song}
         labels = song_names.labels(list(answers), song)
         singers = instruments.are_singers(labels.values())
-        names += [Name(labels[file], wanted, singers) for file, wanted in answers.items() if wanted]
+        known = instruments.shared_words(labels.values())
+        names += [Name(labels[file], wanted, singers, known) for file, wanted in answers.items() if wanted]
     return names
 
 
