@@ -20,6 +20,7 @@ _CUT = re.compile(
     rf"{_GAP.pattern}|(?<=[a-z])(?=[A-Z])|(?<=[^\W_])(?=(?i:bass|drums?|vocals?|vox|guitars?|piano|keys|synth|strings|other)$)"
 )
 _ENDING = re.compile(r"\s*(?:\([^()]*\)|[-–—]\s+[^-–—]+)$")
+_ENDS = " _.,-–—()[]"
 _NUMBER = re.compile(r"^(?:(?:track|audio|tr|aud)[\s_-]*\d+|\d+[a-z]?)(?:\s*[-–—_.)]\s*|\s+)(?=\S)", re.IGNORECASE)
 """A number in front of a name: `08_`, `Track 1 - `."""
 _MUSICAL = re.compile(r"[\s_.,(\[-]+(?:\d{2,3}\s?bpm|[A-G][#b]?\s?(?:maj|min|major|minor))[)\]]?(?=$|[\s_.,)\]-])", re.IGNORECASE)
@@ -118,16 +119,31 @@ def labels(names: Sequence[str], song: str = "") -> dict[str, str]:
 
 
 def _without_ending(names: Sequence[str]) -> dict[str, str]:
-    """Cut off what stands behind a dash or in brackets at the end of all names, if different instruments stay."""
-    cut = {name: _ENDING.sub("", name) for name in names}
-    endings = {name[len(rest) :].strip().lower() for name, rest in cut.items()}
-    if (
-        len(endings) == 1
-        and all(cut.values())
-        and len({match.instrument for match in map(normalise, cut.values()) if match.certain}) > 1
-    ):
-        return cut
+    """Cut off what ends all names, in brackets, behind a dash or as words of no instrument, if different instruments stay."""
+    for cut in ({name: _ENDING.sub("", name) for name in names}, _without_last_words(names)):
+        endings = {name[len(rest) :].strip(_ENDS).lower() for name, rest in cut.items()}
+        if (
+            len(endings) == 1
+            and all(cut.values())
+            and len({each.instrument for each in map(normalise, cut.values()) if each.certain}) > 1
+        ):
+            return cut
     return dict(zip(names, names, strict=True))
+
+
+def _without_last_words(names: Sequence[str]) -> dict[str, str]:
+    """Cut off the last words that all names share, unless they are an instrument: `Bass_Backing_Track`, `Piano_Backing_Track`."""
+    rests = [name.rstrip(" )]") for name in names]
+    while len(rests) > 1 and len(last := {_tail(rest) for rest in rests}) == 1 and "" not in last:
+        rests = [rest[: -len(_tail(rest))].rstrip(_ENDS) for rest in rests]
+    cut = dict(zip(names, rests, strict=True))
+    return dict(zip(names, names, strict=True)) if normalise(names[0][len(rests[0]) :]).editable else cut
+
+
+def _tail(text: str) -> str:
+    """Give the last word of a text that has more; empty where cutting it off would leave nothing."""
+    ends = [cut.end() for cut in _GAP.finditer(text) if cut.start()]
+    return text[ends[-1] :].lower() if ends else ""
 
 
 def _fronts(names: Sequence[str], song: str) -> dict[str, str]:

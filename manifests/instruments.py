@@ -23,7 +23,7 @@ NO_STEM = "-"
 """Stands in the tables for what is no stem at all: mixes, masters, click tracks, guide tracks."""
 _EXAMPLES = re.compile(r"\([^)]*,[^)]*\)")
 _REMARK = re.compile(r"\([^)]*\)")
-_VOICE = re.compile(r"(?<![a-z])(?:soprano?s?|alto?s?|tenors?)(?![a-z])", re.IGNORECASE)
+_VOICE = re.compile(r"(?<![a-z])(?:soprano?s?|mezzos?|alto?s?|tenors?|bar[iy]ton[eo]?s?)(?![a-z])", re.IGNORECASE)
 _JOINED = re.compile(
     r"[&+,;]|(?<![a-z])(?:and|or|plus|vs|und|mit|et|avec|con|with)(?![a-z])|(?-i:(?<=[a-z])(?:And|Plus)(?=[A-Z]))"
     r"|(?<=bass)[\s_-]+(?=drums)|(?<=drums)[\s_-]*(?=bass|keys|gtr|guitar)|(?<=guitar)(?=drums)|(?<=bass)(?=keys)|(?<=keys)[\s_-]*(?=bass)",
@@ -123,7 +123,7 @@ def normalise(
 
 
 def are_singers(labels: Iterable[str]) -> bool:
-    """Tell whether a song is one of singers: half of its labels say soprano, alto or tenor, two of them, and no saxophone."""
+    """Tell whether a song is one of singers: half of its labels say two of soprano, alto, tenor, baritone; no saxophone."""
     names = list(labels)
     found = [(voice[0], name) for name in names if (voice := _VOICE.search(spelling.plain(name)))]
     voices = [voice[:3].lower() for voice, name in found if normalise(name).family in ("vocals", "other")]

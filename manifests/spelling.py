@@ -312,7 +312,7 @@ def _lookup(token: str) -> tuple[str, ...] | None:
 @lru_cache(maxsize=1 << 16)
 def _unknown(token: str) -> tuple[tuple[str, bool], ...]:
     if pieces := _split(token) if 2 < len(token) < _LONGEST_WORD else None:
-        firm = all(len(piece) > _SHORT for piece in pieces) and max(map(len, pieces)) > _LETTERS
+        firm = all(len(piece) > _SHORT and piece not in _EVERYDAY for piece in pieces) and max(map(len, pieces)) > _LETTERS
         return tuple((word, firm) for piece in pieces for word in _lookup(piece) or ())
     return tuple((word, False) for word in _guess(token[:_LONGEST_WORD]))
 

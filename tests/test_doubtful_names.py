@@ -2,7 +2,7 @@
 
 import pytest
 
-from instructme.manifests.instruments import lacks, normalise
+from instructme.manifests.instruments import lacks, normalise, shared_words
 
 LACKING = [
     *("no_vocals", "minus_drums", "without guitar", "Drumless", "Off Vocal", "other_no_piano", "Vocal-less", "all but bass"),
@@ -90,3 +90,40 @@ def test_what_means_many_things_is_not_certain(label):
 def test_singers_words_are_never_a_wrong_instrument(label):
     match = normalise(label)
     assert match.family in ("vocals", "other")
+
+
+@pytest.mark.parametrize("label", ["triangle-wave", "String Theory", "Bass Zorbit", "BV zorb", "keyboard warrior"])
+def test_an_unknown_last_word_may_say_what_a_thing_is(label):
+    assert not normalise(label).certain
+
+
+@pytest.mark.parametrize(
+    "label", ["moonlight-bass", "Zorbit Violin", "Strings Staccato", "Violins Legato mf", "Techno Bass", "Piano FA06"]
+)
+def test_a_word_before_an_instrument_only_describes_it(label):
+    assert normalise(label).certain
+
+
+def test_words_that_different_instruments_of_a_song_share_are_explained():
+    known = shared_words(["Bass Zorbit", "Piano Zorbit", "Violin Quark", "Violin 2 Quark", "Drums"])
+    assert known == {"zorbit"}
+    assert normalise("Guitar Zorbit", known=known).certain and not normalise("Guitar Quark", known=known).certain
+
+
+@pytest.mark.parametrize(
+    ("label", "supported"), [("Taylor", "Taylor Guitar"), ("Juno", "Juno Pad"), ("Massive", "Massive Bass"), ("Campana", "")]
+)
+def test_makers_and_everyday_words_are_guesses_on_their_own(label, supported):
+    assert not normalise(label).certain and normalise(label).editable
+    assert not supported or normalise(supported).certain
+
+
+@pytest.mark.parametrize(("label", "certain"), [("kitten", False), ("backbone", False), ("synthpad", True), ("bassguitar", True)])
+def test_a_word_that_falls_into_pieces_by_chance_is_a_guess(label, certain):
+    assert normalise(label).certain == certain
+
+
+@pytest.mark.parametrize(("label", "certain"), [("データベース", False), ("ベース 2", True), ("ベース", True)])
+def test_a_word_cut_out_of_a_longer_one_is_a_guess(label, certain):
+    match = normalise(label)
+    assert (match.instrument, match.certain) == ("bass", certain)

@@ -20,6 +20,11 @@ def test_every_spelling_has_one_meaning():
     assert [spelt for spelt, times in spellings.items() if times > 1] == []
 
 
+def test_every_qualifier_is_given_once_and_names_nothing():
+    words = [word for row in table("qualifiers.csv") for word in row["words"].split()]
+    assert words and len(set(words)) == len(words) and not set(words) & set(spelling._WORDS)
+
+
 def test_every_name_is_given_once_and_can_be_reached():
     names = [frozenset(name.split()) for row in table("names.csv") for name in row["names"].split(";")]
     assert [sorted(name) for name, times in Counter(names).items() if times > 1] == []

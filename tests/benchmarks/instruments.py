@@ -31,9 +31,13 @@ class Name(NamedTuple):
     known: frozenset[str] = frozenset()
     """Words that other labels of the song share."""
 
+    def match(self) -> instruments.InstrumentMatch:
+        """Read the label as `scan` does."""
+        return instruments.normalise(self.label, singers=self.singers, known=self.known)
+
     def miss(self) -> tuple[str, bool] | None:
         """Return what the label was taken for where that is none of the answers, and whether it is certain."""
-        match, answers = instruments.normalise(self.label, singers=self.singers, known=self.known), self.wanted.split("|")
+        match, answers = self.match(), self.wanted.split("|")
         got = match.instrument if match.is_stem else instruments.NO_STEM
         is_guess = not match.certain or got == "other"
         if got in answers or (is_guess and UNCERTAIN in answers):
