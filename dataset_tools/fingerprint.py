@@ -25,7 +25,7 @@ _FAINT = 1e-6
 _COMMON = 40
 """Values that occur more often say nothing, such as those of held notes."""
 _FEWEST_HITS = 6
-_FEWEST_FRAMES = round(4 * RATE_HZ / HOP_SAMPLES)
+FEWEST_FRAMES = round(4 * RATE_HZ / HOP_SAMPLES)
 """Shorter overlaps are chance: 4 s."""
 SAME = 0.35
 """Most wrong bits of one recording, the paper's bound. Measured on 72 songs: copies at another level, 7 ms later or as MP3 at
@@ -77,7 +77,7 @@ def matches(prints: Mapping[str, Print], most_wrong: float = SAME, groups: Mappi
     found = []
     for first, second, lag in _candidates([prints[name] for name in names], owned):
         wrong, frames = _wrong(prints[names[first]], prints[names[second]], lag)
-        if frames >= _FEWEST_FRAMES and wrong <= most_wrong:
+        if frames >= FEWEST_FRAMES and wrong <= most_wrong:
             hop_s = HOP_SAMPLES / RATE_HZ
             found.append(SameSound(names[first], names[second], lag * hop_s, wrong, frames * hop_s))
     best: dict[tuple[str, str], SameSound] = {}

@@ -56,6 +56,26 @@ def doubles(folders: Mapping[str, Path], tracks: Sequence[Track]) -> list[Reject
     return list(lost.values())
 
 
+def copies(folders: Mapping[str, Path], tracks: Sequence[Track]) -> list[Reject]:
+    """Tell of tracks whose first minute is that of another one of their split, word by word; both stay.
+
+    Args:
+        folders: track_id -> folder of its parts.
+        tracks: all tracks, of which those in `folders` are compared.
+    """
+    known: dict[tuple[str, bytes], str] = {}
+    told = []
+    for track in sorted(tracks, key=lambda track: track.track_id):
+        words = _read(folders[track.track_id]) if track.track_id in folders else np.zeros(0, dtype=np.uint32)
+        if np.count_nonzero(words) < fingerprint.FEWEST_FRAMES:
+            continue
+        first = known.setdefault((track.split, words.tobytes()), track.track_id)
+        if first != track.track_id:
+            detail = f"it is the same recording as {first}, at least for {HEARD_S} s: both are used, so it counts twice"
+            told.append(Reject("prepare", track.dataset, track.track_id, track.path, "copy", detail, 1))
+    return told
+
+
 def _start(parts: Sequence[Part]) -> int:
     """Find the first sample at which a part plays; 0 if none does."""
     begins = [part.activity.index(True) for part in parts if any(part.activity)]

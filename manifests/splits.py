@@ -23,11 +23,19 @@ _UNTITLED = frozenset(
 )
 """Words that many titles consist of, by which no song is known."""
 
+_TRACK_NUMBER = re.compile(r"^\s*(?:\d+\s*[-–_.)]\s*|0\d\s+)(?=\D)")
+_COPY = re.compile(r"(?:\s*\(\d+\)|[\s_–-]+(?:copy|kopie|copie|copia|cópia)(?:\s*\(?\d+\)?)?)\s*$", re.IGNORECASE)
+
 
 def _plain(name: str) -> str:
     """Reduce a name to what datasets agree on: `Clara Berry & Wooldog` and `Clara Berry And Wooldog` are one."""
     decomposed = unicodedata.normalize("NFKD", name).lower().replace("&", "and")
     return "".join(letter for letter in decomposed if letter.isalnum())
+
+
+def _plain_title(title: str) -> str:
+    """Reduce a title likewise, without the number of a track in front and what programs write behind the name of a copy."""
+    return _plain(_COPY.sub("", _TRACK_NUMBER.sub("", title)) or title)
 
 
 def artist_key(artist: str | None) -> str | None:
@@ -48,14 +56,14 @@ def song_key(artist: str | None, title: str) -> str | None:
 
 
 def _titled(tracks: Sequence[Track]) -> list[Track]:
-    """Make one song of tracks that share nothing but a telling title, such as `Canção` in two encodings, cases or spacings.
+    """Make one song of tracks that share nothing but a telling title, such as `Canção` in two encodings or cases, or a copy.
 
     A song without artist or MIDI is known by its track_id alone; one that has title mates by the first of theirs. Official
     splits that part such tracks are believed.
     """
     songs = {track.track_id: track.song_group for track in tracks}
     unknown = [track for track in tracks if ":" not in track.song_group]
-    for members in _grouped(unknown, lambda track: _plain(track.title)).values():
+    for members in _grouped(unknown, lambda track: _plain_title(track.title)).values():
         one = all(says_song(track.title) for track in members) and len(_official(members)) < 2
         first = min(track.track_id for track in members)
         songs |= {track.track_id: first if one else track.track_id for track in members}

@@ -140,6 +140,12 @@ def test_names_of_artist_and_title_in_one_word_give_both_if_there_are_several_ar
     }
 
 
+def test_a_copy_has_no_artist(root: Path) -> None:
+    for song in ("Highway", "Highway - Copy", "Highway - Copy (2)", "Highway - Copycat"):
+        sound(root / song / "bass.wav")
+    assert [track.artist for track in found("folder", root)] == [None, None, None, "Highway"]
+
+
 def test_one_artist_in_all_names_may_be_the_name_of_the_collection(root: Path) -> None:
     for song in ("Warehouse_Red", "Warehouse_Blue"):
         sound(root / song / "bass.wav")

@@ -48,6 +48,13 @@ def test_copies_in_one_split_stay(tmp_path: Path) -> None:
     paths = folders(tmp_path, a=sound(1), b=sound(1), c=sound(2))
     tracks = [replace(track(name), split=split) for name, split in zip("abc", ("train", "train", "test"), strict=True)]
     assert not same_songs.doubles(paths, tracks)
+    assert [(row.track_id, row.reason) for row in same_songs.copies(paths, tracks)] == [("b", "copy")]
+    assert not same_songs.copies(paths, [tracks[0], replace(tracks[1], split="test"), tracks[2]])
+
+
+def test_short_and_silent_songs_are_no_copies(tmp_path: Path) -> None:
+    paths = folders(tmp_path, a=sound(1)[:16000], b=sound(1)[:16000], c=0 * sound(1), d=0 * sound(1))
+    assert not same_songs.copies(paths, [replace(track(name), split="train") for name in "abcd"])
 
 
 def song(folder: Path, seed: int, suffix: str = "wav", gain: float = 1.0) -> None:

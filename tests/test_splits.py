@@ -113,6 +113,18 @@ def test_one_title_in_several_spellings_is_one_song() -> None:
     assert [row.song_group for row in assign([ours["c"], ours["e"]], FRACTIONS, 0)[0]] == ["c", "e"]
 
 
+@pytest.mark.parametrize("title", ["Highway (1)", "Highway copy", "highway - Copy (2)", "01 Highway", "3_Highway", "7. Highway"])
+def test_a_copy_and_a_track_number_make_no_other_song(title: str) -> None:
+    kept, _ = assign([track("a", title="Highway"), track("b", title=title), track("c", title="24 Highways")], FRACTIONS, 0)
+    assert [row.song_group for row in kept] == ["a", "a", "c"]
+
+
+def test_numbers_of_titles_count() -> None:
+    titles = ["24 Hours", "48 Hours", "Highway 1", "Highway 2", "1999", "1_2", "Copy", "(1)"]
+    kept, _ = assign([track(f"t{number}", title=title) for number, title in enumerate(titles)], FRACTIONS, 0)
+    assert len({row.song_group for row in kept}) == len(titles)
+
+
 def test_titles_that_official_splits_part_are_different_songs() -> None:
     kept, lost = assign([track("a", title="Home", official="train"), track("b", title="home", official="test")], FRACTIONS, 0)
     assert [row.split for row in kept] == ["train", "test"] and not lost

@@ -48,6 +48,8 @@ _ASIDE = ("fx", "sfx", "misc", "extra", "loop", "sample")
 """Names of folders of a song's stems that are no instruments."""
 _BETWEEN = re.compile(r"[&+,]|(?:^|[\s_-])(?:and|\d+)(?=[\s_.-]|$)")
 _LETTER = re.compile(r"[^\W\d_]")
+_COPY = re.compile(r"\s*(?i:copy|kopie|copie|copia|cópia)(?:\s*\(\d+\))?\s*")
+"""What programs write behind the name of a copy: `Highway - Copy`."""
 _NUMBER = re.compile(r"^\d+\s*[_.)-]\s*")
 """A number in front of an artist's name, as separators write it: `1_The Band - Highway`."""
 _JOINED = re.compile(r"([A-Z0-9][^\W_]*[a-z][^\W_]*)_([A-Z][^\W_]*[a-z][^\W_]*)")
@@ -293,7 +295,7 @@ def _names(root: Path, place: Path) -> tuple[str, str | None, str]:
         inside = inside[1:]
     last = inside[-1] if inside else root.name
     artist, dash, title = last.partition(" - ")
-    known = bool(dash) and bool(_LETTER.search(artist))
+    known = bool(dash) and bool(_LETTER.search(artist)) and not _COPY.fullmatch(title)
     return "/".join(inside) or root.name, _NUMBER.sub("", artist) if known else None, title if known else last
 
 

@@ -234,7 +234,8 @@ def _gather(work: Path, units: Sequence[TrackUnit], settings: PrepareSettings, l
     """Join the rows of all finished tracks into the tables of the working folder, sorted by track."""
     finished = [unit for unit in units if unit.finished()]
     folders = [unit.folder for unit in finished]
-    doubles = same_songs.doubles({unit.track.track_id: unit.folder for unit in finished}, [unit.track for unit in finished])
+    homes, tracks = {unit.track.track_id: unit.folder for unit in finished}, [unit.track for unit in finished]
+    doubles = same_songs.doubles(homes, tracks)
     left_out = pa.array([row.track_id for row in doubles], pa.string())
     parents = [work / "tracks.parquet", work / "stems.parquet"]
     joined = {}
@@ -245,7 +246,7 @@ def _gather(work: Path, units: Sequence[TrackUnit], settings: PrepareSettings, l
                 joined[name].filter(pc.invert(pc.is_in(joined[name]["track_id"], left_out))) if doubles else joined[name]
             )
             tables.write(work / f"{name}.parquet", joined[name], row_type, arguments=settings.arguments(), parents=parents)
-    rejects = [*(Reject(**row) for row in joined["rejects"].to_pylist()), *lost, *doubles]
+    rejects = [*(Reject(**row) for row in joined["rejects"].to_pylist()), *lost, *doubles, *same_songs.copies(homes, tracks)]
     tables.write_rejects(work / "rejects.parquet", "prepare", rejects)
     reasons: Counter[str] = Counter()
     for row in rejects:
