@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -16,13 +16,18 @@ _UNTITLED = frozenset(
     re.findall(
         r"\w+",
         """
-        wav wavs flac aiff mp3 audio files stems multitrack multitracks raw bit bits khz k mix mixes intro
-        outro interlude skit untitled unknown song track take demo new test session project export exports bounce bounces jam live
+        wav wavs flac aiff mp3 audio files stems stem multitrack multitracks multis raw bit bits khz k bpm mix mixes mixdown
+        intro outro interlude skit verse chorus bridge section part pt untitled unknown song songs track tracks take takes tk
+        demo new old test session project export exports bounce bounces jam live final version v ver alt alternate original
+        copy backup bak archive unused outtake outtakes rehearsal remaster remastered master mastered rough draft wip edit
+        edited dry wet processed mono stereo instrumental acoustic unplugged reprise remix disc cd vol volume side album day
         """,
     )
 )
 """Words that many titles consist of, by which no song is known."""
 
+_MOST_NAMESAKES = 4
+"""A title that more songs of one dataset have is the name of a kind of folder."""
 _TRACK_NUMBER = re.compile(r"^\s*(?:\d+\s*[-–_.)]\s*|0\d\s+)(?=\D)")
 _COPY = re.compile(r"(?:\s*\(\d+\)|[\s_–-]+(?:copy|kopie|copie|copia|cópia)(?:\s*\(?\d+\)?)?)\s*$", re.IGNORECASE)
 
@@ -64,7 +69,8 @@ def _titled(tracks: Sequence[Track]) -> list[Track]:
     songs = {track.track_id: track.song_group for track in tracks}
     unknown = [track for track in tracks if ":" not in track.song_group]
     for members in _grouped(unknown, lambda track: _plain_title(track.title)).values():
-        one = all(says_song(track.title) for track in members) and len(_official(members)) < 2
+        often = max(Counter(track.dataset for track in members).values()) > _MOST_NAMESAKES
+        one = not often and all(says_song(track.title) for track in members) and len(_official(members)) < 2
         first = min(track.track_id for track in members)
         songs |= {track.track_id: first if one else track.track_id for track in members}
     return [

@@ -119,6 +119,12 @@ def test_a_copy_and_a_track_number_make_no_other_song(title: str) -> None:
     assert [row.song_group for row in kept] == ["a", "a", "c"]
 
 
+@pytest.mark.parametrize(("title", "songs"), [("old", 2), ("Backup 2", 2), ("v2", 3), ("Session Monday", 5)])
+def test_names_of_folders_are_no_titles(title: str, songs: int) -> None:
+    kept, _ = assign([track(f"t{number}", title=title) for number in range(songs)], FRACTIONS, 0)
+    assert len({row.song_group for row in kept}) == songs
+
+
 def test_numbers_of_titles_count() -> None:
     titles = ["24 Hours", "48 Hours", "Highway 1", "Highway 2", "1999", "1_2", "Copy", "(1)"]
     kept, _ = assign([track(f"t{number}", title=title) for number, title in enumerate(titles)], FRACTIONS, 0)
