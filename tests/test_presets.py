@@ -1,11 +1,18 @@
 """The presets hold what they promise: the paper's tables, sizes that fit each other, and defaults that old runs rely on."""
 
 import dataclasses
+import json
 
+import presets_golden
 import pytest
 
 from instructme.model.config import DiffusionConfig, TrainingConfig, UnetConfig, VaeConfig
 from instructme.model.presets import PAPER, PRESETS, SMALL, TINY
+
+
+def test_a_preset_changes_only_on_purpose() -> None:
+    """See tests/presets_golden.py: measured results and old runs belong to these values."""
+    assert presets_golden.fields() == json.loads(presets_golden.FILE.read_text())
 
 
 def test_paper_is_table_7() -> None:

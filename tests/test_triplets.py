@@ -159,6 +159,18 @@ def test_chains_follow_each_other_and_never_undo_an_edit(pool):
             assert after["source_start_samples"] == before["source_start_samples"]
 
 
+def test_chains_begin_with_two_or_three_parts_and_take_each_task_alike(pool):
+    rows, _ = rows_of(pool, Order("train", {"chains": 400}, rounds=3))
+    first = [row for row in rows if row["round"] == 1]
+    sizes = Counter(len(row["source_instruments"]) for row in first)
+    assert set(sizes) == {2, 3} and 0.4 < sizes[2] / len(first) < 0.6
+    tasks = Counter(row["task"] for row in first)
+    assert set(tasks) == {"add", "remove", "replace"} and min(tasks.values()) > 0.2 * len(first)
+    for row in rows:
+        assert bool(row["named"]) == (row["task"] != "add") and bool(row["added"]) == (row["task"] != "remove")
+    assert any(row["task"] == "remove" and len(row["source_instruments"]) == 2 for row in first)
+
+
 def test_longer_windows_lie_in_the_track_and_know_what_sounds(pool):
     rows, _ = rows_of(pool, Order("test", {"extract": 60}, length=30 * pool.rate_hz))
     lengths = dict(zip(pool.tracks, pool.lengths.tolist(), strict=True))

@@ -1,0 +1,92 @@
+"""Train the tagger of the package on banks of songs in parts: `train_tagger.py BANK OUT --test NAME BANK MIXES`.
+
+Mixes of 1 to 5 parts, 10 s each, heard by MusiCNN at -14 LUFS. A family counts where one of its parts is at most 30 dB under the
+mix. One song in ten calibrates. The embeddings are kept in OUT, so that a stopped run goes on.
+"""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from instructme.pipelines.evaluation.features import embed
+from instructme.pipelines.training import tagger
+from instructme.pipelines.training.part_bank import read_song
+from instructme.pipelines.training.tagger import Examples
+
+RATE_HZ, WINDOW_SAMPLES = 24_000, 240_000
+SIZES = (1, 2, 3, 4, 5)
+LEAST_SHARE = 1e-3
+"""Of the power of the mix, from which on a part counts."""
+
+
+def main() -> None:
+    """Embed, train, measure and save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bank", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--mixes", type=int, default=4, help="mixes of each song of BANK")
+    parser.add_argument("--test", nargs=3, action="append", default=[], metavar=("NAME", "BANK", "MIXES"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    sets = {name: examples(Path(bank), int(mixes), options.out / name) for name, bank, mixes in options.test}
+    known = examples(options.bank, options.mixes, options.out / "train")
+    calibrates = [int(hashlib.sha256(song.encode()).hexdigest(), 16) % 10 == 0 for song, _, _ in known]
+    train = [each for each, held in zip(known, calibrates, strict=True) if not held]
+    validation = [each for each, held in zip(known, calibrates, strict=True) if held]
+    others = {name: as_examples(found) for name, found in sets.items()}
+    head, report = tagger.train(as_examples(train), as_examples(validation), others)
+    tagger.save(options.out, head, report, {"kind": "tagger", "mixes": len(train)})
+    for name, measured in report.items():
+        four = [measured[tag]["f1"] for tag in ("drums", "bass", "guitar", "piano") if tag in measured]
+        print(name, "macro-F1 of drums, bass, guitar, piano:", round(float(np.mean(four)), 3), json.dumps(measured))
+
+
+def examples(bank: Path, mixes: int, kept: Path) -> list[tuple[str, np.ndarray, frozenset[str]]]:
+    """Embed mixes of all songs of a bank: (song, embedding, tags)."""
+    kept.mkdir(exist_ok=True)
+    found = []
+    for path in sorted(bank.glob("*.json")):
+        file = kept / f"{path.stem}-{mixes}.npz"
+        if not file.exists():
+            made = list(mixes_of(path, mixes))
+            arrays = {"embeddings": np.array([each for each, _ in made]), "tags": np.array([" ".join(tags) for _, tags in made])}
+            np.savez(file, **arrays)
+        with np.load(file, allow_pickle=False) as held:
+            found += [
+                (path.stem, each, frozenset(tags.split())) for each, tags in zip(held["embeddings"], held["tags"], strict=True)
+            ]
+    return found
+
+
+def mixes_of(path: Path, mixes: int):
+    """Draw windows of a song and some of the parts that sound there."""
+    rng = np.random.default_rng(int(hashlib.sha256(path.stem.encode()).hexdigest()[:8], 16))
+    _, parts = read_song(path)
+    length = min(len(sound) for _, sound in parts)
+    for _ in range(4 * mixes):
+        if mixes == 0:
+            return
+        start = int(rng.integers(max(1, length - WINDOW_SAMPLES)))
+        heard = [(name, sound[start : start + WINDOW_SAMPLES].astype(np.float32) / 32768) for name, sound in parts]
+        heard = [(name, sound) for name, sound in heard if np.square(sound).mean() > 1e-7]
+        if not heard:
+            continue
+        size = min(int(rng.choice(SIZES)), len(heard))
+        chosen = [heard[place] for place in rng.permutation(len(heard))[:size]]
+        mix = sum(sound for _, sound in chosen)
+        power = float(np.square(mix).mean())
+        names = [name for name, sound in chosen if float(np.square(sound).mean()) > LEAST_SHARE * power]
+        yield embed(None, mix, RATE_HZ).mean(axis=0, dtype=np.float64), sorted(tagger.tags(names))
+        mixes -= 1
+
+
+def as_examples(found: list[tuple[str, np.ndarray, frozenset[str]]]) -> Examples:
+    """Put embeddings and tags into arrays."""
+    return Examples(np.array([each for _, each, _ in found]), [tags for _, _, tags in found])
+
+
+if __name__ == "__main__":
+    main()
