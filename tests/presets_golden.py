@@ -1,7 +1,7 @@
 """Make tests/presets_golden.json: every field of every preset.
 
-The numbers in docs/results.md belong to these presets, and old runs were trained with them. Where a preset changes on purpose, say
-so in CHANGELOG.md and run this again:
+The numbers in docs/results.md belong to these presets, and old runs were trained with them. Where a preset changes on purpose,
+say so in CHANGELOG.md and run this again:
 
     python tests/presets_golden.py
 """
