@@ -140,6 +140,21 @@ def test_names_of_artist_and_title_in_one_word_give_both_if_there_are_several_ar
     }
 
 
+def test_splits_are_read_from_folders_of_many_names_at_any_depth(root: Path) -> None:
+    for place in ("train_set/One", "Test Set/Two", "dev-set/Three", "eval/Four", "Artist/Test"):
+        sound(root / place / "bass.wav")
+    assert {song.title: song.split for song in found("folder", root)} == {
+        **{"One": "train", "Two": "test", "Three": "validation", "Four": "test"},
+        "Test": None,
+    }
+
+
+def test_split_folders_of_a_folder_below_the_root_are_splits(root: Path) -> None:
+    for place in ("music/train/One", "music/test/Two", "music/Three"):
+        sound(root / place / "bass.wav")
+    assert {song.title: song.split for song in found("folder", root)} == {"One": "train", "Two": "test", "Three": None}
+
+
 def test_a_copy_has_no_artist(root: Path) -> None:
     for song in ("Highway", "Highway - Copy", "Highway - Copy (2)", "Highway - Copycat"):
         sound(root / song / "bass.wav")

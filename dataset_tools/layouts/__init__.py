@@ -18,6 +18,7 @@ import importlib.resources
 import json
 import math
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,12 +31,11 @@ from instructme.manifests import urls
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import DataError
 
-SPLIT_NAMES = {
+_SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation", "heldout", "holdout"), "test"),
 }
-"""Folder names and words that mean a split."""
 AUDIO_SUFFIXES = (
     *(".flac", ".wav", ".wave", ".bwf", ".rf64", ".w64", ".aiff", ".aif", ".aifc", ".caf", ".au", ".snd"),
     *(".ogg", ".oga", ".opus", ".mp3"),
@@ -166,6 +166,11 @@ def positive(value: Any) -> float | None:
 def yes(value: Any) -> bool | None:
     """Take a yes or no from metadata: booleans, and the words and digits that people write; anything else is None."""
     return {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}.get(str(value).strip().lower())
+
+
+def split_name(name: str) -> str | None:
+    """Read a split from the name of a folder or a cell, such as `Test Set`; None if it means none."""
+    return _SPLIT_NAMES.get(re.sub(r"[\W_]+|(?<=.)(?:set|split|data)$", "", name.lower()))
 
 
 def is_file(path: Path) -> bool:

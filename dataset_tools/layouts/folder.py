@@ -21,13 +21,13 @@ from pathlib import Path
 from instructme.dataset_tools import song_names
 from instructme.dataset_tools.layouts import (
     AUDIO_SUFFIXES,
-    SPLIT_NAMES,
     FoundStem,
     FoundTrack,
     Rejected,
     audio,
     files,
     folders,
+    split_name,
     unread_audio,
 )
 from instructme.manifests import spelling
@@ -123,11 +123,14 @@ def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth
     inner = sorted((part for part in below if _is_inner(part.name)), key=_format_rank) if folder != root else []
     if len(inner) > 1:
         yield from _formats(root, folder, inner, split, depth)
+    splits = {part: named for part in below if (named := split_name(part.name))}
+    # Deeper down, a folder `test` alone may be a song.
+    known = splits if folder == root or (split is None and len({*splits.values()}) > 1) else {}
     for part in below:
         if len(inner) > 1 and part in inner:
             continue
         if depth:
-            yield from _walk(root, part, SPLIT_NAMES.get(part.name.lower()) if folder == root else split, depth - 1)
+            yield from _walk(root, part, known.get(part, split), depth - 1)
         else:
             yield Rejected(part.relative_to(root).as_posix(), "too_deep", f"more than {_DEPTH} folders deep: give it as a root")
 
@@ -291,7 +294,7 @@ def _by_label(midi: Mapping[str, Path]) -> dict[str, Path]:
 def _names(root: Path, place: Path) -> tuple[str, str | None, str]:
     """Give the name, artist and title of a song from where it lies."""
     inside = [part for part in place.relative_to(root).parts if not _is_inner(part)]
-    if inside and inside[0].lower() in SPLIT_NAMES:
+    if inside and split_name(inside[0]):
         inside = inside[1:]
     last = inside[-1] if inside else root.name
     artist, dash, title = last.partition(" - ")

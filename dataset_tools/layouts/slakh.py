@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from instructme.dataset_tools.layouts import (
-    SPLIT_NAMES,
     FoundStem,
     FoundTrack,
     Rejected,
@@ -32,6 +31,7 @@ from instructme.dataset_tools.layouts import (
     mapping,
     positive,
     read_mapping,
+    split_name,
     text,
     yes,
 )
@@ -66,7 +66,7 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, str | None]]:
-    split_folders = [(folder, SPLIT_NAMES[folder.name.lower()]) for folder in folders(root) if folder.name.lower() in SPLIT_NAMES]
+    split_folders = [(folder, split) for folder in folders(root) if (split := split_name(folder.name))]
     for parent, split in [(root, None), *split_folders]:
         yield from ((folder, split) for folder in folders(parent) if _TRACK.fullmatch(folder.name))
 

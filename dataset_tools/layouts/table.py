@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instructme.dataset_tools.layouts import SPLIT_NAMES, FoundStem, FoundTrack, Rejected, files, positive, text, yes
+from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, files, positive, split_name, text, yes
 from instructme.manifests.rows import DataError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _track(table: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
     group, split = text(first.get("group_id")), text(first.get("split")).lower()
     rejected = (
         [Rejected(f"{name}: {split}", "split", "no such split: a split is drawn instead")]
-        if split and split not in SPLIT_NAMES
+        if split and not split_name(split)
         else []
     )
     rejected += [
@@ -110,7 +110,7 @@ def _track(table: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
         stems=stems,
         genre=text(first.get("genre")) or None,
         licence=text(first.get("license")) or text(first.get("licence")) or "unknown",
-        split=SPLIT_NAMES.get(split),
+        split=split_name(split),
         leak_group=f"group:{group}" if group else None,
         aligned="type" not in first,
         tempo_bpm=tempo,
