@@ -6,7 +6,7 @@ and 29 rendered songs, others explain at most 15 % of a stem's power; of a bus w
 they explain 94 to 100 %, and of overhead microphones 60 % or less.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,8 @@ from instructme.dataset_tools.stored import Stored, mono
 
 SUM = 0.97
 """Share of its power from which on a stem is a sum of others, and left out."""
+UNNAMED_SUM = 0.8
+"""The same for a stem whose name is no instrument's, such as a master that is called like its song."""
 OVERLAP = 0.7
 """Share from which on a stem is told."""
 ALIKE = 0.9
@@ -63,13 +65,18 @@ def sketch(sound: Stored, rate_hz: int) -> Samples:
     return np.concatenate(pieces)
 
 
-def overlaps(sketches: Mapping[str, Samples]) -> list[Overlap]:
-    """Find the sums among stems that sound, the clearest first, then what else overlaps; a sum explains nothing itself."""
+def overlaps(sketches: Mapping[str, Samples], unnamed: Container[str] = ()) -> list[Overlap]:
+    """Find the sums among stems that sound, the clearest first, then what else overlaps; a sum explains nothing itself.
+
+    Args:
+        sketches: name -> sketch of each stem.
+        unnamed: the stems whose names are no instrument's.
+    """
     names = sorted(name for name, each in sketches.items() if each.any())
     products = _products([sketches[name] for name in names])
     found: list[Overlap] = []
     while True:
-        seen = [each for index in range(len(names)) if (each := _overlap(index, names, products))]
+        seen = [each for index in range(len(names)) if (each := _overlap(index, names, products, unnamed))]
         sums = [each for each in seen if each.is_sum]
         if not sums:
             return found + _once(seen)
@@ -86,7 +93,7 @@ def _products(sketches: list[Samples]) -> npt.NDArray[np.float64]:
     return np.asarray(unit @ unit.T)
 
 
-def _overlap(index: int, names: list[str], products: npt.NDArray[np.float64]) -> Overlap | None:
+def _overlap(index: int, names: list[str], products: npt.NDArray[np.float64], unnamed: Container[str]) -> Overlap | None:
     """Find the stems that explain one; None if they explain little."""
     from scipy.optimize import nnls
 
@@ -101,7 +108,9 @@ def _overlap(index: int, names: list[str], products: npt.NDArray[np.float64]) ->
     alone = float(1 - shared.max() ** 2)
     holds = [names[others[at]] for at in np.flatnonzero(levels >= _HEARD)]
     if alone > _RATHER * rest and 1 - rest >= OVERLAP and len(holds) > 1:
-        return Overlap(names[index], tuple(holds), 1 - rest, alone > _CLEARLY * rest and 1 - rest >= SUM)
+        named = names[index] not in unnamed
+        is_sum = alone > _CLEARLY * rest and 1 - rest >= SUM if named else 1 - rest >= UNNAMED_SUM
+        return Overlap(names[index], tuple(holds), 1 - rest, is_sum)
     nearest = names[others[int(shared.argmax())]]
     return Overlap(names[index], (nearest,), 1 - alone, False) if 1 - alone >= ALIKE else None
 

@@ -114,7 +114,8 @@ def merge(
             samples.close()
         if used:
             merged.append(Merged(used, total, measures.full_scale(total)))
-    doubled = mixtures.overlaps(sketches) if track.aligned else []
+    unnamed = {stem.path for stem in kept if stem.rule == "unmatched"}
+    doubled = mixtures.overlaps(sketches, unnamed) if track.aligned else []
     rejects += [reject(track, each.name, "mixture" if each.is_sum else "overlap", each.detail) for each in doubled]
     sums = {each.name for each in doubled if each.is_sum}
     for number, part in enumerate(merged):

@@ -54,6 +54,15 @@ def test_what_holds_more_than_others_explain_is_no_sum(tmp_path: Path) -> None:
     assert not seen(tmp_path, kick=kick, snare=snare, overheads=np.roll(kick, 50) + np.roll(snare, 40) + 0.5 * (kick + snare))
 
 
+def test_a_master_that_no_instrument_names_is_a_sum(song: dict[str, Samples], tmp_path: Path) -> None:
+    mix = np.stack([*song.values()]).sum(axis=0)
+    sketches = {name: sketch(Stored(tmp_path).extend([wave]), RATE_HZ) for name, wave in song.items()}
+    sketches["Highway"] = sketch(Stored(tmp_path).extend([np.tanh(6 * mix / np.abs(mix).max())]), RATE_HZ)
+    (named,), (unnamed,) = overlaps(sketches), overlaps(sketches, {"Highway"})
+    assert named.name == unnamed.name == "Highway" and 0.8 < named.share < 0.97
+    assert unnamed.is_sum and not named.is_sum and "is left out" in unnamed.detail
+
+
 def test_two_stems_of_one_sound_are_told_once_and_no_sum(tmp_path: Path) -> None:
     voice = noise(0)
     assert seen(tmp_path, voice=voice, tuned=voice + noise(1, 0.05), bass=noise(2)) == [("tuned", ("voice",), False)]
