@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from instructme.dataset_tools import activity, alignment, audio, measures, mixtures, stereo_pairs, versions
+from instructme.dataset_tools import activity, alignment, audio, dc_offset, measures, mixtures, stereo_pairs, versions
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import inside, slug
@@ -21,12 +20,6 @@ LOUD_TOLD, LOUD_REJECTED = 2.0, 10.0
 """Peaks above 6 dB over full scale are told; files that peak 20 dB over it hold something else than float samples."""
 _TURNED = "all stems of the track are turned down"
 _LOW_BITS = "its samples never use their highest {} bits, so it may be {} dB too soft: export it again, if it should be louder"
-DC_FLOOR = 1e-3
-"""Constant offset from which on it is taken off (-60 dBFS)."""
-_DC_SPREAD = 0.5
-"""An offset is constant if the means of nearly all frames lie within so much of it; asymmetric waves end where their notes do."""
-_DRIFT = 0.5
-"""Share of a stem's power under 10 Hz that no music has."""
 CANCELLED = 0.03
 """Share of two signals' power that is left of their sum (-15 dB) where one is the opposite of the other."""
 SAME = 0.9995
@@ -219,8 +212,8 @@ def _sources(group: Sequence[Stem]) -> Iterator[tuple[Stem, ...]]:
 def _decoded(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[_Note]]:
     """Read a stem without what would count as sound."""
     samples, notes = _decode(source, root, scratch, rate_hz, channels)
-    # The mean of less than a second may be a wave that isn't whole.
-    return samples, notes + (_clean(samples, rate_hz) if len(samples) >= rate_hz else [])
+    offset = dc_offset.remove(samples, rate_hz)
+    return samples, notes + ([_Note("dc_offset", f"{offset} was removed", False)] if offset else [])
 
 
 def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[_Note]]:
@@ -261,49 +254,6 @@ def _low_bits(paths: Sequence[Path], samples: Stored) -> list[_Note]:
 def _surround(channels: int) -> _Note:
     detail = f"its {channels} channels are taken as one sound, their mean: if they are stems, export each as a file"
     return _Note("surround", detail, False)
-
-
-def _clean(samples: Stored, rate_hz: int) -> list[_Note]:
-    """Take off each channel what would count as sound: a constant offset, or one that drifts; a second or more."""
-    frame = rate_hz // 10
-    means, power = _frames(samples, frame)
-    drifting = [_drifts(*channel) for channel in zip(means, power, strict=True)]
-    offsets = [_offset(channel) for channel in means]
-    if not any(drifting) and not any(offsets):
-        return []
-    middles = (np.arange(means.shape[1]) + 0.5) * frame
-    for start, block in samples.blocks():
-        if any(drifting):
-            at = np.arange(start, start + len(block))
-            slow = [drifts * np.interp(at, middles, channel) for drifts, channel in zip(drifting, means, strict=True)]
-            samples.put(start, block - np.stack(slow, axis=1).astype(np.float32).reshape(block.shape))
-        else:
-            samples.put(start, block - np.array(offsets, dtype=np.float32))
-    told = "an offset that drifts" if any(drifting) else f"a constant offset of {max(offsets, key=abs):.3f}"
-    return [_Note("dc_offset", f"{told} was removed", False)]
-
-
-def _frames(samples: Stored, frame: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Measure the means of frames of so many samples, (channels, frames), and the power of each channel."""
-    means, energy = [], np.zeros(samples.channels)
-    for _, block in samples.blocks(100 * frame):
-        channels = block.reshape(len(block), -1).T
-        whole = len(block) // frame * frame
-        means.append([channel[:whole].reshape(-1, frame).mean(axis=1, dtype=np.float64) for channel in channels])
-        energy += [np.square(channel, dtype=np.float64).sum() for channel in channels]
-    return np.concatenate(means, axis=1), energy / len(samples)
-
-
-def _drifts(means: npt.NDArray[np.float64], power: float) -> bool:
-    """Tell whether the means of a channel's frames are an offset that drifts and is more than what sounds."""
-    low, offset, high = np.percentile(means, [5, 50, 95])
-    return bool(np.mean(means**2) > max(_DRIFT * power, DC_FLOOR**2) and high - low > _DC_SPREAD * abs(offset))
-
-
-def _offset(means: npt.NDArray[np.float64]) -> float:
-    """Find the constant offset of a channel by the means of its frames; 0 where it is small or not constant."""
-    low, offset, high = np.percentile(means, [5, 50, 95])
-    return 0.0 if abs(offset) < DC_FLOOR or high - low > _DC_SPREAD * abs(offset) else float(offset)
 
 
 def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, tuple[str, Samples]], rate_hz: int) -> Iterator[_Note]:
