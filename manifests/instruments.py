@@ -123,11 +123,12 @@ def normalise(
 
 
 def are_singers(labels: Iterable[str]) -> bool:
-    """Tell whether a song is one of singers: half of its labels say two of soprano, alto, tenor, baritone; no saxophone."""
+    """Tell whether a song is one of singers: two or more voices are half of its labels, or stand beside no instrument."""
     names = list(labels)
     found = [(voice[0], name) for name in names if (voice := _VOICE.search(spelling.plain(name)))]
     voices = [voice[:3].lower() for voice, name in found if normalise(name).family in ("vocals", "other")]
-    return len(set(voices)) > 1 and len(voices) * 2 >= len(names)
+    others = {normalise(name).family for name in names} - {"vocals", "bass", "other"}
+    return len(set(voices)) > 1 and (len(voices) * 2 >= len(names) or not others)
 
 
 def shared_words(labels: Iterable[str]) -> frozenset[str]:

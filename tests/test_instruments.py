@@ -191,12 +191,12 @@ def test_files_of_songs_collected_at_first_sight():
     assert len(certain) >= 0.69 * len(names)
 
 
-@pytest.mark.parametrize(("part", "least_right", "most_wrong"), [("F", 0.985, 0), ("G", 0.935, 7)])
+@pytest.mark.parametrize(("part", "least_right", "most_wrong"), [("F", 0.985, 0), ("G", 0.945, 5), ("H", 0.97, 0)])
 def test_files_of_songs_from_new_sources(part, least_right, most_wrong):
-    """Sources of other kinds than A to E; G was measured once before a rule saw it, see docs/results.md."""
+    """Sources of other kinds than A to E; G and H were measured once before a rule saw them, see docs/results.md."""
     names = song_folders(part)
     right, wrong = measured(names)
-    assert len(names) > 250 and right >= least_right and len(wrong) <= most_wrong, wrong
+    assert len(names) > 120 and right >= least_right and len(wrong) <= most_wrong, wrong
 
 
 @pytest.mark.parametrize(
@@ -228,6 +228,8 @@ def test_a_number_or_a_weak_word_changes_no_instrument(label, instrument):
 def test_a_bass_among_singers_sings():
     assert are_singers(["Soprano", "Alto", "Tenor", "Bass"]) and are_singers(["sopran", "alt", "tenor", "bas", "sopran-tenor"])
     assert are_singers(["Tenor 1", "Tenor 2", "Baritone", "Bass"]) and not are_singers(["Tenor Sax", "Baritone Sax", "Bass"])
+    assert are_singers(["Tenor 1", "Baritone", "Bass A", "Bass B", "All"])
+    assert not are_singers(["Alto", "Tenor", "Bass", "Bass 2", "Kick"])
     assert not are_singers(["Alto Sax", "Tenor Sax", "Bass"]) and not are_singers(["Tenor", "Bass", "Drums", "Piano"])
     for label in ("Bass", "bass_1"):
         assert normalise(label).instrument == "bass"
