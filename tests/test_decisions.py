@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from instructme.dataset_tools import activity, clips, fingerprint, headers, parts, pulse_check, rhythm, song_names
+from instructme.dataset_tools import (
+    activity,
+    clips,
+    fingerprint,
+    headers,
+    mixtures,
+    parts,
+    pulse_check,
+    rhythm,
+    song_names,
+    versions,
+)
 from instructme.dataset_tools.midi import grid_check, offset_check
 from instructme.dataset_tools.pairing import combinations, matching
 from instructme.manifests import instruments
@@ -17,6 +28,11 @@ CONSTANTS = {
     "Stems may differ in length": f"{parts.LENGTH_TOLERANCE_S:g} s",
     "Longest file": f"{headers._LONGEST_S / 3600:g} h",
     "Long recordings": f"{rhythm.LONGEST_S // 60} min",
+    "A bus or mixture is left out": f"{100 * mixtures.SUM:.0f} %",
+    "A mixture whose name is no instrument's": f"{100 * mixtures.UNNAMED_SUM:.0f} %",
+    "Stems that overlap are reported": f"{100 * mixtures.OVERLAP:.0f} % for several stems, {100 * mixtures.ALIKE:.0f} %",
+    "Takes are alternatives": f"{100 * versions.TOGETHER:.0f} %",
+    "Dry and wet are one performance": f"coherence {versions.COHERENCE:g}, or common motion of levels {versions.COMMON_MOTION:g}",
     "A part starts": f"{activity.ONSET_UNDER_DB:g} dB",
     "A part ends": f"{activity.RELEASE_UNDER_DB:g} dB",
     "Quietest active frame": f"{activity.QUIETEST_DB:g} dBFS",
