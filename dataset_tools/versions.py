@@ -25,6 +25,8 @@ from instructme.manifests.rows import DataError, Stem
 
 TOGETHER, APART = 0.5, 0.1
 """Takes are alternatives if they share so much of the time in which the shorter one plays, and no versions below `APART`."""
+_WHOLE = 0.8
+"""A take that plays less than this share of the longest was broken off."""
 COHERENCE, COMMON_MOTION = 0.66, 0.9
 """From either of these on, two signals are one performance."""
 _TAKES = frozenset(["take", "tk", "toma", "prise", "version", "ver", "v"])
@@ -146,7 +148,10 @@ def _direct(group: Sequence[tuple[_Variant, Source]]) -> Iterator[Version]:
 
 
 def _versions(group: Sequence[tuple[_Variant, Source]], read: Callable[[Source], Stored], rate_hz: int) -> Iterator[Version]:
-    """Compare the sources of one name, the most finished first, then those that play most; doubles are not compared."""
+    """Compare the sources of one name, the most finished first, broken-off ones last; doubles are not compared.
+
+    Takes stay in their order, so that the stems of a band are of one take.
+    """
     plays: dict[int, activity.Frames] = {}
     for number, (_, source) in enumerate(group):
         try:
@@ -157,7 +162,8 @@ def _versions(group: Sequence[tuple[_Variant, Source]], read: Callable[[Source],
         sound.close()
     doubles = {number for number in plays if not group[number][0]}
     kept: list[int] = []
-    for number in sorted(plays, key=lambda number: (-_rank(group[number][0]), -int(plays[number].sum()))):
+    most = max((int(each.sum()) for each in plays.values()), default=0)
+    for number in sorted(plays, key=lambda number: (-_rank(group[number][0]), plays[number].sum() < _WHOLE * most)):
         words, source = group[number]
         compared = kept if number not in doubles or len(doubles) == 1 else []
         told: dict[bool, str] = {}

@@ -77,7 +77,15 @@ def test_takes_that_follow_each_other_are_summed(tmp_path: Path) -> None:
     assert told == [("Gtr take 1", "overlap"), ("Gtr take 2", "version")] and len(used) == 2
 
 
-def test_the_take_that_plays_most_is_used(tmp_path: Path) -> None:
+def test_stems_of_a_band_are_of_one_take(tmp_path: Path) -> None:
+    late = noise(6)
+    late[: RATE_HZ // 2] = 0
+    for instrument, first, second in (("bass", late, noise(6, seed=1)), ("guitar", noise(6, seed=2), late)):
+        waves = {f"{instrument}_take_1": first, f"{instrument}_take_2": second}
+        assert played(tmp_path, instrument, **waves)[0] == [f"{instrument} take 1"]
+
+
+def test_a_take_that_was_broken_off_is_not_used(tmp_path: Path) -> None:
     broken_off = noise(6)
     broken_off[RATE_HZ:] = 0
     assert played(tmp_path, Gtr_take_1=broken_off, Gtr_take_2=noise(6, seed=1)) == (
