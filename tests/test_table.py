@@ -1,6 +1,7 @@
 """Tables of stems."""
 
 import csv
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,3 +191,12 @@ def test_what_any_row_says_of_a_track_counts_and_contradictions_are_told(root: P
     assert [(each.item, each.reason) for each in one.rejected] == [("one: split", "rows_differ")]
     assert two.tempo_bpm is None and [(each.item, each.reason) for each in two.rejected] == [("two: fast", "not_understood")]
     assert three.tempo_bpm == 97.5 and not three.rejected
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_path_is_found_in_the_encoding_of_the_disk(form: str, root: Path) -> None:
+    sound(root / unicodedata.normalize(form, "Can\u00e7\u00e3o.wav"))
+    (root / "t.csv").write_text("track_id,path,instrument\na,Can\u00e7\u00e3o.wav,bass\na,Canc\u0327a\u0303o.wav,drums\n")
+    (song,) = found("table", root)
+    assert [stem.path.is_file() for stem in song.stems] == [True]
+    assert [(item.item, item.reason) for item in rejected("table", root)] == [("t.csv row 3", "twice")]

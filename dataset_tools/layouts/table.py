@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, files, positive, split_name, text, yes
+from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, files, is_file, positive, split_name, text, yes
 from instructme.manifests.rows import DataError
 
 if TYPE_CHECKING:
@@ -135,12 +135,14 @@ def _beside(folder: Path, row: dict[str, Any], *columns: str) -> Path | None:
 
 
 def _place(folder: Path, named: str) -> Path:
-    """Join a path of the table to its folder. `scan` refuses paths that step out of it."""
-    return folder / Path(_plain(named))
+    """Join a path of the table to its folder, in the encoding of the disk. `scan` refuses paths that step out of it."""
+    forms = [_plain(named)] if named.isascii() else [unicodedata.normalize(form, _plain(named)) for form in ("NFC", "NFD")]
+    return next((folder / Path(form) for form in forms if is_file(folder / Path(form))), folder / Path(forms[0]))
 
 
 def _plain(named: str) -> str:
-    return posixpath.normpath(named.replace("\\", "/"))
+    """Write a path in one way, by which two rows that name one file are known."""
+    return posixpath.normpath(unicodedata.normalize("NFC", named).replace("\\", "/"))
 
 
 def _tables(root: Path) -> list[Path]:
