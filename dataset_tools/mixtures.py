@@ -23,6 +23,8 @@ OVERLAP = 0.7
 """Share from which on a stem is told."""
 ALIKE = 0.9
 """The same for a stem that is explained by a single other one, as two microphones may be near each other."""
+GROUP_OVERLAP = 0.3
+"""The same for a stem whose name is that of a group, such as `drums` beside `kick`: it may hold the other one whole."""
 _CLEARLY, _RATHER = 4, 1.5
 """What a sum leaves unexplained is so many times less than what one stem alone leaves: to leave it out, and to tell."""
 _HEARD = 0.05
@@ -65,18 +67,19 @@ def sketch(sound: Stored, rate_hz: int) -> Samples:
     return np.concatenate(pieces)
 
 
-def overlaps(sketches: Mapping[str, Samples], unnamed: Container[str] = ()) -> list[Overlap]:
+def overlaps(sketches: Mapping[str, Samples], unnamed: Container[str] = (), groups: Container[str] = ()) -> list[Overlap]:
     """Find the sums among stems that sound, the clearest first, then what else overlaps; a sum explains nothing itself.
 
     Args:
         sketches: name -> sketch of each stem.
         unnamed: the stems whose names are no instrument's.
+        groups: the stems whose names are those of groups, such as `drums` and `vocals`.
     """
     names = sorted(name for name, each in sketches.items() if each.any())
     products = _products([sketches[name] for name in names])
     found: list[Overlap] = []
     while True:
-        seen = [each for index in range(len(names)) if (each := _overlap(index, names, products, unnamed))]
+        seen = [each for index in range(len(names)) if (each := _overlap(index, names, products, unnamed, groups))]
         sums = [each for each in seen if each.is_sum]
         if not sums:
             return found + _once(seen)
@@ -93,7 +96,9 @@ def _products(sketches: list[Samples]) -> npt.NDArray[np.float64]:
     return np.asarray(unit @ unit.T)
 
 
-def _overlap(index: int, names: list[str], products: npt.NDArray[np.float64], unnamed: Container[str]) -> Overlap | None:
+def _overlap(
+    index: int, names: list[str], products: npt.NDArray[np.float64], unnamed: Container[str], groups: Container[str]
+) -> Overlap | None:
     """Find the stems that explain one; None if they explain little."""
     from scipy.optimize import nnls
 
@@ -106,13 +111,14 @@ def _overlap(index: int, names: list[str], products: npt.NDArray[np.float64], un
     levels, _ = nnls(factor.T, np.linalg.solve(factor, shared))
     rest = max(float(1 - 2 * levels @ shared + levels @ among @ levels), 0.0)
     alone = float(1 - shared.max() ** 2)
+    several, single = (GROUP_OVERLAP, GROUP_OVERLAP) if names[index] in groups else (OVERLAP, ALIKE)
     holds = [names[others[at]] for at in np.flatnonzero(levels >= _HEARD)]
-    if alone > _RATHER * rest and 1 - rest >= OVERLAP and len(holds) > 1:
+    if alone > _RATHER * rest and 1 - rest >= several and len(holds) > 1:
         named = names[index] not in unnamed
         is_sum = alone > _CLEARLY * rest and 1 - rest >= SUM if named else 1 - rest >= UNNAMED_SUM
         return Overlap(names[index], tuple(holds), 1 - rest, is_sum)
     nearest = names[others[int(shared.argmax())]]
-    return Overlap(names[index], (nearest,), 1 - alone, False) if 1 - alone >= ALIKE else None
+    return Overlap(names[index], (nearest,), 1 - alone, False) if 1 - alone >= single else None
 
 
 def _once(found: list[Overlap]) -> list[Overlap]:

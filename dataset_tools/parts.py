@@ -11,6 +11,7 @@ import numpy as np
 from instructme.dataset_tools import activity, alignment, audio, dc_offset, measures, mixtures, stereo_pairs, versions
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stored import Stored
+from instructme.manifests import spelling
 from instructme.manifests.paths import inside, slug
 from instructme.manifests.rows import DataError, Part, Reject, Stem, Track
 
@@ -108,7 +109,8 @@ def merge(
         if used:
             merged.append(Merged(used, total, measures.full_scale(total)))
     unnamed = {stem.path for stem in kept if stem.rule == "unmatched"}
-    doubled = mixtures.overlaps(sketches, unnamed) if track.aligned else []
+    groups_of_instruments = {stem.path for stem in kept if (spelling.whole_name(stem.label) or ("", 0))[1] == spelling.GROUP}
+    doubled = mixtures.overlaps(sketches, unnamed, groups_of_instruments) if track.aligned else []
     rejects += [reject(track, each.name, "mixture" if each.is_sum else "overlap", each.detail) for each in doubled]
     sums = {each.name for each in doubled if each.is_sum}
     for number, part in enumerate(merged):

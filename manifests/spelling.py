@@ -32,7 +32,9 @@ _LONGEST_JOIN = 4
 _LONGEST_WORD = 40
 _ALWAYS = 5
 _NO_STEM = "-"
-_INSTRUMENT = 2
+GROUP = 2
+"""Rank of a name that many instruments share: `drums`, `guitar`, `vocals`."""
+_INSTRUMENT = GROUP
 """Least rank of a name that is an instrument, or a group of them, on its own."""
 _SHORT = 2
 """Abbreviations of so many letters mean many things: a whole word of another instrument counts more."""

@@ -31,6 +31,7 @@ CONSTANTS = {
     "A bus or mixture is left out": f"{100 * mixtures.SUM:.0f} %",
     "A mixture whose name is no instrument's": f"{100 * mixtures.UNNAMED_SUM:.0f} %",
     "Stems that overlap are reported": f"{100 * mixtures.OVERLAP:.0f} % for several stems, {100 * mixtures.ALIKE:.0f} %",
+    "A group beside one of its stems is reported": f"{100 * mixtures.GROUP_OVERLAP:.0f} %",
     "Takes are alternatives": f"{100 * versions.TOGETHER:.0f} %",
     "Dry and wet are one performance": f"coherence {versions.COHERENCE:g}, or common motion of levels {versions.COMMON_MOTION:g}",
     "A part starts": f"{activity.ONSET_UNDER_DB:g} dB",

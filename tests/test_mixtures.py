@@ -63,6 +63,17 @@ def test_a_master_that_no_instrument_names_is_a_sum(song: dict[str, Samples], tm
     assert unnamed.is_sum and not named.is_sum and "is left out" in unnamed.detail
 
 
+def test_a_group_that_holds_one_of_its_stems_is_told(tmp_path: Path) -> None:
+    kick, snare = noise(0), noise(1)
+    sketches = {
+        name: sketch(Stored(tmp_path).extend([wave]), RATE_HZ) for name, wave in (("kick", kick), ("drums", kick + snare))
+    }
+    assert not overlaps(sketches)
+    assert [(each.name, each.holds, each.is_sum) for each in overlaps(sketches, groups={"drums"})] == [
+        ("drums", ("kick",), False)
+    ]
+
+
 def test_two_stems_of_one_sound_are_told_once_and_no_sum(tmp_path: Path) -> None:
     voice = noise(0)
     assert seen(tmp_path, voice=voice, tuned=voice + noise(1, 0.05), bass=noise(2)) == [("tuned", ("voice",), False)]

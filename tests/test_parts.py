@@ -309,6 +309,15 @@ def test_a_bus_of_some_stems_is_left_out_and_its_part_is_as_without_it(channels:
     assert all((files[name] == without[name]).all() for name in without)
 
 
+@pytest.mark.parametrize(("group", "piece"), [("Drums", "Kick"), ("Vox", "Lead Vox"), ("guitars", "Gtr solo")])
+def test_a_group_beside_one_of_its_stems_is_told(group: str, piece: str, tmp_path: Path) -> None:
+    one, other = noise(2, 0.4), noise(2, 0.4, seed=1)
+    stems = [make_stem(tmp_path, piece, "guitar", one), make_stem(tmp_path, group, "guitar", one + other)]
+    assert reasons(make(tmp_path, stems)[3]) == [(group, "overlap")]
+    stems = [make_stem(tmp_path, "Snare Top", "drums", one), make_stem(tmp_path, "Snare Bottom", "drums", one + other)]
+    assert not make(tmp_path, stems)[3]
+
+
 def test_a_bus_that_holds_more_than_its_stems_is_told_and_kept(tmp_path: Path) -> None:
     kick, snare = noise(2, 0.5), noise(2, 0.4, seed=1)
     stems = [make_stem(tmp_path, "kick", "drums", kick), make_stem(tmp_path, "snare", "drums", snare)]
