@@ -20,6 +20,7 @@ from instructme.dataset_tools import (
 from instructme.dataset_tools.midi import grid_check, offset_check
 from instructme.dataset_tools.pairing import combinations, matching
 from instructme.manifests import instruments
+from instructme.pipelines.stages import verify
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/decisions.md").read_text()
@@ -52,6 +53,10 @@ CONSTANTS = {
     "Correlation at that lag, of the highest": f"{grid_check.LEAST_PEAK:g}",
     "Agreement of beats and onsets in audio": f"{rhythm.LEAST_AGREEMENT:g}",
     "Lead of the downbeat in audio": f"{rhythm.LEAST_LEAD:g}",
+    "Lead of another beat over the first beat of own bars": f"{rhythm.LEAST_CHORD_LEAD:g} standard errors",
+    "Fewest sides of a dataset": f"{verify.FEWEST_SIDES}",
+    "Share of another beat that is a fault": f"{verify.LEAST_SHARE:g}",
+    "Largest share of the first beat then": f"{verify.LARGEST_FIRST:g}",
     "Pulse of own beats": f"{pulse_check.LEAST_PULSE:g}",
     "Steadiness of the phase of own beats": f"{pulse_check.STEADY:g}",
     "Agreement of the audio's beats that may contradict own beats": f"{rhythm.LEAST_WITNESS:g}",

@@ -100,7 +100,7 @@ def _pitched(tempo_map: TempoMap, mix: Samples, rate_hz: int) -> Pitched | None:
     notes = [voice.notes for voice in tempo_map.voices if voice.program != DRUMS]
     if sum(map(len, notes)) < FEWEST_NOTES:
         return None
-    heard = _levels(mix, rate_hz)
+    heard = semitone_levels(mix, rate_hz)
     played, struck = _rolls(tempo_map, np.concatenate(notes), len(heard))
     rise = np.maximum(np.diff(heard, axis=0, prepend=heard[:1]), 0)
     levels, attacks = _correlate(heard, played, FRAMES_HZ), _correlate(rise, struck, FRAMES_HZ)
@@ -112,7 +112,7 @@ def _pitched(tempo_map: TempoMap, mix: Samples, rate_hz: int) -> Pitched | None:
     return Pitched(float(lags_s[best]), float(levels[best]), float(second))
 
 
-def _levels(mix: Samples, rate_hz: int) -> Floats:
+def semitone_levels(mix: Samples, rate_hz: int) -> Floats:
     """Measure the level of each semitone against the others, (frames, semitones), whatever the level of the mix."""
     from scipy.fft import rfft
 
