@@ -31,8 +31,8 @@ COHERENCE, COMMON_MOTION = 0.66, 0.9
 """From either of these on, two signals are one performance."""
 _TAKES = frozenset(["take", "tk", "toma", "prise", "version", "ver", "v"])
 _OTHERS = frozenset(["alt", "alternate", "alternative", "outtake"])
-_WITH_ALTO = ("vocals", "woodwind", "brass")
-"""Families in which `alt` may be the alto, as in `sopran-alt`."""
+_STRUCK = ("drums", "percussion")
+"""Families in which `alt` is another sound of the same hits. Elsewhere it may be the alto or a second part."""
 _EARLIER = frozenset(
     [
         *("dry", "raw", "untuned", "unprocessed", "unproc", "unedited", "old", "orig", "original"),
@@ -170,7 +170,7 @@ def _versions(group: Sequence[tuple[_Variant, Source]], read: Callable[[Source],
         for other in compared:
             shared = _shared(plays[number], plays[other])
             if shared > APART and words != group[other][0]:
-                takes = {*words, *group[other][0]} & _SAID <= (_TAKES if source[0].family in _WITH_ALTO else _TAKES | _OTHERS)
+                takes = {*words, *group[other][0]} & _SAID <= (_TAKES | _OTHERS if source[0].family in _STRUCK else _TAKES)
                 alike = shared >= TOGETHER if takes else _is_one(source, group[other][1], read, rate_hz)
                 told.setdefault(alike, group[other][1][0].path)
         if told:

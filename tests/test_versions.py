@@ -42,7 +42,8 @@ def played(folder: Path, instrument: str = "guitar", family: str = "guitar", **w
     ],
 )
 def test_takes_that_play_together_are_alternatives(names: tuple[str, str], left_out: str, tmp_path: Path) -> None:
-    used, told = played(tmp_path, **{names[0]: noise(6), names[1]: noise(6, seed=1)})
+    family = "drums" if "Kick" in names else "guitar"
+    used, told = played(tmp_path, family, family, **{names[0]: noise(6), names[1]: noise(6, seed=1)})
     assert len(used) == 1 and left_out not in used and told == [(left_out, "version")]
 
 
@@ -120,9 +121,11 @@ def test_the_direct_signal_of_a_guitar_is_told_and_that_of_a_bass_is_not(tmp_pat
     assert not played(tmp_path, "acoustic guitar", "guitar", Ac_DI=noise(6), Ac_Mic=noise(6, seed=1))[1]
 
 
-def test_an_alto_is_told_and_no_alternative(tmp_path: Path) -> None:
+def test_an_alto_and_a_second_part_are_told_and_no_alternatives(tmp_path: Path) -> None:
     used, told = played(tmp_path, "choir", "vocals", sopran=noise(6), sopran_alt=noise(6, seed=1))
     assert len(used) == 2 and told == [("sopran alt", "overlap")]
+    used, told = played(tmp_path, Gtr=noise(6), Gtr_alt=noise(6, seed=1))
+    assert len(used) == 2 and told == [("Gtr alt", "overlap")]
 
 
 def test_an_unreadable_version_is_rejected_as_such(tmp_path: Path) -> None:
