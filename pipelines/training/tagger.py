@@ -65,6 +65,8 @@ def _sides(data: Path, split: str, embed: Embed, row: int) -> list[tuple[npt.NDA
 def train(train_set: Examples, validation: Examples, others: dict[str, Examples]) -> tuple[TagHead, dict[str, Any]]:
     """Fit a head on one set, calibrate it on another, and measure it on further ones.
 
+    The penalty is the one whose head has the best mean AUC on the set that calibrates.
+
     The AUC of a tag in the head is the lowest over `others`, which are unseen songs and, if given, another soundfont.
 
     Returns:
@@ -73,7 +75,8 @@ def train(train_set: Examples, validation: Examples, others: dict[str, Examples]
     Raises:
         DataError: no tag has enough examples.
     """
-    names, weights, bias = tagger.train_heads(train_set.embeddings, train_set.labels)
+    heads = [tagger.train_heads(train_set.embeddings, train_set.labels, penalty) for penalty in tagger.PENALTIES]
+    names, weights, bias = max(heads, key=lambda head: _mean_auc(validation, *head))
     if not names:
         raise DataError("no instrument family has enough examples: take more triplets, or data with more instruments")
     for place, name in enumerate(names):
@@ -85,6 +88,13 @@ def train(train_set: Examples, validation: Examples, others: dict[str, Examples]
     report = {label: _measured(head, each) for label, each in {"validation": validation, **others}.items()}
     lowest = [min((report[label][name]["auc"] or 0.0 for label in others), default=0.0) for name in names]
     return TagHead(names, weights, bias, np.array(lowest)), report
+
+
+def _mean_auc(examples: Examples, names: Sequence[str], weights: tagger.Doubles, bias: tagger.Doubles) -> float:
+    """Average the AUC of the tags that some examples have and some have not; 0 if there are none."""
+    found = [tagger.auc(examples.embeddings @ weights[at] + bias[at], _has(examples, name)) for at, name in enumerate(names)]
+    known = [value for value in found if not np.isnan(value)]
+    return float(np.mean(known)) if known else 0.0
 
 
 def _has(examples: Examples, name: str) -> npt.NDArray[np.bool_]:
