@@ -16,7 +16,7 @@ from instructme.dataset_tools.pairing import pool as pools
 from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.triplets import Order, default_templates, draw
 from instructme.manifests import tables
-from instructme.manifests.rows import Clip, DataError, Track, Triplet
+from instructme.manifests.rows import Clip, DataError, Part, Track, Triplet
 from instructme.pipelines.stages.pair import pair
 
 ATOMIC = ("add", "extract", "remove", "replace")
@@ -186,6 +186,47 @@ def test_curves_agree_with_the_clips_that_prepare_cut(pool):
     assert (heard.sounds == windows["sounds"]).all()
     assert (heard.active == windows["bed"]).all()
     assert (heard.usable == windows["usable"]).all()
+
+
+def test_windows_of_another_length_tile_each_track_from_its_start(pool):
+    length = 25 * pool.rate_hz
+    cut = pool.with_windows(length).windows
+    assert set(cut["length"].tolist()) == {length} and (cut["bed"] != 0).all()
+    for track in np.unique(pool.windows["track"]):
+        starts = cut["start"][cut["track"] == track]
+        fit = list(range(0, int(pool.lengths[track]) - length + 1, length))
+        heard = pool.curves.hear(np.full(len(fit), track), np.array(fit), np.full(len(fit), length))
+        assert starts.tolist() == [start for start, bed in zip(fit, heard.active, strict=True) if bed]
+
+
+def test_windows_in_which_nothing_plays_are_left_out(pool):
+    at = np.unique(pool.windows["track"])[0]
+    silent = replace(pool.curves, active=np.zeros_like(pool.curves.active))
+    assert len(pool.with_windows(pool.rate_hz).windows) and at >= 0
+    assert not len(replace(pool, curves=silent).with_windows(pool.rate_hz).windows)
+
+
+@pytest.mark.parametrize("name", ["parts", "clips"])
+def test_tables_of_tracks_that_are_gone_are_refused(tmp_path, name):
+    write_tables(tmp_path, 4, 2)
+    kind = {"parts": Part, "clips": Clip}[name]
+    path = tmp_path / f"{name}.parquet"
+    rows, stated = tables.read_rows(path, kind), tables.provenance(path)["arguments"]
+    renamed = {"clip_id": "made-99999-0"} if name == "clips" else {}
+    stranger = replace(rows[0], track_id="made-99999", **renamed)
+    tables.write(path, [*rows, stranger], kind, parents=[tmp_path / "tracks.parquet"], arguments=stated)
+    with pytest.raises(DataError, match=rf"{name}\.parquet has tracks that tracks.parquet doesn't have: run prepare again"):
+        pools.load(tmp_path)
+
+
+def test_clips_of_parts_that_are_gone_are_refused(tmp_path):
+    write_tables(tmp_path, 4, 2)
+    path = tmp_path / "clips.parquet"
+    rows, stated = tables.read_rows(path, Clip), tables.provenance(path)["arguments"]
+    rows[0] = replace(rows[0], instruments=["theremin", *rows[0].instruments[1:]])
+    tables.write(path, rows, Clip, parents=[tmp_path / "tracks.parquet"], arguments=stated)
+    with pytest.raises(DataError, match=r"names parts that parts\.parquet doesn't have"):
+        pools.load(tmp_path)
 
 
 def test_tracks_whose_stems_do_not_belong_together_are_counted_not_used(tmp_path):

@@ -143,7 +143,8 @@ def _windows(clips: pa.Table, tracks: list[str], on_track: Ints, instruments: li
     bit_of = np.full((len(tracks), len(instruments)), -1)
     owner, place = np.nonzero(on_track >= 0)
     bit_of[owner, on_track[owner, place]] = place
-    bit = bit_of[windows["track"][row], _codes(names.flatten(), instruments)]
+    code = _codes(names.flatten(), instruments)
+    bit = np.where(code >= 0, bit_of[windows["track"][row], code], -1)
     if bit.size and bit.min() < 0:
         raise DataError("clips.parquet names parts that parts.parquet doesn't have: run prepare again")
     is_active = active.flatten().to_numpy() >= min_active
