@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools import annotations, chart_check
+from instructme.dataset_tools import chart_check
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.beats import annotations
+from instructme.dataset_tools.beats.rhythm import LONGEST_S, Grid
 from instructme.dataset_tools.chord_labels import NAMES, codes, merge, parse
 from instructme.dataset_tools.midi import note_chords
-from instructme.dataset_tools.rhythm import LONGEST_S, Grid
 from instructme.dataset_tools.stored import Stored, stretches
 from instructme.manifests.rows import DataError
 

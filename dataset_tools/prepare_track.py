@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from instructme.dataset_tools import audio, clips, harmony, parts, rhythm, same_songs
+from instructme.dataset_tools import audio, clips, harmony, same_songs
+from instructme.dataset_tools.beats import rhythm
 from instructme.dataset_tools.midi import grid_check, tempo_map
+from instructme.dataset_tools.stems import parts
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track

@@ -29,10 +29,10 @@ HEAVY = (
 """The server imports these once; its children are forks."""
 
 TESTS = {
-    "dataset_tools/alignment.py": "broken_headers",
+    "dataset_tools/stems/alignment.py": "broken_headers",
     "dataset_tools/harmony.py": "harmony chords",
     "dataset_tools/prepare_track.py": "prepare",
-    "dataset_tools/rhythm.py": "rhythm beats annotations",
+    "dataset_tools/beats/rhythm.py": "rhythm beat_network annotations",
     "dataset_tools/triplets.py": "triplets instructions",
     "dataset_tools/audit/": "audit",
     "dataset_tools/fingerprint.py": "audit_leakage",
@@ -50,7 +50,7 @@ TESTS = {
     "dataset_tools/corpus/timbres.py": "corpus_timbres",
     "dataset_tools/layouts/": "layouts",
     "dataset_tools/layouts/__init__.py": "layouts folder",
-    "dataset_tools/measures.py": "parts stored",
+    "dataset_tools/stems/measures.py": "parts stored",
     "dataset_tools/midi/": "rhythm",
     "dataset_tools/midi/note_chords.py": "harmony",
     "dataset_tools/pairing/": "triplets matching",

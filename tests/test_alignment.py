@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from instructme.dataset_tools import alignment, parts
+from instructme.dataset_tools.stems import alignment, parts
 from instructme.manifests.rows import Stem, Track
 
 RATE_HZ = 8000

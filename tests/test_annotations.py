@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from instructme.dataset_tools import annotations, harmony, rhythm
+from instructme.dataset_tools import harmony
+from instructme.dataset_tools.beats import annotations, rhythm
 from instructme.manifests.rows import DataError
 
 BEATS = {

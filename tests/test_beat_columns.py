@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from instructme.dataset_tools import annotations, beat_columns
+from instructme.dataset_tools.beats import annotations, beat_columns
 from instructme.manifests.rows import DataError
 
 TIMES = [round(0.4 + 0.47 * beat, 3) for beat in range(24)]

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from instructme.dataset_tools import chord_changes, rhythm
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.beats import chord_changes, rhythm
 from instructme.dataset_tools.sharding import beat_check
 from instructme.pipelines.stages import verify
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from instructme.dataset_tools import harmony, rhythm
+from instructme.dataset_tools import harmony
+from instructme.dataset_tools.beats import rhythm
 from instructme.dataset_tools.chord_labels import NAMES, semitones
 from instructme.dataset_tools.recognisers import chord_network
 

@@ -5,20 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from instructme.dataset_tools import (
-    activity,
-    clips,
-    fingerprint,
-    headers,
-    mixtures,
-    parts,
-    pulse_check,
-    rhythm,
-    song_names,
-    versions,
-)
+from instructme.dataset_tools import activity, clips, fingerprint, song_names
+from instructme.dataset_tools.beats import pulse_check, rhythm
 from instructme.dataset_tools.midi import grid_check, offset_check
 from instructme.dataset_tools.pairing import combinations, matching
+from instructme.dataset_tools.stems import headers, mixtures, parts, versions
 from instructme.manifests import instruments
 from instructme.pipelines.stages import verify
 

@@ -12,7 +12,8 @@ from conftest import real_data
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instructme.dataset_tools import harmony, rhythm
+from instructme.dataset_tools import harmony
+from instructme.dataset_tools.beats import rhythm
 from instructme.dataset_tools.chord_labels import NAMES, codes, parse, semitones
 from instructme.dataset_tools.midi import note_chords, tempo_map
 from instructme.manifests.rows import DataError

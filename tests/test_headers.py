@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from instructme.dataset_tools import headers
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack
+from instructme.dataset_tools.stems import headers
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.mixtures import overlaps, sketch
+from instructme.dataset_tools.stems.mixtures import overlaps, sketch
 from instructme.dataset_tools.stored import Stored
 
 RATE_HZ = 24000

@@ -7,8 +7,9 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from instructme.dataset_tools import harmony, rhythm
+from instructme.dataset_tools import harmony
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.beats import rhythm
 from instructme.dataset_tools.midi import grid_check
 
 RATE_HZ = 8000

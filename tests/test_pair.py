@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from synthetic import write_tables
 
-from instructme.dataset_tools.rhythm import REMEDY
+from instructme.dataset_tools.beats.rhythm import REMEDY
 from instructme.manifests import tables
 from instructme.manifests.rows import Clip, DataError, Reject, Rhythm, Triplet
 from instructme.pipelines.cli import main

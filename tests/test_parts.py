@@ -7,7 +7,8 @@ import pyloudnorm
 import pytest
 import soundfile
 
-from instructme.dataset_tools import activity, audio, parts
+from instructme.dataset_tools import activity, audio
+from instructme.dataset_tools.stems import parts
 from instructme.manifests.rows import Part, Reject, Stem, Track
 
 RATE_HZ = 24000

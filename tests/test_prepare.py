@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from instructme.dataset_tools.rhythm import REMEDY
+from instructme.dataset_tools.beats.rhythm import REMEDY
 from instructme.manifests import tables
 from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
 from instructme.pipelines.cli import main

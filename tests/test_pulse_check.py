@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from instructme.dataset_tools import audio, pulse_check, rhythm
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.beats import pulse_check, rhythm
 from instructme.dataset_tools.stored import Stored
 
 RATE_HZ = 24000

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from instructme.dataset_tools import audio, rhythm
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.beats import rhythm
 from instructme.dataset_tools.midi import grid_check, tempo_map
-from instructme.dataset_tools.recognisers import beats
+from instructme.dataset_tools.recognisers import beat_network
 from instructme.manifests.rows import DataError
 
 RATE_HZ = 24000
@@ -364,7 +365,7 @@ def test_beats_of_audio_are_trusted_if_seven_of_ten_meet_onsets_and_the_downbeat
     envelope = np.zeros(2100)
     envelope[frames[: round(40 * met)]] = 1.0
     monkeypatch.setattr(rhythm, "_listen", lambda *_: rhythm._Stretch(frames, envelope, np.zeros((0, 3))))
-    monkeypatch.setattr(beats, "count_bars", lambda _, beats_s: (np.arange(len(beats_s)) % 4 + 1, 4, lead))
+    monkeypatch.setattr(beat_network, "count_bars", lambda _, beats_s: (np.arange(len(beats_s)) % 4 + 1, 4, lead))
     grid = rhythm.from_audio(np.zeros(0, np.float32), RATE_HZ)
     assert (grid.reason, grid.trusted, grid.confidence) == (reason, reason is None, met)
     assert grid.meter == ("4/4" if lead > 0.8 else None) and grid.tempo_bpm == 120

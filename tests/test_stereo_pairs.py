@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from test_parts import RATE_HZ, make, make_stem, noise
 
-from instructme.dataset_tools import stereo_pairs
+from instructme.dataset_tools.stems import stereo_pairs
 from instructme.manifests.rows import Stem
 from instructme.pipelines.stages.scan import scan
 

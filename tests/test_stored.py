@@ -8,9 +8,11 @@ import pytest
 from pyloudnorm import Meter
 from test_parts import TRACK, make_stem
 
-from instructme.dataset_tools import activity, audio, measures, parts, rhythm, stored
+from instructme.dataset_tools import activity, audio, stored
+from instructme.dataset_tools.beats import rhythm
 from instructme.dataset_tools.midi import grid_check
 from instructme.dataset_tools.prepare_track import PrepareSettings, prepare_track
+from instructme.dataset_tools.stems import measures, parts
 from instructme.dataset_tools.stored import Stored
 
 

@@ -9,7 +9,7 @@ from test_parts import RATE_HZ, make, make_stem, noise, reasons
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.versions import coherence, common_motion
+from instructme.dataset_tools.stems.versions import coherence, common_motion
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools import chord_changes, pulse_check
 from instructme.dataset_tools.audio import Samples, mono, resample
-from instructme.dataset_tools.recognisers import beats
+from instructme.dataset_tools.beats import chord_changes, pulse_check
+from instructme.dataset_tools.recognisers import beat_network
 
 
 def off(samples: Samples, beats_s: npt.NDArray[np.float64], rate_hz: int, *, drums: bool) -> str | None:
@@ -22,7 +22,7 @@ def off(samples: Samples, beats_s: npt.NDArray[np.float64], rate_hz: int, *, dru
     """
     if len(beats_s) < pulse_check.FEWEST_BEATS:
         return None
-    activation = beats.activations(resample(mono(samples), rate_hz, beats.RATE_HZ))
+    activation = beat_network.activations(resample(mono(samples), rate_hz, beat_network.RATE_HZ))
     lag_s = pulse_check.lag_s(activation, beats_s, 0.5 if drums else pulse_check.WIDEST)
     return f"its beats are heard {1000 * lag_s:+.0f} ms off those that its JSON states" if lag_s else None
 

@@ -96,7 +96,7 @@ def command(
       instructme prepare work
       instructme prepare work --chords midi --workers 4
     """
-    from instructme.dataset_tools.rhythm import REMEDY
+    from instructme.dataset_tools.beats.rhythm import REMEDY
     from instructme.pipelines.stages.prepare import prepare
     from instructme.pipelines.stages.reject_share import check
 

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from instructme.dataset_tools import rhythm, triplets
+from instructme.dataset_tools import triplets
+from instructme.dataset_tools.beats import rhythm
 from instructme.dataset_tools.pairing import instructions
 from instructme.dataset_tools.pairing import pool as pools
 from instructme.dataset_tools.pairing.edits import PairOptions

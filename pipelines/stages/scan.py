@@ -12,8 +12,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 
-from instructme.dataset_tools import headers, layouts
+from instructme.dataset_tools import layouts
 from instructme.dataset_tools.layouts import FoundTrack, Rejected
+from instructme.dataset_tools.stems import headers
 from instructme.dataset_tools.unread_files import once, unread
 from instructme.manifests import instruments, splits, tables, urls
 from instructme.manifests.datasets import read_datasets

@@ -14,7 +14,8 @@ import mir_eval
 import numpy as np
 import yaml
 
-from instructme.dataset_tools import audio, harmony, rhythm
+from instructme.dataset_tools import audio, harmony
+from instructme.dataset_tools.beats import rhythm
 from instructme.dataset_tools.chord_labels import NAMES, parse
 
 RATE_HZ = 24000

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from instructme.dataset_tools import audio, rhythm
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.beats import rhythm
 from instructme.dataset_tools.midi import grid_check, tempo_map
 
 RATE_HZ = 24000

@@ -12,7 +12,8 @@ from pathlib import Path
 import mir_eval
 import numpy as np
 
-from instructme.dataset_tools import audio, rhythm
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.beats import rhythm
 
 RATE_HZ = 24000
 

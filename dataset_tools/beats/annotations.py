@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from instructme.dataset_tools import beat_columns
+from instructme.dataset_tools.beats import beat_columns
 from instructme.manifests.rows import DataError
 
 LARGEST_BYTES = 16 << 20

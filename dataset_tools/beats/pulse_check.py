@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from instructme.dataset_tools.midi import grid_check
-from instructme.dataset_tools.recognisers import beats
+from instructme.dataset_tools.recognisers import beat_network
 
 Floats = npt.NDArray[np.float64]
 STRETCH_BEATS = 8
@@ -34,16 +34,16 @@ BIAS_S = -0.01
 """Where the network hears right beats, on average."""
 
 
-def against(beats_s: Floats, activation: beats.Floats, onsets: Floats) -> str | None:
+def against(beats_s: Floats, activation: beat_network.Floats, onsets: Floats) -> str | None:
     """Say what tells against annotated beats in seconds; None if they fit, or if too few lie in the recording.
 
-    `activation` is that of `beats.activations`, `onsets` are `grid_check.onset_envelope` of the same audio.
+    `activation` is that of `beat_network.activations`, `onsets` are `grid_check.onset_envelope` of the same audio.
     """
     times_s = np.arange(len(onsets)) / grid_check.ENVELOPE_HZ
     beats_s = beats_s[(beats_s >= 0) & (beats_s < len(onsets) / grid_check.ENVELOPE_HZ)]
     if len(beats_s) < 2 * STRETCH_BEATS:
         return None
-    heard = beats.onset_envelope(activation, times_s + BIAS_S)
+    heard = beat_network.onset_envelope(activation, times_s + BIAS_S)
     means = [*_means(heard, times_s, beats_s), *_means(onsets, times_s, beats_s)]
     if max(mean.real for mean in means) < LEAST_PULSE and max(map(abs, means)) < STEADY:
         return "onsets of the audio keep no step with these beats: they may be those of another recording"
@@ -66,7 +66,7 @@ def _means(curve: Floats, times_s: Floats, beats_s: Floats) -> list[complex]:
     return means
 
 
-def lag_s(activation: beats.Floats, beats_s: Floats, widest: float) -> float:
+def lag_s(activation: beat_network.Floats, beats_s: Floats, widest: float) -> float:
     """Find how far the beats heard lie from those stated in seconds, up to `widest` beats; 0 where nothing else is clear."""
     if len(beats_s) < FEWEST_BEATS:
         return 0.0
@@ -78,10 +78,10 @@ def lag_s(activation: beats.Floats, beats_s: Floats, widest: float) -> float:
     return float(lags_s[best]) if clear and possible else 0.0
 
 
-def profile(activation: beats.Floats, beats_s: Floats) -> tuple[Floats, Floats]:
+def profile(activation: beat_network.Floats, beats_s: Floats) -> tuple[Floats, Floats]:
     """Average the activation over all beats, at lags up to half a beat to either side: lags in s, and heights 0 to 1."""
     reach = round(float(np.median(np.diff(beats_s))) / 2 / STEP_S)
     lags_s = np.arange(-reach, reach + 1) * STEP_S
     at = beats_s[:, None] + lags_s + BIAS_S
-    heights = beats.onset_envelope(activation, at.ravel()).reshape(at.shape).mean(axis=0)
+    heights = beat_network.onset_envelope(activation, at.ravel()).reshape(at.shape).mean(axis=0)
     return np.asarray(lags_s, np.float64), np.asarray(heights, np.float64)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from instructme.dataset_tools import activity, alignment, audio, dc_offset, measures, mixtures, stereo_pairs, versions
+from instructme.dataset_tools import activity, audio
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.stems import alignment, dc_offset, measures, mixtures, stereo_pairs, versions
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests import spelling
 from instructme.manifests.paths import inside, slug

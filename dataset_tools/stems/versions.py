@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from instructme.dataset_tools import activity, measures
+from instructme.dataset_tools import activity
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.stems import measures
 from instructme.dataset_tools.stored import Stored, mono
 from instructme.manifests.rows import DataError, Stem
 

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools import annotations, chord_changes, pulse_check
 from instructme.dataset_tools.audio import Samples, resample
+from instructme.dataset_tools.beats import annotations, chord_changes, pulse_check
 from instructme.dataset_tools.midi import bar_check, grid_check, offset_check, tempo_map
-from instructme.dataset_tools.recognisers import beats, turns
+from instructme.dataset_tools.recognisers import beat_network, turns
 from instructme.dataset_tools.stored import Stored, stretches
 from instructme.manifests.rows import DataError
 
@@ -37,7 +37,7 @@ LEAST_WITNESS = 0.6
 LEAST_CHORD_LEAD = 4.0
 """Standard errors by which chords change more on another beat than the first. None of 179 right songs reaches it."""
 FEWEST_BEATS = 8
-REMEDY = "put beats.txt (seconds, position in the bar) into the song's folder, or MIDI that fits the audio"
+REMEDY = "put beat_network.txt (seconds, position in the bar) into the song's folder, or MIDI that fits the audio"
 """What makes beats and bars certain where nothing else does."""
 NO_BARS = "chords, bass and kicks don't tell that bars begin where the MIDI says"
 Heard = tuple[Sequence[Path], npt.NDArray[np.float32]]
@@ -208,9 +208,9 @@ def from_audio(mix: Samples | Stored, rate_hz: int, reason: str | None = None) -
         return nothing(_join(reason, "too few beats"))
     beats_s = np.asarray(frames * (hop / rate_hz), dtype=np.float64)
     agreement = grid_check.agreement(frames, envelope)
-    positions, bar, lead = beats.count_bars(activation, beats_s)
+    positions, bar, lead = beat_network.count_bars(activation, beats_s)
     problem = "downbeats unknown" if lead < LEAST_LEAD else "beats disagree with onsets" if agreement < LEAST_AGREEMENT else None
-    recogniser = f"librosa {version('librosa')}, {beats.LABEL}"
+    recogniser = f"librosa {version('librosa')}, {beat_network.LABEL}"
     grid = _grid("audio", recogniser, agreement, beats_s, positions, f"{bar}/4", lead >= LEAST_LEAD, problem, rate_hz)
     return replace(grid, reason=_join(reason, grid.reason))
 
@@ -220,7 +220,7 @@ class _Stretch(NamedTuple):
 
     frames: Integers
     envelope: npt.NDArray[np.float64]
-    activation: beats.Floats
+    activation: beat_network.Floats
 
 
 def _listen(mix: Samples | Stored, rate_hz: int, hop: int) -> _Stretch:
@@ -234,8 +234,8 @@ def _listen(mix: Samples | Stored, rate_hz: int, hop: int) -> _Stretch:
         found.append(frames[(frames >= start // hop) & (frames * hop < stop)])
         inside = own.envelope[start // hop - first // hop :][: stop // hop - start // hop]
         envelope[start // hop :][: len(inside)] = inside
-        activation = own.activation[(start - first) // rate_hz * beats.FRAME_RATE_HZ :]
-        heard.append(activation if stop == len(mix) else activation[: (stop - start) // rate_hz * beats.FRAME_RATE_HZ])
+        activation = own.activation[(start - first) // rate_hz * beat_network.FRAME_RATE_HZ :]
+        heard.append(activation if stop == len(mix) else activation[: (stop - start) // rate_hz * beat_network.FRAME_RATE_HZ])
     joined = np.concatenate(found)
     if len(found) > 2:  # two stretches may find one beat on either side of their border
         joined = joined[np.diff(joined, prepend=-grid_check.ENVELOPE_HZ) >= grid_check.ENVELOPE_HZ * 60 / TEMPI_BPM[1]]
@@ -244,17 +244,17 @@ def _listen(mix: Samples | Stored, rate_hz: int, hop: int) -> _Stretch:
 
 def _stretch(mix: Samples, rate_hz: int, hop: int) -> _Stretch:
     """Find the beats of a stretch, in frames from its start."""
-    mix = beats.level(mix)
+    mix = beat_network.level(mix)
     # the spectrum rises fastest one frame after an onset, measured on rendered music
     envelope = grid_check.onset_envelope(mix, rate_hz)[1:].astype(np.float64)
     if not envelope.any():
-        silent = np.tile(np.array([0, 0, 1], np.float32), (-(-len(mix) * beats.FRAME_RATE_HZ // rate_hz), 1))
+        silent = np.tile(np.array([0, 0, 1], np.float32), (-(-len(mix) * beat_network.FRAME_RATE_HZ // rate_hz), 1))
         return _Stretch(np.zeros(0, np.int64), envelope, silent)
-    activation = beats.activations(resample(mix, rate_hz, beats.RATE_HZ))
+    activation = beat_network.activations(resample(mix, rate_hz, beat_network.RATE_HZ))
     with turns.first_use("beats"):
         import librosa
 
-        curve = beats.onset_envelope(activation, np.arange(len(envelope)) * (hop / rate_hz))
+        curve = beat_network.onset_envelope(activation, np.arange(len(envelope)) * (hop / rate_hz))
         curve = curve / max(1e-9, curve.std()) + ONSET_WEIGHT * _median_onsets(mix, rate_hz, hop, len(envelope))
         bpm = _curve_bpm(curve, rate_hz, hop)
         _, frames = librosa.beat.beat_track(onset_envelope=curve, sr=rate_hz, hop_length=hop, units="frames", bpm=bpm)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instructme.dataset_tools import audio, rhythm
-from instructme.dataset_tools.recognisers import beats
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.beats import rhythm
+from instructme.dataset_tools.recognisers import beat_network
 
 RATE_HZ = 24000
 
@@ -19,16 +20,18 @@ def answers(beats_s, positions, clear=0.9):
     activation = np.tile(np.array([0.02, 0.01, 0.97], np.float32), (round(beats_s[-1] * 50) + 60, 1))
     for time, position in zip(beats_s, positions, strict=True):
         share = clear if position == 1 else 1 - clear
-        activation[round(time * 50 + beats.DELAY_FRAMES)] = [0.9 * (1 - share), 0.9 * share, 0.1]
+        activation[round(time * 50 + beat_network.DELAY_FRAMES)] = [0.9 * (1 - share), 0.9 * share, 0.1]
     return activation
 
 
 @settings(max_examples=40, deadline=None)
-@given(bar=st.sampled_from(beats.BEATS_PER_BAR), first=st.integers(0, 3), bpm=st.floats(50, 220), clear=st.floats(0.6, 0.98))
+@given(
+    bar=st.sampled_from(beat_network.BEATS_PER_BAR), first=st.integers(0, 3), bpm=st.floats(50, 220), clear=st.floats(0.6, 0.98)
+)
 def test_bars_are_counted_from_any_start(bar, first, bpm, clear):
     beats_s = 1.0 + np.arange(48) * 60 / bpm
     truth = (np.arange(48) + first) % bar + 1
-    positions, found, lead = beats.count_bars(answers(beats_s, truth, clear), beats_s)
+    positions, found, lead = beat_network.count_bars(answers(beats_s, truth, clear), beats_s)
     assert found == bar
     assert positions.tolist() == truth.tolist()
     assert lead == pytest.approx(2 * clear - 1, abs=0.02)
@@ -40,7 +43,7 @@ def test_wrong_answers_on_single_beats_are_outvoted():
     heard = truth.copy()
     heard[[9, 22, 35]] = 1
     heard[[16, 40]] = 3
-    positions, bar, _ = beats.count_bars(answers(beats_s, heard, 0.8), beats_s)
+    positions, bar, _ = beat_network.count_bars(answers(beats_s, heard, 0.8), beats_s)
     assert bar == 4
     assert positions.tolist() == truth.tolist()
 
@@ -48,27 +51,27 @@ def test_wrong_answers_on_single_beats_are_outvoted():
 def test_a_cut_bar_moves_the_count():
     beats_s = 1.0 + np.arange(66) * 0.5
     truth = np.concatenate([np.arange(34) % 4, np.arange(32) % 4]) + 1
-    positions, _, _ = beats.count_bars(answers(beats_s, truth, 0.95), beats_s)
+    positions, _, _ = beat_network.count_bars(answers(beats_s, truth, 0.95), beats_s)
     assert (positions == 1).tolist() == (truth == 1).tolist()
 
 
 def test_no_preference_gives_no_lead():
     beats_s = 1.0 + np.arange(64) * 0.5
-    assert beats.count_bars(answers(beats_s, np.zeros(64), 0.5), beats_s)[2] < 0.05
+    assert beat_network.count_bars(answers(beats_s, np.zeros(64), 0.5), beats_s)[2] < 0.05
 
 
 def test_features_of_a_tone_lie_in_its_band():
-    time = np.arange(22050) / beats.RATE_HZ
-    found = beats.features(np.sin(2 * np.pi * 440 * time).astype(np.float32))
+    time = np.arange(22050) / beat_network.RATE_HZ
+    found = beat_network.features(np.sin(2 * np.pi * 440 * time).astype(np.float32))
     assert found.shape == (50, 272)
     assert found.dtype == np.float32
-    assert beats._filters().shape == (705, 136)
-    np.testing.assert_allclose(beats._filters().sum(axis=0), 1, rtol=1e-5)
+    assert beat_network._filters().shape == (705, 136)
+    np.testing.assert_allclose(beat_network._filters().sum(axis=0), 1, rtol=1e-5)
     band = int(found[25, :136].argmax())
-    column = beats._filters()[:, band]
-    assert column.argmax() * beats.RATE_HZ / (beats.FRAME - 1) == pytest.approx(440, abs=20)
+    column = beat_network._filters()[:, band]
+    assert column.argmax() * beat_network.RATE_HZ / (beat_network.FRAME - 1) == pytest.approx(440, abs=20)
     assert found[10:40, 136:].max() < 0.05  # a steady tone doesn't rise
-    assert beats.features(np.zeros(100, np.float32)).shape == (1, 272)
+    assert beat_network.features(np.zeros(100, np.float32)).shape == (1, 272)
 
 
 def clicks(bpm: float, bars: int, bar: int) -> tuple[audio.Samples, np.ndarray]:
@@ -102,8 +105,8 @@ def test_clicks_give_beats_and_bars_at_any_level():
 def test_the_network_in_numpy_answers_as_in_torch():
     """The same layers in torch, with the packaged weights."""
     torch = pytest.importorskip("torch")
-    weights = {name: torch.from_numpy(value) for name, value in beats._weights().items()}
-    frames = beats.features(np.random.default_rng(0).normal(0, 0.1, 22050 * 3).astype(np.float32))
+    weights = {name: torch.from_numpy(value) for name, value in beat_network._weights().items()}
+    frames = beat_network.features(np.random.default_rng(0).normal(0, 0.1, 22050 * 3).astype(np.float32))
     lstm = torch.nn.LSTM(150, 150, num_layers=2, batch_first=True)
     lstm.load_state_dict({name.removeprefix("lstm."): value for name, value in weights.items() if name.startswith("lstm.")})
     with torch.inference_mode():
@@ -111,13 +114,13 @@ def test_the_network_in_numpy_answers_as_in_torch():
         bands = torch.nn.functional.max_pool1d(torch.relu(bands), 2).flatten(1)
         hidden = lstm((bands @ weights["linear0.weight"].T + weights["linear0.bias"])[None])[0][0]
         wanted = torch.softmax(hidden @ weights["linear.weight"].T + weights["linear.bias"], dim=1).numpy()
-    np.testing.assert_allclose(beats._run(frames), wanted, atol=1e-5)
+    np.testing.assert_allclose(beat_network._run(frames), wanted, atol=1e-5)
 
 
 def test_the_packaged_weights_are_the_published_ones_and_credited():
-    digest = hashlib.sha256(beats.FILE.read_bytes()).hexdigest()
-    assert f"({digest[:12]})" in beats.LABEL
-    credit = beats.FILE.with_name("BEATNET.md").read_text()
+    digest = hashlib.sha256(beat_network.FILE.read_bytes()).hexdigest()
+    assert f"({digest[:12]})" in beat_network.LABEL
+    credit = beat_network.FILE.with_name("BEATNET.md").read_text()
     assert all(word in credit for word in ("CC-BY-4.0", "Heydari", "Changes", "github.com/mjhydri/BeatNet"))
 
 
@@ -142,6 +145,6 @@ def test_downbeats_with_weights(shared_data):
 
 def test_activations_are_probabilities_of_any_level():
     wave = np.random.default_rng(0).normal(0, 0.1, 22050 * 4).astype(np.float32)
-    loud, soft = beats.activations(wave), beats.activations(wave * np.float32(0.001))
+    loud, soft = beat_network.activations(wave), beat_network.activations(wave * np.float32(0.001))
     np.testing.assert_allclose(loud, soft, atol=1e-4)
     np.testing.assert_allclose(loud.sum(axis=1), 1, atol=1e-5)
