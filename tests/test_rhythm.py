@@ -289,7 +289,7 @@ def test_onset_envelope_peaks_at_the_onset():
 def test_midi_needs_neither_librosa_nor_torch(tmp_path):
     path = write_midi(tmp_path / "a.mid", feel("straight"))
     code = (
-        "import sys, numpy as np; from pathlib import Path; from instructme.dataset_tools import rhythm;"
+        "import sys, numpy as np; from pathlib import Path; from instructme.dataset_tools.beats import rhythm;"
         f"grid = rhythm.from_midi([Path({str(path)!r})], np.zeros(48000, np.float32), {RATE_HZ});"
         "assert not {'librosa', 'torch', 'numba', 'scipy.signal'} & set(sys.modules), sys.modules.keys()"
     )
