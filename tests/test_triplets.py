@@ -134,6 +134,18 @@ def test_rows_are_valid_and_stay_in_their_split(pool):
         assert row["target_instruments"] == sorted(row["target_instruments"]) != []
 
 
+def test_columns_that_do_not_apply_are_empty(pool):
+    rows, _ = rows_of(pool, Order("train", dict.fromkeys(ATOMIC, 20)), Order("train", {"rebalance": 200}))
+    for row in rows:
+        assert (row["target_stretch"], row["round"]) == (1.0, 1)
+        assert row["genre"] is row["chain_id"] is row["beat_error_ms"] is row["chord_agreement"] is None
+    gains = {row["gain_db"] for row in rows if row["task"] == "rebalance"}
+    assert gains == {-12, -9, -6, -3, 3, 6, 9, 12}
+    assert {row["gain_db"] for row in rows if row["task"] != "rebalance"} == {None}
+    chained, _ = rows_of(pool, Order("test", {"chains": 3}, rounds=3))
+    assert [row["chain_id"] for row in chained[::3]] == [f"test-chain-{number:06d}" for number in range(3)]
+
+
 def test_neighbouring_rows_come_from_as_many_clips_as_there_are(pool):
     rows, _ = rows_of(pool, Order("train", {"add": 700, "remove": 300}))
     clips = {(row["source_track"], row["source_start_samples"]) for row in rows}
