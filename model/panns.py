@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from instructme.model.config import ModelError
+from instructme.model import pretrained
 
 RATE_HZ = 16000
 WINDOW_SAMPLES, HOP_SAMPLES = 512, 160
@@ -63,12 +63,8 @@ class Cnn14(nn.Module):
         Raises:
             ModelError: no such file, or not a state of this network.
         """
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        with pretrained.published("PANNs", path, "Cnn14_16k_mAP=0.438.pth") as state:
             return cls._from_state(state.get("model", state))
-        except Exception as error:  # torch raises many kinds
-            words = " ".join(str(error).split())[:200]
-            raise ModelError(f"can't read the weights of PANNs {path}: {words}: give Cnn14_16k_mAP=0.438.pth") from None
 
     @classmethod
     def _from_state(cls, state: Mapping[str, Tensor]) -> "Cnn14":

@@ -1,4 +1,4 @@
-"""Load pretrained models of transformers from a folder, and nothing else: no pickle, no network, no random weights."""
+"""Load published weights from files that the user has, and nothing else: no pickle, no network, no random weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +34,27 @@ def load(what: str, folder: Path, model_class: Any, *other_classes: Any) -> list
     if len(others[0]) > known:
         raise ModelError(f"{problem} (the tokeniser knows {len(others[0])} words, the model {known})")
     return [model.float().eval().requires_grad_(False), *others]
+
+
+@contextmanager
+def published(what: str, path: Path, file: str) -> Iterator[dict[str, Any]]:
+    """Read the tensors of a published file for the block that puts them into a network.
+
+    Args:
+        what: name of the network.
+        path: file of torch.
+        file: name under which it is published.
+
+    Raises:
+        ModelError: no such file, or the block fails on what it holds.
+    """
+    import torch
+
+    try:
+        yield torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds
+        words = " ".join(str(error).split())[:200]
+        raise ModelError(f"can't read the weights of {what} {path}: {words}: give {file}") from None
 
 
 @contextmanager

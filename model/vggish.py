@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from instructme.model.config import ModelError
+from instructme.model import pretrained
 
 RATE_HZ = 16000
 WINDOW_SAMPLES, HOP_SAMPLES, FFT = 400, 160, 512
@@ -50,13 +50,9 @@ class Vggish(nn.Module):
         Raises:
             ModelError: no such file, or not a state of this network.
         """
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        with pretrained.published("VGGish", path, "vggish-10086976.pth") as state:
             network = cls()
             network.load_state_dict({name: value for name, value in state.items() if not name.startswith("pproc.")})
-        except Exception as error:  # torch raises many kinds
-            words = " ".join(str(error).split())[:200]
-            raise ModelError(f"can't read the weights of VGGish {path}: {words}: give vggish-10086976.pth") from None
         return network
 
     def forward(self, examples: Tensor) -> Tensor:
