@@ -50,6 +50,7 @@ TESTS = {
     "dataset_tools/corpus/timbres.py": "corpus_timbres",
     "dataset_tools/layouts/": "layouts",
     "dataset_tools/layouts/__init__.py": "layouts folder",
+    "dataset_tools/stems/dc_offset.py": "parts",
     "dataset_tools/stems/measures.py": "parts stored",
     "dataset_tools/midi/": "rhythm",
     "dataset_tools/midi/note_chords.py": "harmony",

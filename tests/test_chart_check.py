@@ -57,6 +57,23 @@ def test_only_the_own_chart_fits() -> None:
     assert not fits(STARTS_S, [*OWN[2:], *OWN[:2]], SOUND, RATE_HZ)
 
 
+@pytest.mark.parametrize("semitones", range(1, 12))
+def test_a_chart_in_another_key_does_not_fit(semitones: int) -> None:
+    assert not fits(STARTS_S, OWN, play(OWN, transposed=semitones), RATE_HZ)
+
+
+@pytest.mark.parametrize("bars", [1, 2, 5, 15])
+def test_a_chart_that_starts_bars_later_does_not_fit(bars: int) -> None:
+    assert not fits(STARTS_S, [*OWN[bars:], *OWN[:bars]], SOUND, RATE_HZ)
+
+
+def test_a_chart_of_the_first_bars_alone_is_compared_with_these() -> None:
+    first = [*OWN[:8], *["N"] * 8]
+    assert fits(STARTS_S, first, play([*OWN[:8], *OTHER[:8]]), RATE_HZ)
+    assert not fits(STARTS_S, [*OTHER[:8], *["N"] * 8], SOUND, RATE_HZ)
+    assert fits(STARTS_S, [*OTHER[:4], *["N"] * 12], SOUND, RATE_HZ), "eight seconds are too few"
+
+
 def test_a_loop_fits_at_each_of_its_rounds() -> None:
     loop = OWN[:4] * 4
     assert fits(STARTS_S, loop, play(loop), RATE_HZ)

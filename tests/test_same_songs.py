@@ -3,13 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import made_songs
 import numpy as np
 import pytest
 import soundfile
 from hostile import HERE, invoke
 from test_splits import track
 
-from instructme.dataset_tools import fingerprint, same_songs
+from instructme.dataset_tools import audio, fingerprint, same_songs
 from instructme.manifests import tables
 from instructme.manifests.rows import Clip, Part, Reject, Track, Triplet
 
@@ -48,13 +49,50 @@ def test_copies_in_one_split_stay(tmp_path: Path) -> None:
     paths = folders(tmp_path, a=sound(1), b=sound(1), c=sound(2))
     tracks = [replace(track(name), split=split) for name, split in zip("abc", ("train", "train", "test"), strict=True)]
     assert not same_songs.doubles(paths, tracks)
-    assert [(row.track_id, row.reason) for row in same_songs.copies(paths, tracks)] == [("b", "copy")]
+    assert [(row.track_id, row.reason, row.count) for row in same_songs.copies(paths, tracks)] == [("b", "copy", 1)]
     assert not same_songs.copies(paths, [tracks[0], replace(tracks[1], split="test"), tracks[2]])
 
 
 def test_short_and_silent_songs_are_no_copies(tmp_path: Path) -> None:
     paths = folders(tmp_path, a=sound(1)[:16000], b=sound(1)[:16000], c=0 * sound(1), d=0 * sound(1))
     assert not same_songs.copies(paths, [replace(track(name), split="train") for name in "abcd"])
+
+
+def older(root: Path, activity: list[bool]) -> Path:
+    """Write a track of two parts as versions did that kept no fingerprint."""
+    made_songs.write(root, [made_songs.Song("a", "train", {"piano": sound(1), "flute": sound(101)})])
+    parts = [replace(part, activity=activity) for part in tables.read_rows(root / "parts.parquet", Part)]
+    folder = (root / parts[0].path).parent
+    tables.write(folder / "parts.parquet", parts, Part)
+    return folder
+
+
+@pytest.mark.parametrize(("activity", "start"), [([True] * 120, 0), ([False] * 20 + [True] * 100, 16000), ([False] * 120, 0)])
+def test_tracks_of_older_versions_are_compared_from_where_they_begin_to_play(
+    activity: list[bool], start: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(same_songs, "HEARD_S", 6)
+    folder = older(tmp_path, activity)
+    parts = tables.read_rows(folder / "parts.parquet", Part)
+    mix = sum(audio.read(folder / Path(part.path).name) for part in parts)
+    words = same_songs._read(folder)
+    assert np.array_equal(words, fingerprint.fingerprint(mix[start : start + 6 * 8000], 8000)) and len(words) > 100
+    same_songs.write(folder, parts, mix)
+    assert np.array_equal(same_songs._read(folder), words)
+
+
+def test_what_is_left_of_a_short_track_is_heard(tmp_path: Path) -> None:
+    words = same_songs._read(older(tmp_path, [False] * 60 + [True] * 60))
+    assert len(words) == len(fingerprint.fingerprint(sound(1)[48000:], 8000)) > 100
+
+
+def test_a_track_of_an_older_version_whose_files_are_gone_is_like_no_other(tmp_path: Path) -> None:
+    folder = older(tmp_path, [True] * 120)
+    for path in folder.glob("*.flac"):
+        path.unlink()
+    assert not len(same_songs._read(folder))
+    tables.write(folder / "parts.parquet", [], Part)
+    assert not len(same_songs._read(folder))
 
 
 def song(folder: Path, seed: int, suffix: str = "wav", gain: float = 1.0) -> None:
