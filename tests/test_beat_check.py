@@ -9,6 +9,8 @@ import made_work
 import numpy as np
 import pytest
 from made_work import RATE_HZ
+from test_chart_check import OWN, play
+from test_chart_check import RATE_HZ as CHORDS_HZ
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.sharding import beat_check, library, samples
@@ -36,7 +38,7 @@ def test_beats_are_off_only_where_the_audio_was_moved(lag_ms: int) -> None:
         assert problem is None
     else:
         assert problem is not None
-        assert abs(int(problem.split()[4]) - lag_ms) <= 20
+        assert abs(int(problem.split()[4]) - lag_ms) <= 20 and int(problem.split()[4]) % 10 == 0
 
 
 def test_half_a_beat_off_is_a_fault_only_with_drums() -> None:
@@ -50,6 +52,25 @@ def test_nothing_is_said_of_what_is_not_heard() -> None:
     heard, beats_s = side("set-a", ("drums", "piano"))
     assert beat_check.off(np.zeros_like(heard), beats_s, RATE_HZ, drums=True) is None
     assert beat_check.off(np.roll(heard, SHIFT), beats_s[:4], RATE_HZ, drums=True) is None
+
+
+@pytest.mark.parametrize("late", [0, 1, 3])
+def test_chords_say_on_which_position_bars_begin(late: int) -> None:
+    """Two seconds of each chord are four beats; positions that begin `late` beats after it are wrong by so many."""
+    beats_s = np.arange(0, 32, 0.5)
+    positions = (np.arange(len(beats_s)) - late) % 4 + 1
+    said = {"beat_times_s": beats_s.tolist(), "beat_positions": positions.tolist()}
+    sides = [play(OWN), np.stack([play(OWN)] * 2, axis=1)]
+    assert list(beat_check.first_beats(said, sides, CHORDS_HZ)) == [(-late) % 4 + 1] * 2
+
+
+def test_bars_are_compared_only_where_all_is_said() -> None:
+    beats_s = np.arange(0, 32, 0.5)
+    positions = np.arange(len(beats_s)) % 4 + 1
+    for beats, said in ((beats_s[:7], positions[:7]), (beats_s, positions[:-1]), (beats_s[:-1], positions), ([], [])):
+        described = {"beat_times_s": list(beats), "beat_positions": list(said)}
+        assert not list(beat_check.first_beats(described, [play(OWN)], CHORDS_HZ))
+    assert not list(beat_check.first_beats({}, [play(OWN)], CHORDS_HZ))
 
 
 def remixes(work: Path) -> Path:
