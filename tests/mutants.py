@@ -59,7 +59,7 @@ TESTS = {
     "dataset_tools/sharding/": "shards",
     "dataset_tools/sharding/card.py": "shard_card",
     "dataset_tools/sharding/checks.py": "verify bad_shards",
-    "dataset_tools/sharding/laws.py": "tasks",
+    "dataset_tools/sharding/laws.py": "laws tasks",
     "dataset_tools/sharding/library.py": "verify",
     "dataset_tools/sharding/samples.py": "shards bad_shards shard",
     "dataset_tools/sharding/windows.py": "render",

@@ -38,6 +38,14 @@ def test_counts_are_summed_by_split_and_task() -> None:
     assert index["shards"][1]["samples"] == 1
 
 
+def test_channels_are_said_only_where_a_shard_has_two() -> None:
+    assert "channels" not in index_of(MARKERS)
+    mono = {name: {**marker, "channels": 1} for name, marker in MARKERS.items()}
+    assert "channels" not in index_of(mono)
+    assert index_of({**mono, "test-0000": {**MARKERS["test-0000"], "channels": 2}})["channels"] == 2
+    assert index_of({**MARKERS, "test-0000": {**MARKERS["test-0000"], "channels": 2}})["channels"] == 2
+
+
 def test_the_hash_is_that_of_every_file_whatever_their_order() -> None:
     changed = copy.deepcopy(MARKERS)
     changed["train-0001"]["files"]["train-0001.parquet"]["sha256"] = "e"
