@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import mlcroissant
 import pytest
 import yaml
 from made_work import make_work
@@ -43,7 +44,6 @@ def test_croissant_names_every_file_with_its_hash(made: Path) -> None:
 
 
 def test_croissant_is_valid_and_its_records_are_the_index(made: Path) -> None:
-    mlcroissant = pytest.importorskip("mlcroissant")
     described = mlcroissant.Dataset(str(made / card.CROISSANT))
     records = list(described.records("test-00000"))
     reader = ShardReader(made, "test")

@@ -1,10 +1,10 @@
 """Structural similarity of mel spectrograms, as Instruct-MusicGen measures it (arXiv 2405.18386; Wang et al., IEEE TIP 2004).
 
 Both sounds at 16 kHz; STFT 400/200, Hann window, centred; powers in 128 HTK mels from 0 to 8 kHz. Means and variances weigh the
-cells around each cell by a Gaussian of 1.5 cells, 11 cells wide. The constants are those of a data range of 1, as published, so
-that the level of the edit matters.
+cells around each cell by a Gaussian of 1.5 cells, 11 cells wide, reflected at the edges. The constants are those of a data range
+of 1, as published, so that the level of the edit matters.
 
-Undefined: a sound of under 11 frames.
+Undefined: a sound of under 6 frames.
 """
 
 import numpy as np
@@ -27,10 +27,10 @@ Image = npt.NDArray[np.float64]
 def score(edit: Samples, target: Samples) -> Score:
     """Compare (T,) with (T,)."""
     one, other = (_image(each) for each in (edit, target))
-    if len(one) <= 2 * RADIUS_CELLS:
+    if len(one) <= RADIUS_CELLS:
         return "too_short"
     mean, other_mean = _local(one), _local(other)
-    variance, other_variance = _local(one**2) - mean**2, _local(other**2) - other_mean**2
+    variance, other_variance = (np.maximum(_local(each**2) - _local(each) ** 2, 0) for each in (one, other))
     shared = _local(one * other) - mean * other_mean
     likeness = (2 * mean * other_mean + _C1) * (2 * shared + _C2)
     return float(np.mean(likeness / ((mean**2 + other_mean**2 + _C1) * (variance + other_variance + _C2))))
@@ -42,8 +42,7 @@ def _image(samples: Samples) -> Image:
 
 
 def _local(image: Image) -> Image:
-    """Average the cells around each one that is not at the edge."""
+    """Average the cells around each one."""
     from scipy.ndimage import gaussian_filter
 
-    inside = slice(RADIUS_CELLS, -RADIUS_CELLS)
-    return np.asarray(gaussian_filter(image, SIGMA_CELLS, radius=RADIUS_CELLS)[inside, inside])
+    return np.asarray(gaussian_filter(image, SIGMA_CELLS, radius=RADIUS_CELLS, mode="mirror"))
