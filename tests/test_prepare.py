@@ -351,6 +351,7 @@ def test_command_sums_up(work: Path) -> None:
         "rejected: silent_clip 2",
         f"no remix is possible: beats and bars are certain in 0 tracks, 2 are needed: {REMEDY}",
     ]
+    assert REMEDY.startswith("put beats.txt (")  # the name that layouts read
     again = CliRunner().invoke(main, command)
     assert again.stdout.splitlines() == ["kept 3, redid 0", *first.stdout.splitlines()]
 

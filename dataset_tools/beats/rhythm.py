@@ -37,7 +37,7 @@ LEAST_WITNESS = 0.6
 LEAST_CHORD_LEAD = 4.0
 """Standard errors by which chords change more on another beat than the first. None of 179 right songs reaches it."""
 FEWEST_BEATS = 8
-REMEDY = "put beat_network.txt (seconds, position in the bar) into the song's folder, or MIDI that fits the audio"
+REMEDY = "put beats.txt (seconds, position in the bar) into the song's folder, or MIDI that fits the audio"
 """What makes beats and bars certain where nothing else does."""
 NO_BARS = "chords, bass and kicks don't tell that bars begin where the MIDI says"
 Heard = tuple[Sequence[Path], npt.NDArray[np.float32]]
