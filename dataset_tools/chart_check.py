@@ -1,7 +1,7 @@
-"""Ask the audio whether a chord chart is its own: one of another song, another key or another start fits no better elsewhere.
+"""Check whether a chord chart fits the audio: a wrong chart fits better in another key or at another start.
 
-The tones of the chart are laid over the pitch classes of the audio. Charts of 186 mixes fit best as they are: no other key fits
-as well, and no other start fits better, save after whole rounds of a loop.
+The tones of the chart are compared with the pitch classes of the audio. Charts of 186 mixes fit best as they are. No other key
+fits as well. No other start fits better, except after whole rounds of a loop.
 """
 
 from collections.abc import Sequence

@@ -57,7 +57,7 @@ def doubles(folders: Mapping[str, Path], tracks: Sequence[Track]) -> list[Reject
 
 
 def copies(folders: Mapping[str, Path], tracks: Sequence[Track]) -> list[Reject]:
-    """Tell of tracks whose first minute is that of another one of their split, word by word; both stay.
+    """Report tracks whose fingerprint equals that of another track of their split; both stay.
 
     Args:
         folders: track_id -> folder of its parts.

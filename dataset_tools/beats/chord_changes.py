@@ -1,7 +1,7 @@
-"""Ask the harmony of audio on which beat bars begin: chords change more on the first beat than on others.
+"""Find the first beat of bars from the harmony of audio: chords change more on the first beat than on others.
 
-Of single windows of 10 s this is right in 93 of 100 of the built-in corpora, in 64 of 100 of POP909, where other beats get 24 at
-most. A whole song, or a shard of remixes, tells more.
+In single windows of 10 s, the first beat wins in 93 % of the built-in corpora. In POP909 it wins in 64 %,
+and any other beat in 24 % at most. A whole song, or a shard of remixes, is more reliable.
 """
 
 from typing import NamedTuple

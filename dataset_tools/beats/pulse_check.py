@@ -1,8 +1,8 @@
-"""Ask the audio whether beats are its own: those of another song, another tempo or another start are found out.
+"""Check whether beats fit the audio: beats of another song, another tempo or another start do not.
 
-Beats lay a phase over a recording: 0 at each beat, 1 at the next. Where they are right, onsets gather at one phase in every
-stretch of the song, on beats or half-beats. Where they are not, the phase moves from stretch to stretch, however close the
-tempi are. BeatNet's probability of a beat, averaged at lags around all beats, tells a shift.
+Beats give each moment of a recording a phase: 0 at one beat, 1 at the next. If the beats are right, onsets have one phase in
+every stretch of the song, on beats or half-beats. If the beats are wrong, the phase drifts from stretch to stretch, even if the
+tempi are close. A shift is found from BeatNet's probability of a beat, averaged at lags around all beats.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ BIAS_S = -0.01
 
 
 def against(beats_s: Floats, activation: beat_network.Floats, onsets: Floats) -> str | None:
-    """Say what tells against annotated beats in seconds; None if they fit, or if too few lie in the recording.
+    """Say how the audio contradicts annotated beats in seconds; None if they fit, or if too few lie in the recording.
 
     `activation` is that of `beat_network.activations`, `onsets` are `grid_check.onset_envelope` of the same audio.
     """
@@ -46,7 +46,7 @@ def against(beats_s: Floats, activation: beat_network.Floats, onsets: Floats) ->
     heard = beat_network.onset_envelope(activation, times_s + BIAS_S)
     means = [*_means(heard, times_s, beats_s), *_means(onsets, times_s, beats_s)]
     if max(mean.real for mean in means) < LEAST_PULSE and max(map(abs, means)) < STEADY:
-        return "onsets of the audio keep no step with these beats: they may be those of another recording"
+        return "the onsets of the audio do not fit these beats: the beats may be those of another recording"
     lag = lag_s(activation, beats_s, WIDEST)
     if 0 < abs(lag) <= FARTHEST_S:
         return f"beats are heard {1000 * lag:+.0f} ms off these: they may be those of another version"

@@ -38,7 +38,7 @@ LEAST_CHORD_LEAD = 4.0
 """Standard errors by which chords change more on another beat than the first. None of 179 right songs reaches it."""
 FEWEST_BEATS = 8
 REMEDY = "put beats.txt (seconds, position in the bar) into the song's folder, or MIDI that fits the audio"
-"""What makes beats and bars certain where nothing else does."""
+"""Advice to users whose beats and bars are not certain."""
 NO_BARS = "chords, bass and kicks don't tell that bars begin where the MIDI says"
 Heard = tuple[Sequence[Path], npt.NDArray[np.float32]]
 """MIDI files of a part, and `grid_check.onset_envelope` of its audio."""
@@ -74,7 +74,7 @@ class Grid:
     beats_samples: Integers
     beat_positions: Integers
     against: str | None = None
-    """What the audio says against annotated beats."""
+    """How the audio contradicts annotated beats."""
     offset_s: float = 0.0
     """By how much the audio lies after the MIDI; the beats are moved already."""
 
@@ -139,7 +139,7 @@ def _against(beats_s: npt.NDArray[np.float64], positions: Integers | None, mix: 
     first = chord_changes.first_beat(chord_changes.at_beats(mix, beats_s[inside], rate_hz), positions[inside])
     if first is None or first.lead < LEAST_CHORD_LEAD:
         return None
-    return f"chords change on beat {first.position} of these bars, not on their first beat: they may begin elsewhere"
+    return f"chords change on beat {first.position} of these bars, not on their first beat: the bars may begin elsewhere"
 
 
 def from_midi(paths: Sequence[Path], mix: Samples | Stored | None, rate_hz: int, parts: Sequence[Heard] = ()) -> Grid:

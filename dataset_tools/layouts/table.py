@@ -83,13 +83,15 @@ def _track(table: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
         else []
     )
     rejected += [
-        Rejected(f"{name}: {column}", "rows_differ", f"rows of one track differ: {text(first[column])} counts")
+        Rejected(f"{name}: {column}", "rows_differ", f"rows of this track differ: {text(first[column])} is used")
         for column in _SONG
         if len({text(row.get(column)) for row in rows} - {""}) > 1
     ]
     tempo = _tempo(text(first["tempo"]))
     if text(first["tempo"]) and tempo is None:
-        rejected.append(Rejected(f"{name}: {text(first['tempo'])}", "not_understood", "no tempo: write beats per minute"))
+        rejected.append(
+            Rejected(f"{name}: {text(first['tempo'])}", "not_understood", "not a tempo: write it in beats per minute")
+        )
     if text(first.get("downbeats") or first.get("downbeats_path")) and not text(first.get("beats_path") or first.get("beats")):
         rejected.append(Rejected(f"{name}: downbeats", "incomplete", "downbeats without beats: give beats_path, too"))
     stems = tuple(

@@ -1,1 +1,1 @@
-"""Turn the files of a song into parts: read headers, join stereo pairs, find what is there twice, and merge by instrument."""
+"""Turn the files of a song into parts: read headers, join stereo pairs, find doubled stems, merge by instrument."""

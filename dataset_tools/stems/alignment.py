@@ -63,7 +63,7 @@ def _starts(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> list[Rejected]
         Rejected(
             path,
             "time_reference",
-            f"its time reference says that it begins {start_s - first_s:.3f} s after the first stem; all are laid at the start: "
+            f"its time reference says that it begins {start_s - first_s:.3f} s after the first stem; all start together: "
             "export it from the start of the song if that is wrong",
         )
         for path, start_s in starts_s.items()

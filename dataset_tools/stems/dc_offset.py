@@ -1,4 +1,4 @@
-"""Take off a signal what would count as sound but is none: an offset that is constant, or that drifts."""
+"""Remove constant and drifting offsets from a signal. They would count as sound."""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,9 @@ _DRIFT = 0.5
 
 
 def remove(samples: Stored, rate_hz: int) -> str | None:
-    """Take the offset off each channel and say what it was; None if there is none.
+    """Remove the offset of each channel and describe it; None if there is none.
 
-    What is shorter than a second stays, as its mean may be that of a wave that isn't whole.
+    A signal shorter than a second stays as it is: its mean may come from an incomplete wave.
     """
     if len(samples) < rate_hz:
         return None

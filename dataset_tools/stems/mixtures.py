@@ -20,13 +20,13 @@ SUM = 0.97
 UNNAMED_SUM = 0.8
 """The same for a stem whose name is no instrument's, such as a master that is called like its song."""
 OVERLAP = 0.7
-"""Share from which on a stem is told."""
+"""Share from which on a stem is reported."""
 ALIKE = 0.9
 """The same for a stem that is explained by a single other one, as two microphones may be near each other."""
 GROUP_OVERLAP = 0.3
 """The same for a stem whose name is that of a group, such as `drums` beside `kick`: it may hold the other one whole."""
 _CLEARLY, _RATHER = 4, 1.5
-"""What a sum leaves unexplained is so many times less than what one stem alone leaves: to leave it out, and to tell."""
+"""What a sum leaves unexplained is so many times less than what one stem alone leaves: to leave it out, and to report it."""
 _HEARD = 0.05
 """Level of a stem in a sum, both at the same power, from which on it is named."""
 _NAMED = 3
@@ -42,7 +42,7 @@ class Overlap(NamedTuple):
     holds: tuple[str, ...]
     share: float
     is_sum: bool
-    """It is nothing else than the sum of several others."""
+    """It is the sum of several others, and nothing else."""
 
     @property
     def detail(self) -> str:

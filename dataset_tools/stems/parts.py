@@ -255,7 +255,7 @@ def _low_bits(paths: Sequence[Path], samples: Stored) -> list[_Note]:
 
 
 def _surround(channels: int) -> _Note:
-    detail = f"its {channels} channels are taken as one sound, their mean: if they are stems, export each as a file"
+    detail = f"the part holds the mean of its {channels} channels: if they are stems, export each as a file"
     return _Note("surround", detail, False)
 
 

@@ -70,7 +70,7 @@ class Version(NamedTuple):
     def detail(self) -> str:
         """Say what it is, and what was done."""
         if self.certain:
-            return f"by its name and sound a version of {self.of}, which is used: to sum both, name them by numbers alone"
+            return f"by its name and sound it is a version of {self.of}, which is used: to sum both, name them `1` and `2`"
         return f"by its name it may be a version of {self.of}, but not for certain: both are summed"
 
 
