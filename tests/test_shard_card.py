@@ -34,6 +34,34 @@ def test_the_card_counts_triplets_and_names_licences(made: Path) -> None:
     assert licences and all(f"| set | {licence} |" in text for licence in licences)
 
 
+INDEX = {
+    "samples": 1234,
+    "seconds": 6 * 3600 + 1800,
+    "sample_rate_hz": 24000,
+    "hash": "h",
+    "counts": {"train": {"add": 1000, "remix": 200}, "test": {"add": 34}},
+    "shards": [{"files": {"a-0.tar": {"bytes": 5, "sha256": "x"}, "a-0.parquet": {"bytes": 6, "sha256": "y"}}}],
+}
+
+
+def test_the_card_says_hours_sound_and_counts() -> None:
+    text = card.readme(INDEX, {card.Source("mine | yours", ""): 2, card.Source("a", "MIT"): 1500})
+    assert "1,234 triplets of an instruction, a source and a target: 6.50 hours a side,\nmono, 24,000 Hz" in text
+    assert "| train | 1,000 | 200 |\n| test | 34 | 0 |" in text
+    assert "| a | MIT | 1,500 |\n| mine / yours | not stated | 2 |" in text
+    assert "\nstereo, 24,000 Hz" in card.readme({**INDEX, "channels": 2}, {})
+
+
+def test_croissant_says_what_kind_of_file_each_is() -> None:
+    text = card.croissant(INDEX, {card.Source("à", "é"): 1})
+    described = json.loads(text)
+    assert {each["name"]: each["encodingFormat"] for each in described["distribution"]} == {
+        "a-0.tar": "application/x-tar",
+        "a-0.parquet": "application/x-parquet",
+    }
+    assert '\n "license": [\n  "é"\n ]' in text, "for people to read, too"
+
+
 def test_croissant_names_every_file_with_its_hash(made: Path) -> None:
     described = json.loads((made / card.CROISSANT).read_text())
     for each in described["distribution"]:

@@ -68,7 +68,7 @@ def _body(index: Mapping[str, Any], sources: Mapping[Source, int]) -> Iterator[s
     yield "# Triplets for instruction-guided music editing"
     yield ""
     yield f"{index['samples']:,} triplets of an instruction, a source and a target: {index['seconds'] / 3600:.2f} hours a side,"
-    sound = "stereo" if index["shards"][0].get("channels") == 2 else "mono"
+    sound = "stereo" if index.get("channels") == 2 else "mono"
     yield f"{sound}, {index['sample_rate_hz']:,} Hz, FLAC in WebDataset shards. SHA-256 of the set: `{index['hash']}`."
     yield from ("", f"| split | {' | '.join(tasks)} |", "|---|" + "---:|" * len(tasks))
     for split, counts in index["counts"].items():
