@@ -112,3 +112,23 @@ def test_rwc_is_not_seen_in_late_times(tmp_path: Path) -> None:
     late = [380 + time_s for time_s in TIMES]
     path = write(tmp_path / "beats.csv", (BARS, PLACES, late))
     assert annotations.beats(path) == (late, PLACES)
+
+
+ODD = {
+    "downbeats marked 2, beats 1": ([2 if place == 1 else 1 for place in PLACES], None),
+    "bars that are odd or even": ([bar % 2 for bar in BARS], None),
+    "numbers of bars at downbeats": ([bar if place == 1 else 0 for bar, place in zip(BARS, PLACES, strict=True)], PLACES),
+    "whole tempi": ([118 + beat % 5 for beat in range(24)], ZEROS),
+    "sections": ([1 + beat // 16 for beat in range(24)], ZEROS),
+}
+
+
+@pytest.mark.parametrize("column", ODD)
+def test_columns_of_other_things_make_no_bars_of_their_own(column: str) -> None:
+    values, right = ODD[column]
+    rows = list(zip(TIMES, map(float, values), strict=True))
+    if right is None:
+        with pytest.raises(ValueError, match="column 2 holds no positions in the bar"):
+            beat_columns.split(rows)
+    else:
+        assert beat_columns.split(rows) == (TIMES, right)

@@ -5,6 +5,7 @@ and begin anew with each bar; bars rise slowly; an index rises by 1. Where two c
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -13,6 +14,8 @@ LONGEST_COUNT = 8
 """So many beats without a new bar are counted through the song: they are no positions."""
 LARGEST_BREAK = 0.1
 """Share of positions that may neither count on nor begin a bar, such as where beats are missing."""
+LONGEST_BAR = 12
+"""More beats than that belong to a section, and larger numbers are tempi and the like."""
 _TIME = re.compile(r"(time|sec|start|onset)", re.IGNORECASE)
 _POSITION = re.compile(r"(beat|pos|bar|measure|count|metri)", re.IGNORECASE)
 
@@ -100,16 +103,27 @@ def positions(column: Column) -> list[int] | None:
     whole = [int(value) for value in column]
     if len(set(whole)) == 1 or (_is_index(column) and len(whole) >= LONGEST_COUNT):
         return [0] * len(whole)
-    if set(whole) == {0, 1}:
-        return fill(whole)
     if _is_bar(column):
-        return fill([0, *(int(one != other) for one, other in pairwise(whole))])
+        longest = max(Counter(whole).values())
+        return fill([0, *(int(one != other) for one, other in pairwise(whole))]) if longest <= LONGEST_BAR else [0] * len(whole)
+    if marked := _marks(whole):
+        return fill(marked)
     starts = {other for one, other in pairwise(whole) if other < one}
     if starts == {0} and all(other in (one + 1, 0) for one, other in pairwise(whole) if one or other):
         whole = [value + 1 for value in whole]
     least = min(value for value in whole if value)
-    breaks = sum(one > 0 and other not in (one + 1, 1, 0, least) for one, other in pairwise(whole))
-    return whole if breaks <= LARGEST_BREAK * len(whole) else None
+    breaks = sum(one > 0 and (other == one or other not in (one + 1, 1, 0, least)) for one, other in pairwise(whole))
+    if breaks > LARGEST_BREAK * len(whole):
+        return None
+    return whole if max(whole) <= LONGEST_BAR else [0] * len(whole)
+
+
+def _marks(whole: Sequence[int]) -> list[int] | None:
+    """Read downbeats that are marked among zeros, with 1 or with the number of the bar."""
+    marked = [value for value in whole if value]
+    numbered = len(marked) > 1 and _is_index([float(value) for value in marked])
+    apart = all(one == 0 or other == 0 for one, other in pairwise(whole))
+    return [int(value > 0) for value in whole] if apart and (numbered or set(marked) == {1}) else None
 
 
 def fill(marks: Sequence[int]) -> list[int]:
