@@ -149,6 +149,15 @@ def test_splits_are_read_from_folders_of_many_names_at_any_depth(root: Path) -> 
     }
 
 
+def test_a_song_that_is_called_train_is_a_song_beside_songs_and_no_split(root: Path) -> None:
+    flat = ("dev/One_bass", "dev/One_drums", "dev/Six_bass", "dev/Six_drums")
+    for place in ("Train/bass", "Train/drums", "Hotel/bass", "test/Two/bass", *flat):
+        sound(root / f"{place}.wav")
+    assert {song.title: song.split for song in found("folder", root)} == {
+        **{"Train": None, "Hotel": None, "Two": "test", "One": "validation", "Six": "validation"},
+    }
+
+
 def test_split_folders_of_a_folder_below_the_root_are_splits(root: Path) -> None:
     for place in ("music/train/One", "music/test/Two", "music/Three"):
         sound(root / place / "bass.wav")

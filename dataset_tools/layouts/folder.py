@@ -123,7 +123,10 @@ def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth
     inner = sorted((part for part in below if _is_inner(part.name)), key=_format_rank) if folder != root else []
     if len(inner) > 1:
         yield from _formats(root, folder, inner, split, depth)
+    songs = {part for part in below if _holds_one_song(part)}
     splits = {part: named for part in below if (named := split_name(part.name))}
+    if songs - {*splits}:  # beside songs, a folder `Train` that holds stems is a song as well
+        splits = {part: named for part, named in splits.items() if part not in songs}
     # Deeper down, a folder `test` alone may be a song.
     known = splits if folder == root or (split is None and len({*splits.values()}) > 1) else {}
     for part in below:
@@ -133,6 +136,12 @@ def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth
             yield from _walk(root, part, known.get(part, split), depth - 1)
         else:
             yield Rejected(part.relative_to(root).as_posix(), "too_deep", f"more than {_DEPTH} folders deep: give it as a root")
+
+
+def _holds_one_song(folder: Path) -> bool:
+    """Tell whether a folder holds the stems of one song and nothing else."""
+    sounds = audio(folder)
+    return not folders(folder) and any(_is_stem(label, sounds) for label in sounds) and not song_names.group([*sounds]).songs
 
 
 def _formats(root: Path, folder: Path, inner: list[Path], split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
@@ -291,10 +300,10 @@ def _by_label(midi: Mapping[str, Path]) -> dict[str, Path]:
     return {label.lower(): path for label, path in midi.items()}
 
 
-def _names(root: Path, place: Path) -> tuple[str, str | None, str]:
+def _names(root: Path, place: Path, split: str | None) -> tuple[str, str | None, str]:
     """Give the name, artist and title of a song from where it lies."""
     inside = [part for part in place.relative_to(root).parts if not _is_inner(part)]
-    if inside and split_name(inside[0]):
+    if inside and split and split_name(inside[0]):
         inside = inside[1:]
     last = inside[-1] if inside else root.name
     artist, dash, title = last.partition(" - ")
@@ -303,7 +312,7 @@ def _names(root: Path, place: Path) -> tuple[str, str | None, str]:
 
 
 def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
-    name, artist, title = _names(root, song.place)
+    name, artist, title = _names(root, song.place, split)
     alone = len(song.midi) == 1 and not song.midi.keys() & {label.lower() for label in song.sounds}
     shared = next(iter(song.midi.values())) if alone else None
     mixes = [label for label in song.sounds if not _is_stem(label, song.sounds)]
