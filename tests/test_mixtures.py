@@ -92,3 +92,13 @@ def test_stems_of_any_length_and_silent_ones_are_compared(tmp_path: Path) -> Non
     bus[: len(short)] += short
     assert seen(tmp_path, bus=bus, long=long, short=short, none=np.zeros(999, np.float32)) == [("bus", ("long", "short"), True)]
     assert not seen(tmp_path, none=np.zeros(999, np.float32)) and not seen(tmp_path)
+
+
+def test_what_a_bus_holds_of_its_own_is_told_as_it_is_left_out(tmp_path: Path) -> None:
+    kick, snare, toms = noise(0), noise(1), noise(2, 0.05)
+    stems = {"kick": kick, "snare": snare, "drums": kick + snare + toms}
+    sketches = {name: sketch(Stored(tmp_path).extend([wave]), RATE_HZ) for name, wave in stems.items()}
+    (bus,) = overlaps(sketches)
+    assert bus.detail == "it is the sum of kick, snare: it is left out, with 1.4% of its power that they don't explain"
+    sketches["drums"] = sketch(Stored(tmp_path).extend([kick + snare]), RATE_HZ)
+    assert [each.detail for each in overlaps(sketches)] == ["it is the sum of kick, snare: it is left out"]

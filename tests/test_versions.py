@@ -121,6 +121,13 @@ def test_the_direct_signal_of_a_guitar_is_told_and_that_of_a_bass_is_not(tmp_pat
     assert not played(tmp_path, "acoustic guitar", "guitar", Ac_DI=noise(6), Ac_Mic=noise(6, seed=1))[1]
 
 
+def test_numbers_of_voices_are_no_versions_for_certain(tmp_path: Path) -> None:
+    used, told = played(tmp_path, "choir", "vocals", Choir_V1=noise(6), Choir_V2=noise(6, seed=1))
+    assert len(used) == 2 and told == [("Choir V2", "overlap")]
+    used, _ = played(tmp_path, "choir", "vocals", Choir_take_1=noise(6), Choir_take_2=noise(6, seed=1))
+    assert used == ["Choir take 1"]
+
+
 def test_an_alto_and_a_second_part_are_told_and_no_alternatives(tmp_path: Path) -> None:
     used, told = played(tmp_path, "choir", "vocals", sopran=noise(6), sopran_alt=noise(6, seed=1))
     assert len(used) == 2 and told == [("sopran alt", "overlap")]

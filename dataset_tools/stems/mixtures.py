@@ -30,6 +30,8 @@ _CLEARLY, _RATHER = 4, 1.5
 _HEARD = 0.05
 """Level of a stem in a sum, both at the same power, from which on it is named."""
 _NAMED = 3
+_EXACT = 1e-3
+"""A sum may hold something quiet of its own, such as toms that have no stem: more than -30 dB of it is told."""
 _PIECE = 256
 """Each piece of so many samples becomes one number of a sketch."""
 _LONGEST_S = 1200
@@ -50,7 +52,9 @@ class Overlap(NamedTuple):
         more = f" and {len(self.holds) - _NAMED} more" if len(self.holds) > _NAMED else ""
         holds = f"{', '.join(self.holds[:_NAMED])}{more}"
         if self.is_sum:
-            return f"it is the sum of {holds}: it is left out"
+            rest = 1 - self.share
+            own = f", with {rest:.1%} of its power that they don't explain" if rest >= _EXACT else ""
+            return f"it is the sum of {holds}: it is left out{own}"
         return f"{self.share:.0%} of it is also in {holds}: it is heard twice, unless they are microphones of one instrument"
 
 

@@ -34,6 +34,8 @@ _TAKES = frozenset(["take", "tk", "toma", "prise", "version", "ver", "v"])
 _OTHERS = frozenset(["alt", "alternate", "alternative", "outtake"])
 _STRUCK = ("drums", "percussion")
 """Families in which `alt` is another sound of the same hits. Elsewhere it may be the alto or a second part."""
+_VOICED = ("choir", "backing vocals", "strings", "string section")
+"""Instruments in which `v` may number voices or violins, as in `Choir V1`."""
 _EARLIER = frozenset(
     [
         *("dry", "raw", "untuned", "unprocessed", "unproc", "unedited", "old", "orig", "original"),
@@ -134,6 +136,12 @@ def _name(path: str) -> tuple[str, _Variant]:
     return f"{file.parent}/{' '.join(own)}", tuple(variant)
 
 
+def _takes(stem: Stem) -> frozenset[str]:
+    """List the words that mean another take of a stem, where it plays at the same time."""
+    alike = _TAKES | _OTHERS if stem.family in _STRUCK else _TAKES
+    return alike - {"v"} if stem.instrument in _VOICED else alike
+
+
 def _rank(words: _Variant) -> int:
     """Order versions by how finished they are."""
     return any(word in _LATER for word in words) - any(word in _EARLIER | _OTHERS for word in words)
@@ -171,7 +179,7 @@ def _versions(group: Sequence[tuple[_Variant, Source]], read: Callable[[Source],
         for other in compared:
             shared = _shared(plays[number], plays[other])
             if shared > APART and words != group[other][0]:
-                takes = {*words, *group[other][0]} & _SAID <= (_TAKES | _OTHERS if source[0].family in _STRUCK else _TAKES)
+                takes = {*words, *group[other][0]} & _SAID <= _takes(source[0])
                 alike = shared >= TOGETHER if takes else _is_one(source, group[other][1], read, rate_hz)
                 told.setdefault(alike, group[other][1][0].path)
         if told:
