@@ -126,3 +126,17 @@ def test_a_recording_in_two_datasets_under_two_names_is_never_in_two_splits(suff
         }
     triplets = tables.read_rows(work / "triplets.parquet", Triplet)
     assert {row.source_track for row in triplets if row.split == "train"} == {"one-me-alone"}
+
+
+def test_copies_that_are_left_out_are_not_told_as_used(tmp_path: Path) -> None:
+    for place in ("train/Me - Highway", "train/Track 06", "test/Track 07"):
+        song(tmp_path / "one" / place, 1)
+    work = tmp_path / "work"
+    options = ("--sample-rate", 8000, "--clip-seconds", 4, "--rhythm", "none", "--chords", "none", *HERE)
+    assert invoke("scan", tmp_path / "one", "-o", work).exit_code == 0
+    assert invoke("prepare", work, *options).exit_code == 0
+    rows = [row for row in tables.read_rows(work / "rejects.parquet", Reject) if row.reason in ("copy", "same_sound")]
+    assert sorted((row.track_id, row.reason) for row in rows) == [
+        ("one-me-highway", "same_sound"),
+        ("one-track-06", "same_sound"),
+    ]

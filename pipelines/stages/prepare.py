@@ -238,7 +238,9 @@ def _gather(work: Path, units: Sequence[TrackUnit], settings: PrepareSettings, l
     folders = [unit.folder for unit in finished]
     homes, tracks = {unit.track.track_id: unit.folder for unit in finished}, [unit.track for unit in finished]
     doubles = same_songs.doubles(homes, tracks)
-    left_out = pa.array([row.track_id for row in doubles], pa.string())
+    lost_ids = {row.track_id for row in doubles}
+    copies = same_songs.copies(homes, [track for track in tracks if track.track_id not in lost_ids])
+    left_out = pa.array(sorted(lost_ids), pa.string())
     parents = [work / "tracks.parquet", work / "stems.parquet"]
     joined = {}
     for name, row_type in TABLES.items():
@@ -248,7 +250,7 @@ def _gather(work: Path, units: Sequence[TrackUnit], settings: PrepareSettings, l
                 joined[name].filter(pc.invert(pc.is_in(joined[name]["track_id"], left_out))) if doubles else joined[name]
             )
             tables.write(work / f"{name}.parquet", joined[name], row_type, arguments=settings.arguments(), parents=parents)
-    rejects = [*(Reject(**row) for row in joined["rejects"].to_pylist()), *lost, *doubles, *same_songs.copies(homes, tracks)]
+    rejects = [*(Reject(**row) for row in joined["rejects"].to_pylist()), *lost, *doubles, *copies]
     tables.write_rejects(work / "rejects.parquet", "prepare", rejects)
     reasons: Counter[str] = Counter()
     for row in rejects:
