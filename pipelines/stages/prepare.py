@@ -240,7 +240,7 @@ def _gather(work: Path, units: Sequence[TrackUnit], settings: PrepareSettings, l
     doubles = same_songs.doubles(homes, tracks)
     lost_ids = {row.track_id for row in doubles}
     copies = same_songs.copies(homes, [track for track in tracks if track.track_id not in lost_ids])
-    left_out = pa.array(sorted(lost_ids), pa.string())
+    left_out = pa.array([*lost_ids], pa.string())
     parents = [work / "tracks.parquet", work / "stems.parquet"]
     joined = {}
     for name, row_type in TABLES.items():
