@@ -234,6 +234,18 @@ def test_a_copy_that_is_not_equal_to_the_bit_is_told_too(kind: str, tmp_path: Pa
     assert reasons(rejects) == [("bass (1)", "twice")] and np.abs(files["bass"][:48000] / 32768 - noise(2)).max() < 1e-4
 
 
+@pytest.mark.parametrize(("later", "copies"), [(9600, 0), (400, 1)])
+def test_one_sample_at_two_places_of_a_song_is_no_copy(later: int, copies: int, tmp_path: Path) -> None:
+    """Two crashes of one sample, in files of one length; a latency is less."""
+    waves = [np.zeros(48000, np.float32), np.zeros(48000, np.float32)]
+    for wave, start in zip(waves, (2400, 2400 + later), strict=True):
+        wave[start : start + 20000] = noise(2)[:20000]
+    stems = [make_stem(tmp_path, f"crash {n}", "cymbals", wave, family="drums") for n, wave in enumerate(waves, 1)]
+    rows, _, files, rejects = make(tmp_path, stems)
+    assert reasons(rejects) == [("crash 2", "twice")] * copies and len(rows["cymbals"].stems) == 2 - copies
+    assert copies or np.abs(files["cymbals"][:48000] / 32768 - waves[0] - waves[1]).max() < 1e-4
+
+
 def test_microphones_of_one_player_are_no_copies(tmp_path: Path) -> None:
     stems = [make_stem(tmp_path, "a", "guitar", noise(2)), make_stem(tmp_path, "b", "guitar", noise(2) + 0.05 * noise(2, seed=1))]
     rows, _, _, rejects = make(tmp_path, stems)

@@ -28,6 +28,8 @@ SAME = 0.9995
 """Correlation of a stem and its copy at another level, bit depth or sample rate."""
 _SKETCH_SAMPLES, _SKETCH_S = 64, 600
 """Stems are compared by the means of so many samples, over so many seconds."""
+_MOVED_S = 0.2
+"""What lies so much later in a file of the same length is no copy. A latency is shorter."""
 SOFT, SOFT_TARGET = 0.05, 0.5
 """A track whose loudest part peaks below -26 dBFS is turned up to -6 dBFS."""
 BALANCED_LUFS = {"vocals": -19.0, "drums": -20.0, "bass": -22.0, "guitar": -24.0, "keys": -24.0, "other": -25.0}
@@ -84,7 +86,7 @@ def merge(
 
     held_bytes = _MEMORY_BYTES // max(1, len(groups))
     merged = []
-    heard: dict[str, tuple[str, Samples]] = {}
+    heard: dict[str, _Heard] = {}
     sketches: dict[str, Samples] = {}
     for group in groups:
         total = Stored(scratch, channels, held_bytes)
@@ -193,6 +195,15 @@ def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) 
         sound.close()
 
 
+class _Heard(NamedTuple):
+    """A stem that was summed: what it is, its sketch, its first sound and its length in samples."""
+
+    instrument: str
+    sketch: Samples
+    start: int
+    length: int
+
+
 class _Note(NamedTuple):
     """Something to tell of a stem; a fatal one leaves it out."""
 
@@ -259,22 +270,24 @@ def _surround(channels: int) -> _Note:
     return _Note("surround", detail, False)
 
 
-def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, tuple[str, Samples]], rate_hz: int) -> Iterator[_Note]:
+def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, _Heard], rate_hz: int) -> Iterator[_Note]:
     """Find what keeps a stem from being summed: silence, a copy, the opposite of what is there, levels beyond reason."""
     highest = measures.peak(samples)
     if highest < audio.STEP / 2:
         yield _Note("silent", "it holds no sound", False)
         return
-    sketch = _sketch(samples, 0.1 * highest, rate_hz)
-    if first := _heard_as(sketch, heard):
-        name, _ = heard[first]
+    start, sketch = _sketch(samples, 0.1 * highest, rate_hz)
+    own = _Heard(stem.instrument, sketch, start, len(samples))
+    others = {path: other for path, other in heard.items() if not _moved(own, other, rate_hz)}
+    if first := _heard_as(sketch, others):
+        name = heard[first].instrument
         wrong = "" if name == stem.instrument else f", which is named {name}; one of the names is wrong"
         yield _Note("twice", f"the same sound as {first}{wrong}: only the first is used", True)
         return
-    if opposite := _heard_as(-sketch, heard):
+    if opposite := _heard_as(-sketch, others):
         yield _Note("cancels", f"it is the opposite of {opposite}: together they are silent; only the first is used", True)
         return
-    heard[stem.path] = stem.instrument, sketch
+    heard[stem.path] = own
     if highest > LOUD_REJECTED:
         yield _Note("too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True)
         return
@@ -294,8 +307,8 @@ def _cancels(samples: Stored, total: Stored) -> bool:
     return apart > 0 and both < CANCELLED * apart
 
 
-def _sketch(samples: Stored, least: float, rate_hz: int) -> Samples:
-    """Reduce a stem to the means of short pieces, `(pieces,)`, from its first sound on: a copy may lack the silence before it."""
+def _sketch(samples: Stored, least: float, rate_hz: int) -> tuple[int, Samples]:
+    """Find the first sound, and reduce a stem from there to means of short pieces, `(pieces,)`: a copy may lack the silence."""
     loud = (
         start + np.flatnonzero(np.abs(block).reshape(len(block), -1).max(axis=1) > least) for start, block in samples.blocks()
     )
@@ -304,12 +317,18 @@ def _sketch(samples: Stored, least: float, rate_hz: int) -> Samples:
         block[: len(block) // _SKETCH_SAMPLES * _SKETCH_SAMPLES].reshape(-1, _SKETCH_SAMPLES, samples.channels).mean(axis=1)
         for _, block in samples.blocks(start=start, stop=start + _SKETCH_S * rate_hz)
     ]
-    return np.concatenate(pieces).reshape(-1).astype(np.float32)
+    return start, np.concatenate(pieces).reshape(-1).astype(np.float32)
 
 
-def _heard_as(sketch: Samples, heard: Mapping[str, tuple[str, Samples]]) -> str | None:
+def _heard_as(sketch: Samples, heard: Mapping[str, _Heard]) -> str | None:
     """Find the path of a stem that had this sketch; None if there is none."""
-    return next((path for path, (_, other) in heard.items() if _alike(sketch, other)), None)
+    return next((path for path, other in heard.items() if _alike(sketch, other.sketch)), None)
+
+
+def _moved(one: _Heard, other: _Heard, rate_hz: int) -> bool:
+    """Tell one sound at two places of a song, such as two crashes of one sample, from a copy that lacks silence: by lengths."""
+    later = abs(one.start - other.start)
+    return later > _MOVED_S * rate_hz and 2 * abs(one.length - other.length) < later
 
 
 def _alike(one: Samples, other: Samples) -> bool:
