@@ -9,14 +9,18 @@ from pathlib import Path
 from instructme.manifests.rows import DataError
 
 
+def composed(name: str) -> str:
+    """Write a name in Unicode's composed form: disks and programs write one name in several encodings."""
+    return unicodedata.normalize("NFC", name)
+
+
 def slug(text: str, longest: int = 60) -> str:
     """Reduce text to [a-z0-9_-]; never empty, never longer than `longest`, distinct for distinct long texts."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")
     if name and len(name) <= longest:
         return name
-    # Disks write one name in several encodings.
-    digest = hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    digest = hashlib.sha256(composed(text).encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{name[: longest - 9].rstrip('-_')}-{digest}".lstrip("-")
 
 

@@ -19,7 +19,6 @@ import json
 import math
 import os
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from typing import Any
 import yaml
 
 from instructme.manifests import urls
-from instructme.manifests.paths import inside
+from instructme.manifests.paths import composed, inside
 from instructme.manifests.rows import DataError
 
 _SPLIT_NAMES = {
@@ -222,13 +221,9 @@ def files(folder: Path, *suffixes: str) -> dict[str, Path]:
         path = folder / entry.name
         # A broken link is listed, to be rejected with a reason; pipes and devices are not.
         if path.suffix.lower() in suffixes and (_tell(entry.is_file) or (entry.is_symlink() and not path.exists())):
-            rank, name = suffixes.index(path.suffix.lower()), _composed(path.stem).casefold()
+            rank, name = suffixes.index(path.suffix.lower()), composed(path.stem).casefold()
             found[name] = min(found.get(name, (rank, path)), (rank, path))
-    return {_composed(path.stem): path for _, path in found.values()}
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
+    return {composed(path.stem): path for _, path in found.values()}
 
 
 def audio(folder: Path) -> dict[str, Path]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, files, is_file, positive, split_name, text, yes
+from instructme.manifests.paths import composed
 from instructme.manifests.rows import DataError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
             )
         else:
             places[place] = number
-            songs.setdefault(unicodedata.normalize("NFC", text(row["track_id"])), []).append({**row, "path": place})
+            songs.setdefault(composed(text(row["track_id"])), []).append({**row, "path": place})
     for name, stems in songs.items():
         yield _track(path, name, stems)
 
@@ -144,7 +145,7 @@ def _place(folder: Path, named: str) -> Path:
 
 def _plain(named: str) -> str:
     """Write a path in one way, by which two rows that name one file are known."""
-    return posixpath.normpath(unicodedata.normalize("NFC", named).replace("\\", "/"))
+    return posixpath.normpath(composed(named).replace("\\", "/"))
 
 
 def _tables(root: Path) -> list[Path]:

@@ -85,7 +85,7 @@ def train(train_set: Examples, validation: Examples, others: dict[str, Examples]
             scale, shift = tagger.calibrate(validation.embeddings @ weights[place] + bias[place], has)
             weights[place], bias[place] = weights[place] * scale, bias[place] * scale + shift
     head = TagHead(names, weights, bias, np.zeros(len(names)))
-    report = {label: _measured(head, each) for label, each in {"validation": validation, **others}.items()}
+    report = {label: measured(head, each) for label, each in {"validation": validation, **others}.items()}
     lowest = [min((report[label][name]["auc"] or 0.0 for label in others), default=0.0) for name in names]
     return TagHead(names, weights, bias, np.array(lowest)), report
 
@@ -101,16 +101,16 @@ def _has(examples: Examples, name: str) -> npt.NDArray[np.bool_]:
     return np.array([name in labels for labels in examples.labels], dtype=bool)
 
 
-def _measured(head: TagHead, examples: Examples) -> dict[str, dict[str, Any]]:
+def measured(head: TagHead, examples: Examples) -> dict[str, dict[str, Any]]:
     """Measure AUC, F1 and the number of sounds that have it, for each tag; None where there are none or all have it."""
     logits = examples.embeddings @ head.weights.T + head.bias
-    measured = {}
+    values_of: dict[str, dict[str, Any]] = {}
     for place, name in enumerate(head.names):
         has = _has(examples, name)
         values = {"auc": tagger.auc(logits[:, place], has), "f1": tagger.f1(logits[:, place], has)}
-        measured[name] = {key: None if np.isnan(value) else round(value, 4) for key, value in values.items()}
-        measured[name] |= {"positive": int(has.sum()), "sounds": len(has)}
-    return measured
+        values_of[name] = {key: None if np.isnan(value) else round(value, 4) for key, value in values.items()}
+        values_of[name] |= {"positive": int(has.sum()), "sounds": len(has)}
+    return values_of
 
 
 def save(run: Path, head: TagHead, report: dict[str, Any], stated: dict[str, Any]) -> None:

@@ -39,9 +39,9 @@ def main() -> None:
     train = [each for each, held in zip(known, calibrates, strict=True) if not held]
     validation = [each for each, held in zip(known, calibrates, strict=True) if held]
     others = {name: as_examples(found) for name, found in sets.items()}
-    parts = as_examples(train), as_examples(validation)
-    head, _ = tagger.train(*parts, {name: each for name, each in others.items() if name in decides})
-    _, report = tagger.train(*parts, others)
+    deciding = {name: each for name, each in others.items() if name in decides}
+    head, report = tagger.train(as_examples(train), as_examples(validation), deciding)
+    report |= {name: tagger.measured(head, each) for name, each in others.items() if name not in decides}
     tagger.save(options.out, head, report, {"kind": "tagger", "mixes": len(train)})
     for name, measured in report.items():
         four = [measured[tag]["f1"] for tag in ("drums", "bass", "guitar", "piano") if measured[tag]["f1"] is not None]
