@@ -1,6 +1,6 @@
 """Merge the stems of a track into parts: one 16-bit FLAC per instrument, all of one length and one gain."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -10,7 +10,8 @@ import numpy as np
 
 from instructme.dataset_tools import activity, audio
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.stems import alignment, dc_offset, measures, mixtures, stereo_pairs, versions
+from instructme.dataset_tools.stems import alignment, copies, dc_offset, measures, mixtures, stereo_pairs, versions
+from instructme.dataset_tools.stems.copies import Heard
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests import spelling
 from instructme.manifests.paths import inside, slug
@@ -24,12 +25,6 @@ _TURNED = "all stems of the track are turned down"
 _LOW_BITS = "its samples never use their highest {} bits, so it may be {} dB too soft: export it again, if it should be louder"
 CANCELLED = 0.03
 """Share of two signals' power that is left of their sum (-15 dB) where one is the opposite of the other."""
-SAME = 0.9995
-"""Correlation of a stem and its copy at another level, bit depth or sample rate."""
-_SKETCH_SAMPLES, _SKETCH_S = 64, 600
-"""Stems are compared by the means of so many samples, over so many seconds."""
-_MOVED_S = 0.2
-"""What lies so much later in a file of the same length is no copy. A latency is shorter."""
 SOFT, SOFT_TARGET = 0.05, 0.5
 """A track whose loudest part peaks below -26 dBFS is turned up to -6 dBFS."""
 BALANCED_LUFS = {"vocals": -19.0, "drums": -20.0, "bass": -22.0, "guitar": -24.0, "keys": -24.0, "other": -25.0}
@@ -85,8 +80,18 @@ def merge(
         return _decoded(source, root, scratch, rate_hz, channels)[0]
 
     held_bytes = _MEMORY_BYTES // max(1, len(groups))
+
+    def summed(sources: Iterable[Sequence[Stem]]) -> Merged:
+        used, total = list[Stem](), Stored(scratch, channels, held_bytes)
+        for source in sources:
+            samples = read(source)
+            _add(total, samples)
+            samples.close()
+            used += source
+        return Merged(used, total, measures.full_scale(total))
+
     merged = []
-    heard: dict[str, _Heard] = {}
+    heard: dict[str, Heard] = {}
     sketches: dict[str, Samples] = {}
     for group in groups:
         total = Stored(scratch, channels, held_bytes)
@@ -111,28 +116,38 @@ def merge(
             samples.close()
         if used:
             merged.append(Merged(used, total, measures.full_scale(total)))
-    unnamed = {stem.path for stem in kept if stem.rule == "unmatched"}
-    groups_of_instruments = {stem.path for stem in kept if (spelling.whole_name(stem.label) or ("", 0))[1] == spelling.GROUP}
-    doubled = mixtures.overlaps(sketches, unnamed, groups_of_instruments) if track.aligned else []
+    doubled = _doubled(kept, sketches) if track.aligned else []
     rejects += [reject(track, each.name, "mixture" if each.is_sum else "overlap", each.detail) for each in doubled]
-    sums = {each.name for each in doubled if each.is_sum}
-    for number, part in enumerate(merged):
-        rest = [source for source in _sources(part.stems) if source[0].path not in sums]
-        if sums & {stem.path for stem in part.stems}:
-            part.sound.close()
-            total = Stored(scratch, channels, held_bytes)
-            for source in rest:
-                samples = read(source)
-                _add(total, samples)
-                samples.close()
-            merged[number] = Merged([stem for source in rest for stem in source], total, measures.full_scale(total))
-    merged = [part for part in merged if part.stems]
+    merged = _without({each.name for each in doubled if each.is_sum}, merged, summed)
     loud = {row.item for row in rejects if row.reason == "loud"}
     for part in merged:
         if part.full_scale > LOUD_TOLD and not loud & {stem.path for stem in part.stems}:
             detail = f"its {len(part.stems)} stems together peak {audio.db(part.full_scale):.0f} dB over full scale: {_TURNED}"
             rejects.append(reject(track, part.stems[0].instrument, "loud", detail))
     return merged, rejects
+
+
+def _doubled(stems: Sequence[Stem], sketches: Mapping[str, Samples]) -> list[mixtures.Overlap]:
+    """Find the stems that are heard twice, by their sketches; what their names say decides how much is asked."""
+    unnamed = {stem.path for stem in stems if stem.rule == "unmatched"}
+    groups = {stem.path for stem in stems if (spelling.whole_name(stem.label) or ("", 0))[1] == spelling.GROUP}
+    return mixtures.overlaps(sketches, unnamed, groups)
+
+
+def _without(
+    sums: Collection[str], merged: Sequence[Merged], summed: Callable[[Iterable[Sequence[Stem]]], Merged]
+) -> list[Merged]:
+    """Sum the parts that hold sums of other stems again without these; a part of nothing else goes."""
+    parts = []
+    for part in merged:
+        rest = [source for source in _sources(part.stems) if source[0].path not in sums]
+        if not any(stem.path in sums for stem in part.stems):
+            parts.append(part)
+            continue
+        part.sound.close()
+        if rest:
+            parts.append(summed(rest))
+    return parts
 
 
 def _add(total: Stored, samples: Stored) -> None:
@@ -193,15 +208,6 @@ def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) 
             sound,
         )
         sound.close()
-
-
-class _Heard(NamedTuple):
-    """A stem that was summed: what it is, its sketch, its first sound and its length in samples."""
-
-    instrument: str
-    sketch: Samples
-    start: int
-    length: int
 
 
 class _Note(NamedTuple):
@@ -270,21 +276,19 @@ def _surround(channels: int) -> _Note:
     return _Note("surround", detail, False)
 
 
-def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, _Heard], rate_hz: int) -> Iterator[_Note]:
+def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, Heard], rate_hz: int) -> Iterator[_Note]:
     """Find what keeps a stem from being summed: silence, a copy, the opposite of what is there, levels beyond reason."""
     highest = measures.peak(samples)
     if highest < audio.STEP / 2:
         yield _Note("silent", "it holds no sound", False)
         return
-    start, sketch = _sketch(samples, 0.1 * highest, rate_hz)
-    own = _Heard(stem.instrument, sketch, start, len(samples))
-    others = {path: other for path, other in heard.items() if not _moved(own, other, rate_hz)}
-    if first := _heard_as(sketch, others):
+    own = copies.listen(stem.instrument, samples, 0.1 * highest, rate_hz)
+    if first := copies.find(own, heard, rate_hz):
         name = heard[first].instrument
         wrong = "" if name == stem.instrument else f", which is named {name}; one of the names is wrong"
         yield _Note("twice", f"the same sound as {first}{wrong}: only the first is used", True)
         return
-    if opposite := _heard_as(-sketch, others):
+    if opposite := copies.find(own, heard, rate_hz, sign=-1):
         yield _Note("cancels", f"it is the opposite of {opposite}: together they are silent; only the first is used", True)
         return
     heard[stem.path] = own
@@ -305,40 +309,6 @@ def _cancels(samples: Stored, total: Stored) -> bool:
         both += float(np.square(block + other, dtype=np.float64).sum())
         apart += float(np.square(block, dtype=np.float64).sum() + np.square(other, dtype=np.float64).sum())
     return apart > 0 and both < CANCELLED * apart
-
-
-def _sketch(samples: Stored, least: float, rate_hz: int) -> tuple[int, Samples]:
-    """Find the first sound, and reduce a stem from there to means of short pieces, `(pieces,)`: a copy may lack the silence."""
-    loud = (
-        start + np.flatnonzero(np.abs(block).reshape(len(block), -1).max(axis=1) > least) for start, block in samples.blocks()
-    )
-    start = next(int(places[0]) for places in loud if len(places))
-    pieces = [
-        block[: len(block) // _SKETCH_SAMPLES * _SKETCH_SAMPLES].reshape(-1, _SKETCH_SAMPLES, samples.channels).mean(axis=1)
-        for _, block in samples.blocks(start=start, stop=start + _SKETCH_S * rate_hz)
-    ]
-    return start, np.concatenate(pieces).reshape(-1).astype(np.float32)
-
-
-def _heard_as(sketch: Samples, heard: Mapping[str, _Heard]) -> str | None:
-    """Find the path of a stem that had this sketch; None if there is none."""
-    return next((path for path, other in heard.items() if _alike(sketch, other.sketch)), None)
-
-
-def _moved(one: _Heard, other: _Heard, rate_hz: int) -> bool:
-    """Tell one sound at two places of a song, such as two crashes of one sample, from a copy that lacks silence: by lengths."""
-    later = abs(one.start - other.start)
-    return later > _MOVED_S * rate_hz and 2 * abs(one.length - other.length) < later
-
-
-def _alike(one: Samples, other: Samples) -> bool:
-    """Tell copies: most of the longer one is there in the shorter one, and in proportion."""
-    length = min(len(one), len(other))
-    powers = [float(np.vdot(each[:length], each[:length])) for each in (one, other)]
-    wholes = [float(np.vdot(each, each)) for each in (one, other)]
-    if not length or min(powers) <= 0 or any(part < 0.99 * whole for part, whole in zip(powers, wholes, strict=True)):
-        return False
-    return float(np.vdot(one[:length], other[:length])) > SAME * float(np.sqrt(powers[0] * powers[1]))
 
 
 def _gain(full_scale: float) -> float:

@@ -1,0 +1,60 @@
+"""Find stems that are copies of others, or their opposites: at another level, bit depth or rate, or without silence."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.stored import Stored
+
+SAME = 0.9995
+"""Correlation of a stem and its copy at another level, bit depth or sample rate."""
+_SKETCH_SAMPLES, _SKETCH_S = 64, 600
+"""Stems are compared by the means of so many samples, over so many seconds."""
+_MOVED_S = 0.2
+"""What lies so much later in a file of the same length is no copy. A latency is shorter."""
+
+
+class Heard(NamedTuple):
+    """A stem that was summed: its instrument, its sketch, its first sound and its length in samples."""
+
+    instrument: str
+    sketch: Samples
+    start: int
+    length: int
+
+
+def listen(instrument: str, samples: Stored, least: float, rate_hz: int) -> Heard:
+    """Find the first sound over `least`, and reduce a stem from there to means of short pieces: a copy may lack the silence."""
+    loud = (
+        start + np.flatnonzero(np.abs(block).reshape(len(block), -1).max(axis=1) > least) for start, block in samples.blocks()
+    )
+    start = next(int(places[0]) for places in loud if len(places))
+    pieces = [
+        block[: len(block) // _SKETCH_SAMPLES * _SKETCH_SAMPLES].reshape(-1, _SKETCH_SAMPLES, samples.channels).mean(axis=1)
+        for _, block in samples.blocks(start=start, stop=start + _SKETCH_S * rate_hz)
+    ]
+    return Heard(instrument, np.concatenate(pieces).reshape(-1).astype(np.float32), start, len(samples))
+
+
+def find(own: Heard, heard: Mapping[str, Heard], rate_hz: int, sign: int = 1) -> str | None:
+    """Find the path of a stem that is the same sound, or with `sign` -1 its opposite; None if there is none."""
+    sketch = sign * own.sketch
+    return next((path for path, other in heard.items() if not _moved(own, other, rate_hz) and _alike(sketch, other.sketch)), None)
+
+
+def _moved(one: Heard, other: Heard, rate_hz: int) -> bool:
+    """Tell one sound at two places of a song, such as two crashes of one sample, from a copy that lacks silence: by lengths."""
+    later = abs(one.start - other.start)
+    return later > _MOVED_S * rate_hz and 2 * abs(one.length - other.length) < later
+
+
+def _alike(one: Samples, other: Samples) -> bool:
+    """Tell copies: most of the longer one is there in the shorter one, and in proportion."""
+    length = min(len(one), len(other))
+    powers = [float(np.vdot(each[:length], each[:length])) for each in (one, other)]
+    wholes = [float(np.vdot(each, each)) for each in (one, other)]
+    if not length or min(powers) <= 0 or any(part < 0.99 * whole for part, whole in zip(powers, wholes, strict=True)):
+        return False
+    return float(np.vdot(one[:length], other[:length])) > SAME * float(np.sqrt(powers[0] * powers[1]))
