@@ -202,56 +202,6 @@ def reasons(rejects) -> list[tuple[str, str]]:
     return [(Path(row.item).stem, row.reason) for row in rejects]
 
 
-def test_a_copy_of_a_stem_is_told_and_used_once(tmp_path: Path) -> None:
-    stems = [make_stem(tmp_path, name, "bass", noise(1)) for name in ("bass", "bass (1)")]
-    _, _, files, rejects = make(tmp_path, stems)
-    assert reasons(rejects) == [("bass (1)", "twice")]
-    assert np.abs(files["bass"] / 32768 - noise(1)).max() < 1e-4
-
-
-def test_a_copy_under_the_name_of_another_instrument_is_told_and_used_once(tmp_path: Path) -> None:
-    stems = [make_stem(tmp_path, name, instrument, noise(1)) for name, instrument in (("a", "guitar"), ("b", "piano"))]
-    _, _, files, rejects = make(tmp_path, stems)
-    (row,) = rejects
-    assert reasons(rejects) == [("b", "twice")] and "a.wav, which is named guitar" in row.detail
-    assert list(files) == ["guitar"]
-
-
-COPIES = {
-    "another level": lambda wave: 0.5 * wave,
-    "another bit depth": lambda wave: np.rint(wave * 32767) / 32768,
-    "noise of a dither": lambda wave: wave + np.random.default_rng(9).uniform(-1, 1, len(wave)) / 32768,
-    "a silence before it": lambda wave: np.concatenate([np.zeros(500), wave]),
-    "a silence behind it": lambda wave: np.concatenate([wave, np.zeros(9000)]),
-    "two channels": lambda wave: np.stack([wave, wave], axis=1),
-}
-
-
-@pytest.mark.parametrize("kind", COPIES)
-def test_a_copy_that_is_not_equal_to_the_bit_is_told_too(kind: str, tmp_path: Path) -> None:
-    stems = [make_stem(tmp_path, "bass", "bass", noise(2)), make_stem(tmp_path, "bass (1)", "bass", COPIES[kind](noise(2)))]
-    _, _, files, rejects = make(tmp_path, stems)
-    assert reasons(rejects) == [("bass (1)", "twice")] and np.abs(files["bass"][:48000] / 32768 - noise(2)).max() < 1e-4
-
-
-@pytest.mark.parametrize(("later", "copies"), [(9600, 0), (400, 1)])
-def test_one_sample_at_two_places_of_a_song_is_no_copy(later: int, copies: int, tmp_path: Path) -> None:
-    """Two crashes of one sample, in files of one length; a latency is less."""
-    waves = [np.zeros(48000, np.float32), np.zeros(48000, np.float32)]
-    for wave, start in zip(waves, (2400, 2400 + later), strict=True):
-        wave[start : start + 20000] = noise(2)[:20000]
-    stems = [make_stem(tmp_path, f"crash {n}", "cymbals", wave, family="drums") for n, wave in enumerate(waves, 1)]
-    rows, _, files, rejects = make(tmp_path, stems)
-    assert reasons(rejects) == [("crash 2", "twice")] * copies and len(rows["cymbals"].stems) == 2 - copies
-    assert copies or np.abs(files["cymbals"][:48000] / 32768 - waves[0] - waves[1]).max() < 1e-4
-
-
-def test_microphones_of_one_player_are_no_copies(tmp_path: Path) -> None:
-    stems = [make_stem(tmp_path, "a", "guitar", noise(2)), make_stem(tmp_path, "b", "guitar", noise(2) + 0.05 * noise(2, seed=1))]
-    rows, _, _, rejects = make(tmp_path, stems)
-    assert reasons(rejects) == [("a", "overlap")] and rows["guitar"].stems == ["a", "b"]
-
-
 @pytest.mark.parametrize("share", [1.0, 0.9, 0.8])
 def test_stems_and_channels_that_nearly_cancel_are_told(share: float, tmp_path: Path) -> None:
     wave, other = noise(2), noise(2, seed=5)
@@ -275,18 +225,6 @@ def test_stems_that_are_too_loud_together_are_told(tmp_path: Path) -> None:
     stems = [make_stem(tmp_path, str(seed), "drums", np.sign(noise(1, seed=seed)) * 0.9) for seed in range(6)]
     rows, _, _, rejects = make(tmp_path, stems)
     assert [row.reason for row in rejects] == ["loud"] and "together" in rejects[0].detail and rows["drums"].gain < 0.5
-
-
-def test_an_inverted_copy_does_not_silence_its_part(tmp_path: Path) -> None:
-    stems = [make_stem(tmp_path, "a", "bass", noise(1)), make_stem(tmp_path, "b", "bass", -noise(1))]
-    rows, _, _, rejects = make(tmp_path, stems)
-    assert reasons(rejects) == [("b", "cancels")] and rows["bass"].rms_db > -40
-
-
-def test_an_inverted_copy_under_another_name_does_not_silence_the_mix(tmp_path: Path) -> None:
-    stems = [make_stem(tmp_path, "a", "piano", noise(1)), make_stem(tmp_path, "b", "synth pad", -0.5 * noise(1))]
-    _, _, files, rejects = make(tmp_path, stems)
-    assert reasons(rejects) == [("b", "cancels")] and list(files) == ["piano"]
 
 
 @pytest.mark.parametrize("name", ["bass", "guitar", "other"])
