@@ -15,6 +15,7 @@ from instructme.manifests.rows import DataError
 from instructme.model.checkpoint import read_config, restore
 from instructme.model.devices import check_device
 from instructme.model.masks import follow
+from instructme.model.percussive import percussive_share
 from instructme.model.separator import Separator
 from instructme.pipelines.editing.channels import fitted
 
@@ -24,6 +25,10 @@ ABSENT, PRESENT = 0.2, 0.4
 """Probabilities of presence under which a part is silent, and over which it is as the network made it."""
 _ENSEMBLE = "orchestra"
 """The family that other families belong to."""
+_STRUCK, _RINGING = ("drums", "percussion"), "timpani"
+"""Families whose masks are multiplied by the root of the percussive share of a bin, and an instrument of them that rings."""
+_WEAK = "frames"
+"""The network that gains from it; a larger one is to hear this by itself."""
 _HOLD_S = 0.25
 """A part that is present at a moment is let through so long before and after it."""
 
@@ -41,6 +46,9 @@ class PartSeparator:
     def __init__(self, network: Separator, device: str | torch.device = "cpu") -> None:
         self._network, self._device = network.eval().requires_grad_(False).to(device), torch.device(device)
         self.instruments = network.config.instruments
+        struck = {name for name, each in INSTRUMENTS.items() if each.family in _STRUCK and name != _RINGING}
+        used = struck if network.config.network == _WEAK else set()
+        self._struck = torch.tensor([name in used for name in self.instruments], device=self._device)
 
     @classmethod
     def load(cls, run: Path, device: str | torch.device = "cpu") -> "PartSeparator":
@@ -122,10 +130,14 @@ class PartSeparator:
     def _at_model_rate(self, mixes: Tensor, asked: Tensor, others: Tensor) -> Tensor:
         """Separate (channels, T): the sum of all that is asked for.
 
-        Where it and another family together claim more than the mix has in a bin, they share the bin.
+        Drums get only what sounds struck. Where what is asked for and another family together claim more than the mix has in a
+        bin, they share the bin.
         """
         spectrum = self._network.stft(mixes)
-        mask, presence = self._network(spectrum, torch.cat([asked, others], dim=1).expand(len(mixes), -1))
+        names = torch.cat([asked, others], dim=1)
+        mask, presence = self._network(spectrum, names.expand(len(mixes), -1))
+        if bool((struck := self._struck[names[0]]).any()):
+            mask = torch.where(struck[:, None, None], mask * percussive_share(spectrum)[:, None].sqrt(), mask)
         wanted = asked.shape[1]
         rate_hz = self._network.config.sample_rate_hz / self._network.config.hop_samples
         gates = gate(presence[:, :wanted], spectrum.shape[-1], rate_hz)
