@@ -221,7 +221,9 @@ class Triplet:
         float, Rule(0.1, 10), "samples of the target window per rendered sample; 1 is no time-stretch, above 1 is faster"
     ]
     named: Annotated[list[str], "instruments of the source that the instruction names (remove, extract, replace, rebalance)"]
-    added: Annotated[list[str], "instruments that the instruction asks for: the target holds them, the source may not (add, replace, remix by instruments)"]
+    added: Annotated[
+        list[str], "instruments that the instruction asks for and the target has (add, replace, remix by instruments)"
+    ]
     genre: Annotated[str | None, "genre that the instruction asks for (remix by genre)"]
     left_out: Annotated[list[str], "lead or vocal parts of the source track left out of both sides (remix)"]
     beat_error_ms: Annotated[float | None, "largest distance of a target beat to its source beat in the window (remix)"]

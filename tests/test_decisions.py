@@ -9,7 +9,7 @@ from instructme.dataset_tools import activity, clips, fingerprint, song_names
 from instructme.dataset_tools.beats import pulse_check, rhythm
 from instructme.dataset_tools.midi import grid_check, offset_check
 from instructme.dataset_tools.pairing import combinations, matching
-from instructme.dataset_tools.stems import headers, mixtures, parts, versions
+from instructme.dataset_tools.stems import headers, mixtures, name_check, parts, versions
 from instructme.manifests import instruments
 from instructme.pipelines.stages import verify
 
@@ -26,6 +26,11 @@ CONSTANTS = {
     "A group beside one of its stems is reported": f"{100 * mixtures.GROUP_OVERLAP:.0f} %",
     "Takes are alternatives": f"{100 * versions.TOGETHER:.0f} %",
     "Dry and wet are one performance": f"coherence {versions.COHERENCE:g}, or common motion of levels {versions.COMMON_MOTION:g}",
+    "Bass without low notes": f"less than {name_check.LEAST_BASS:g} ",
+    "Voices and high instruments": f"more than {name_check.MOST_LOW:g} ",
+    "Notes that are noise": f"above {name_check.MOST_FLAT:g}",
+    "Voices and guitars that are noise": f"above {name_check.MOST_FLAT_BREATH:g}",
+    "Drums that play a melody": f"more than {name_check.MOST_MELODY:g} ",
     "A part starts": f"{activity.ONSET_UNDER_DB:g} dB",
     "A part ends": f"{activity.RELEASE_UNDER_DB:g} dB",
     "Quietest active frame": f"{activity.QUIETEST_DB:g} dBFS",

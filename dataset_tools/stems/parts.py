@@ -10,7 +10,7 @@ import numpy as np
 
 from instructme.dataset_tools import activity, audio
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.stems import alignment, copies, dc_offset, measures, mixtures, stereo_pairs, versions
+from instructme.dataset_tools.stems import alignment, copies, dc_offset, measures, mixtures, name_check, stereo_pairs, versions
 from instructme.dataset_tools.stems.copies import Heard
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests import spelling
@@ -23,6 +23,7 @@ LOUD_TOLD, LOUD_REJECTED = 2.0, 10.0
 """Peaks above 6 dB over full scale are told; files that peak 20 dB over it hold something else than float samples."""
 _TURNED = "all stems of the track are turned down"
 _LOW_BITS = "its samples never use their highest {} bits, so it may be {} dB too soft: export it again, if it should be louder"
+_UNNAMED = "it is used in mixes, and no instruction names it; if the name is right, give it with scan --aliases"
 CANCELLED = 0.03
 """Share of two signals' power that is left of their sum (-15 dB) where one is the opposite of the other."""
 SOFT, SOFT_TARGET = 0.05, 0.5
@@ -119,6 +120,8 @@ def merge(
     doubled = _doubled(kept, sketches) if track.aligned else []
     rejects += [reject(track, each.name, "mixture" if each.is_sum else "overlap", each.detail) for each in doubled]
     merged = _without({each.name for each in doubled if each.is_sum}, merged, summed)
+    merged, doubted = _asked(merged, rate_hz)
+    rejects += [reject(track, stem.path, "name_doubted", detail) for stem, detail in doubted]
     loud = {row.item for row in rejects if row.reason == "loud"}
     for part in merged:
         if part.full_scale > LOUD_TOLD and not loud & {stem.path for stem in part.stems}:
@@ -148,6 +151,39 @@ def _without(
         if rest:
             parts.append(summed(rest))
     return parts
+
+
+def _asked(merged: Sequence[Merged], rate_hz: int) -> tuple[list[Merged], list[tuple[Stem, str]]]:
+    """Let parts whose sound contradicts the names of their files be "other", and say of each of their stems why.
+
+    A name is not asked of one stem among several: a layer of a bass may have no low notes.
+    """
+    parts, others, doubted = list[Merged](), list[Merged](), list[tuple[Stem, str]]()
+    for part in merged:
+        named = all(stem.rule == "name" and stem.certain and stem.editable for stem in part.stems)
+        sound = name_check.measure(part.sound, rate_hz) if named else None
+        problem = name_check.against(part.stems[0].instrument, sound) if sound else None
+        if problem:
+            doubted += [(stem, f"it is named {stem.instrument}, but {problem}; {_UNNAMED}") for stem in part.stems]
+            part = replace(part, stems=[_unnamed(stem) for stem in part.stems])
+        (others if part.stems[0].instrument == "other" else parts).append(part)
+    return sorted(parts + _joined(others), key=lambda part: part.stems[0].instrument), doubted
+
+
+def _unnamed(stem: Stem) -> Stem:
+    return replace(stem, instrument="other", family="other", editable=False, certain=False, guess=stem.instrument)
+
+
+def _joined(parts: Sequence[Merged]) -> list[Merged]:
+    """Sum parts into one."""
+    if len(parts) < 2:
+        return list(parts)
+    total = parts[0].sound
+    for part in parts[1:]:
+        _add(total, part.sound)
+        part.sound.close()
+    stems = sorted((stem for part in parts for stem in part.stems), key=lambda stem: stem.stem_id)
+    return [Merged(stems, total, measures.full_scale(total))]
 
 
 def _add(total: Stored, samples: Stored) -> None:
