@@ -6,7 +6,7 @@ set -eu
 out=$1 scale=${2:-cpu} instructme=${INSTRUCTME:-instructme}
 case $scale in
     toy) tier="--tier mini --hours 0.03" total=20 held=2 preset=tiny vae_steps=2 steps=2 count=1 seeds="0" sampler=2 ;;
-    cpu) tier="--tier mini" total=1000 held=40 preset=tiny vae_steps=1000 steps=1500 count=20 seeds="0 1 2" sampler=25 ;;
+    cpu) tier="--tier mini" total=1000 held=40 preset=tiny vae_steps=400 steps=300 count=8 seeds="0 1 2" sampler=10 ;;
     gpu) tier="--tier standard --hours 100" total=200000 held=800 preset=paper vae_steps=200000 steps=500000 count=800 \
         seeds="0 1 2" sampler=100 ;;
     *) echo "no such scale: $scale: choose toy, cpu or gpu" >&2; exit 2 ;;
