@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from instructme.dataset_tools import activity, clips, fingerprint, song_names
-from instructme.dataset_tools.beats import pulse_check, rhythm
-from instructme.dataset_tools.midi import grid_check, offset_check
+from instructme.dataset_tools.beats import bar_witness, pulse_check, rhythm
+from instructme.dataset_tools.midi import bar_check, grid_check, offset_check
 from instructme.dataset_tools.pairing import combinations, matching
 from instructme.dataset_tools.stems import headers, mixtures, name_check, parts, versions
 from instructme.manifests import instruments
@@ -49,10 +49,15 @@ CONSTANTS = {
     "Correlation at that lag, of the highest": f"{grid_check.LEAST_PEAK:g}",
     "Agreement of beats and onsets in audio": f"{rhythm.LEAST_AGREEMENT:g}",
     "Lead of the downbeat in audio": f"{rhythm.LEAST_LEAD:g}",
-    "Lead of another beat over the first beat of own bars": f"{rhythm.LEAST_CHORD_LEAD:g} standard errors",
+    "Lead of another beat over the first beat of own bars": f"{bar_witness.LEAST_ALONE:g} standard errors",
     "Fewest sides of a dataset": f"{verify.FEWEST_SIDES}",
     "Fault: share of sides whose chords change most on one other beat, at least": f"{verify.LEAST_SHARE:g}",
     "and share of sides whose chords change most on the first beat, at most": f"{verify.LARGEST_FIRST:g}",
+    "The same, where BeatNet hears its downbeats there too": f"{bar_witness.LEAST_BOTH:g} standard errors",
+    "Lead of bars of another length": f"{bar_witness.LEAST_OTHER_BAR:g} standard errors",
+    "The same, where BeatNet agrees": f"{bar_witness.LEAST_BOTH:g} standard errors",
+    "Changes of chords on half-beats, against those on beats": f"{bar_witness.HALF_RATIO:g}",
+    "The same in MIDI": f"{bar_check.LEAST_HALF_ALONE:g}, or {bar_check.LEAST_HALF:g} if",
     "Pulse of own beats": f"{pulse_check.LEAST_PULSE:g}",
     "Steadiness of the phase of own beats": f"{pulse_check.STEADY:g}",
     "Agreement of the audio's beats that may contradict own beats": f"{rhythm.LEAST_WITNESS:g}",

@@ -18,6 +18,9 @@ REACH_BEATS, LONGEST_S, GAP_S = 2, 2.0, 0.05
 LEAST_CHANGE = 0.3
 """Mean change on the beat where most changes; songs with chords reach 0.33 or more."""
 
+LEAST_PEAK = 0.35
+"""Change at a moment that is a change of chord."""
+
 
 class FirstBeat(NamedTuple):
     """The position in the bar on which harmony changes most, and how many standard errors it is ahead of position 1."""
@@ -28,18 +31,36 @@ class FirstBeat(NamedTuple):
 
 def at_beats(mix: Samples, beats_s: Floats, rate_hz: int) -> Floats:
     """Measure how the pitch classes of audio `(T,)` change at beats in seconds: 0 for not at all, 1 for no likeness."""
-    if not len(beats_s):
-        return np.zeros(0)
-    octaves = semitone_levels(mix, rate_hz)[:, :48].reshape(-1, 4, 12)
-    sums = np.concatenate([np.zeros((1, 12)), np.cumsum(octaves.sum(axis=1), axis=0)])
-    reach_s = min(REACH_BEATS * float(np.median(np.diff(beats_s))), LONGEST_S) if len(beats_s) > 1 else LONGEST_S
+    return changes(pitch_sums(mix, rate_hz), beats_s) if len(beats_s) else np.zeros(0)
 
+
+def pitch_sums(mix: Samples, rate_hz: int) -> Floats:
+    """Sum the levels of the pitch classes of audio `(T,)` up to each of `FRAMES_HZ` frames: (frames + 1, 12)."""
+    octaves = semitone_levels(mix, rate_hz)[:, :48].reshape(-1, 4, 12)
+    return np.concatenate([np.zeros((1, 12)), np.cumsum(octaves.sum(axis=1), axis=0)])
+
+
+def changes(sums: Floats, beats_s: Floats) -> Floats:
+    """Measure the change at each beat in seconds, from the `pitch_sums` of a recording."""
+    reach_s = REACH_BEATS * float(np.median(np.diff(beats_s))) if len(beats_s) > 1 else LONGEST_S
+    return _changes(sums, beats_s, min(reach_s, LONGEST_S))
+
+
+def times_s(sums: Floats, beat_s: float) -> Floats:
+    """Find when chords change, in seconds, whatever beats are said to be: no two within 0.75 of a beat of so many seconds."""
+    from scipy.signal import find_peaks
+
+    curve = _changes(sums, np.arange(len(sums)) / FRAMES_HZ, min(beat_s, LONGEST_S / 2))
+    return np.asarray(find_peaks(curve, LEAST_PEAK, distance=max(1, round(0.75 * beat_s * FRAMES_HZ)))[0] / FRAMES_HZ)
+
+
+def _changes(sums: Floats, times_s: Floats, reach_s: float) -> Floats:
     def heard(from_s: Floats, to_s: Floats) -> Floats:
         start, stop = (np.clip(np.rint(each * FRAMES_HZ).astype(np.int64), 0, len(sums) - 1) for each in (from_s, to_s))
         mean = (sums[stop] - sums[start]) / np.maximum(stop - start, 1)[:, None]
         return np.asarray(mean - mean.mean(axis=1, keepdims=True))
 
-    before, after = heard(beats_s - reach_s, beats_s - GAP_S), heard(beats_s + GAP_S, beats_s + reach_s)
+    before, after = heard(times_s - reach_s, times_s - GAP_S), heard(times_s + GAP_S, times_s + reach_s)
     size = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
     return np.where(size > 1e-9, 1 - (before * after).sum(axis=1) / np.maximum(size, 1e-9), 0.0)
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from instructme.dataset_tools.audio import Samples, resample
-from instructme.dataset_tools.beats import annotations, chord_changes, pulse_check
+from instructme.dataset_tools.beats import annotations, bar_witness, chord_changes, pulse_check
 from instructme.dataset_tools.midi import bar_check, grid_check, offset_check, tempo_map
 from instructme.dataset_tools.recognisers import beat_network, turns
 from instructme.dataset_tools.stored import Stored, stretches
@@ -34,12 +34,11 @@ LEAST_AGREEMENT = 0.7
 """Beats that a tracker finds in white noise reach 0.55."""
 LEAST_WITNESS = 0.6
 """Agreement from which audio may contradict annotated beats; 98 of 100 songs reach it, an orchestra's rubato 0.43, noise 0.33."""
-LEAST_CHORD_LEAD = 4.0
-"""Standard errors by which chords change more on another beat than the first. None of 179 right songs reaches it."""
 FEWEST_BEATS = 8
 REMEDY = "put beats.txt (seconds, position in the bar) into the song's folder, or MIDI that fits the audio"
 """Advice to users whose beats and bars are not certain."""
 NO_BARS = "chords, bass and kicks don't tell that bars begin where the MIDI says"
+BETWEEN = "chords change between the beats of the MIDI: it may be half a beat off its own bars"
 Heard = tuple[Sequence[Path], npt.NDArray[np.float32]]
 """MIDI files of a part, and `grid_check.onset_envelope` of its audio."""
 ONSET_WEIGHT = 0.5
@@ -133,13 +132,17 @@ def _against(beats_s: npt.NDArray[np.float64], positions: Integers | None, mix: 
     steady = len(own.frames) >= FEWEST_BEATS and grid_check.agreement(own.frames, own.envelope) >= LEAST_WITNESS
     if steady and (problem := pulse_check.against(beats_s, own.activation, own.envelope)):
         return problem
+    beats_s = beats_s[beats_s < len(mix) / rate_hz]
+    if len(beats_s) < FEWEST_BEATS:
+        return None
+    sums = chord_changes.pitch_sums(mix, rate_hz)
+    changes_s = chord_changes.times_s(sums, float(np.median(np.diff(beats_s))))
+    if problem := bar_witness.half_beat_against(changes_s, own.activation, beats_s):
+        return problem
     if positions is None:
         return None
-    inside = beats_s < len(mix) / rate_hz
-    first = chord_changes.first_beat(chord_changes.at_beats(mix, beats_s[inside], rate_hz), positions[inside])
-    if first is None or first.lead < LEAST_CHORD_LEAD:
-        return None
-    return f"chords change on beat {first.position} of these bars, not on their first beat: the bars may begin elsewhere"
+    downbeats = beat_network.downbeat_share(own.activation, beats_s)
+    return bar_witness.bars_against(chord_changes.changes(sums, beats_s), downbeats, positions[: len(beats_s)])
 
 
 def from_midi(paths: Sequence[Path], mix: Samples | Stored | None, rate_hz: int, parts: Sequence[Heard] = ()) -> Grid:
@@ -166,8 +169,9 @@ def from_midi(paths: Sequence[Path], mix: Samples | Stored | None, rate_hz: int,
     beats_s, positions = tempi.beats()
     inside = (beats_s + lag_s >= 0) & (beats_s + lag_s < (np.inf if mix is None else len(mix) / rate_hz))
     meter = tempi.meter()
-    downbeat_known = meter is not None and bar_check.lead(tempi) >= LEAST_BAR_LEAD
-    reason = None if downbeat_known else "no time signature" if meter is None else NO_BARS
+    between = bar_check.is_between(tempi)
+    downbeat_known = meter is not None and not between and bar_check.lead(tempi) >= LEAST_BAR_LEAD
+    reason = None if downbeat_known else "no time signature" if meter is None else BETWEEN if between else NO_BARS
     if offset and not offset.sure:
         reason = "the notes don't tell whether the MIDI is whole beats off"
     beats_s, positions = beats_s[inside] + lag_s, positions[inside]

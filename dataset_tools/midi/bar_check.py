@@ -1,4 +1,4 @@
-"""Ask the chord changes, the bass and the kicks of MIDI on which beat its bars begin.
+"""Ask the chord changes, the bass and the kicks of MIDI on which beat its bars begin, and whether its beats are half a beat off.
 
 Right beats may have wrong bars: a pickup under a signature that starts with the file, a waltz that states no signature but 4/4.
 Thresholds are set on 89 songs whose bars are known or likely.
@@ -11,12 +11,16 @@ import numpy.typing as npt
 
 from instructme.dataset_tools.midi import note_chords
 from instructme.dataset_tools.midi.grid_check import phases
-from instructme.dataset_tools.midi.tempo_map import DRUMS, KICKS, TempoMap
+from instructme.dataset_tools.midi.tempo_map import DRUMS, KICKS, LOW_PITCH, TempoMap
 
 Floats = npt.NDArray[np.float64]
 FEWEST = 8
 """Chord changes, or notes on beats, that say something."""
 LONGEST_NOTE = 4.0
+STRUCK_S = 0.05
+"""A chord changes with a note that begins so near."""
+LEAST_HALF, LEAST_HALF_ALONE = 1.5, 2.5
+"""What lies on half-beats, against what lies on beats. Of 134 songs whose bars are trusted, chords of one reach 2.2."""
 
 
 def lead(tempo_map: TempoMap) -> float:
@@ -30,6 +34,38 @@ def lead(tempo_map: TempoMap) -> float:
     votes = [vote for vote in (_chords(tempo_map, bar), _bass(tempo_map, bar), _kicks(tempo_map, bar)) if vote is not None]
     total = np.sum(votes, axis=0) if votes else np.zeros(bar)
     return float(total[0] / max(1e-9, total[1:].max()))
+
+
+def is_between(tempo_map: TempoMap) -> bool:
+    """Tell whether the music lies half a beat off the beats: chords say so alone, or with bass or kicks where neither objects."""
+    beats_s, _ = tempo_map.beats()
+    notes = note_chords.of_map(tempo_map)
+    if len(notes.on) < FEWEST or len(beats_s) < FEWEST:
+        return False
+    edges_s = np.sort(np.concatenate([beats_s, (beats_s[1:] + beats_s[:-1]) / 2]))
+    changes = note_chords.changes(notes, edges_s)
+    struck_s = np.sort(notes.on)
+    at = np.clip(np.searchsorted(struck_s, edges_s[changes] - STRUCK_S), 0, len(struck_s) - 1)
+    changes = changes[np.abs(struck_s[at] - edges_s[changes]) <= STRUCK_S]  # in a rest, a change may be anywhere
+    chords = _ratio(int((changes % 2).sum()), int((changes % 2 == 0).sum()))
+    pitched = [voice.notes for voice in tempo_map.voices if voice.program != DRUMS]
+    low = np.concatenate([np.zeros(0), *(notes[notes[:, 2] < LOW_PITCH, 0] for notes in pitched)])
+    others = [_ratio(*_half_and_on(tempo_map, onsets)) for onsets in (low, _kick_onsets(tempo_map))]
+    agreed = max(others) >= LEAST_HALF and min(others) > 1 / LEAST_HALF
+    return chords >= LEAST_HALF_ALONE or (chords >= LEAST_HALF and agreed)
+
+
+def _ratio(half: int, on: int) -> float:
+    """Compare what lies on half-beats with what lies on beats; 1 where it is little."""
+    return max(half, 0.1) / max(on, 0.1) if half + on >= FEWEST else 1.0
+
+
+def _half_and_on(tempo_map: TempoMap, onsets: Floats) -> tuple[int, int]:
+    """Count the notes on half-beats and on beats."""
+    if not len(onsets):
+        return 0, 0
+    phase = phases(replace(tempo_map, onsets=np.sort(onsets)))[0] % 1
+    return int((np.abs(phase - 0.5) < 0.1).sum()), int((np.abs((phase + 0.5) % 1 - 0.5) < 0.1).sum())
 
 
 def _share(counts: Floats) -> Floats | None:
@@ -54,9 +90,12 @@ def _bass(tempo_map: TempoMap, bar: int) -> Floats | None:
 
 
 def _kicks(tempo_map: TempoMap, bar: int) -> Floats | None:
+    return _share(_on_beats(replace(tempo_map, onsets=_kick_onsets(tempo_map)), bar))
+
+
+def _kick_onsets(tempo_map: TempoMap) -> Floats:
     drums = [voice.notes for voice in tempo_map.voices if voice.program == DRUMS]
-    kicks = np.concatenate([np.zeros(0), *(notes[np.isin(notes[:, 2], KICKS), 0] for notes in drums)])
-    return _share(_on_beats(replace(tempo_map, onsets=kicks), bar))
+    return np.concatenate([np.zeros(0), *(notes[np.isin(notes[:, 2], KICKS), 0] for notes in drums)])
 
 
 def _on_beats(tempo_map: TempoMap, bar: int, weights: Floats | None = None) -> Floats:

@@ -129,6 +129,13 @@ def onset_envelope(activation: Floats, times_s: npt.NDArray[np.floating]) -> npt
     return np.asarray(np.interp(times_s, (np.arange(len(heard)) - DELAY_FRAMES) / FRAME_RATE_HZ, heard))
 
 
+def downbeat_share(activation: Floats, beats_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Read the share of "downbeat" in the networks' answer at each beat, 0.02 to 0.98."""
+    frames = np.clip(np.rint(beats_s * FRAME_RATE_HZ + DELAY_FRAMES).astype(np.int64), 2, len(activation) - 3)
+    beat, downbeat = np.max([activation[frames + shift, :2] for shift in range(-2, 3)], axis=0).T.astype(np.float64)
+    return np.asarray(np.clip(downbeat / (beat + downbeat + 1e-9), 0.02, 0.98))
+
+
 def count_bars(activation: Floats, beats_s: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], int, float]:
     """Find the bar positions of beats, one number of beats per bar throughout, by Viterbi search over positions.
 
@@ -136,9 +143,7 @@ def count_bars(activation: Floats, beats_s: npt.NDArray[np.float64]) -> tuple[np
         Positions from 1, beats per bar, and the lead of the downbeat: mean share of "downbeat" in the networks' answer at
         position 1, less that at the next best position; 0 to 1.
     """
-    frames = np.clip(np.rint(beats_s * FRAME_RATE_HZ + DELAY_FRAMES).astype(np.int64), 2, len(activation) - 3)
-    beat, downbeat = np.max([activation[frames + shift, :2] for shift in range(-2, 3)], axis=0).T.astype(np.float64)
-    share = np.clip(downbeat / (beat + downbeat + 1e-9), 0.02, 0.98)
+    share = downbeat_share(activation, beats_s)
     _, path, bar = max((_search(share, bar) for bar in BEATS_PER_BAR), key=lambda found: found[0])
     means = [share[path == position].mean() if (path == position).any() else 0.0 for position in range(bar)]
     return path + 1, bar, float(max(0.0, means[0] - max(means[1:])))
