@@ -77,7 +77,7 @@ def _rows(track: Track, stems: Sequence[Stem], root: Path, folder: Path, setting
         rejects.append(parts.reject(track, track.path, "no_parts", "no stem of the track could be used"))
         return {"rejects": rejects}
     written, loudness = [], []
-    played: list[rhythm.Heard] = []
+    played: list[rhythm.PartMidi] = []
     midi = _own_midi(stems, root) if settings.rhythm in ("auto", "midi") else {}
     mix = Stored(folder, settings.channels)
     if settings.balance_stems:
@@ -132,7 +132,7 @@ def find_rhythm(
     root: Path,
     mix: Stored,
     settings: PrepareSettings,
-    played: Sequence[rhythm.Heard] = (),
+    played: Sequence[rhythm.PartMidi] = (),
 ) -> tuple[Rhythm, list[Reject]]:
     """Find beats, chords and key of a track. Tempo and key that its dataset states are preferred.
 

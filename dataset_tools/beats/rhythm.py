@@ -39,7 +39,7 @@ REMEDY = "put beats.txt (seconds, position in the bar) into the song's folder, o
 """Advice to users whose beats and bars are not certain."""
 NO_BARS = "chords, bass and kicks don't tell that bars begin where the MIDI says"
 BETWEEN = "chords change between the beats of the MIDI: it may be half a beat off its own bars"
-Heard = tuple[Sequence[Path], npt.NDArray[np.float32]]
+PartMidi = tuple[Sequence[Path], npt.NDArray[np.float32]]
 """MIDI files of a part, and `grid_check.onset_envelope` of its audio."""
 ONSET_WEIGHT = 0.5
 """Weight of onsets beside BeatNet's probability of a beat, both of deviation 1."""
@@ -84,7 +84,7 @@ def nothing(reason: str | None = None) -> Grid:
 
 
 def find(
-    midi_paths: Sequence[Path], mix: Samples | Stored, rate_hz: int, mode: str = "auto", parts: Sequence[Heard] = ()
+    midi_paths: Sequence[Path], mix: Samples | Stored, rate_hz: int, mode: str = "auto", parts: Sequence[PartMidi] = ()
 ) -> Grid:
     """Find the rhythm of a track; `mode` is auto (MIDI if it is confirmed, else audio), midi, audio or none.
 
@@ -145,7 +145,7 @@ def _against(beats_s: npt.NDArray[np.float64], positions: Integers | None, mix: 
     return bar_witness.bars_against(chord_changes.changes(sums, beats_s), downbeats, positions[: len(beats_s)])
 
 
-def from_midi(paths: Sequence[Path], mix: Samples | Stored | None, rate_hz: int, parts: Sequence[Heard] = ()) -> Grid:
+def from_midi(paths: Sequence[Path], mix: Samples | Stored | None, rate_hz: int, parts: Sequence[PartMidi] = ()) -> Grid:
     """Take the grid of MIDI files that share a tempo map, if notes, and audio where given, confirm it.
 
     An offset to the audio that is beyond doubt is applied; `reason` then states it. The grid ends with the last note or the
@@ -180,7 +180,9 @@ def from_midi(paths: Sequence[Path], mix: Samples | Stored | None, rate_hz: int,
     return replace(grid, reason=_join(moved, grid.reason), offset_s=lag_s)
 
 
-def _offset(tempi: tempo_map.TempoMap, mix: Samples | Stored, rate_hz: int, parts: Sequence[Heard]) -> offset_check.Offset | None:
+def _offset(
+    tempi: tempo_map.TempoMap, mix: Samples | Stored, rate_hz: int, parts: Sequence[PartMidi]
+) -> offset_check.Offset | None:
     """Find the offset of the MIDI to the audio, 0 if it is small or in doubt; None if the notes don't fit there."""
     envelope, onsets_s = grid_check.onset_envelope(mix, rate_hz), tempi.seconds(tempi.onsets)
     heard = [(_onsets_s(files), own) for files, own in parts] or [(onsets_s, envelope)]

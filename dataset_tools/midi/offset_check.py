@@ -17,7 +17,7 @@ from instructme.dataset_tools.midi.tempo_map import DRUMS, TempoMap
 
 Floats = npt.NDArray[np.float64]
 Envelope = npt.NDArray[np.float32]
-Heard = tuple[Floats, Envelope]
+PartNotes = tuple[Floats, Envelope]
 """Onsets in seconds of some notes, and `grid_check.onset_envelope` of what plays them."""
 FRAMES_HZ = 50
 PITCHES = np.arange(48, 97)
@@ -63,7 +63,7 @@ class Pitched:
         return self.likeness >= LEAST_LIKENESS and self.second <= LARGEST_SECOND
 
 
-def find(tempo_map: TempoMap, mix: Samples, rate_hz: int, heard: Sequence[Heard]) -> Offset:
+def find(tempo_map: TempoMap, mix: Samples, rate_hz: int, heard: Sequence[PartNotes]) -> Offset:
     """Find the offset of a MIDI file to its audio `(T,)`, whose parts, or the mix itself, are in `heard`.
 
     Without pitched notes the lag is sure only where the onsets leave no second choice.

@@ -16,7 +16,7 @@ _MOVED_S = 0.2
 """What lies so much later in a file of the same length is no copy. A latency is shorter."""
 
 
-class Heard(NamedTuple):
+class StemSketch(NamedTuple):
     """A stem that was summed: its instrument, its sketch, its first sound and its length in samples."""
 
     instrument: str
@@ -25,7 +25,7 @@ class Heard(NamedTuple):
     length: int
 
 
-def listen(instrument: str, samples: Stored, least: float, rate_hz: int) -> Heard:
+def listen(instrument: str, samples: Stored, least: float, rate_hz: int) -> StemSketch:
     """Find the first sound over `least`, and reduce a stem from there to means of short pieces: a copy may lack the silence."""
     loud = (
         start + np.flatnonzero(np.abs(block).reshape(len(block), -1).max(axis=1) > least) for start, block in samples.blocks()
@@ -35,16 +35,16 @@ def listen(instrument: str, samples: Stored, least: float, rate_hz: int) -> Hear
         block[: len(block) // _SKETCH_SAMPLES * _SKETCH_SAMPLES].reshape(-1, _SKETCH_SAMPLES, samples.channels).mean(axis=1)
         for _, block in samples.blocks(start=start, stop=start + _SKETCH_S * rate_hz)
     ]
-    return Heard(instrument, np.concatenate(pieces).reshape(-1).astype(np.float32), start, len(samples))
+    return StemSketch(instrument, np.concatenate(pieces).reshape(-1).astype(np.float32), start, len(samples))
 
 
-def find(own: Heard, heard: Mapping[str, Heard], rate_hz: int, sign: int = 1) -> str | None:
+def find(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int, sign: int = 1) -> str | None:
     """Find the path of a stem that is the same sound, or with `sign` -1 its opposite; None if there is none."""
     sketch = sign * own.sketch
     return next((path for path, other in heard.items() if not _moved(own, other, rate_hz) and _alike(sketch, other.sketch)), None)
 
 
-def _moved(one: Heard, other: Heard, rate_hz: int) -> bool:
+def _moved(one: StemSketch, other: StemSketch, rate_hz: int) -> bool:
     """Tell one sound at two places of a song, such as two crashes of one sample, from a copy that lacks silence: by lengths."""
     later = abs(one.start - other.start)
     return later > _MOVED_S * rate_hz and 2 * abs(one.length - other.length) < later

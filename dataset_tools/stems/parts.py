@@ -11,7 +11,7 @@ import numpy as np
 from instructme.dataset_tools import activity, audio
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stems import alignment, copies, dc_offset, measures, mixtures, name_check, stereo_pairs, versions
-from instructme.dataset_tools.stems.copies import Heard
+from instructme.dataset_tools.stems.copies import StemSketch
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests import spelling
 from instructme.manifests.paths import inside, slug
@@ -92,7 +92,7 @@ def merge(
         return Merged(used, total, measures.full_scale(total))
 
     merged = []
-    heard: dict[str, Heard] = {}
+    heard: dict[str, StemSketch] = {}
     sketches: dict[str, Samples] = {}
     for group in groups:
         total = Stored(scratch, channels, held_bytes)
@@ -312,7 +312,7 @@ def _surround(channels: int) -> _Note:
     return _Note("surround", detail, False)
 
 
-def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, Heard], rate_hz: int) -> Iterator[_Note]:
+def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, StemSketch], rate_hz: int) -> Iterator[_Note]:
     """Find what keeps a stem from being summed: silence, a copy, the opposite of what is there, levels beyond reason."""
     highest = measures.peak(samples)
     if highest < audio.STEP / 2:
