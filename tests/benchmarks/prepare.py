@@ -4,6 +4,7 @@
     python tests/benchmarks/prepare.py WORK --audio                       # what beats and chords from audio cost
     python tests/benchmarks/prepare.py --memory                           # peak of one worker on a 10-minute track of 20 stems
     python tests/benchmarks/prepare.py --memory --minutes 180 --stems 16  # the same of a concert, with beats from audio
+    python tests/benchmarks/prepare.py --memory --minutes 20 --stems 8 --rate-hz 192000  # the same of files of a high rate
 
 The floor decodes each stem with soundfile, resamples with soxr, sums, measures each part once with pyloudnorm and encodes it
 as FLAC: the same files in plain processes, and nothing else. The stage is all of `prepare`, from the start of its workers to its
@@ -112,22 +113,24 @@ def audio(work: Path, tracks: int) -> None:
             print(f"rhythm {beats}, chords {chords}: {seconds / minutes - bare:+.2f} s")
 
 
-def memory(minutes: int, stems: int, rhythm: str, rate_hz: int = 44100, concert_hz: int = 24000) -> None:
+def memory(minutes: int, stems: int, rhythm: str, rate_hz: int | None = None) -> None:
     """Prepare one long track on a worker and print the peak of its resident memory.
 
-    Up to an hour, the stems are stereo noise. Longer ones are mono, and 10 s of every 10 minutes sound, to save disk space.
+    Up to an hour, the stems are stereo noise of 44.1 kHz; longer ones are mono, of 24 kHz. Of those, and of a rate that is given,
+    10 s of every 10 minutes sound, to save disk space.
     """
     with tempfile.TemporaryDirectory() as scratch:
         root, rng = Path(scratch), np.random.default_rng(0)
         track = Track("t", "d", "folder", "t", "t", None, None, "unknown", "train", False, "t", "t", True, *[None] * 4)
         rows, channels = [], 2 if minutes <= 60 else 1
-        rate_hz = rate_hz if channels == 2 else concert_hz
+        dense = channels == 2 and rate_hz is None
+        rate_hz = rate_hz or (44100 if channels == 2 else 24000)
         for number in range(stems):
             path = root / f"{number}.flac"
             with soundfile.SoundFile(path, "w", rate_hz, channels, "PCM_16") as file:
                 for minute in range(minutes):
                     noise = np.zeros((60 * rate_hz, channels), dtype=np.float32)
-                    sounding = noise if channels == 2 else noise[: 10 * rate_hz if minute % 10 == 0 else 0]
+                    sounding = noise if dense else noise[: 10 * rate_hz if minute % 10 == 0 else 0]
                     sounding += rng.standard_normal(sounding.shape) * 0.1
                     file.write(noise)
             stated = (f"{number}", path.name, "x", None, None, f"instrument {number}", "family", True, False, "name", True)
@@ -135,7 +138,8 @@ def memory(minutes: int, stems: int, rhythm: str, rate_hz: int = 44100, concert_
             rows.append(Stem("t", *stated, rate_hz, channels, length, size, None, None, None, None))
         unit = TrackUnit(root, root, track, rows, PrepareSettings(rhythm=rhythm, chords="none"), "key")
         (peak,) = [peak for _, peak in engine.run(peak_mib, [unit], description="memory", workers=1)]
-        print(f"{minutes} minutes, {stems} stems of {channels} channels, rhythm {rhythm}: peak of the worker {peak:.0f} MiB")
+        track_size = f"{minutes} minutes, {stems} stems of {channels} channels, {rate_hz} Hz, rhythm {rhythm}"
+        print(f"{track_size}: peak of the worker {peak:.0f} MiB")
 
 
 def peak_mib(unit: TrackUnit) -> float:
@@ -153,10 +157,11 @@ if __name__ == "__main__":
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--minutes", type=int, default=10)
     parser.add_argument("--stems", type=int, default=20)
+    parser.add_argument("--rate-hz", type=int)
     parser.add_argument("--rhythm", choices=("none", "audio"))
     chosen = parser.parse_args()
     if chosen.memory:
-        memory(chosen.minutes, chosen.stems, chosen.rhythm or ("audio" if chosen.minutes > 60 else "none"))
+        memory(chosen.minutes, chosen.stems, chosen.rhythm or ("audio" if chosen.minutes > 60 else "none"), chosen.rate_hz)
     if chosen.work and chosen.audio:
         audio(chosen.work, chosen.tracks)
     elif chosen.work:
