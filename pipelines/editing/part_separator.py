@@ -25,8 +25,10 @@ ABSENT, PRESENT = 0.2, 0.4
 """Probabilities of presence under which a part is silent, and over which it is as the network made it."""
 _ENSEMBLE = "orchestra"
 """The family that other families belong to."""
-_STRUCK, _RINGING = ("drums", "percussion"), "timpani"
-"""Families whose masks are multiplied by the root of the percussive share of a bin, and an instrument of them that rings."""
+_STRUCK, _HELD = ("drums", "percussion"), ("brass", "strings", "woodwind")
+"""Families whose masks are multiplied by the root of the percussive share of a bin, and by the root of the rest."""
+_BOTH = {"timpani"}
+"""Instruments of them that are struck and ring."""
 _WEAK = "frames"
 """The network that gains from it; a larger one is to hear this by itself."""
 _HOLD_S = 0.25
@@ -46,9 +48,7 @@ class PartSeparator:
     def __init__(self, network: Separator, device: str | torch.device = "cpu") -> None:
         self._network, self._device = network.eval().requires_grad_(False).to(device), torch.device(device)
         self.instruments = network.config.instruments
-        struck = {name for name, each in INSTRUMENTS.items() if each.family in _STRUCK and name != _RINGING}
-        used = struck if network.config.network == _WEAK else set()
-        self._struck = torch.tensor([name in used for name in self.instruments], device=self._device)
+        self._struck, self._held = (self._of(families) for families in (_STRUCK, _HELD))
 
     @classmethod
     def load(cls, run: Path, device: str | torch.device = "cpu") -> "PartSeparator":
@@ -99,6 +99,12 @@ class PartSeparator:
             known = ", ".join(self.instruments[:8])
             raise DataError(f"this editor does not know {unknown[0]}: it knows {known} and {len(self.instruments[8:])} more")
 
+    def _of(self, families: Sequence[str]) -> Tensor:
+        """Say of each instrument whether it is of one of the families; of none where the network needs no filter."""
+        names = {name for name, each in INSTRUMENTS.items() if each.family in families} - _BOTH
+        used = names if self._network.config.network == _WEAK else set()
+        return torch.tensor([name in used for name in self.instruments], device=self._device)
+
     def _indices(self, names: Sequence[str]) -> Tensor:
         return torch.tensor([[self.instruments.index(name) for name in names]], dtype=torch.long, device=self._device)
 
@@ -130,14 +136,16 @@ class PartSeparator:
     def _at_model_rate(self, mixes: Tensor, asked: Tensor, others: Tensor) -> Tensor:
         """Separate (channels, T): the sum of all that is asked for.
 
-        Drums get only what sounds struck. Where what is asked for and another family together claim more than the mix has in a
-        bin, they share the bin.
+        Drums get only what sounds struck, winds and bowed strings what is held. Where what is asked for and another family
+        together claim more than the mix has in a bin, they share the bin.
         """
         spectrum = self._network.stft(mixes)
         names = torch.cat([asked, others], dim=1)
         mask, presence = self._network(spectrum, names.expand(len(mixes), -1))
-        if bool((struck := self._struck[names[0]]).any()):
-            mask = torch.where(struck[:, None, None], mask * percussive_share(spectrum)[:, None].sqrt(), mask)
+        struck, held = (each[names[0], None, None] for each in (self._struck, self._held))
+        if bool((struck | held).any()):
+            share = percussive_share(spectrum)[:, None]
+            mask = torch.where(struck, mask * share.sqrt(), torch.where(held, mask * (1 - share).sqrt(), mask))
         wanted = asked.shape[1]
         rate_hz = self._network.config.sample_rate_hz / self._network.config.hop_samples
         gates = gate(presence[:, :wanted], spectrum.shape[-1], rate_hz)
