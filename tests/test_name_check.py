@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_parts import make, make_stem, noise, reasons
 
 from instructme.dataset_tools.stems import name_check
 from instructme.dataset_tools.stored import Stored
@@ -77,3 +78,29 @@ def test_the_rate_changes_no_answer(tmp_path: Path) -> None:
     sounds = [name_check.measure(Stored(tmp_path).extend([wave]), rate) for wave, rate in ((notes(220.0), 24000), (high, 48000))]
     assert None not in sounds
     assert sounds[0] == pytest.approx(sounds[1], abs=0.02)
+
+
+def high_notes(seconds: float = 8.0) -> np.ndarray:
+    at = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    return (np.sin(2 * np.pi * 880 * at) * np.exp(-5 * (at % 0.5)) / 4).astype(np.float32)
+
+
+@pytest.mark.parametrize("beside", ["vocals", "other"])
+def test_a_name_that_the_sound_contradicts_becomes_a_guess_and_is_told(beside: str, tmp_path: Path) -> None:
+    voice = make_stem(tmp_path, "Bass", "bass", high_notes())
+    rows, sums, _, rejects = make(tmp_path, [voice, make_stem(tmp_path, "x", beside, noise(8, seed=2), rule="alias")])
+    assert ("Bass", "name_doubted") in reasons(rejects)
+    assert "bass" not in rows
+    assert not rows["other"].editable
+    assert "Bass" in rows["other"].stems
+    assert sum(wave.astype(np.float64) for wave in sums.values()) == pytest.approx(high_notes() + noise(8, seed=2), abs=1e-4)
+
+
+@pytest.mark.parametrize(("rule", "layered"), [("alias", False), ("name", True)])
+def test_a_name_is_kept_that_is_given_or_that_another_stem_confirms(rule: str, layered: bool, tmp_path: Path) -> None:
+    low = (np.sin(np.arange(8 * RATE_HZ) * 2 * np.pi * 55 / RATE_HZ) / 2).astype(np.float32)
+    stems = [make_stem(tmp_path, "Bass", "bass", high_notes(), rule=rule)]
+    stems += [make_stem(tmp_path, "Bass low", "bass", low)] if layered else []
+    rows, _, _, rejects = make(tmp_path, stems)
+    assert set(rows) == {"bass"}
+    assert "name_doubted" not in dict(reasons(rejects)).values()

@@ -277,32 +277,6 @@ def test_a_bus_that_holds_more_than_its_stems_is_told_and_kept(tmp_path: Path) -
     assert reasons(rejects) == [("drums", "overlap")] and len(rows["drums"].stems) == 3
 
 
-def high_notes(seconds: float = 8.0) -> np.ndarray:
-    at = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
-    return (np.sin(2 * np.pi * 880 * at) * np.exp(-5 * (at % 0.5)) / 4).astype(np.float32)
-
-
-@pytest.mark.parametrize("beside", ["vocals", "other"])
-def test_a_name_that_the_sound_contradicts_becomes_a_guess_and_is_told(beside: str, tmp_path: Path) -> None:
-    voice = make_stem(tmp_path, "Bass", "bass", high_notes())
-    rows, sums, _, rejects = make(tmp_path, [voice, make_stem(tmp_path, "x", beside, noise(8, seed=2), rule="alias")])
-    assert ("Bass", "name_doubted") in reasons(rejects)
-    assert "bass" not in rows
-    assert not rows["other"].editable
-    assert "Bass" in rows["other"].stems
-    assert sum(wave.astype(np.float64) for wave in sums.values()) == pytest.approx(high_notes() + noise(8, seed=2), abs=1e-4)
-
-
-@pytest.mark.parametrize(("rule", "layered"), [("alias", False), ("name", True)])
-def test_a_name_is_kept_that_is_given_or_that_another_stem_confirms(rule: str, layered: bool, tmp_path: Path) -> None:
-    low = (np.sin(np.arange(8 * RATE_HZ) * 2 * np.pi * 55 / RATE_HZ) / 2).astype(np.float32)
-    stems = [make_stem(tmp_path, "Bass", "bass", high_notes(), rule=rule)]
-    stems += [make_stem(tmp_path, "Bass low", "bass", low)] if layered else []
-    rows, _, _, rejects = make(tmp_path, stems)
-    assert set(rows) == {"bass"}
-    assert "name_doubted" not in dict(reasons(rejects)).values()
-
-
 def test_one_channel_is_taken_of_opposite_ones(tmp_path: Path) -> None:
     wave = noise(1)
     rows, _, files, rejects = make(tmp_path, [make_stem(tmp_path, "a", "bass", np.stack([wave, -wave], axis=1))])

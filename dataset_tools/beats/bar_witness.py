@@ -1,8 +1,8 @@
 """Ask chords and BeatNet whether annotated bars begin on their first beats, and annotated beats are not half a beat off.
 
 Neither is certain alone: basses may play between the beats all through a song, and so may chords. Where both say the same, none
-of 149 right grids of whole songs is contradicted. Of 39 grids of POP909 two are; in parts of
-both, the annotated chords begin on beat 2.
+of 149 right grids of whole songs is contradicted. Of 39 grids of POP909 two are. In parts of both, the annotated chords begin on
+beat 2.
 """
 
 import numpy as np
@@ -36,9 +36,9 @@ def bars_against(changes: Floats, downbeats: Floats, positions: Integers) -> str
     `changes` are `chord_changes.changes` at the beats, and `downbeats` is `beat_network.downbeat_share` there.
     """
     bar = int(np.median(np.diff(np.flatnonzero(positions == 1)))) if (positions == 1).sum() > 1 else 0
-    means = [changes[here].mean() if (here := positions == place).sum() >= FEWEST else 0.0 for place in range(1, bar + 1)]
     if bar < 2:
         return None
+    means = [changes[here].mean() if (here := positions == place).sum() >= FEWEST else 0.0 for place in range(1, bar + 1)]
     best = int(np.argmax(means)) + 1
     chords, network = (_lead(curve, positions == best, positions == 1) for curve in (changes, downbeats))
     clear = chords >= LEAST_ALONE or min(chords, network) >= LEAST_BOTH

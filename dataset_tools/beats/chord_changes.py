@@ -17,7 +17,6 @@ REACH_BEATS, LONGEST_S, GAP_S = 2, 2.0, 0.05
 """What sounds so long before a beat is compared with what sounds as long after it, less what is struck early or late."""
 LEAST_CHANGE = 0.3
 """Mean change on the beat where most changes; songs with chords reach 0.33 or more."""
-
 LEAST_PEAK = 0.35
 """Change at a moment that is a change of chord."""
 

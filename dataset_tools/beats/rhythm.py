@@ -169,7 +169,7 @@ def from_midi(paths: Sequence[Path], mix: Samples | Stored | None, rate_hz: int,
     beats_s, positions = tempi.beats()
     inside = (beats_s + lag_s >= 0) & (beats_s + lag_s < (np.inf if mix is None else len(mix) / rate_hz))
     meter = tempi.meter()
-    between = bar_check.is_between(tempi)
+    between = meter is not None and bar_check.is_between(tempi)
     downbeat_known = meter is not None and not between and bar_check.lead(tempi) >= LEAST_BAR_LEAD
     reason = None if downbeat_known else "no time signature" if meter is None else BETWEEN if between else NO_BARS
     if offset and not offset.sure:

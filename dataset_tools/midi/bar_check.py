@@ -17,6 +17,8 @@ Floats = npt.NDArray[np.float64]
 FEWEST = 8
 """Chord changes, or notes on beats, that say something."""
 LONGEST_NOTE = 4.0
+NEAR = 0.1
+"""In beats: notes so near a beat or half-beat are on it."""
 STRUCK_S = 0.05
 """A chord changes with a note that begins so near."""
 LEAST_HALF, LEAST_HALF_ALONE = 1.5, 2.5
@@ -65,7 +67,7 @@ def _half_and_on(tempo_map: TempoMap, onsets: Floats) -> tuple[int, int]:
     if not len(onsets):
         return 0, 0
     phase = phases(replace(tempo_map, onsets=np.sort(onsets)))[0] % 1
-    return int((np.abs(phase - 0.5) < 0.1).sum()), int((np.abs((phase + 0.5) % 1 - 0.5) < 0.1).sum())
+    return int((np.abs(phase - 0.5) < NEAR).sum()), int((np.abs((phase + 0.5) % 1 - 0.5) < NEAR).sum())
 
 
 def _share(counts: Floats) -> Floats | None:
@@ -103,6 +105,6 @@ def _on_beats(tempo_map: TempoMap, bar: int, weights: Floats | None = None) -> F
     if not len(tempo_map.onsets):
         return np.zeros(bar)
     beats, bars, _ = phases(tempo_map)
-    chosen = (bars == bar) & (np.abs((beats + 0.5) % 1 - 0.5) < 0.1)
+    chosen = (bars == bar) & (np.abs((beats + 0.5) % 1 - 0.5) < NEAR)
     position = np.floor(beats[chosen] + 0.5).astype(np.int64) % bar
     return np.bincount(position, None if weights is None else weights[chosen], minlength=bar).astype(np.float64)

@@ -35,7 +35,8 @@ MOST_MELODY = 0.12
 """Share of moments in which a pitch is held that is none of the three commonest. Kits reach 0.03, and 30 toms of one kit 0.07."""
 LEAST_PITCHED = 0.8
 """Height of the autocorrelation from which a moment has a pitch; 1 is a periodic wave."""
-PITCHES_HZ = (110, 1000)
+LOWEST_PITCH_HZ = 110
+"""Pitches up to 1000 Hz are looked for; those of kick drums lie lower."""
 _COMMONEST = 3
 _HIGH = {"vocals", "woodwind", "brass", "strings", "plucked strings"}
 _LOW = {"tuba", "cello", "cello section", "strings", "string section", "brass section", "harp"}
@@ -71,13 +72,13 @@ def measure(sound: Stored, rate_hz: int) -> Sound | None:
     # half a window more, to hear whether a pitch is held
     heard = np.stack([mono(sound, int(start), int(start) + size + size // 2) for start in starts])
     frequencies = np.fft.rfftfreq(2 * size, 1 / rate_hz)
-    power = _power(heard[:, :size])
+    power, later = _power(heard[:, :size]), _power(heard[:, size // 2 :])
     power[:, frequencies < LOWEST_HZ] = 0
     shares = (power / np.maximum(power.sum(axis=1, keepdims=True), 1e-20)).mean(axis=0)
     below_100_hz, below_400_hz = (float(shares[frequencies <= edge].sum()) for edge in (100, 400))
     within = power[:, (frequencies >= FLAT_HZ[0]) & (frequencies < FLAT_HZ[1])] + 1e-9 * power.max()
     flatness = float(np.median(np.exp(np.log(within).mean(axis=1)) / within.mean(axis=1)))
-    return Sound(below_100_hz, below_400_hz, flatness, _melody(heard, size, rate_hz))
+    return Sound(below_100_hz, below_400_hz, flatness, _melody(power, later, rate_hz))
 
 
 def against(instrument: str, sound: Sound) -> str | None:
@@ -104,29 +105,26 @@ def _power(frames: Samples) -> Floats:
     return np.asarray(np.abs(rfft(frames * window, 2 * size)) ** 2, np.float64)
 
 
-def _melody(heard: Samples, size: int, rate_hz: int) -> float:
-    """Measure in which share of moments a pitch is held for half a window that is not one of the three commonest."""
-    (first, periodic), (second, still) = (_pitches(heard[:, at : at + size], rate_hz) for at in (0, size // 2))
+def _melody(power: Floats, later: Floats, rate_hz: int) -> float:
+    """Measure in which share of moments a pitch is held until half a window later that is not one of the three commonest."""
+    (first, periodic), (second, still) = (_pitches(each, rate_hz) for each in (power, later))
     held = (np.minimum(periodic, still) > LEAST_PITCHED) & (np.abs(first - second) < 0.6) & (first > 0)
     counts = np.bincount(np.rint(first[held]).astype(np.int64) % 12, minlength=12)
     return float(np.sort(counts)[:-_COMMONEST].sum() / len(first))
 
 
-def _pitches(frames: Samples, rate_hz: int) -> tuple[Floats, Floats]:
+def _pitches(power: Floats, rate_hz: int) -> tuple[Floats, Floats]:
     """Find the pitch of each frame in semitones over the lowest one, and the height of its autocorrelation; -1 for no pitch."""
     from scipy.fft import irfft
 
-    size = frames.shape[1]
-    power = _power(frames)
-    power[:, np.fft.rfftfreq(2 * size, 1 / rate_hz) < 100] = 0
+    size = power.shape[1] - 1
     shortest, longest = rate_hz // 1100, rate_hz // 90 + 2
-    fade = np.asarray(irfft(_power(np.ones((1, size), np.float32)))[0, shortest:longest], np.float64)
-    fade /= irfft(_power(np.ones((1, size), np.float32)))[0, 0]
-    waves = irfft(power, axis=1)
-    curve = waves[:, shortest:longest] / np.maximum(waves[:, :1], 1e-20) / fade
+    window = irfft(_power(np.ones((1, size), np.float32)))[0]
+    waves = irfft(np.where(np.fft.rfftfreq(2 * size, 1 / rate_hz) < 100, 0, power), axis=1)
+    curve = waves[:, shortest:longest] / np.maximum(waves[:, :1], 1e-20) / (window[shortest:longest] / window[0])
     is_peak = (curve[:, 1:-1] > curve[:, :-2]) & (curve[:, 1:-1] >= curve[:, 2:])
     heights = np.where(is_peak, curve[:, 1:-1], -1.0)
     best = heights.max(axis=1)
     # a wave repeats after two periods as well: the shortest is its pitch
     lags = (heights >= 0.93 * best[:, None]).argmax(axis=1) + 1 + shortest
-    return 12 * np.log2(rate_hz / lags / PITCHES_HZ[0]), best
+    return 12 * np.log2(rate_hz / lags / LOWEST_PITCH_HZ), best
