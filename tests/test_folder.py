@@ -164,6 +164,61 @@ def test_split_folders_of_a_folder_below_the_root_are_splits(root: Path) -> None
     assert {song.title: song.split for song in found("folder", root)} == {"One": "train", "Two": "test", "Three": None}
 
 
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("train_1", "test_1"), ("train2", "Test-02"), ("01_train", "02_test"), ("Train Set 1", "eval 1"), ("train_1of2", "test")],
+)
+def test_numbered_folders_of_splits_are_splits(train: str, test: str, root: Path, tmp_path: Path) -> None:
+    for place in (f"{train}/Highway/bass", f"{train}/Lonely/bass", f"{test}/Rivers_bass", f"{test}/Rivers_drums"):
+        sound(root / f"{place}.wav")
+    rows = scan([root], tmp_path / "work")
+    assert {track.title: (track.split, track.official_split, track.track_id) for track in rows.tracks} == {
+        "Highway": ("train", True, "data-highway"),
+        "Lonely": ("train", True, "data-lonely"),
+        "Rivers": ("test", True, "data-rivers"),
+    }
+    assert not rows.rejects and len(rows.stems) == 4
+
+
+def test_songs_that_are_numbered_by_split_keep_their_names(root: Path) -> None:
+    for place in ("train_001", "train_002", "test_001"):
+        sound(root / place / "bass.wav")
+    songs = [(song.title, song.split) for song in found("folder", root)]
+    assert songs == [("test_001", "test"), ("train_001", "train"), ("train_002", "train")]
+
+
+def test_folds_and_shelves_are_no_splits_and_no_songs(root: Path) -> None:
+    for place in (
+        "fold1/Highway/bass",
+        "fold1/Lonely/bass",
+        "fold2/Rivers_bass",
+        "fold2/Rivers_drums",
+        "split0/Sunset/bass",
+        "Part 1/Verse Bass",
+    ):
+        sound(root / f"{place}.wav")
+    songs = {song.name: (song.title, song.split) for song in found("folder", root)}
+    titles = ("fold1/Highway", "fold1/Lonely", "fold2/Rivers", "split0/Sunset", "Part 1")
+    assert songs == {name: (name.rpartition("/")[2], None) for name in titles}
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        (("fold1_train/One", "fold1_test/Two"), [("fold1_test", 2)]),
+        (("train_A/One", "test/Two"), [("train_A", 1)]),
+        (("Test 1", "Test 2"), [("Test 1", 2)]),
+        (("Test 1", "Highway"), []),
+        (("Train/One", "train_small/Two", "Soul/Three"), []),
+    ],
+)
+def test_folders_that_may_be_splits_are_told(places: tuple[str, ...], told: list, root: Path) -> None:
+    for place in places:
+        sound(root / place / "bass.wav")
+    assert [(each.item, each.count) for each in rejected("folder", root)] == told
+    assert {song.split for song in found("folder", root)} <= {None, "test", "train"}
+
+
 def test_a_copy_has_no_artist(root: Path) -> None:
     for song in ("Highway", "Highway - Copy", "Highway - Copy (2)", "Highway - Copycat"):
         sound(root / song / "bass.wav")

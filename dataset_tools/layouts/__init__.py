@@ -35,6 +35,8 @@ _SPLIT_NAMES = {
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation", "heldout", "holdout"), "test"),
 }
+_SPLIT = re.compile(r"\d*([a-z]+?)(?:sets?|splits?|data)?(?:(?:part|pt|shard|chunk)?\d+(?:of\d+)?)?")
+"""A split with what numbers it: `train_1`, `01_train`, `Train Set 2`, `train_part1`, `train_1of2`."""
 AUDIO_SUFFIXES = (
     *(".flac", ".wav", ".wave", ".bwf", ".rf64", ".w64", ".aiff", ".aif", ".aifc", ".caf", ".au", ".snd"),
     *(".ogg", ".oga", ".opus", ".mp3"),
@@ -168,8 +170,14 @@ def yes(value: Any) -> bool | None:
 
 
 def split_name(name: str) -> str | None:
-    """Read a split from the name of a folder or a cell, such as `Test Set`; None if it means none."""
-    return _SPLIT_NAMES.get(re.sub(r"[\W_]+|(?<=.)(?:set|split|data)$", "", name.lower()))
+    """Read a split from the name of a folder or a cell, such as `Test Set` or `train_2`; None if it means none."""
+    match = _SPLIT.fullmatch(re.sub(r"[\W_]+", "", name.lower()))
+    return _SPLIT_NAMES.get(match[1]) if match else None
+
+
+def split_hint(name: str) -> str | None:
+    """Find the first word of a name that is a split's, such as that of `my_train_final`; None if there is none."""
+    return next((split for word in re.findall(r"[^\W\d_]+", name.lower()) if (split := _SPLIT_NAMES.get(word))), None)
 
 
 def is_file(path: Path) -> bool:

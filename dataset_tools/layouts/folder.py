@@ -7,14 +7,14 @@ Found by walking down from the root, never along links:
 - a folder of `SongA_bass`, `SongA_drums`, `SongB_bass` holds several songs (see `song_names`)
 - a folder of instrument folders is one song if it lies below the root; in the root or a split folder it is a
   collection of single parts that don't belong together in time (`aligned` false)
-- `train`, `valid` and the like right below the root are splits; a name `Artist - Title` gives artist and title. So does
-  `ArtistName_SongTitle`, if the root holds several artists that are written so
+- `train`, `valid`, `train_2` and the like right below the root are splits; a name `Artist - Title` gives artist and title. So
+  does `ArtistName_SongTitle`, if the root holds several artists that are written so
 - beside `guitar.ogg` and the like, `song.ogg` is the backing track (Frets on Fire), not the mixture
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from instructme.dataset_tools.layouts import (
     audio,
     files,
     folders,
+    split_hint,
     split_name,
     unread_audio,
 )
@@ -47,6 +48,9 @@ _FORMAT = re.compile(
 _ASIDE = ("fx", "sfx", "misc", "extra", "loop", "sample")
 """Names of folders of a song's stems that are no instruments."""
 _BETWEEN = re.compile(r"[&+,]|(?:^|[\s_-])(?:and|\d+)(?=[\s_.-]|$)")
+_DIGIT = re.compile(r"\d")
+_SHELF = re.compile(r"(?:fold|split|part|subset|batch|chunk|shard|set|disc|cd|vol(?:ume)?)[\s_-]*\d+", re.IGNORECASE)
+"""Names of folders that number a part of a dataset: `fold1`, `split0`."""
 _LETTER = re.compile(r"[^\W\d_]")
 _COPY = re.compile(r"\s*(?i:copy|kopie|copie|copia|cópia)(?:\s*\(\d+\))?\s*")
 """What programs write behind the name of a copy: `Highway - Copy`."""
@@ -124,11 +128,8 @@ def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth
     if len(inner) > 1:
         yield from _formats(root, folder, inner, split, depth)
     songs = {part for part in below if _holds_one_song(part)}
-    splits = {part: named for part in below if (named := split_name(part.name))}
-    if songs - {*splits}:  # beside songs, a folder `Train` that holds stems is a song as well
-        splits = {part: named for part, named in splits.items() if part not in songs}
-    # Deeper down, a folder `test` alone may be a song.
-    known = splits if folder == root or (split is None and len({*splits.values()}) > 1) else {}
+    known = _splits(below, songs, top=folder == root, inside=split is not None)
+    yield from () if split else _unused_splits(root, below, songs, known)
     for part in below:
         if len(inner) > 1 and part in inner:
             continue
@@ -136,6 +137,28 @@ def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth
             yield from _walk(root, part, known.get(part, split), depth - 1)
         else:
             yield Rejected(part.relative_to(root).as_posix(), "too_deep", f"more than {_DEPTH} folders deep: give it as a root")
+
+
+def _splits(below: Sequence[Path], songs: Container[Path], *, top: bool, inside: bool) -> dict[Path, str]:
+    """Find the folders that are splits; `inside` one, there are none but below the root."""
+    splits = {part: named for part in below if (named := split_name(part.name))}
+    numbered = len({*splits.values()}) == 1 and all(_DIGIT.search(part.name) for part in splits)
+    if numbered or any(part in songs and part not in splits for part in below):
+        # `Test 1` and `Test 2` may be songs; beside songs, a folder `Train` that holds stems is a song as well
+        splits = {part: named for part, named in splits.items() if part not in songs}
+    # Deeper down, a folder `test` alone may be a song.
+    return splits if top or (not inside and len({*splits.values()}) > 1) else {}
+
+
+def _unused_splits(root: Path, below: Sequence[Path], songs: Container[Path], known: Mapping[Path, str]) -> Iterator[Rejected]:
+    """Tell of folders whose names may mean splits, such as `fold1_train` beside `fold1_test`, and are not read so."""
+    hints = {part: hint for part in below if part not in known and (hint := split_hint(part.name))}
+    if any(part in songs and part not in hints for part in below):
+        hints = {part: hint for part, hint in hints.items() if part not in songs}
+    if hints and (len({*hints.values(), *known.values()}) > 1 or 1 < len(hints) == len(below)):
+        others = f" and {len(hints) - 1} more" if len(hints) > 1 else ""
+        detail = f"its name{others} may mean a split, but was not read so: if it does, rename it to train, validation or test"
+        yield Rejected(next(iter(hints)).relative_to(root).as_posix(), "split_unused", detail, len(hints))
 
 
 def _holds_one_song(folder: Path) -> bool:
@@ -199,8 +222,9 @@ def _song_folder(
             yield from (Rejected(path.relative_to(root).as_posix(), "twice", detail) for path in inside.values())
         else:
             nested.update(inside)
-    # Above folders of songs, or in a split folder, the folder's name isn't the song's.
-    title = song_names.title(list(sounds)) if top else ""
+    # Above folders of songs, in a split folder or in `fold1`, the folder's name isn't the song's.
+    title = song_names.title(list(sounds)) if top or split_name(folder.name) or _SHELF.fullmatch(folder.name) else ""
+    title = title if top or song_names.is_own(title) else ""
     place = folder / title if title else folder
     song = _track(root, _Song(place, folder, {**sounds, **nested}, _by_label(files(folder, ".mid", ".midi"))), split)
     # What lies in a song's folder may be another version of it.
@@ -303,8 +327,8 @@ def _by_label(midi: Mapping[str, Path]) -> dict[str, Path]:
 def _names(root: Path, place: Path, split: str | None) -> tuple[str, str | None, str]:
     """Give the name, artist and title of a song from where it lies."""
     inside = [part for part in place.relative_to(root).parts if not _is_inner(part)]
-    if inside and split and split_name(inside[0]):
-        inside = inside[1:]
+    if inside and split and split_name(inside[0]) and (len(inside) > 1 or not _DIGIT.search(inside[0])):
+        inside = inside[1:]  # unless `train_001` is a song itself
     last = inside[-1] if inside else root.name
     artist, dash, title = last.partition(" - ")
     known = bool(dash) and bool(_LETTER.search(artist)) and not _COPY.fullmatch(title)

@@ -13,7 +13,7 @@ _CHOSEN = {"omitted", "licence", "leaks", "not_a_stem", "known_bad"}
 """Reasons by which the dataset or the user left something out."""
 _HARMLESS = {
     *("cancels", "dc_offset", "loud", "silent", "unused_alias", "unread_midi", "unread_table"),
-    *("split", "silent_clip", "bad_chart", "bad_beats", "midi_refused", "midi_moved", "long"),
+    *("split", "split_unused", "silent_clip", "bad_chart", "bad_beats", "midi_refused", "midi_moved", "long"),
     *("grouping", "unpaired", "wrong_length", "time_reference", "mp3_delay", "overlap", "surround"),
     *("not_understood", "unread_column", "rows_differ", "copy"),
 }
