@@ -80,6 +80,22 @@ def test_a_loop_fits_at_each_of_its_rounds() -> None:
     assert not fits(STARTS_S, [*loop[1:], loop[0]], play(loop), RATE_HZ)
 
 
+@pytest.mark.parametrize("late_s", [-0.5, 0.5])
+def test_a_chart_that_is_half_a_second_off_is_still_the_one(late_s: float) -> None:
+    assert fits([0.0, *(start_s + late_s for start_s in STARTS_S[1:])], OWN, SOUND, RATE_HZ)
+
+
+def test_the_level_of_the_audio_decides_nothing() -> None:
+    quiet = SOUND * np.float32(1e-3)
+    assert fits(STARTS_S, OWN, quiet, RATE_HZ)
+    assert not fits(STARTS_S, OTHER, quiet, RATE_HZ)
+
+
+def test_a_drone_contradicts_no_chart() -> None:
+    drone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(SECONDS * RATE_HZ) / RATE_HZ).astype(np.float32)
+    assert fits(STARTS_S, ["C:maj"] * 16, drone, RATE_HZ), "all other keys fit better, but the tone never changes"
+
+
 @pytest.mark.parametrize("labels", [OWN, ["N"] * 16, ["C:maj", *["N"] * 15]])
 def test_what_is_not_heard_contradicts_nothing(labels: list[str]) -> None:
     noise = (0.1 * np.random.default_rng(0).standard_normal(SECONDS * RATE_HZ)).astype(np.float32)

@@ -43,6 +43,17 @@ def test_target_less_source_is_gain_times_the_added_part_within_rounding(seed: i
     assert made.gain == made.target_gain == pytest.approx(min(1.0, 10 ** (-1 / 20) / peak))
 
 
+@pytest.mark.parametrize("gain_db", [-12.0, -6.0, 6.0])
+def test_a_part_is_turned_by_the_decibels_that_the_recipe_states(gain_db: float) -> None:
+    random = np.random.default_rng(0)
+    parts = {name: random.integers(-3000, 3000, WINDOW).astype(np.int16) for name in ("bass", "drums")}
+    edit = recipe("rebalance", 0, "set-a", 0, ["bass", "drums"], ["bass", "drums"], named=["drums"], gain_db=gain_db)
+    made = render.render(edit, reader(parts))
+    assert np.abs(made.source / STEP - (parts["bass"] + parts["drums"])).max() <= 0.51
+    assert np.abs(made.target / STEP - (parts["bass"] + 10 ** (gain_db / 20) * parts["drums"])).max() <= 0.52
+    assert [window.instrument for window in render.windows(edit)] == ["bass", "drums", "bass", "drums", "drums"]
+
+
 sides = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=6, unique=True).map(sorted)
 
 
