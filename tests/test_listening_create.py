@@ -14,7 +14,7 @@ from instructme.manifests.rows import DataError
 from instructme.pipelines.evaluation.cases import from_table
 from instructme.pipelines.listening import check_sounds, clip_levels
 from instructme.pipelines.listening.create import create
-from instructme.pipelines.listening.plan import Planner
+from instructme.pipelines.listening.page_order import Planner
 from instructme.pipelines.listening.study import Study, read_stimuli, read_study
 from instructme.pipelines.listening.wording import anchors, read_wording
 

@@ -18,7 +18,7 @@ from instructme.manifests.rows import DataError
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 from instructme.pipelines.listening import check_sounds, clip_levels
-from instructme.pipelines.listening.plan import BEEPS, HEADPHONE_TRIALS, HEADPHONES
+from instructme.pipelines.listening.page_order import BEEPS, HEADPHONE_TRIALS, HEADPHONES
 from instructme.pipelines.listening.rated_edits import ANCHOR, REFERENCE, REMIX, SOURCE, check_edits, names_instruments
 from instructme.pipelines.listening.study import CLIPS, SETTINGS, WORDING, Stimulus, Study, write_study
 from instructme.pipelines.listening.wording import default_wording

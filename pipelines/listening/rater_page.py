@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from instructme.pipelines.listening.answers import Session
-from instructme.pipelines.listening.plan import Step
+from instructme.pipelines.listening.page_order import Step
 from instructme.pipelines.listening.rated_edits import REFERENCE, REMIX
 from instructme.pipelines.listening.study import Stimulus, Study
 from instructme.pipelines.listening.wording import Wording, anchors

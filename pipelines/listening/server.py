@@ -15,7 +15,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from instructme.pipelines.listening.answers import Answers, Click, Session
-from instructme.pipelines.listening.plan import HEADPHONE_ATTEMPTS, Planner, Step
+from instructme.pipelines.listening.page_order import HEADPHONE_ATTEMPTS, Planner, Step
 from instructme.pipelines.listening.rater_page import consent, notice, options, rater_page
 from instructme.pipelines.listening.study import ANSWERS, CLIPS, WORDING, read_stimuli, read_study
 from instructme.pipelines.listening.wording import read_wording

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from instructme.pipelines.listening.plan import BEEPS, HEADPHONES
+from instructme.pipelines.listening.page_order import BEEPS, HEADPHONES
 from instructme.pipelines.listening.rated_edits import ANCHOR, REFERENCE
 from instructme.pipelines.listening.study import CLIPS, Stimulus, read_stimuli
 

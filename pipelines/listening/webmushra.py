@@ -13,7 +13,7 @@ import yaml
 
 from instructme.manifests.files import atomic
 from instructme.manifests.rows import DataError
-from instructme.pipelines.listening.plan import Planner
+from instructme.pipelines.listening.page_order import Planner
 from instructme.pipelines.listening.rated_edits import SOURCE
 from instructme.pipelines.listening.rater_page import points_of
 from instructme.pipelines.listening.ratings import COLUMNS, Ratings

@@ -20,9 +20,9 @@ from instructme.model.config import ModelError, Preset
 from instructme.model.production import produce
 from instructme.model.separation_loss import separation_loss, separation_scores_db, total
 from instructme.model.separator import Separator
+from instructme.pipelines.training.drawn_mixes import NAMES, DrawnMixes, ask, draw, dry_parts
 from instructme.pipelines.training.loop import Batch, descend
 from instructme.pipelines.training.micro_batches import NORM
-from instructme.pipelines.training.mixtures import NAMES, DrawnMixes, ask, draw, dry_parts
 from instructme.pipelines.training.optimizers import optimizer
 from instructme.pipelines.training.part_bank import PartBank
 from instructme.pipelines.training.validation_edits import Score, ScoredTask, means

@@ -18,7 +18,7 @@ import torch
 from instructme.manifests.instruments import INSTRUMENTS
 from instructme.model.separation_loss import si_sdr_db
 from instructme.pipelines.editing.part_separator import PartSeparator
-from instructme.pipelines.training.mixtures import NAMES, covers
+from instructme.pipelines.training.drawn_mixes import NAMES, covers
 from instructme.pipelines.training.part_bank import read_song
 
 RATE_HZ = 24_000

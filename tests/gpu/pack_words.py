@@ -10,7 +10,7 @@ import numpy as np
 
 from instructme.manifests.instruments import DATA
 from instructme.model.conditions.text import TextEncoder
-from instructme.pipelines.training.mixtures import NAMES
+from instructme.pipelines.training.drawn_mixes import NAMES
 
 MOST_SYNONYMS = 20
 CERTAIN_RANKS = ("3", "4")

@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from instructme.model.config import SeparatorConfig
 from instructme.model.separation_loss import separation_loss, separation_scores_db, total
 from instructme.model.separator import Separator
-from instructme.pipelines.training.mixtures import NAMES, RenderedMixes, ask, draw, render
+from instructme.pipelines.training.drawn_mixes import NAMES, RenderedMixes, ask, draw, render
 from instructme.pipelines.training.part_bank import PartBank, read_song
 
 QUESTIONS = 2

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instructme.pipelines.listening.plan import BEEPS, HEADPHONES, Planner, latin_row
+from instructme.pipelines.listening.page_order import BEEPS, HEADPHONES, Planner, latin_row
 from instructme.pipelines.listening.study import Stimulus, Study
 
 

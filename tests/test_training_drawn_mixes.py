@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructme.manifests.instruments import INSTRUMENTS
-from instructme.pipelines.training.mixtures import NAMES, covers, draw, render
+from instructme.pipelines.training.drawn_mixes import NAMES, covers, draw, render
 from instructme.pipelines.training.part_bank import BLOCK_SAMPLES, PartBank, read_song
 
 WINDOW = 2 * BLOCK_SAMPLES
