@@ -15,12 +15,12 @@ from typing import NamedTuple
 from instructme.manifests import spelling
 from instructme.manifests.instruments import INSTRUMENTS, normalise
 
-_GAP = re.compile(r"\s*(?:[-–—]+\s+|[~=@{|+,;]\s*)|\s+[-–—]+\s*|[-–—]{2,}|_+|\.|\s*[(\[]\s*|\s+|-")
+_GAP = re.compile(r"\s*(?:[-–—]+\s+|[~=@{|+,;·・•｜／＿]\s*)|\s+[-–—]+\s*|[-–—]{2,}|_+|\.|\s*[(\[（【]\s*|\s+|[-‐-―−－]")
 _CUT = re.compile(
     rf"{_GAP.pattern}|(?<=[a-z])(?=[A-Z])|(?<=[^\W_])(?=(?i:bass|drums?|vocals?|vox|guitars?|piano|keys|synth|strings|other)$)"
 )
 _ENDING = re.compile(r"\s*(?:\([^()]*\)|[-–—]\s+[^-–—]+)$")
-_ENDS = " _.,-–—()[]"
+_ENDS = " _.,-–—()[]（）【】"
 _NUMBER = re.compile(r"^(?:(?:track|audio|tr|aud)[\s_-]*\d+|\d+[a-z]?)(?:\s*[-–—_.)]\s*|\s+)(?=\S)", re.IGNORECASE)
 """A number in front of a name: `08_`, `Track 1 - `."""
 _MUSICAL = re.compile(r"[\s_.,(\[-]+(?:\d{2,3}\s?bpm|[A-G][#b]?\s?(?:maj|min|major|minor))[)\]]?(?=$|[\s_.,)\]-])", re.IGNORECASE)
@@ -93,7 +93,7 @@ def group(names: Sequence[str]) -> Grouping:
     tries = [*map(_several, readings), *map(_singles, readings)]
     found = next((found for found in tries if found), None)
     if found is None:
-        return Grouping((), doubtful=any(map(_may_be_several, readings)))
+        return Grouping((), doubtful=any(map(_may_be_several, readings)) or _is_grid(names))
     return found._replace(doubtful=found.aligned and not any(map(is_own, (song.name for song in found.songs))))
 
 
@@ -106,6 +106,14 @@ def work(name: str) -> str:
         if word not in _VERSIONS | _SECTIONS and not (word.isdigit() and before in _VERSIONS | _SECTIONS)
     ]
     return " ".join(own)
+
+
+def without(name: str, instrument: str) -> str:
+    """Cut an instrument off the name of a file, if it is there: the song of `Alpha_bass`."""
+    family = normalise(instrument).family
+    pairs = [pair for reverse in (False, True) for pair in _cuts(name, reverse)]
+    known = (song for song, label in pairs if _names_instrument(label) and normalise(label).family == family)
+    return next(known, name)
 
 
 def labels(names: Sequence[str], song: str = "") -> dict[str, str]:
@@ -222,7 +230,7 @@ def _cuts(text: str, reverse: bool) -> Iterator[tuple[str, str]]:
 
 def _unbracketed(text: str) -> str:
     """Leave out brackets around a part of a name, and close those that a cut has left open: `Highway (Live`."""
-    bare = text.strip(" ()[]{}")
+    bare = text.strip(" ()[]{}（）【】")
     return bare + ")" * (bare.count("(") > bare.count(")"))
 
 
@@ -295,6 +303,17 @@ def _may_be_several(read: _Readings) -> bool:
     """Tell whether all files of what is read as one song could be those of several, too."""
     songs = read.wholes - _SIDES
     return len(songs) > 1 and read.covers(songs) == len(read.cuts)
+
+
+def _is_grid(names: Sequence[str]) -> bool:
+    """Tell whether names of no instrument pair the same fronts with the same ends: `001_1`, `001_2`, `002_1`, `002_2`."""
+    ends: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names:
+        cuts = [cut for cut in _GAP.finditer(name) if cut.start()]
+        if not cuts or _names_instrument(name):
+            return False
+        ends[name[: cuts[-1].start()].lower()].add(name[cuts[-1].end() :].lower())
+    return len(ends) > 1 and len({*map(frozenset, ends.values())}) == 1 < len(next(iter(ends.values())))
 
 
 def _root(song: str) -> str:

@@ -40,11 +40,14 @@ def unread(folder: Path, items: Iterable[FoundTrack | Rejected], companions: Seq
         rejected = [item] if isinstance(item, Rejected) else item.rejected
         left_out |= {each.item.replace(f"{folder}/", "") for each in rejected}
         used |= _files(folder, item) if isinstance(item, FoundTrack) else set()
+    twins = {PurePosixPath(path).with_suffix(""): path for path in used if path.lower().endswith(_AUDIO)}
     for path in _listed(folder):
         if path in used or any(fnmatchcase(path, pattern) or fnmatchcase(f"/{path}", f"*/{pattern}") for pattern in companions):
             continue
-        if not _is_named(path, left_out):
-            yield _untold(path)
+        if _is_named(path, left_out):
+            continue
+        twin = twins.get(PurePosixPath(path).with_suffix("")) if path.lower().endswith(_AUDIO) else None
+        yield Rejected(path, "twice", f"{PurePosixPath(twin).name} is read in its place") if twin else _untold(path)
 
 
 def once(folder: Path, items: Sequence[FoundTrack | Rejected], *, in_a_track: bool) -> Iterator[FoundTrack | Rejected]:

@@ -31,6 +31,15 @@ _MOST_NAMESAKES = 4
 _TRACK_NUMBER = re.compile(r"^\s*(?:\d+\s*[-–_.)]\s*|0\d\s+)(?=\D)")
 _COPY = re.compile(r"(?:\s*\(\d+\)|[\s_–-]+(?:copy|kopie|copie|copia|cópia)(?:\s*\(?\d+\)?)?)\s*$", re.IGNORECASE)
 
+_WORDS = (
+    "remix|mix|edit|version|live|acoustic|demo|instrumental|remaster|remastered|extended|unplugged|reprise|rework|bootleg"
+    "|cover|karaoke|alternate|feat|ft|featuring"
+)
+_VERSION = re.compile(
+    rf"\s*[(\[][^()\[\]]*\b({_WORDS})\b[^()\[\]]*[)\]]\s*$|(\s[-–—]\s+(\w+\s+)?|[\s_])({_WORDS})\s*\d*\s*$", re.IGNORECASE
+)
+"""What a title ends with where the same song is there in another version: `Highway (Club Remix)`."""
+
 
 def _plain(name: str) -> str:
     """Reduce a name to what datasets agree on: `Clara Berry & Wooldog` and `Clara Berry And Wooldog` are one."""
@@ -39,8 +48,8 @@ def _plain(name: str) -> str:
 
 
 def _plain_title(title: str) -> str:
-    """Reduce a title likewise, without the number of a track in front and what programs write behind the name of a copy."""
-    return _plain(_COPY.sub("", _TRACK_NUMBER.sub("", title)) or title)
+    """Reduce a title likewise, without the number of a track in front and what names a copy or another version behind it."""
+    return _plain(_VERSION.sub("", _COPY.sub("", _TRACK_NUMBER.sub("", title))) or title)
 
 
 def artist_key(artist: str | None) -> str | None:

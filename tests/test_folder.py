@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from trees import build_folder, found, rejected, sound
 
+from instructme.dataset_tools.layouts import FoundTrack, Rejected, folder
 from instructme.pipelines.stages.scan import scan
 
 
@@ -57,6 +58,52 @@ def test_folder_per_instrument_is_a_collection_of_unaligned_parts(root: Path, tm
     assert len(rows.tracks) == 3 and not any(track.aligned for track in rows.tracks)
     assert sorted(stem.instrument for stem in rows.stems) == ["bass", "drums", "drums"]
     assert len({track.leak_group for track in rows.tracks}) == 2
+
+
+def test_parts_of_one_song_in_folders_of_instruments_are_in_one_split(root: Path) -> None:
+    for song in ("Alpha", "Beta"):
+        for instrument in ("Vocals", "Drums", "Bass"):
+            sound(root / instrument / f"{song}_{instrument.lower()}.wav")
+    items = list(folder.tracks(root))
+    assert [item.reason for item in items if isinstance(item, Rejected)] == ["grouping"]
+    assert {item.leak_group for item in items if isinstance(item, FoundTrack)} == {"name:alpha", "name:beta"}
+
+
+@pytest.mark.parametrize("names", [("Take 1", "Take 2"), ("Verse", "Chorus"), ("Demo", "Final v2")])
+def test_takes_and_sections_of_a_song_are_in_one_split(root: Path, names: tuple[str, ...]) -> None:
+    for song in ("Alpha", "Beta"):
+        for name in names:
+            for instrument in ("vocals", "drums"):
+                sound(root / song / name / f"{instrument}.wav")
+    tracks = found("folder", root)
+    assert len(tracks) == 4 and len({track.leak_group for track in tracks}) == 2
+    assert all(str(track.leak_group).startswith("folder:") for track in tracks)
+
+
+@pytest.mark.parametrize("place", ["mixes/{}.wav", "Masters/{} 24bit.wav", "songs/{}.wav", "full/{}.flac"])
+def test_mixtures_of_all_songs_in_a_folder_are_no_song(root: Path, place: str) -> None:
+    for song in ("Alpha", "Beta"):
+        sound(root / "stems" / song / "bass.wav")
+        sound(root / "stems" / song / "drums.wav")
+        sound(root / place.format(song))
+    items = list(folder.tracks(root))
+    assert [item.title for item in items if isinstance(item, FoundTrack)] == ["Alpha", "Beta"]
+    assert [item.reason for item in items if isinstance(item, Rejected)] == ["not_a_stem"] * 2
+
+
+def test_a_folder_of_files_with_other_names_stays_a_song(root: Path) -> None:
+    for name in ("Alpha/bass.wav", "Alpha/drums.wav", "Beta/Alphabet.wav", "Beta/Gamma.wav", "Mix/bass.wav", "Mix/drums.wav"):
+        sound(root / name)
+    assert [track.title for track in found("folder", root)] == ["Alpha", "Beta", "Mix"]
+
+
+def test_splits_in_the_names_of_songs_are_told(root: Path) -> None:
+    for song in ("train_Alpha", "test_Beta"):
+        for instrument in ("vocals", "drums", "bass"):
+            sound(root / f"{song}_{instrument}.wav")
+    items = list(folder.tracks(root))
+    assert [(item.reason, item.count) for item in items if isinstance(item, Rejected)] == [("split_unused", 2)]
+    assert len(items) == 3
 
 
 def test_folder_of_instrument_folders_below_the_root_is_one_song(root: Path) -> None:
@@ -114,8 +161,8 @@ def test_a_chart_belongs_to_the_song_whose_folder_it_lies_in(root: Path) -> None
     flat = [f"flat/{song} - {stem}.wav" for song in ("Three", "Four") for stem in ("bass", "drums")]
     for name in ("One/bass.wav", "One/drums.wav", "Two/bass.wav", *flat):
         sound(root / name)
-    for folder in ("One", "flat"):
-        (root / folder / "chords.lab").write_text("0 1 C:maj")
+    for place in ("One", "flat"):
+        (root / place / "chords.lab").write_text("0 1 C:maj")
     charts = {track.name: track.chords_path for track in found("folder", root)}
     assert charts == {"One": root / "One" / "chords.lab", "Two": None, "flat/Three": None, "flat/Four": None}
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instructme.dataset_tools.song_names import group, labels, title, work
+from instructme.dataset_tools.song_names import group, labels, title, without, work
 
 SEVERAL = {
     "SongA_bass|SongA_drums|SongB_bass|SongB_drums": {"SongA", "SongB"},
@@ -29,6 +29,9 @@ SEVERAL = {
     "Bass@Alpha|Drums@Alpha|Bass@Beta|Drums@Beta": {"Alpha", "Beta"},
     "Alpha {Bass}|Alpha {Drums}|Beta {Bass}|Beta {Drums}": {"Alpha", "Beta"},
     "Alpha, Bass|Alpha, Drums|Beta, Bass|Beta, Drums": {"Alpha", "Beta"},
+    "Alpha—Bass|Alpha—Drums|Beta—Bass|Beta—Drums": {"Alpha", "Beta"},
+    "Alpha・Bass|Alpha・Drums|Beta・Bass|Beta・Drums": {"Alpha", "Beta"},
+    "Alpha（Bass）|Alpha（Drums）|Beta（Bass）|Beta（Drums）": {"Alpha", "Beta"},
     "alphabass|alphadrums|betabass|betadrums": {"alpha", "beta"},
     "a3f9_bass|a3f9_drums|b77c_bass|b77c_drums": {"a3f9", "b77c"},
     "Blue_bass|Blue_drums|Blue Moon_bass|Blue Moon_drums": {"Blue", "Blue Moon"},
@@ -160,3 +163,32 @@ def test_songs_of_the_same_instruments_are_found_whatever_the_separator(
 def test_file_names_of_a_studio_are_one_song(names: set[str], numbered: bool) -> None:
     files = [f"{number:02d}_{name}" if numbered else name for number, name in enumerate(sorted(names), 1)]
     assert not group(files).songs
+
+
+@pytest.mark.parametrize(
+    ("name", "instrument", "song"),
+    [
+        ("Alpha_bass", "Bass", "Alpha"),
+        ("Bass - Alpha", "bass", "Alpha"),
+        ("Alpha_electric_bass", "bass", "Alpha"),
+        ("Alpha", "bass", "Alpha"),
+        ("Alpha_drums", "bass", "Alpha_drums"),
+    ],
+)
+def test_an_instrument_is_cut_off_a_name(name: str, instrument: str, song: str) -> None:
+    assert without(name, instrument) == song
+
+
+@pytest.mark.parametrize(
+    ("names", "doubtful"),
+    [
+        ("001_1|001_2|002_1|002_2", True),
+        ("a 1|a 2|b 1|b 2", True),
+        ("001_1|001_2|002_1", False),
+        ("Gtr_L|Gtr_R|Keys_L|Keys_R", False),
+        ("1|2|3|4", False),
+    ],
+)
+def test_fronts_and_ends_that_pair_up_may_be_songs(names: str, doubtful: bool) -> None:
+    found = group(names.split("|"))
+    assert (found.songs, found.doubtful) == ((), doubtful)

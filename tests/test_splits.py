@@ -119,6 +119,22 @@ def test_a_copy_and_a_track_number_make_no_other_song(title: str) -> None:
     assert [row.song_group for row in kept] == ["a", "a", "c"]
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Highway (Club Remix)",
+        "Highway [Live 2019]",
+        "Highway - Radio Edit",
+        "Highway Remastered",
+        "Highway_Acoustic",
+        "Highway (feat. Ann)",
+    ],
+)
+def test_versions_of_a_song_are_in_one_split(title: str) -> None:
+    kept, _ = assign([track("a", title="Highway"), track("b", title=title), track("c", title="Highway Alive")], FRACTIONS, 0)
+    assert [row.song_group for row in kept] == ["a", "a", "c"]
+
+
 @pytest.mark.parametrize(("title", "songs"), [("old", 2), ("Backup 2", 2), ("v2", 3), ("Session Monday", 5)])
 def test_names_of_folders_are_no_titles(title: str, songs: int) -> None:
     kept, _ = assign([track(f"t{number}", title=title) for number in range(songs)], FRACTIONS, 0)

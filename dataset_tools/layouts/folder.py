@@ -18,7 +18,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from instructme.dataset_tools import song_names
+from instructme.dataset_tools import folder_names, song_names
 from instructme.dataset_tools.layouts import (
     AUDIO_SUFFIXES,
     FoundStem,
@@ -31,26 +31,13 @@ from instructme.dataset_tools.layouts import (
     split_name,
     unread_audio,
 )
-from instructme.manifests import spelling
-from instructme.manifests.instruments import INSTRUMENTS, NO_STEM, normalise
+from instructme.manifests.instruments import normalise
 from instructme.manifests.paths import slug
 
 EXPECTS = "song folders of stems such as Song/bass.wav, or files such as song.bass.wav"
 COMPANIONS = ()
 _DEPTH = 32
-_INNER = ("stems", "audio", "tracks", "multitrack", "multitracks", "raw", "mono", "stereo", "dry", "wet", "processed")
-"""Names of folders that say nothing about the song."""
-_FORMAT = re.compile(
-    r"(wavs?|flac|aiff?|mp3|audio files|files|bounces?|exports?|\d{2}[\s_-]?bits?"
-    r"|\d{2,3}([.,]\d)?[\s_-]?k(hz)?|44[.,]1|48|88[.,]2|96)([\s_-].*)?"
-)
-"""Names of folders that say in which format or how the stems were written."""
-_ASIDE = ("fx", "sfx", "misc", "extra", "loop", "sample")
-"""Names of folders of a song's stems that are no instruments."""
-_BETWEEN = re.compile(r"[&+,]|(?:^|[\s_-])(?:and|\d+)(?=[\s_.-]|$)")
 _DIGIT = re.compile(r"\d")
-_SHELF = re.compile(r"(?:fold|split|part|subset|batch|chunk|shard|set|disc|cd|vol(?:ume)?)[\s_-]*\d+", re.IGNORECASE)
-"""Names of folders that number a part of a dataset: `fold1`, `split0`."""
 _LETTER = re.compile(r"[^\W\d_]")
 _COPY = re.compile(r"\s*(?i:copy|kopie|copie|copia|cópia)(?:\s*\(\d+\))?\s*")
 """What programs write behind the name of a copy: `Highway - Copy`."""
@@ -77,12 +64,28 @@ def recognises(root: Path) -> bool:
 
 def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
     """Read every song or single part below the root."""
-    items = list(_walk(root, root, None, _DEPTH))
+    items = list(_without_mixes(root, list(_walk(root, root, None, _DEPTH))))
     names = {item.name: match for item in items if isinstance(item, FoundTrack) and (match := _joined(item))}
     several = len({match[1] for match in names.values()}) > 1
     for item in items:
         match = names.get(item.name) if isinstance(item, FoundTrack) and several else None
         yield replace(item, artist=match[1], title=match[2]) if isinstance(item, FoundTrack) and match else item
+
+
+def _without_mixes(root: Path, items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
+    """Leave out files that name no instrument but songs of the dataset, such as `songs/Alpha.wav` beside `stems/Alpha`."""
+    known = {slug(item.title) for item in items if isinstance(item, FoundTrack) and any(map(_is_known, item.stems))}
+    for item in items:
+        stems = item.stems if isinstance(item, FoundTrack) else ()
+        if stems and not any(map(_is_known, stems)) and all(slug(stem.path.stem) in known for stem in stems):
+            detail = "it names no instrument but a song of this dataset: a mixture by its name"
+            yield from (Rejected(stem.path.relative_to(root).as_posix(), "not_a_stem", detail) for stem in stems)
+        else:
+            yield item
+
+
+def _is_known(stem: FoundStem) -> bool:
+    return normalise(stem.label).rule != "unmatched"
 
 
 def _joined(track: FoundTrack) -> re.Match[str] | None:
@@ -107,14 +110,16 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
     if grouping.doubtful and not grouping.songs:
         yield _doubt(root, folder, "its files are read as one song")
     top = folder == root or (folder.parent == root and split is not None)
-    if grouping.songs:
+    if folder != root and folder_names.holds_mixes(folder):
+        yield from _unnamed(root, sounds)
+    elif grouping.songs:
         yield from _flat(root, folder, sounds, grouping, split)
     elif any(_is_stem(label, sounds) for label in sounds):
         yield from _song_folder(root, folder, sounds, below, split, depth, top=top)
         return
-    elif below and all(map(_is_part, below)) and (not top or any(map(audio, below))):
-        if top or _holds_collection(below):
-            yield from (_single(path, part.name, split) for part in below for path in audio(part).values())
+    elif below and all(map(folder_names.is_part, below)) and (not top or any(map(audio, below))):
+        if top or folder_names.holds_collection(below):
+            yield from _collection(root, folder, below, split)
         elif grouped := {f"{part.name}/{name}": path for part in below for name, path in _all_audio(part).items()}:
             yield _track(root, _Song(folder, folder, grouped, {}), split)
         return
@@ -123,20 +128,37 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
     yield from _below(root, folder, below, split, depth)
 
 
+def _collection(root: Path, folder: Path, parts: Sequence[Path], split: str | None) -> Iterator[FoundTrack | Rejected]:
+    """Read single parts in folders of instruments; parts of one song stay in one split."""
+    songs: Counter[str] = Counter()
+    for part in parts:
+        for path in audio(part).values():
+            song = song_names.without(path.stem, part.name)
+            songs[slug(song)] += 1
+            yield replace(_single(path, part.name, split), leak_group=f"name:{slug(song)}")
+    if several := sum(count > 1 for count in songs.values()):
+        reading = f"{several} names are in several folders of instruments, and such files are not read as one song"
+        yield _doubt(root, folder, reading)
+
+
 def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
-    inner = sorted((part for part in below if _is_inner(part.name)), key=_format_rank) if folder != root else []
+    inner = sorted((part for part in below if folder_names.is_inner(part.name)), key=_format_rank) if folder != root else []
     if len(inner) > 1:
         yield from _formats(root, folder, inner, split, depth)
     songs = {part for part in below if _holds_one_song(part)}
     known = _splits(below, songs, top=folder == root, inside=split is not None)
     yield from () if split else _unused_splits(root, below, songs, known)
+    versions: list[FoundTrack | Rejected] = []
     for part in below:
         if len(inner) > 1 and part in inner:
             continue
-        if depth:
+        if not song_names.work(part.name) and part in songs:
+            versions += _walk(root, part, known.get(part, split), depth - 1)
+        elif depth:
             yield from _walk(root, part, known.get(part, split), depth - 1)
         else:
             yield Rejected(part.relative_to(root).as_posix(), "too_deep", f"more than {_DEPTH} folders deep: give it as a root")
+    yield from _one_work(root, folder, versions)
 
 
 def _splits(below: Sequence[Path], songs: Container[Path], *, top: bool, inside: bool) -> dict[Path, str]:
@@ -204,11 +226,11 @@ def _song_folder(
     root: Path, folder: Path, sounds: dict[str, Path], below: list[Path], split: str | None, depth: int, *, top: bool
 ) -> Iterator[FoundTrack | Rejected]:
     """Read a folder with stems: a song with its instrument folders, or, above folders of songs, files that fit none."""
-    inner = [part for part in below if _is_inner(part.name)]
-    parts = [part for part in below if part not in inner and _is_part(part)]
+    inner = [part for part in below if folder_names.is_inner(part.name)]
+    parts = [part for part in below if part not in inner and folder_names.is_part(part)]
     other = list(_below(root, folder, [part for part in below if part not in parts], split, depth))
     songs = [found for found in other if isinstance(found, FoundTrack)]
-    if songs and (top or inner) and all(part.name.lower().removesuffix("s") in _ASIDE for part in parts):
+    if songs and (top or inner) and all(part.name.lower().removesuffix("s") in folder_names.ASIDE for part in parts):
         detail = "it is beside folders of songs: move it into the folder of a song, or into a new folder"
         yield from (Rejected(path.relative_to(root).as_posix(), "stray", detail) for path in sounds.values())
         yield from other
@@ -223,7 +245,7 @@ def _song_folder(
         else:
             nested.update(inside)
     # Above folders of songs, in a split folder or in `fold1`, the folder's name isn't the song's.
-    title = song_names.title(list(sounds)) if top or split_name(folder.name) or _SHELF.fullmatch(folder.name) else ""
+    title = song_names.title(list(sounds)) if top or split_name(folder.name) or folder_names.SHELF.fullmatch(folder.name) else ""
     title = title if top or song_names.is_own(title) else ""
     place = folder / title if title else folder
     song = _track(root, _Song(place, folder, {**sounds, **nested}, _by_label(files(folder, ".mid", ".midi"))), split)
@@ -247,6 +269,10 @@ def _flat(
     midi = files(folder, ".mid", ".midi")
     if grouping.doubtful:
         yield _doubt(root, folder, f"numbers or letters tell {len(grouping.songs)} songs apart")
+    hints = {song.name: hint for song in grouping.songs if (hint := split_hint(song.name))}
+    if split is None and len({*hints.values()}) > 1:
+        detail = "names of its songs may mean splits, but were not read so: if they do, make a folder for each split"
+        yield Rejected((folder.relative_to(root) / "*").as_posix(), "split_unused", detail, len(hints))
     versions: defaultdict[str, list[FoundTrack | Rejected]] = defaultdict(list)
     for song in grouping.songs:
         labels = song_names.labels(list(song.labels.values()))
@@ -276,42 +302,6 @@ def _unnamed(root: Path, sounds: Mapping[str, Path]) -> Iterator[Rejected]:
         yield Rejected(path.relative_to(root).as_posix(), "not_a_stem", "a mixture or click track by its name")
 
 
-def _is_part(folder: Path) -> bool:
-    """Tell whether a folder is called like an instrument and doesn't hold a band; `Piano Man` is a song."""
-    if not _is_instrument(folder.name):
-        return False
-    matches = [normalise(label) for label in audio(folder)]
-    families = {match.family for match in matches if match.certain and match.editable}
-    return len(families) < 2 or normalise(folder.name).family in families
-
-
-def _is_instrument(name: str) -> bool:
-    """Tell whether a name is that of instruments and nothing else, also numbered: `Guitars`, `01 Drums`, `Drums & Perc`."""
-    words = [word.strip(" _.-") for word in _BETWEEN.split(name.lower()) if word.strip(" _.-")]
-    return bool(words) and all(map(_is_instrument_word, words))
-
-
-def _is_instrument_word(word: str) -> bool:
-    plain, read = word.replace("_", " "), spelling.whole_name(word)
-    return (
-        bool({plain, plain.removesuffix("s")} & {*INSTRUMENTS, *_ASIDE})
-        or any(normalise(word, layout=layout).rule == "class" for layout in ("musdb", "moisesdb"))
-        or (read is not None and read[1] > 0 and read[0] != NO_STEM and INSTRUMENTS[read[0]].editable)
-    )
-
-
-def _holds_collection(parts: list[Path]) -> bool:
-    """Tell whether folders of instruments hold the same songs, each as a file: `bass/Alpha`, `drums/Alpha`, `bass/Beta`."""
-    names = Counter(name.lower() for part in parts for name in audio(part))
-    several = [name for name, count in names.items() if count > 1]
-    return len(several) > 1 and all(map(song_names.is_own, names))
-
-
-def _is_inner(name: str) -> bool:
-    """Tell whether the name of a folder says nothing about the song: `stems`, `WAV`, `24bit`."""
-    return name.lower() in _INNER or bool(_FORMAT.fullmatch(name.lower()))
-
-
 def _is_backing(label: str, sounds: Mapping[str, Path]) -> bool:
     return label.lower() == "song" and len(sounds) > 1
 
@@ -326,7 +316,7 @@ def _by_label(midi: Mapping[str, Path]) -> dict[str, Path]:
 
 def _names(root: Path, place: Path, split: str | None) -> tuple[str, str | None, str]:
     """Give the name, artist and title of a song from where it lies."""
-    inside = [part for part in place.relative_to(root).parts if not _is_inner(part)]
+    inside = [part for part in place.relative_to(root).parts if not folder_names.is_inner(part)]
     if inside and split and split_name(inside[0]) and (len(inside) > 1 or not _DIGIT.search(inside[0])):
         inside = inside[1:]  # unless `train_001` is a song itself
     last = inside[-1] if inside else root.name

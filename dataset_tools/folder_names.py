@@ -1,0 +1,66 @@
+"""Tell what a folder of music is by its name: an instrument's, a format's, or a shelf of a dataset."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from instructme.dataset_tools import song_names
+from instructme.dataset_tools.layouts import audio
+from instructme.manifests import spelling
+from instructme.manifests.instruments import INSTRUMENTS, NO_STEM, normalise
+
+_INNER = ("stems", "audio", "tracks", "multitrack", "multitracks", "raw", "mono", "stereo", "dry", "wet", "processed")
+"""Names of folders that say nothing about the song."""
+_FORMAT = re.compile(
+    r"(wavs?|flac|aiff?|mp3|audio files|files|bounces?|exports?|\d{2}[\s_-]?bits?"
+    r"|\d{2,3}([.,]\d)?[\s_-]?k(hz)?|44[.,]1|48|88[.,]2|96)([\s_-].*)?"
+)
+"""Names of folders that say in which format or how the stems were written."""
+ASIDE = ("fx", "sfx", "misc", "extra", "loop", "sample")
+"""Names of folders of a song's stems that are no instruments."""
+_BETWEEN = re.compile(r"[&+,]|(?:^|[\s_-])(?:and|\d+)(?=[\s_.-]|$)")
+SHELF = re.compile(r"(?:fold|split|part|subset|batch|chunk|shard|set|disc|cd|vol(?:ume)?)[\s_-]*\d+", re.IGNORECASE)
+"""Names of folders that number a part of a dataset: `fold1`, `split0`."""
+
+
+def is_part(folder: Path) -> bool:
+    """Tell whether a folder is called like an instrument and doesn't hold a band; `Piano Man` is a song."""
+    if not _is_instrument(folder.name):
+        return False
+    matches = [normalise(label) for label in audio(folder)]
+    families = {match.family for match in matches if match.certain and match.editable}
+    return len(families) < 2 or normalise(folder.name).family in families
+
+
+def _is_instrument(name: str) -> bool:
+    """Tell whether a name is that of instruments and nothing else, also numbered: `Guitars`, `01 Drums`, `Drums & Perc`."""
+    words = [word.strip(" _.-") for word in _BETWEEN.split(name.lower()) if word.strip(" _.-")]
+    return bool(words) and all(map(_is_instrument_word, words))
+
+
+def _is_instrument_word(word: str) -> bool:
+    plain, read = word.replace("_", " "), spelling.whole_name(word)
+    return (
+        bool({plain, plain.removesuffix("s")} & {*INSTRUMENTS, *ASIDE})
+        or any(normalise(word, layout=layout).rule == "class" for layout in ("musdb", "moisesdb"))
+        or (read is not None and read[1] > 0 and read[0] != NO_STEM and INSTRUMENTS[read[0]].editable)
+    )
+
+
+def holds_collection(parts: Sequence[Path]) -> bool:
+    """Tell whether folders of instruments hold the same songs, each as a file: `bass/Alpha`, `drums/Alpha`, `bass/Beta`."""
+    names = Counter(name.lower() for part in parts for name in audio(part))
+    several = [name for name, count in names.items() if count > 1]
+    return len(several) > 1 and all(map(song_names.is_own, names))
+
+
+def holds_mixes(folder: Path) -> bool:
+    """Tell whether a folder is called `mixes` or the like, and no file in it is called like an instrument."""
+    sounds = audio(folder)
+    return bool(sounds) and not normalise(folder.name).is_stem and all(normalise(name).rule == "unmatched" for name in sounds)
+
+
+def is_inner(name: str) -> bool:
+    """Tell whether the name of a folder says nothing about the song: `stems`, `WAV`, `24bit`."""
+    return name.lower() in _INNER or bool(_FORMAT.fullmatch(name.lower()))
