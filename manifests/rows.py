@@ -66,7 +66,7 @@ class Track:
     """One song of a dataset. Table `tracks.parquet`, written by `scan`."""
 
     KEY: ClassVar = ("track_id",)
-    LATER: ClassVar = ("beats_path", "downbeats_path")
+    LATER: ClassVar = ("beats_path", "downbeats_path", "mix_path")
 
     track_id: Annotated[Id, "unique over all datasets: `<dataset>-<name>`, characters [a-z0-9_-]"]
     dataset: Annotated[Id, "name of the dataset; `datasets.json` beside the tables maps it to its folder"]
@@ -91,6 +91,9 @@ class Track:
         RelativePath | None, "beats that the dataset states (time s, position in the bar), relative to its folder"
     ] = None
     downbeats_path: Annotated[RelativePath | None, "downbeats that the dataset states (time s), relative to its folder"] = None
+    mix_path: Annotated[
+        RelativePath | None, "mix of the song, where its stems differ in length, relative to the dataset's folder"
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ class FoundTrack:
     beats_path: Path | None = None
     downbeats_path: Path | None = None
     table: Path | None = None
+    mix_path: Path | None = None
     rejected: tuple[Rejected, ...] = ()
 
 

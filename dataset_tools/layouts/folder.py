@@ -39,6 +39,8 @@ COMPANIONS = ()
 _DEPTH = 32
 _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
+_MIX = re.compile(r"mix|master|2trk|2track|two.?track|output|(?:stereo|main).?out", re.IGNORECASE)
+_PARTIAL_MIX = re.compile(r"instrumental|karaoke|minus|rough|no[ _-]|without", re.IGNORECASE)
 _COPY = re.compile(r"\s*(?i:copy|kopie|copie|copia|cópia)(?:\s*\(\d+\))?\s*")
 """What programs write behind the name of a copy: `Highway - Copy`."""
 _NUMBER = re.compile(r"^\d+\s*[_.)-]\s*")
@@ -351,6 +353,7 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
         split=split,
         chords_path=_annotation(song.folder, "chords", ".lab", ".jams", ".csv", ".txt") if own else None,
         beats_path=_annotation(song.folder, "beats", ".beats", ".txt", ".csv", ".jams") if own else None,
+        mix_path=next((song.sounds[label] for label in mixes if _MIX.search(label) and not _PARTIAL_MIX.search(label)), None),
         rejected=tuple(
             Rejected(song.sounds[label].relative_to(root).as_posix(), "not_a_stem", "a mixture or click track by its name")
             for label in mixes

@@ -19,6 +19,10 @@ TRIMMED_S, SHORTEST_S = 0.5, 10.0
 FIRST_S, FIRST_DB = 0.1, -50.0
 """A stem begins with sound if it is louder than this so early. In whole exports, some stem nearly always waits."""
 
+SECOND_S = 1e-3
+"""Lengths differ by whole seconds if they differ by no more from them. Of other lengths, one pair in 500 does so."""
+DIFFERENT_S = 0.05
+"""Stems whose lengths differ by more are looked for in the mix of their song."""
 _NEAR = 0.01
 """Numbers of frames that differ by so much are about the same: stems are trimmed. Rates of one length differ by 8 % or more."""
 
@@ -78,14 +82,27 @@ def _delays(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> list[Rejected]
     return [Rejected(stem.path, "mp3_delay", detail) for stem in late] if len(late) < len(stems) else []
 
 
+def differ(stems: Sequence[Stem]) -> bool:
+    """Tell whether the stems of a song differ in length, so that their starts may have been cut."""
+    lengths_s = _lengths_s(stems)
+    return bool(lengths_s) and lengths_s[-1] - lengths_s[0] > DIFFERENT_S
+
+
 def trimmed(stems: Sequence[Stem], root: Path) -> str | None:
-    """Tell of stems that all begin with sound and have at least three lengths, as if the silence before it had been cut."""
-    lengths_s = sorted(stem.length_samples / stem.sample_rate_hz for stem in stems)
-    steps = sum(other - one > TRIMMED_S for one, other in pairwise(lengths_s))
-    if steps < 2 or lengths_s[-1] < SHORTEST_S or not all(_begins(stem, root) for stem in stems):
+    """Tell of stems whose starts may have been cut: all begin with sound and have three lengths, or differ by whole seconds."""
+    lengths_s = _lengths_s(stems)
+    steps_s = [step for one, other in pairwise(lengths_s) if (step := other - one) > SECOND_S]
+    if not steps_s or lengths_s[-1] < SHORTEST_S:
         return None
-    lengths = f"its stems differ in length by {lengths_s[-1] - lengths_s[0]:.1f} s and all begin with sound"
-    return f"{lengths}: if silence was cut from their starts, they are not in time; export them from the start of the song"
+    begin = sum(step > TRIMMED_S for step in steps_s) > 1 and all(_begins(stem, root) for stem in stems)
+    if not begin and any(abs(step - round(step)) > SECOND_S for step in steps_s):
+        return None
+    lengths = f"its stems differ in length by {lengths_s[-1] - lengths_s[0]:.1f} s{' and all begin with sound' if begin else ''}"
+    return f"{lengths}: if their starts were cut, they are not in time; export them from the start of the song"
+
+
+def _lengths_s(stems: Sequence[Stem]) -> list[float]:
+    return sorted(stem.length_samples / stem.sample_rate_hz for stem in stems)
 
 
 def _begins(stem: Stem, root: Path) -> bool:

@@ -10,7 +10,17 @@ import numpy as np
 
 from instructme.dataset_tools import activity, audio
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.stems import alignment, copies, dc_offset, measures, mixtures, name_check, stereo_pairs, versions
+from instructme.dataset_tools.stems import (
+    alignment,
+    copies,
+    dc_offset,
+    measures,
+    mix_lags,
+    mixtures,
+    name_check,
+    stereo_pairs,
+    versions,
+)
 from instructme.dataset_tools.stems.copies import StemSketch
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests import spelling
@@ -71,14 +81,14 @@ def merge(
     parts are then made of the rest, as a mix that misses a stem is still a mix. Of what is long, blocks are in memory at a
     time; the rest waits in `scratch`.
     """
-    kept, rejects = _select(track, stems, length_tolerance_s)
-    if track.aligned and (suspicion := alignment.trimmed([stem for stem in stems if stem.known_bad is None], root)):
-        rejects.append(reject(track, track.path, "trimmed", suspicion))
+    lags_s, rejects = _placed(track, [stem for stem in stems if stem.known_bad is None], root)
+    kept, unfit = _select(track, stems, length_tolerance_s, lags_s)
+    rejects += unfit
     by_instrument = sorted(kept, key=lambda stem: (stem.instrument, stem.stem_id))
     groups = [list(group) for _, group in groupby(by_instrument, key=lambda stem: stem.instrument)]
 
     def read(source: Sequence[Stem]) -> Stored:
-        return _decoded(source, root, scratch, rate_hz, channels)[0]
+        return _decoded(source, root, scratch, rate_hz, channels, lags_s)[0]
 
     held_bytes = _MEMORY_BYTES // max(1, len(groups))
 
@@ -103,7 +113,7 @@ def merge(
         gone = [each.source for each in found if each.certain]
         for source in (source for source in sources if source not in gone):
             try:
-                samples, notes = _decoded(source, root, scratch, rate_hz, channels)
+                samples, notes = _decoded(source, root, scratch, rate_hz, channels, lags_s)
                 notes += [*_fault(source[0], samples, total, heard, rate_hz)]
                 notes += _low_bits([inside(root, stem.path) for stem in source], samples)
             except DataError as error:
@@ -128,6 +138,29 @@ def merge(
             detail = f"its {len(part.stems)} stems together peak {audio.db(part.full_scale):.0f} dB over full scale: {_TURNED}"
             rejects.append(reject(track, part.stems[0].instrument, "loud", detail))
     return merged, rejects
+
+
+def _placed(track: Track, stems: Sequence[Stem], root: Path) -> tuple[dict[str, float], list[Reject]]:
+    """Find where stems begin whose starts may have been cut, by path in seconds, and tell of what was moved or may be late."""
+    if not track.aligned:
+        return {}, []
+
+    def read(path: str) -> Samples:
+        return audio.read(inside(root, path), mix_lags.RATE_HZ)
+
+    lags_s = mix_lags.find(stems, track.mix_path, read) if track.mix_path else {}
+    moved = {path: lag_s for path, lag_s in lags_s.items() if lag_s}
+    told = [
+        reject(track, path, "stem_moved", f"in {track.mix_path} it begins {lag_s:.3f} s after the start, and it was moved there")
+        for path, lag_s in moved.items()
+    ]
+    unsure = [stem.path for stem in stems if stem.path not in lags_s]
+    if moved and unsure:
+        detail = "it was not found in the mix for certain, and starts of other stems were cut: it may not be in time"
+        told += [reject(track, path, "trimmed", detail) for path in unsure]
+    elif unsure and (suspicion := alignment.trimmed(stems, root)):
+        told.append(reject(track, track.path, "trimmed", suspicion))
+    return lags_s, told
 
 
 def _doubled(stems: Sequence[Stem], sketches: Mapping[str, Samples]) -> list[mixtures.Overlap]:
@@ -265,10 +298,16 @@ def _sources(group: Sequence[Stem]) -> Iterator[tuple[Stem, ...]]:
             yield stereo_pairs.left_first(stem, other)
 
 
-def _decoded(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[_Note]]:
-    """Read a stem without what would count as sound."""
+def _decoded(
+    source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int, lags_s: Mapping[str, float]
+) -> tuple[Stored, list[_Note]]:
+    """Read a stem without what would count as sound, behind the silence that its lag says."""
     samples, notes = _decode(source, root, scratch, rate_hz, channels)
     offset = dc_offset.remove(samples, rate_hz)
+    if late := round(lags_s.get(source[0].path, 0.0) * rate_hz):
+        on_time, samples = samples, Stored(scratch, channels)
+        samples.extend([audio.silence(late, channels)]).extend(block for _, block in on_time.blocks())
+        on_time.close()
     return samples, notes + ([_Note("dc_offset", f"{offset} was removed", False)] if offset else [])
 
 
@@ -359,15 +398,15 @@ def reject(track: Track, item: str, reason: str, detail: str, count: int = 1) ->
     return Reject("prepare", track.dataset, track.track_id, item, reason, detail, count)
 
 
-def _select(track: Track, stems: Sequence[Stem], tolerance_s: float) -> tuple[list[Stem], list[Reject]]:
-    """Sort out known-bad stems and, by the headers, those of another length than most."""
+def _select(track: Track, stems: Sequence[Stem], tolerance_s: float, lags_s: Collection[str]) -> tuple[list[Stem], list[Reject]]:
+    """Sort out known-bad stems and, by the headers, those of another length than most, unless their place is known."""
     sound = [stem for stem in stems if stem.known_bad is None]
     rejects = [reject(track, stem.path, "known_bad", stem.known_bad) for stem in stems if stem.known_bad is not None]
     lengths_s = sorted(stem.length_samples / stem.sample_rate_hz for stem in sound)
     kept = []
     for stem in sound:
         usual_s, own_s = lengths_s[len(lengths_s) // 2], stem.length_samples / stem.sample_rate_hz
-        if track.aligned and abs(own_s - usual_s) > tolerance_s:
+        if track.aligned and abs(own_s - usual_s) > tolerance_s and stem.path not in lags_s:
             detail = f"{own_s:.1f} s long, the track's stems {usual_s:.1f} s: raise --length-tolerance to pad it with silence"
             rejects.append(reject(track, stem.path, "length_differs", detail))
         else:

@@ -199,7 +199,8 @@ def _files(unit: TrackUnit) -> list[str]:
     """List the files of the dataset that a track is made from."""
     stems = [file for stem in unit.stems for file in (stem.path, stem.midi_path)]
     track = unit.track
-    return sorted({file for file in (*stems, track.chords_path, track.beats_path, track.downbeats_path) if file})
+    stated = (track.chords_path, track.beats_path, track.downbeats_path, track.mix_path)
+    return sorted({file for file in (*stems, *stated) if file})
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -226,7 +226,7 @@ def _widened(dataset: Dataset, *, allow_outside: bool, follow_links: bool) -> Da
 
 
 def _paths(track: FoundTrack) -> list[Path]:
-    stated = (track.chords_path, track.beats_path, track.downbeats_path)
+    stated = (track.chords_path, track.beats_path, track.downbeats_path, track.mix_path)
     return [path for path in (*stated, *(path for stem in track.stems for path in (stem.path, stem.midi_path))) if path]
 
 
@@ -257,6 +257,7 @@ def _moved(track: FoundTrack, change: Callable[[Path], Path]) -> FoundTrack:
         chords_path=end(track.chords_path),
         beats_path=end(track.beats_path),
         downbeats_path=end(track.downbeats_path),
+        mix_path=end(track.mix_path),
     )
 
 
