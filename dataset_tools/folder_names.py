@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from instructme.dataset_tools import song_names
-from instructme.dataset_tools.layouts import audio
+from instructme.dataset_tools.layouts import audio, folders
 from instructme.manifests import spelling
 from instructme.manifests.instruments import INSTRUMENTS, NO_STEM, normalise
 
 _INNER = ("stems", "audio", "tracks", "multitrack", "multitracks", "raw", "mono", "stereo", "dry", "wet", "processed")
 """Names of folders that say nothing about the song."""
 _FORMAT = re.compile(
-    r"(wavs?|flac|aiff?|mp3|audio files|files|bounces?|exports?|\d{2}[\s_-]?bits?"
+    r"(wavs?|flac|aiff?|mp3|audio files|files|bounces?|exports?|renders?(?=[\s_-]*[\d\s_.-]*$)|\d{2}[\s_-]?bits?"
     r"|\d{2,3}([.,]\d)?[\s_-]?k(hz)?|44[.,]1|48|88[.,]2|96)([\s_-].*)?"
 )
 """Names of folders that say in which format or how the stems were written."""
@@ -25,12 +25,16 @@ SHELF = re.compile(r"(?:fold|split|part|subset|batch|chunk|shard|set|disc|cd|vol
 
 
 def is_part(folder: Path) -> bool:
-    """Tell whether a folder is called like an instrument and doesn't hold a band; `Piano Man` is a song."""
+    """Tell whether a folder is called like an instrument and holds no band; `Piano Man` is a song, `Keys/Highway` is one."""
     if not _is_instrument(folder.name):
         return False
+    own = _families(folder)
+    return (len(own) < 2 or normalise(folder.name).family in own) and all(len(_families(part)) < 2 for part in folders(folder))
+
+
+def _families(folder: Path) -> set[str]:
     matches = [normalise(label) for label in audio(folder)]
-    families = {match.family for match in matches if match.certain and match.editable}
-    return len(families) < 2 or normalise(folder.name).family in families
+    return {match.family for match in matches if match.certain and match.editable}
 
 
 def _is_instrument(name: str) -> bool:

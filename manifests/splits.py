@@ -32,8 +32,9 @@ _TRACK_NUMBER = re.compile(r"^\s*(?:\d+\s*[-–_.)]\s*|0\d\s+)(?=\D)")
 _COPY = re.compile(r"(?:\s*\(\d+\)|[\s_–-]+(?:copy|kopie|copie|copia|cópia)(?:\s*\(?\d+\)?)?)\s*$", re.IGNORECASE)
 
 _WORDS = (
-    "remix|mix|edit|version|live|acoustic|demo|instrumental|remaster|remastered|extended|unplugged|reprise|rework|bootleg"
-    "|cover|karaoke|alternate|feat|ft|featuring"
+    r"remix|mix|edit|version|live|acoustic|demo|instrumental|remaster|remastered|extended|unplugged|reprise|rework|bootleg"
+    r"|cover|karaoke|alternate|feat|ft|featuring|full|short|excerpt|preview|v\d|ver\d|take|rough|rehearsal|\d+\s?s(?:ec)?"
+    r"|\d{2,3}\s?bpm|in [a-g][#b♯♭]?(?:\s?(?:m|min|maj|minor|major))?"
 )
 _VERSION = re.compile(
     rf"\s*[(\[][^()\[\]]*\b({_WORDS})\b[^()\[\]]*[)\]]\s*$|(\s[-–—]\s+(\w+\s+)?|[\s_])({_WORDS})\s*\d*\s*$", re.IGNORECASE

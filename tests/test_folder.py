@@ -91,6 +91,36 @@ def test_mixtures_of_all_songs_in_a_folder_are_no_song(root: Path, place: str) -
     assert [item.reason for item in items if isinstance(item, Rejected)] == ["not_a_stem"] * 2
 
 
+@pytest.mark.parametrize(
+    ("names", "stems"),
+    [
+        (("vocals", "accompaniment"), ["accompaniment", "vocals"]),
+        (("vocals", "accompaniment", "drums", "bass"), ["bass", "drums", "vocals"]),
+    ],
+)
+def test_what_accompanies_a_voice_is_no_stem_beside_the_band(root: Path, names: tuple[str, ...], stems: list[str]) -> None:
+    for name in names:
+        sound(root / "Alpha" / f"{name}.wav")
+    (track,) = found("folder", root)
+    assert sorted(stem.label for stem in track.stems) == stems
+
+
+def test_an_album_called_like_an_instrument_holds_songs(root: Path) -> None:
+    for name in ("bass", "drums", "vocals"):
+        sound(root / "The Pianos" / "Keys" / "Third" / f"{name}.wav")
+    (track,) = found("folder", root)
+    assert (track.title, sorted(stem.label for stem in track.stems)) == ("Third", ["bass", "drums", "vocals"])
+
+
+def test_a_second_render_of_a_song_is_told(root: Path) -> None:
+    for day in ("2023-05-01", "2023-06-01"):
+        for name in ("bass", "drums"):
+            sound(root / "Alpha" / f"Render {day}" / f"{name}.wav")
+    items = list(folder.tracks(root))
+    assert [item.title for item in items if isinstance(item, FoundTrack)] == ["Alpha"]
+    assert [item.reason for item in items if isinstance(item, Rejected)] == ["twice", "twice"]
+
+
 def test_a_folder_of_files_with_other_names_stays_a_song(root: Path) -> None:
     for name in ("Alpha/bass.wav", "Alpha/drums.wav", "Beta/Alphabet.wav", "Beta/Gamma.wav", "Mix/bass.wav", "Mix/drums.wav"):
         sound(root / name)

@@ -178,6 +178,27 @@ def test_columns_of_unknown_names_are_told(root: Path) -> None:
     ]
 
 
+def test_a_table_that_contradicts_the_names_of_files_is_told(root: Path) -> None:
+    rows = [
+        "one,vocals.wav,drums",
+        "one,drums.wav,bass",
+        "one,Kick 01.wav,drum machine",
+        "one,a7f3.wav,piano",
+        "one,mix.wav,guitar",
+    ]
+    (root / "t.csv").write_text("\n".join(["track_id,path,instrument", *rows]))
+    (one,) = found("table", root)
+    assert [(each.item, each.reason) for each in one.rejected] == [("vocals.wav", "names_differ"), ("drums.wav", "names_differ")]
+    assert [stem.label for stem in one.stems[:2]] == ["drums", "bass"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_tables_of_spreadsheets_are_read(root: Path, encoding: str) -> None:
+    (root / "t.csv").write_bytes("sep=;\r\ntrack_id;path;instrument\r\nCanção;a.wav;bass\r\n".encode(encoding))
+    (one,) = found("table", root)
+    assert (one.name, one.stems[0].label) == ("Canção", "bass")
+
+
 def test_what_any_row_says_of_a_track_counts_and_contradictions_are_told(root: Path) -> None:
     rows = [
         "one,a.wav,bass,,train,Me,120 BPM",

@@ -1,5 +1,6 @@
 """Takes and versions of one stem: names, and real sound through what a studio does to it."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,9 @@ def reverberation(wave: Samples, dry: float = 0.0) -> Samples:
 
 def played(folder: Path, instrument: str = "guitar", family: str = "guitar", **waves: Samples) -> tuple[list[str], list]:
     """Merge stems of one instrument, named by the keywords; give the names that are summed, and what is told."""
-    stems = [make_stem(folder, name.replace("_", " "), instrument, wave, family=family) for name, wave in waves.items()]
+    stems = [
+        make_stem(folder, re.sub(r"(?<!\d)_|_(?!\d)", " ", name), instrument, wave, family=family) for name, wave in waves.items()
+    ]
     rows, _, _, rejects = make(folder, stems)
     return rows[instrument].stems, reasons(rejects)
 
@@ -39,6 +42,8 @@ def played(folder: Path, instrument: str = "guitar", family: str = "guitar", **w
         (("08_Gtr_Tk1", "09_Gtr_Tk2"), "09 Gtr Tk2"),
         (("Kick", "Kick_alt"), "Kick alt"),
         (("LeadGtrV1", "LeadGtrV2"), "LeadGtrV2"),
+        (("Gtr#01", "Gtr#02"), "Gtr#02"),
+        (("04-Gtr-230501_1201", "04-Gtr-230501_1215"), "04-Gtr-230501_1215"),
     ],
 )
 def test_takes_that_play_together_are_alternatives(names: tuple[str, str], left_out: str, tmp_path: Path) -> None:
@@ -52,6 +57,7 @@ def test_takes_that_play_together_are_alternatives(names: tuple[str, str], left_
     [
         ("Gtr_1", "Gtr_2"),
         ("Gtr_L", "Gtr_R2"),
+        ("04-Gtr-230501_1201", "05-Gtr-230501_1215"),
         ("Gtr_01", "Gtr_02"),
         ("Gtr_Take_1_L", "Gtr_Take_1_Room"),
         ("V1_Violin", "V2_Violin"),

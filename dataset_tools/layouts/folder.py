@@ -45,6 +45,7 @@ _COPY = re.compile(r"\s*(?i:copy|kopie|copie|copia|cópia)(?:\s*\(\d+\))?\s*")
 """What programs write behind the name of a copy: `Highway - Copy`."""
 _NUMBER = re.compile(r"^\d+\s*[_.)-]\s*")
 """A number in front of an artist's name, as separators write it: `1_The Band - Highway`."""
+_ACCOMPANIMENT = re.compile(r"accomp(?:animents?)?$", re.IGNORECASE)
 _JOINED = re.compile(r"([A-Z0-9][^\W_]*[a-z][^\W_]*)_([A-Z][^\W_]*[a-z][^\W_]*)")
 """`ArtistName_SongTitle`, as MedleyDB writes it."""
 
@@ -309,7 +310,13 @@ def _is_backing(label: str, sounds: Mapping[str, Path]) -> bool:
 
 
 def _is_stem(label: str, sounds: Mapping[str, Path]) -> bool:
-    return _is_backing(label, sounds) or normalise(label).is_stem
+    return _is_backing(label, sounds) or (normalise(label).is_stem and not _is_sum(label, sounds))
+
+
+def _is_sum(label: str, sounds: Mapping[str, Path]) -> bool:
+    """Tell whether a label means all that accompanies a voice, beside two or more instruments that do."""
+    others = [match for match in map(normalise, sounds) if match.certain and match.editable and match.family != "vocals"]
+    return bool(_ACCOMPANIMENT.search(label)) and len({match.family for match in others}) > 1
 
 
 def _by_label(midi: Mapping[str, Path]) -> dict[str, Path]:

@@ -7,16 +7,19 @@ a track counts on the first row that says it.
 Also the two columns `type,path`, as some separation tools have them: single parts that don't belong together in time.
 """
 
+import codecs
 import csv
 import io
 import posixpath
+import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, files, is_file, positive, split_name, text, yes
+from instructme.manifests.instruments import normalise
 from instructme.manifests.paths import composed
 from instructme.manifests.rows import DataError
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 EXPECTS = "a CSV or parquet file with the columns track_id, path, instrument"
 COMPANIONS = ()
 _TEXT = (".csv", ".tsv")
+_SEPARATOR = re.compile(r"\Asep=.\r?\n")
+"""The first line that spreadsheets write to say what parts the cells."""
 _NEEDED = ("track_id", "path", "instrument")
 _SINGLES = ("type", "path")
 _SONG = (
@@ -83,6 +88,7 @@ def _track(table: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
         if split and not split_name(split)
         else []
     )
+    rejected += list(_contradicted(rows))
     rejected += [
         Rejected(f"{name}: {column}", "rows_differ", f"rows of this track differ: {text(first[column])} is used")
         for column in _SONG
@@ -124,6 +130,15 @@ def _track(table: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
         table=table,
         rejected=tuple(rejected),
     )
+
+
+def _contradicted(rows: Sequence[dict[str, Any]]) -> Iterator[Rejected]:
+    """Tell of files whose names say another family than the table does, such as after one column was sorted."""
+    for row in rows:
+        stated, named = normalise(text(row["instrument"])), normalise(PurePosixPath(text(row["path"])).stem)
+        if stated.certain and named.certain and stated.editable and named.editable and stated.family != named.family:
+            detail = f"the table says {stated.instrument}, and the name of the file says {named.instrument}: compare the two"
+            yield Rejected(text(row["path"]), "names_differ", detail)
 
 
 def _tempo(written: str) -> float | None:
@@ -180,7 +195,7 @@ def _frame(path: Path, rows: int | None = None) -> "pandas.DataFrame":
         if path.suffix.lower() == ".parquet":
             frame = pd.read_parquet(path)
         else:
-            text = _decoded(path)
+            text = _SEPARATOR.sub("", _decoded(path))
             first = text.partition("\n")[0]
             delimiter = max(",;\t|", key=first.count)
             frame = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, nrows=rows, index_col=False)
@@ -191,8 +206,10 @@ def _frame(path: Path, rows: int | None = None) -> "pandas.DataFrame":
 
 
 def _decoded(path: Path) -> str:
-    """Read text in UTF-8, else in Latin-1 as older spreadsheets write it."""
+    """Read text in UTF-8, in UTF-16 if it says so, else in Latin-1 as older spreadsheets write it."""
     data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

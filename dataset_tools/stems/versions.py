@@ -50,6 +50,8 @@ _SAID = _TAKES | _OTHERS | _EARLIER | _LATER | _DIRECT | _AMPLIFIED
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
 _NUMBER = re.compile(r"^\d+[\s_.-]+(?=\D)|(?<=\d)[_-]\d\d$")
 """Numbers of tracks in front, and of regions behind a take: `08_Vox take 1_03`."""
+_STAMP = re.compile(r"#\d+$|(?<=\D)-(?:\d{6}|\d{8})_\d{4}(?:\d\d)?(?:-\d+)?$")
+"""By what programs tell takes of one track apart: `Drums#02`, and the time of recording in `01-Vox-230501_1201`."""
 _SHORTEST_S, _LONGEST_S = 5, 600
 """Less is too little to compare, and more is not needed."""
 _WINDOW = 4096
@@ -124,9 +126,11 @@ def _levels_db(samples: Samples, rate_hz: int) -> activity.Levels:
 def _name(path: str) -> tuple[str, _Variant]:
     """Split a name into what stays without the words of its version, and those words with their numbers."""
     file = PurePosixPath(path)
-    words = [word.lower() for word in _WORD.findall(_NUMBER.sub("", file.stem))]
+    stem = _STAMP.sub("", file.stem)
+    # The number in front is that of the track: two tracks of one name are doubles.
+    words = [word.lower() for word in _WORD.findall(stem if stem != file.stem else _NUMBER.sub("", stem))]
     number = re.compile(r"\d+|[a-z]")
-    own, variant = list[str](), list[str]()
+    own, variant = list[str](), ["take", file.stem[len(stem) :]] if stem != file.stem else list[str]()
     for place, word in enumerate(words):
         after = words[place + 1] if place + 1 < len(words) else ""
         # `V1 Violin` is no version; nor is a `v` without a number.
