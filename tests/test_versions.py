@@ -11,6 +11,7 @@ from test_parts import RATE_HZ, make, make_stem, noise, reasons
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stems.versions import coherence, common_motion
+from instructme.manifests.instruments import INSTRUMENTS
 
 
 @pytest.fixture
@@ -140,6 +141,66 @@ def test_an_alto_and_a_second_part_are_told_and_no_alternatives(tmp_path: Path) 
     assert len(used) == 2 and told == [("sopran alt", "overlap")]
     used, told = played(tmp_path, Gtr=noise(6), Gtr_alt=noise(6, seed=1))
     assert len(used) == 2 and told == [("Gtr alt", "overlap")]
+
+
+def song(folder: Path, **waves: tuple[str, Samples]) -> tuple[list[str], list]:
+    """Merge stems of several instruments, named by the keywords; give the names that are summed, and what is told."""
+    stems = [
+        make_stem(folder, name.replace("_", " "), instrument, wave, family=entry.family, editable=entry.editable)
+        for name, (instrument, wave) in waves.items()
+        for entry in [INSTRUMENTS[instrument]]
+    ]
+    rows, _, _, rejects = make(folder, stems)
+    return sorted(stem for row in rows.values() for stem in row.stems), reasons(rejects)
+
+
+@pytest.mark.parametrize(
+    ("guide", "final"),
+    [
+        (("Scratch_Vox", "vocals"), ("Lead_Vox", "lead vocals")),
+        (("Vox_scratch_2", "vocals"), ("Vox", "vocals")),
+        (("Old_Vox", "vocals"), ("Lead_Vox", "lead vocals")),
+        (("DemoVox", "vocals"), ("Lead_Vox_1", "lead vocals")),
+        (("Temp_Gtr", "guitar"), ("Acoustic", "acoustic guitar")),
+        (("Reference_Guitar", "guitar"), ("Guitar", "guitar")),
+        (("Rough_Gtr", "guitar"), ("Gtr", "guitar")),
+        (("Pilot_Bass", "bass"), ("Bass_DI", "electric bass")),
+    ],
+)
+def test_a_guide_is_left_out_beside_what_was_played_by_it(guide: tuple, final: tuple, tmp_path: Path) -> None:
+    waves = {guide[0]: (guide[1], noise(6)), final[0]: (final[1], noise(6, seed=1)), "Pad": ("synth pad", noise(6, seed=2))}
+    used, told = song(tmp_path, **waves)
+    assert used == sorted(["Pad", final[0].replace("_", " ")])
+    assert [row for row in told if row[1] != "name_doubted"] == [(guide[0].replace("_", " "), "version")]
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        (("Scratch_Vox", "vocals"), ("Backing_Vox", "backing vocals")),
+        (("Scratch_Vox", "vocals"), ("Gtr", "guitar")),
+        (("Old_Piano", "piano"), ("Organ", "organ")),
+        (("Rough_Gtr", "guitar"), ("Clean_Gtr", "clean electric guitar")),
+        (("Demo_Vox", "vocals"), ("Demo_Lead", "lead vocals")),
+        (("Scratch", "sound effects"), ("Hits", "sound effects")),
+        (("Temple_Block", "percussion"), ("Shaker", "percussion")),
+        (("Scratch_Organ", "organ"), ("Piano", "piano")),
+    ],
+)
+def test_what_guides_no_other_stem_is_summed(name: tuple, other: tuple, tmp_path: Path) -> None:
+    used, told = song(tmp_path, **{name[0]: (name[1], noise(6)), other[0]: (other[1], noise(6, seed=1))})
+    assert len(used) == 2 and {reason for _, reason in told} <= {"name_doubted"}
+
+
+def test_a_guide_that_plays_alone_is_told_or_summed(tmp_path: Path) -> None:
+    final = noise(6, seed=1)
+    final[2 * RATE_HZ :] = 0
+    used, told = song(tmp_path, Scratch_Vox=("vocals", noise(6)), Lead_Vox=("lead vocals", final))
+    assert len(used) == 2 and ("Scratch Vox", "overlap") in told
+
+    final[RATE_HZ // 4 :] = 0
+    used, told = song(tmp_path, Scratch_Vox=("vocals", noise(6)), Lead_Vox=("lead vocals", final))
+    assert len(used) == 2 and ("Scratch Vox", "overlap") not in told
 
 
 def test_an_unreadable_version_is_rejected_as_such(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from instructme.dataset_tools.stems import (
     versions,
 )
 from instructme.dataset_tools.stems.copies import StemSketch
+from instructme.dataset_tools.stems.versions import Version
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests import spelling
 from instructme.manifests.paths import inside, slug
@@ -101,15 +102,18 @@ def merge(
             used += source
         return Merged(used, total, measures.full_scale(total))
 
+    guides = versions.guides([*_sources(by_instrument)], read, rate_hz) if track.aligned else []
+    rejects += _version_rows(track, guides)
+    left_out = {each.source for each in guides if each.certain}
     merged = []
     heard: dict[str, StemSketch] = {}
     sketches: dict[str, Samples] = {}
     for group in groups:
         total = Stored(scratch, channels, held_bytes)
         used: list[Stem] = []
-        sources = [*_sources(group)]
+        sources = [source for source in _sources(group) if source not in left_out]
         found = versions.find(sources, read, rate_hz) if track.aligned else []
-        rejects += [reject(track, each.source[0].path, "version" if each.certain else "overlap", each.detail) for each in found]
+        rejects += _version_rows(track, [each for each in found if each.source not in {guide.source for guide in guides}])
         gone = [each.source for each in found if each.certain]
         for source in (source for source in sources if source not in gone):
             try:
@@ -161,6 +165,10 @@ def _placed(track: Track, stems: Sequence[Stem], root: Path) -> tuple[dict[str, 
     elif unsure and (suspicion := alignment.trimmed(stems, root)):
         told.append(reject(track, track.path, "trimmed", suspicion))
     return lags_s, told
+
+
+def _version_rows(track: Track, found: Iterable[Version]) -> list[Reject]:
+    return [reject(track, each.source[0].path, "version" if each.certain else "overlap", each.detail) for each in found]
 
 
 def _doubled(stems: Sequence[Stem], sketches: Mapping[str, Samples]) -> list[mixtures.Overlap]:

@@ -3,7 +3,8 @@
 Names say which stems may be versions: those of one instrument whose names differ only in such words. Sound decides. Takes that
 play at the same time are alternatives; those that follow each other are not. `dry` and `wet` are one performance if the same
 frequencies sound at the same time, or, where a pitch was corrected, if their levels rise and fall together; otherwise `wet`
-may be an effect alone, which belongs to the sum. Doubles such as `Gtr 1` and `Gtr 2`, `Gtr L` and `Gtr R` are no versions.
+may be an effect alone, which belongs to the sum. A guide such as `Scratch Vox` is left out where stems of its family play in most
+of its time. Doubles such as `Gtr 1` and `Gtr 2`, `Gtr L` and `Gtr R` are no versions.
 
 Measured on 9 real voices and 4 instruments, by `coherence` and `common_motion`: a compressor, an equaliser, a reverberation or
 a delay leave 0.69 or more of the first, a corrected pitch 0.99 of the second. Reverberation or delay alone has 0.63 and 0.63
@@ -45,6 +46,16 @@ _EARLIER = frozenset(
 _LATER = frozenset(
     ["wet", "tuned", "autotuned", "autotune", "melodyne", "processed", "proc", "edited", "edit", "denoised", "new", "final"]
 )
+_GUIDES = frozenset(
+    ["scratch", "guide", "pilot", "placeholder", "reference", "ref", "temp", "temporary", "tmp", "demo", "unused"]
+)
+"""Words of takes by which others were played, and which no final mix holds."""
+_PERHAPS_GUIDES = frozenset(["old", "rough"])
+"""The same beside a stem of the same name; an old piano and a rough guitar may be instruments of their own."""
+_GUIDED = ("vocals", "guitar", "bass", "drums")
+"""Families of which one instrument may guide another. Elsewhere it guides the same instrument."""
+_MAIN = frozenset(["lead", "ld", "main", "final", "new", "comp"])
+"""Words of the take that is used."""
 _DIRECT, _AMPLIFIED = frozenset(["di", "direct"]), frozenset(["amp", "cab", "mic"])
 _SAID = _TAKES | _OTHERS | _EARLIER | _LATER | _DIRECT | _AMPLIFIED
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
@@ -98,6 +109,57 @@ def find(sources: Sequence[Source], read: Callable[[Source], Stored], rate_hz: i
         elif len(group) > 1 and said:
             found += _versions(group, read, rate_hz)
     return found
+
+
+def guides(sources: Sequence[Source], read: Callable[[Source], Stored], rate_hz: int) -> list[Version]:
+    """Find the takes of a song by which others were played: `Scratch Vox` beside `Lead Vox`.
+
+    Args:
+        sources: all stems of one song.
+        read: decodes a source at the working rate; it is called for guides and for what they may be guides of.
+        rate_hz: the working rate.
+    """
+    found: list[Version] = []
+    plays: dict[Source, activity.Frames] = {}
+
+    def frames(source: Source) -> activity.Frames:
+        if source not in plays:
+            sound = read(source)
+            plays[source] = activity.detect(measures.levels_db(sound, rate_hz))
+            sound.close()
+        return plays[source]
+
+    for source in sources:
+        try:
+            others = [other for other in sources if _guides(source[0], other[0]) and frames(other).any()]
+            shared = _covered(frames(source), [frames(other) for other in others]) if others else 0.0
+        except DataError:
+            continue  # it is rejected where it would be summed
+        if shared > APART:
+            found.append(Version(source, others[0][0].path, shared >= TOGETHER))
+    return found
+
+
+def _guides(one: Stem, other: Stem) -> bool:
+    """Tell whether the names of two stems say that the first may be the guide of the second."""
+    alike = one.family == other.family and one.family in _GUIDED and other.instrument not in _VOICED
+    if not alike and one.instrument != other.instrument:
+        return False
+    words, others = (
+        {word.lower() for word in _WORD.findall(PurePosixPath(stem.path).stem) if not word.isdigit()} for stem in (one, other)
+    )
+    if others & (_GUIDES | _PERHAPS_GUIDES) or not one.editable:
+        return False
+    return bool(words & _GUIDES) or (bool(words & _PERHAPS_GUIDES) and words - _PERHAPS_GUIDES - _MAIN == others - _MAIN)
+
+
+def _covered(plays: activity.Frames, others: Sequence[activity.Frames]) -> float:
+    """Find the share of the time in which one plays that any of others plays, too."""
+    union = np.zeros_like(plays)
+    for other in others:
+        frames = min(len(union), len(other))
+        union[:frames] |= other[:frames]
+    return float((plays & union).sum()) / max(1, int(plays.sum()))
 
 
 def coherence(one: Samples, other: Samples) -> float:
