@@ -105,6 +105,9 @@ def _rows(track: Track, stems: Sequence[Stem], root: Path, folder: Path, setting
     if dropped:
         detail = f"{dropped} of {dropped + len(cut)} windows of {settings.clip_seconds:g} s are mostly silence"
         complaints.append(parts.reject(track, "clips", "silent_clip", detail, dropped))
+    if dull := [stem.sample_rate_hz for stem in stems if stem.sample_rate_hz < settings.sample_rate_hz]:
+        detail = f"its lowest sample rate is {min(dull)} Hz: such stems hold no sound above {min(dull) // 2} Hz"
+        complaints.append(parts.reject(track, track.path, "low_rate", detail, len(dull)))
     if len(mix) < settings.window:
         detail = f"{len(mix) / settings.sample_rate_hz:.1f} s long: lower --clip-seconds to cut clips from it"
         complaints.append(parts.reject(track, track.path, "too_short", detail))

@@ -286,6 +286,15 @@ def test_bad_tracks_are_counted_and_the_others_prepared(work: Path, dataset: tup
     assert not list((work / "parts" / "set-a").glob("*.flac"))
 
 
+def test_stems_of_a_lower_rate_than_the_parts_are_told(work: Path, dataset: tuple[Path, list[Track], list[Stem]]) -> None:
+    root, tracks, stems = dataset
+    rates = [stem.sample_rate_hz for stem in stems]
+    prepare(work, **{**QUICK, "sample_rate_hz": max(rates) + 2000})
+    told = [row for row in tables.read_rows(work / "rejects.parquet", Reject) if row.reason == "low_rate"]
+    assert sum(row.count for row in told) == len(stems) and len(told) == 3
+    assert f"no sound above {min(rates) // 2} Hz" in told[0].detail
+
+
 def test_tracks_shorter_than_a_clip_are_counted(work: Path) -> None:
     prepare(work, **{**QUICK, "clip_seconds": 30})
     assert rejects(work) == [("set-a", "too_short", 1), ("set-b", "too_short", 1), ("set-c", "silent_clip", 1)]
