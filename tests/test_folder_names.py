@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from trees import sound
 
-from instructme.dataset_tools import folder_names
+from instructme.dataset_tools.layouts import _folder_names as folder_names
 
 
 @pytest.mark.parametrize(

@@ -287,7 +287,7 @@ def test_bad_tracks_are_counted_and_the_others_prepared(work: Path, dataset: tup
 
 
 def test_stems_of_a_lower_rate_than_the_parts_are_told(work: Path, dataset: tuple[Path, list[Track], list[Stem]]) -> None:
-    root, tracks, stems = dataset
+    _, _, stems = dataset
     rates = [stem.sample_rate_hz for stem in stems]
     prepare(work, **{**QUICK, "sample_rate_hz": max(rates) + 2000})
     told = [row for row in tables.read_rows(work / "rejects.parquet", Reject) if row.reason == "low_rate"]

@@ -18,12 +18,13 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from instructme.dataset_tools import folder_names, song_names
+from instructme.dataset_tools import song_names
 from instructme.dataset_tools.layouts import (
     AUDIO_SUFFIXES,
     FoundStem,
     FoundTrack,
     Rejected,
+    _folder_names,
     audio,
     files,
     folders,
@@ -113,15 +114,15 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
     if grouping.doubtful and not grouping.songs:
         yield _doubt(root, folder, "its files are read as one song")
     top = folder == root or (folder.parent == root and split is not None)
-    if folder != root and folder_names.holds_mixes(folder):
+    if folder != root and _folder_names.holds_mixes(folder):
         yield from _unnamed(root, sounds)
     elif grouping.songs:
         yield from _flat(root, folder, sounds, grouping, split)
     elif any(_is_stem(label, sounds) for label in sounds):
         yield from _song_folder(root, folder, sounds, below, split, depth, top=top)
         return
-    elif below and all(map(folder_names.is_part, below)) and (not top or any(map(audio, below))):
-        if top or folder_names.holds_collection(below):
+    elif below and all(map(_folder_names.is_part, below)) and (not top or any(map(audio, below))):
+        if top or _folder_names.holds_collection(below):
             yield from _collection(root, folder, below, split)
         elif grouped := {f"{part.name}/{name}": path for part in below for name, path in _all_audio(part).items()}:
             yield _track(root, _Song(folder, folder, grouped, {}), split)
@@ -145,7 +146,7 @@ def _collection(root: Path, folder: Path, parts: Sequence[Path], split: str | No
 
 
 def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
-    inner = sorted((part for part in below if folder_names.is_inner(part.name)), key=_format_rank) if folder != root else []
+    inner = sorted((part for part in below if _folder_names.is_inner(part.name)), key=_format_rank) if folder != root else []
     if len(inner) > 1:
         yield from _formats(root, folder, inner, split, depth)
     songs = {part for part in below if _holds_one_song(part)}
@@ -229,11 +230,11 @@ def _song_folder(
     root: Path, folder: Path, sounds: dict[str, Path], below: list[Path], split: str | None, depth: int, *, top: bool
 ) -> Iterator[FoundTrack | Rejected]:
     """Read a folder with stems: a song with its instrument folders, or, above folders of songs, files that fit none."""
-    inner = [part for part in below if folder_names.is_inner(part.name)]
-    parts = [part for part in below if part not in inner and folder_names.is_part(part)]
+    inner = [part for part in below if _folder_names.is_inner(part.name)]
+    parts = [part for part in below if part not in inner and _folder_names.is_part(part)]
     other = list(_below(root, folder, [part for part in below if part not in parts], split, depth))
     songs = [found for found in other if isinstance(found, FoundTrack)]
-    if songs and (top or inner) and all(part.name.lower().removesuffix("s") in folder_names.ASIDE for part in parts):
+    if songs and (top or inner) and all(part.name.lower().removesuffix("s") in _folder_names.ASIDE for part in parts):
         detail = "it is beside folders of songs: move it into the folder of a song, or into a new folder"
         yield from (Rejected(path.relative_to(root).as_posix(), "stray", detail) for path in sounds.values())
         yield from other
@@ -248,7 +249,7 @@ def _song_folder(
         else:
             nested.update(inside)
     # Above folders of songs, in a split folder or in `fold1`, the folder's name isn't the song's.
-    title = song_names.title(list(sounds)) if top or split_name(folder.name) or folder_names.SHELF.fullmatch(folder.name) else ""
+    title = song_names.title(list(sounds)) if top or split_name(folder.name) or _folder_names.SHELF.fullmatch(folder.name) else ""
     title = title if top or song_names.is_own(title) else ""
     place = folder / title if title else folder
     song = _track(root, _Song(place, folder, {**sounds, **nested}, _by_label(files(folder, ".mid", ".midi"))), split)
@@ -325,7 +326,7 @@ def _by_label(midi: Mapping[str, Path]) -> dict[str, Path]:
 
 def _names(root: Path, place: Path, split: str | None) -> tuple[str, str | None, str]:
     """Give the name, artist and title of a song from where it lies."""
-    inside = [part for part in place.relative_to(root).parts if not folder_names.is_inner(part)]
+    inside = [part for part in place.relative_to(root).parts if not _folder_names.is_inner(part)]
     if inside and split and split_name(inside[0]) and (len(inside) > 1 or not _DIGIT.search(inside[0])):
         inside = inside[1:]  # unless `train_001` is a song itself
     last = inside[-1] if inside else root.name
