@@ -1,7 +1,8 @@
 """Tell takes and versions of one stem, which are not played together: `Guitar take 2`, `Kick alt`, `Vox DRY` and `Vox WET`.
 
 Names say which stems may be versions: those of one instrument whose names differ only in such words. Sound decides. Takes that
-play at the same time are alternatives; those that follow each other are not. `dry` and `wet` are one performance if the same
+play at the same time are alternatives; those that follow each other are not. `Shaker alt` is one if its onsets are those of
+`Shaker`; else it is another part. `dry` and `wet` are one performance if the same
 frequencies sound at the same time, or, where a pitch was corrected, if their levels rise and fall together; otherwise `wet`
 may be an effect alone, which belongs to the sum. A guide such as `Scratch Vox` is left out where stems of its family play in most
 of its time. Doubles such as `Gtr 1` and `Gtr 2`, `Gtr L` and `Gtr R` are no versions.
@@ -9,6 +10,9 @@ of its time. Doubles such as `Gtr 1` and `Gtr 2`, `Gtr L` and `Gtr R` are no ver
 Measured on 9 real voices and 4 instruments, by `coherence` and `common_motion`: a compressor, an equaliser, a reverberation or
 a delay leave 0.69 or more of the first, a corrected pitch 0.99 of the second. Reverberation or delay alone has 0.63 and 0.63
 at most, two takes 0.43 and 0.83.
+
+`common_rhythm` was measured on 54 drum parts of MIDI songs, played by recorded drums. Other takes by another drum, with 20 ms of
+jitter and 10 % of the notes left out, have 0.72 or more in 19 of 20 cases; other drums of the same song 0.7 or more in 6 of 52.
 """
 
 import re
@@ -21,6 +25,7 @@ import numpy as np
 
 from instructme.dataset_tools import activity
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.midi import grid_check
 from instructme.dataset_tools.stems import measures
 from instructme.dataset_tools.stored import Stored, mono
 from instructme.manifests.rows import DataError, Stem
@@ -31,6 +36,8 @@ _WHOLE = 0.8
 """A take that plays less than this share of the longest was broken off."""
 COHERENCE, COMMON_MOTION = 0.66, 0.9
 """From either of these on, two signals are one performance."""
+COMMON_RHYTHM = 0.7
+"""From this on, two signals have the same onsets."""
 _TAKES = frozenset(["take", "tk", "toma", "prise", "version", "ver", "v"])
 _OTHERS = frozenset(["alt", "alternate", "alternative", "outtake"])
 _STRUCK = ("drums", "percussion")
@@ -67,6 +74,10 @@ _SHORTEST_S, _LONGEST_S = 5, 600
 """Less is too little to compare, and more is not needed."""
 _WINDOW = 4096
 _FRAME_S = 0.05
+_JITTER_FRAMES = 3
+"""Onsets of takes differ by about 30 ms."""
+_FAINT_FLUX = 0.1
+"""An instrument rests where for a second no onset is stronger than this share of the strongest."""
 _FLOOR_DB = 40.0
 
 Source = tuple[Stem, ...]
@@ -178,6 +189,18 @@ def common_motion(one: Samples, other: Samples, rate_hz: int) -> float:
     return float(changes[0] @ changes[1] / scale) if scale else 0.0
 
 
+def common_rhythm(one: Samples, other: Samples, rate_hz: int) -> float:
+    """Correlate how strongly notes begin in two signals `(T,)`, in the seconds in which both play: -1 to 1."""
+    from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+
+    flux = [gaussian_filter1d(grid_check.onset_envelope(each, rate_hz), _JITTER_FRAMES) for each in (one, other)]
+    plays = [maximum_filter1d(each, 2 * grid_check.ENVELOPE_HZ) > _FAINT_FLUX * each.max(initial=0.0) for each in flux]
+    one_flux, other_flux = (each[plays[0] & plays[1]] for each in flux)
+    if not len(one_flux) or not one_flux.std() * other_flux.std():
+        return 0.0
+    return float(np.corrcoef(one_flux, other_flux)[0, 1])
+
+
 def _levels_db(samples: Samples, rate_hz: int) -> activity.Levels:
     frame = round(_FRAME_S * rate_hz)
     power = np.square(samples[: len(samples) // frame * frame], dtype=np.float64).reshape(-1, frame).mean(axis=1)
@@ -245,8 +268,11 @@ def _versions(group: Sequence[tuple[_Variant, Source]], read: Callable[[Source],
         for other in compared:
             shared = _shared(plays[number], plays[other])
             if shared > APART and words != group[other][0]:
-                takes = {*words, *group[other][0]} & _SAID <= _takes(source[0])
-                alike = shared >= TOGETHER if takes else _is_one(source, group[other][1], read, rate_hz)
+                says, beside = {*words, *group[other][0]} & _SAID, group[other][1]
+                if says <= _takes(source[0]):
+                    alike = shared >= TOGETHER and (not says & _OTHERS or _is_alternative(source, beside, read, rate_hz))
+                else:
+                    alike = _is_one(source, beside, read, rate_hz)
                 told.setdefault(alike, group[other][1][0].path)
         if told:
             yield Version(source, told.get(True) or told[False], True in told)
@@ -261,9 +287,23 @@ def _shared(one: activity.Frames, other: activity.Frames) -> float:
 
 def _is_one(one: Source, other: Source, read: Callable[[Source], Stored], rate_hz: int) -> bool:
     """Tell whether two sources are one performance."""
+    first, second = _beginnings(one, other, read, rate_hz)
+    if len(first) < _SHORTEST_S * rate_hz:
+        return False
+    return coherence(first, second) >= COHERENCE or common_motion(first, second, rate_hz) >= COMMON_MOTION
+
+
+def _is_alternative(one: Source, other: Source, read: Callable[[Source], Stored], rate_hz: int) -> bool:
+    """Tell whether two sources of struck instruments have one rhythm; what is too short may have."""
+    first, second = _beginnings(one, other, read, rate_hz)
+    return len(first) < _SHORTEST_S * rate_hz or common_rhythm(first, second, rate_hz) >= COMMON_RHYTHM
+
+
+def _beginnings(one: Source, other: Source, read: Callable[[Source], Stored], rate_hz: int) -> tuple[Samples, Samples]:
+    """Read as much of two sources as both have, up to 10 minutes, in mono."""
     sounds = [read(one), read(other)]
     length = min(*map(len, sounds), _LONGEST_S * rate_hz)
-    if length < _SHORTEST_S * rate_hz:
-        return False
     first, second = (mono(sound, 0, length) for sound in sounds)
-    return coherence(first, second) >= COHERENCE or common_motion(first, second, rate_hz) >= COMMON_MOTION
+    for sound in sounds:
+        sound.close()
+    return first, second
