@@ -62,6 +62,16 @@ def test_own_beats_are_believed_and_others_are_not(name: str) -> None:
         assert "of another recording" in str(against(wrong, name))
 
 
+@pytest.mark.parametrize("share", [0.9925, 0.995, 1.005, 1.0075])
+def test_beats_that_drift_are_not_believed(share: float) -> None:
+    assert "they may drift" in str(against(OWN["120"] * share, "120"))
+
+
+def test_beats_of_a_longer_version_are_not_believed_behind_the_cut() -> None:
+    own = OWN["120"]
+    assert "beats at 1" in str(against(np.concatenate([own[:25], own[25:] + 0.08]), "120"))
+
+
 @pytest.mark.parametrize("lag_ms", [20, -20, 80, -100])
 def test_a_shift_is_told_in_milliseconds(lag_ms: int) -> None:
     told = against(OWN["120"] - lag_ms / 1000, "120")

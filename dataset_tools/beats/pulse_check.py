@@ -13,6 +13,8 @@ from instructme.dataset_tools.recognisers import beat_network
 
 Floats = npt.NDArray[np.float64]
 STRETCH_BEATS = 8
+PART_BEATS, FEWEST_PARTS = 32, 3
+"""In 189 recordings, no part of right beats is heard elsewhere; in 85 of 100, a part of beats that drift by 0.25 % is."""
 FEWEST_BEATS = 8
 """A network needs a few beats to find its way."""
 LEAST_PULSE = 0.6
@@ -23,8 +25,8 @@ NEAR_S = 0.02
 LARGEST_LAG_S = 0.045
 """Of 406 right sides, beats are heard within 20 ms in all that have drums; a remix may be off by 25 ms."""
 LEAST_ACTIVATION = 0.3
-LEAST_RATIO = 1.5
-"""Height of the activation at another lag, against that near the beats."""
+LEAST_RATIO, LEAST_PART_RATIO = 1.5, 2.0
+"""Height of the activation at another lag, against that near the beats, of a recording and of its parts."""
 WIDEST = 0.4
 """Of a beat: music without drums may accent its off-beats, half a beat away."""
 FARTHEST_S = 0.2
@@ -50,6 +52,17 @@ def against(beats_s: Floats, activation: beat_network.Floats, onsets: Floats) ->
     lag = lag_s(activation, beats_s, WIDEST)
     if 0 < abs(lag) <= FARTHEST_S:
         return f"beats are heard {1000 * lag:+.0f} ms off these: they may be those of another version"
+    return _drift(beats_s, activation)
+
+
+def _drift(beats_s: Floats, activation: beat_network.Floats) -> str | None:
+    """Say where in the recording beats are heard elsewhere: a clock or a cut moves some of them only."""
+    size = max(FEWEST_BEATS, min(PART_BEATS, len(beats_s) // FEWEST_PARTS))
+    for part in np.array_split(beats_s, max(1, len(beats_s) // size)):
+        lag = lag_s(activation, part, WIDEST, LEAST_PART_RATIO)
+        if 0 < abs(lag) <= FARTHEST_S:
+            place = f"beats at {part[0]:.0f} s are heard {1000 * lag:+.0f} ms off these"
+            return f"{place}: they may drift, or be those of another version"
     return None
 
 
@@ -66,14 +79,14 @@ def _means(curve: Floats, times_s: Floats, beats_s: Floats) -> list[complex]:
     return means
 
 
-def lag_s(activation: beat_network.Floats, beats_s: Floats, widest: float) -> float:
+def lag_s(activation: beat_network.Floats, beats_s: Floats, widest: float, ratio: float = LEAST_RATIO) -> float:
     """Find how far the beats heard lie from those stated in seconds, up to `widest` beats; 0 where nothing else is clear."""
     if len(beats_s) < FEWEST_BEATS:
         return 0.0
     lags_s, heights = profile(activation, beats_s)
     best = int(heights.argmax())
     near = heights[np.abs(lags_s) <= NEAR_S].max()
-    clear = heights[best] >= max(LEAST_ACTIVATION, LEAST_RATIO * near)
+    clear = heights[best] >= max(LEAST_ACTIVATION, ratio * near)
     possible = LARGEST_LAG_S <= abs(lags_s[best]) <= widest * float(np.median(np.diff(beats_s))) + STEP_S
     return float(lags_s[best]) if clear and possible else 0.0
 

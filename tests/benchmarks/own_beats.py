@@ -32,6 +32,7 @@ def wrong(beats: Beats, others: list[Beats]) -> dict[str, list[Beats]]:
     return {
         "of another song of similar tempo": alike,
         "3 % faster or slower": [(times_s * share, positions) for share in (0.97, 1.03)],
+        "slowly drifting, by 0.25 or 0.5 %": [(times_s * share, positions) for share in (0.995, 0.9975, 1.0025, 1.005)],
         "shifted by 60 to 150 ms": [(times_s + lag_s, positions) for lag_s in (0.06, 0.1, 0.15)],
         "shifted by half a beat": [(times_s + tempo / 2, positions), (times_s[1:] - tempo / 2, positions[1:])],
         "bars that begin on another beat": [(times_s, np.roll(positions, late)) for late in range(1, bar)],
