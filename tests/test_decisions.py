@@ -46,6 +46,7 @@ CONSTANTS = {
     "Height of onsets at that lag, of the highest at any": f"{offset_check.LEAST_ONSETS:g}",
     "Concentration of note onsets": f"{grid_check.LEAST_CONCENTRATION:g}",
     "Largest lag of audio and MIDI": f"{1000 * grid_check.LARGEST_LAG_S:g} ms",
+    "Largest drift of audio and MIDI": f"{1000 * grid_check.LARGEST_DRIFT_S:g} ms",
     "Correlation at that lag, of the highest": f"{grid_check.LEAST_PEAK:g}",
     "Agreement of beats and onsets in audio": f"{rhythm.LEAST_AGREEMENT:g}",
     "Lead of the downbeat in audio": f"{rhythm.LEAST_LEAD:g}",

@@ -69,6 +69,17 @@ def test_silence_confirms_no_notes() -> None:
     assert grid_check.share_in_audio(notes, np.full(BLOCK, 0.5, np.float32)) == 0.0
 
 
+@pytest.mark.parametrize("drift", [0.0, 0.0025, -0.0025, 0.005, -0.004])
+def test_a_drift_is_measured_from_start_to_end(drift: float) -> None:
+    random = np.random.default_rng(0)
+    notes = np.sort(random.choice(np.arange(200) * 15, 150, replace=False))
+    played = np.rint(notes * (1 + drift)).astype(int)
+    played[30:45] += random.integers(-9, 9, 15)  # one part errs
+    envelope = heard(np.sort(played), 3050)
+    assert grid_check.drift_s(notes / 100, envelope) == pytest.approx(30.5 * drift, abs=0.03)
+    assert grid_check.drift_s(notes[:20] / 100, envelope) == 0.0, "too few notes"
+
+
 @pytest.mark.parametrize("level", [0.001, 1.0, 1000.0])
 @pytest.mark.parametrize(("correlation", "share"), [(0.07, 0.0), (0.2, 1.0)])
 def test_notes_and_audio_must_correlate_by_a_tenth_at_any_level(level: float, correlation: float, share: float) -> None:

@@ -222,6 +222,16 @@ def test_audio_confirms_a_grid_only_where_it_lies(tmp_path, shift_s):
         assert grid.reason == "MIDI and audio disagree"
 
 
+@pytest.mark.parametrize("drift", [0.0, 0.001, 0.0024, -0.0024])
+def test_midi_that_drifts_against_the_audio_is_refused(tmp_path, drift):
+    generator = np.random.default_rng(3)
+    onsets = np.sort(generator.choice(np.arange(80) * 0.3, 60, replace=False)) + 0.6
+    grid = rhythm.from_midi([write_midi(tmp_path / "a.mid", onsets)], click_track(onsets * (1 + drift), 25.5), RATE_HZ)
+    assert (grid.source == "midi") == (abs(drift) <= 0.001)
+    if grid.source != "midi":
+        assert "drifts by" in str(grid.reason)
+
+
 def test_beats_end_with_the_mix(tmp_path):
     onsets = feel("sixteenths")
     grid = rhythm.from_midi([write_midi(tmp_path / "a.mid", onsets)], click_track(onsets[onsets < 21], 21.5), RATE_HZ)

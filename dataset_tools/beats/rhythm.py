@@ -162,10 +162,14 @@ def from_midi(paths: Sequence[Path], mix: Samples | Stored | None, rate_hz: int,
         return nothing("MIDI notes are off their own grid")
     if grid_check.beat_weight(tempi) < LEAST_BEAT_WEIGHT:
         return nothing("MIDI notes avoid the beats of their grid")
-    offset = None if mix is None else _offset(tempi, mix, rate_hz, parts)
+    envelope = None if mix is None else grid_check.onset_envelope(mix, rate_hz)
+    offset = None if mix is None or envelope is None else _offset(tempi, mix, envelope, rate_hz, parts)
     if mix is not None and offset is None:
         return nothing("MIDI and audio disagree")
     lag_s = offset.lag_s if offset else 0.0
+    drift_s = 0.0 if envelope is None else grid_check.drift_s(tempi.seconds(tempi.onsets) + lag_s, envelope)
+    if abs(drift_s) > grid_check.LARGEST_DRIFT_S:
+        return nothing(f"the audio drifts by {1000 * drift_s:+.0f} ms against the MIDI")
     beats_s, positions = tempi.beats()
     inside = (beats_s + lag_s >= 0) & (beats_s + lag_s < (np.inf if mix is None else len(mix) / rate_hz))
     meter = tempi.meter()
@@ -181,10 +185,10 @@ def from_midi(paths: Sequence[Path], mix: Samples | Stored | None, rate_hz: int,
 
 
 def _offset(
-    tempi: tempo_map.TempoMap, mix: Samples | Stored, rate_hz: int, parts: Sequence[PartMidi]
+    tempi: tempo_map.TempoMap, mix: Samples | Stored, envelope: npt.NDArray[np.float32], rate_hz: int, parts: Sequence[PartMidi]
 ) -> offset_check.Offset | None:
     """Find the offset of the MIDI to the audio, 0 if it is small or in doubt; None if the notes don't fit there."""
-    envelope, onsets_s = grid_check.onset_envelope(mix, rate_hz), tempi.seconds(tempi.onsets)
+    onsets_s = tempi.seconds(tempi.onsets)
     heard = [(_onsets_s(files), own) for files, own in parts] or [(onsets_s, envelope)]
     offset = offset_check.find(tempi, mix[: OFFSET_S * rate_hz], rate_hz, heard)
     if not offset.sure and abs(offset.lag_s) > offset_check.NEAR_S:
