@@ -2,7 +2,7 @@
 
 Names can't tell that two datasets hold one recording under two titles. `prepare` keeps the fingerprint of the first minute
 of each track; where tracks of two splits sound the same, the one that is held out more stays: test before validation before
-train.
+train. In one split both stay, and are told. Among 200 songs no pair sounds the same by chance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,12 +37,9 @@ def doubles(folders: Mapping[str, Path], tracks: Sequence[Track]) -> list[Reject
         folders: track_id -> folder of its parts.
         tracks: all tracks, of which those in `folders` are compared.
     """
-    homes = {track.track_id: track for track in tracks if track.track_id in folders}
+    homes, prints = _prints(folders, tracks)
     if len({track.split for track in homes.values()}) < 2:
         return []
-    prints = {track_id: words for track_id in sorted(homes) if len(words := _read(folders[track_id]))}
-    most = _MOST_WORDS // max(1, len(prints))
-    prints = {track_id: words[:most] for track_id, words in prints.items()}
     lost: dict[str, Reject] = {}
     for match in fingerprint.matches(prints, groups={track_id: homes[track_id].split for track_id in prints}):
         pair = sorted((homes[match.first], homes[match.second]), key=lambda track: SPLITS.index(track.split))
@@ -57,23 +54,29 @@ def doubles(folders: Mapping[str, Path], tracks: Sequence[Track]) -> list[Reject
 
 
 def copies(folders: Mapping[str, Path], tracks: Sequence[Track]) -> list[Reject]:
-    """Report tracks whose fingerprint equals that of another track of their split; both stay.
+    """Report tracks that sound like another track of their split, also at another level or as MP3; both stay.
 
     Args:
         folders: track_id -> folder of its parts.
         tracks: all tracks, of which those in `folders` are compared.
     """
-    known: dict[tuple[str, bytes], str] = {}
-    told = []
-    for track in sorted(tracks, key=lambda track: track.track_id):
-        words = _read(folders[track.track_id]) if track.track_id in folders else np.zeros(0, dtype=np.uint32)
-        if np.count_nonzero(words) < fingerprint.FEWEST_FRAMES:
-            continue
-        first = known.setdefault((track.split, words.tobytes()), track.track_id)
-        if first != track.track_id:
-            detail = f"it is the same recording as {first}, at least for {HEARD_S} s: both are used, so it counts twice"
-            told.append(Reject("prepare", track.dataset, track.track_id, track.path, "copy", detail, 1))
-    return told
+    homes, prints = _prints(folders, tracks)
+    told: dict[str, Reject] = {}
+    for split in SPLITS:
+        for match in fingerprint.matches({name: words for name, words in prints.items() if homes[name].split == split}):
+            first, second = sorted((match.first, match.second))
+            track, wrong = homes[second], f"{match.wrong_bits:.0%} of bits differ over {match.seconds:.0f} s"
+            detail = f"it is the same recording as {first}, or a version of it ({wrong}): both are used, so it counts twice"
+            told.setdefault(second, Reject("prepare", track.dataset, second, track.path, "copy", detail, 1))
+    return [told[name] for name in sorted(told)]
+
+
+def _prints(folders: Mapping[str, Path], tracks: Sequence[Track]) -> tuple[dict[str, Track], dict[str, Print]]:
+    """Read the fingerprints of the tracks that have some; of many tracks a shorter beginning."""
+    homes = {track.track_id: track for track in tracks if track.track_id in folders}
+    prints = {track_id: words for track_id in sorted(homes) if len(words := _read(folders[track_id]))}
+    most = _MOST_WORDS // max(1, len(prints))
+    return homes, {track_id: words[:most] for track_id, words in prints.items()}
 
 
 def _start(parts: Sequence[Part]) -> int:

@@ -53,6 +53,12 @@ def test_copies_in_one_split_stay(tmp_path: Path) -> None:
     assert not same_songs.copies(paths, [tracks[0], replace(tracks[1], split="test"), tracks[2]])
 
 
+def test_copies_at_another_level_or_with_a_late_start_are_told_once(tmp_path: Path) -> None:
+    paths = folders(tmp_path, a=sound(1), b=0.3 * sound(1, 0.4), c=sound(2), d=0.01 * sound(1), e=sound(3))
+    rows = same_songs.copies(paths, [replace(track(name), split="train") for name in "edcba"])
+    assert [row.track_id for row in rows] == ["b", "d"] and all("recording as a" in row.detail for row in rows)
+
+
 def test_short_and_silent_songs_are_no_copies(tmp_path: Path) -> None:
     paths = folders(tmp_path, a=sound(1)[:16000], b=sound(1)[:16000], c=0 * sound(1), d=0 * sound(1))
     assert not same_songs.copies(paths, [replace(track(name), split="train") for name in "abcd"])
@@ -126,6 +132,19 @@ def test_a_recording_in_two_datasets_under_two_names_is_never_in_two_splits(suff
         }
     triplets = tables.read_rows(work / "triplets.parquet", Triplet)
     assert {row.source_track for row in triplets if row.split == "train"} == {"one-me-alone"}
+
+
+def test_a_softer_copy_in_another_format_is_told_in_its_split(tmp_path: Path) -> None:
+    song(tmp_path / "one" / "train" / "Me - Highway", 1)
+    song(tmp_path / "one" / "train" / "Track 06", 1, "mp3", 0.4)
+    song(tmp_path / "one" / "train" / "Track 07", 2)
+    work = tmp_path / "work"
+    options = ("--sample-rate", 8000, "--clip-seconds", 4, "--rhythm", "none", "--chords", "none", *HERE)
+    assert invoke("scan", tmp_path / "one", "-o", work).exit_code == 0
+    assert invoke("prepare", work, *options).exit_code == 0
+    (row,) = [row for row in tables.read_rows(work / "rejects.parquet", Reject) if row.stage == "prepare"]
+    assert (row.track_id, row.reason) == ("one-track-06", "copy") and "as one-me-highway" in row.detail
+    assert len({part.track_id for part in tables.read_rows(work / "parts.parquet", Part)}) == 3
 
 
 def test_copies_that_are_left_out_are_not_told_as_used(tmp_path: Path) -> None:
