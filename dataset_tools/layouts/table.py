@@ -209,7 +209,7 @@ def _decoded(path: Path) -> str:
     """Read text in UTF-8, in UTF-16 if it says so, else in Latin-1 as older spreadsheets write it."""
     data = path.read_bytes()
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", "replace")
+        return data.decode("utf-16", errors="replace")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
