@@ -6,11 +6,15 @@ Vorbis), with up to 5 s cut off their starts, ends, or both (852 trials): 808 ar
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.layouts import Rejected
+from instructme.dataset_tools.stems import alignment
+from instructme.manifests.paths import inside
 from instructme.manifests.rows import DataError, Stem
 
 RATE_HZ = 8000
@@ -26,6 +30,36 @@ _NEAR_S = 0.002
 _SMOOTH_HZ = 20
 _LONGEST_S = 1200
 _FAINT = 1e-6
+
+
+def place(stems: Sequence[Stem], mix: str | None, root: Path) -> tuple[dict[str, float], list[Rejected]]:
+    """Find where stems begin whose starts may have been cut, and tell of what is moved or may be late.
+
+    Args:
+        stems: those of one song.
+        mix: the path of its mix, if it has one.
+        root: the folder of the dataset.
+
+    Returns:
+        The lag of each stem in seconds, by path, if it is certain; what to tell, without an item where it is the song.
+    """
+
+    def read(path: str) -> Samples:
+        return audio.read(inside(root, path), RATE_HZ)
+
+    lags_s = find(stems, mix, read) if mix else {}
+    moved = {path: lag_s for path, lag_s in lags_s.items() if lag_s}
+    told = [
+        Rejected(path, "stem_moved", f"in {mix} it begins {lag_s:.3f} s after the start, and it was moved there")
+        for path, lag_s in moved.items()
+    ]
+    unsure = [stem.path for stem in stems if stem.path not in lags_s]
+    if moved and unsure:
+        detail = "it was not found in the mix for certain, and starts of other stems were cut: it may not be in time"
+        told += [Rejected(path, "trimmed", detail) for path in unsure]
+    elif unsure and (suspicion := alignment.trimmed(stems, root)):
+        told.append(Rejected("", "trimmed", suspicion))
+    return lags_s, told
 
 
 def find(stems: Sequence[Stem], mix: str, read: Callable[[str], Samples]) -> dict[str, float]:

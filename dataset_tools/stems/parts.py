@@ -11,9 +11,9 @@ import numpy as np
 from instructme.dataset_tools import activity, audio
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stems import (
-    alignment,
     copies,
     dc_offset,
+    heard_twice,
     measures,
     mix_lags,
     mixtures,
@@ -24,7 +24,6 @@ from instructme.dataset_tools.stems import (
 from instructme.dataset_tools.stems.copies import StemSketch
 from instructme.dataset_tools.stems.versions import Version
 from instructme.dataset_tools.stored import Stored
-from instructme.manifests import spelling
 from instructme.manifests.paths import inside, slug
 from instructme.manifests.rows import DataError, Part, Reject, Stem, Track
 
@@ -82,7 +81,9 @@ def merge(
     parts are then made of the rest, as a mix that misses a stem is still a mix. Of what is long, blocks are in memory at a
     time; the rest waits in `scratch`.
     """
-    lags_s, rejects = _placed(track, [stem for stem in stems if stem.known_bad is None], root)
+    sound = [stem for stem in stems if stem.known_bad is None]
+    lags_s, told = mix_lags.place(sound, track.mix_path, root) if track.aligned else ({}, [])
+    rejects = [reject(track, each.item or track.path, each.reason, each.detail) for each in told]
     kept, unfit = _select(track, stems, length_tolerance_s, lags_s)
     rejects += unfit
     by_instrument = sorted(kept, key=lambda stem: (stem.instrument, stem.stem_id))
@@ -131,7 +132,8 @@ def merge(
             samples.close()
         if used:
             merged.append(Merged(used, total, measures.full_scale(total)))
-    doubled = _doubled(kept, sketches) if track.aligned else []
+    by_path = {source[0].path: source for source in _sources(by_instrument)}
+    doubled = heard_twice.find(kept, sketches, lambda path: read(by_path[path]), rate_hz) if track.aligned else []
     rejects += [reject(track, each.name, "mixture" if each.is_sum else "overlap", each.detail) for each in doubled]
     merged = _without({each.name for each in doubled if each.is_sum}, merged, summed)
     merged, doubted = _asked(merged, rate_hz)
@@ -144,38 +146,8 @@ def merge(
     return merged, rejects
 
 
-def _placed(track: Track, stems: Sequence[Stem], root: Path) -> tuple[dict[str, float], list[Reject]]:
-    """Find where stems begin whose starts may have been cut, by path in seconds, and tell of what was moved or may be late."""
-    if not track.aligned:
-        return {}, []
-
-    def read(path: str) -> Samples:
-        return audio.read(inside(root, path), mix_lags.RATE_HZ)
-
-    lags_s = mix_lags.find(stems, track.mix_path, read) if track.mix_path else {}
-    moved = {path: lag_s for path, lag_s in lags_s.items() if lag_s}
-    told = [
-        reject(track, path, "stem_moved", f"in {track.mix_path} it begins {lag_s:.3f} s after the start, and it was moved there")
-        for path, lag_s in moved.items()
-    ]
-    unsure = [stem.path for stem in stems if stem.path not in lags_s]
-    if moved and unsure:
-        detail = "it was not found in the mix for certain, and starts of other stems were cut: it may not be in time"
-        told += [reject(track, path, "trimmed", detail) for path in unsure]
-    elif unsure and (suspicion := alignment.trimmed(stems, root)):
-        told.append(reject(track, track.path, "trimmed", suspicion))
-    return lags_s, told
-
-
 def _version_rows(track: Track, found: Iterable[Version]) -> list[Reject]:
     return [reject(track, each.source[0].path, "version" if each.certain else "overlap", each.detail) for each in found]
-
-
-def _doubled(stems: Sequence[Stem], sketches: Mapping[str, Samples]) -> list[mixtures.Overlap]:
-    """Find the stems that are heard twice, by their sketches; what their names say decides how much is asked."""
-    unnamed = {stem.path for stem in stems if stem.rule == "unmatched"}
-    groups = {stem.path for stem in stems if (spelling.whole_name(stem.label) or ("", 0))[1] == spelling.GROUP}
-    return mixtures.overlaps(sketches, unnamed, groups)
 
 
 def _without(
