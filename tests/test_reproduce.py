@@ -16,9 +16,9 @@ from instructme.pipelines.cli import main
 SCRIPT = Path(__file__).with_name("reproduce.sh")
 
 
-def commands(folder: Path, scale: str) -> list[list[str]]:
+def commands(folder: Path, scale: str, **more: str) -> list[list[str]]:
     """List what the script would run."""
-    environment = {**os.environ, "INSTRUCTME": "echo instructme", "OTHER": "stems"}
+    environment = {**os.environ, "INSTRUCTME": "echo instructme", "OTHER": "stems", **more}
     done = subprocess.run(["sh", str(SCRIPT), str(folder), scale], env=environment, capture_output=True, text=True)
     return [shlex.split(line)[1:] for line in done.stdout.splitlines() if line.startswith("instructme ")]
 
@@ -46,6 +46,21 @@ def test_systems_share_everything_but_what_they_are_named_for(tmp_path: Path) ->
     for words in trained:
         changes = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
         override(PRESETS["tiny"], changes)  # every field exists
+
+
+def test_systems_may_be_trained_at_once(tmp_path: Path) -> None:
+    one, several = commands(tmp_path, "cpu"), commands(tmp_path, "cpu", JOBS="5")
+    assert sorted(one) == sorted(several) and one[-2:] == several[-2:]
+
+
+def test_a_training_that_fails_stops_the_script(tmp_path: Path) -> None:
+    program = tmp_path / "instructme"
+    program.write_text('#!/bin/sh\n[ "$2" != editor ] || exit 3\necho "$1"\n')
+    program.chmod(0o755)
+    for jobs in ("1", "3"):
+        environment = {**os.environ, "INSTRUCTME": str(program), "JOBS": jobs}
+        done = subprocess.run(["sh", str(SCRIPT), str(tmp_path / "out"), "toy"], env=environment, capture_output=True, text=True)
+        assert done.returncode == 3 and "evaluate" not in done.stdout
 
 
 def test_another_scale_is_refused(tmp_path: Path) -> None:
