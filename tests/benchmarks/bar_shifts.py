@@ -1,8 +1,8 @@
 """Measure on which beats chords change: `python tests/benchmarks/bar_shifts.py CORPUS... [--seconds 10]`.
 
-A CORPUS is a folder of tracks with `beats.txt` and `mix.flac`, such as the built-in corpus. Each mix is cut into windows, as sides
-of remixes are. Counts the windows whose chords change most on the first beat of the bar, and on each other one, as `verify` does
-for a dataset; bars that are shifted by whole beats only exchange these counts.
+A CORPUS is a folder of tracks with `beats.txt` and `mix.flac`, such as the built-in corpus. Each mix is cut into windows, as
+sides of remixes are. Counts the windows whose chords change most on the first beat of the bar, and on each other one,
+as `verify` does for a dataset; bars that are shifted by whole beats only exchange these counts.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """Measure which cut stems are found in their mix: `python tests/benchmarks/mix_lags.py FOLDER... [--seconds 240]`.
 
 A FOLDER holds songs, each a folder of stems. Each stem loses up to 5 s of its start, its end, or both, and is looked for in the
-sum of all stems, and in a master of it (equaliser, limiter, Vorbis). Prints how many are found where they were, how many elsewhere.
+sum of all stems, and in a master of it (equaliser, limiter, Vorbis). Prints how many are found where they were, and how many are
+found elsewhere.
 """
 
 import argparse
