@@ -45,7 +45,13 @@ def place(stems: Sequence[Stem], mix: str | None, root: Path) -> tuple[dict[str,
     """
 
     def read(path: str) -> Samples:
-        return audio.read(inside(root, path), RATE_HZ)
+        blocks, length = list[Samples](), 0
+        for block in audio.stream(inside(root, path), RATE_HZ):
+            blocks.append(block)
+            length += len(block)
+            if length >= _LONGEST_S * RATE_HZ:
+                break
+        return np.concatenate(blocks)[: _LONGEST_S * RATE_HZ]
 
     lags_s = find(stems, mix, read) if mix else {}
     moved = {path: lag_s for path, lag_s in lags_s.items() if lag_s}
@@ -71,13 +77,13 @@ def find(stems: Sequence[Stem], mix: str, read: Callable[[str], Samples]) -> dic
         read: decodes a file by its path, mono at `RATE_HZ`.
     """
     try:
-        whole = read(mix)[: _LONGEST_S * RATE_HZ]
+        whole = read(mix)
     except DataError:
         return {}
     lags_s: dict[str, float] = {}
     for stem in stems:
         try:
-            lag_s = _lag_s(whole, read(stem.path)[: _LONGEST_S * RATE_HZ])
+            lag_s = _lag_s(whole, read(stem.path))
         except DataError:
             continue  # it is rejected where it would be summed
         if lag_s is not None:

@@ -140,7 +140,7 @@ def guides(sources: Sequence[Source], read: Callable[[Source], Stored], rate_hz:
             sound.close()
         return plays[source]
 
-    for source in sources:
+    for source in (each for each in sources if _words(each[0]) & (_GUIDES | _PERHAPS_GUIDES)):
         try:
             others = [other for other in sources if _guides(source[0], other[0]) and frames(other).any()]
             shared = _covered(frames(source), [frames(other) for other in others]) if others else 0.0
@@ -156,12 +156,14 @@ def _guides(one: Stem, other: Stem) -> bool:
     alike = one.family == other.family and one.family in _GUIDED and other.instrument not in _VOICED
     if not alike and one.instrument != other.instrument:
         return False
-    words, others = (
-        {word.lower() for word in _WORD.findall(PurePosixPath(stem.path).stem) if not word.isdigit()} for stem in (one, other)
-    )
+    words, others = _words(one), _words(other)
     if others & (_GUIDES | _PERHAPS_GUIDES) or not one.editable:
         return False
     return bool(words & _GUIDES) or (bool(words & _PERHAPS_GUIDES) and words - _PERHAPS_GUIDES - _MAIN == others - _MAIN)
+
+
+def _words(stem: Stem) -> set[str]:
+    return {word.lower() for word in _WORD.findall(PurePosixPath(stem.path).stem) if not word.isdigit()}
 
 
 def _covered(plays: activity.Frames, others: Sequence[activity.Frames]) -> float:
