@@ -16,8 +16,10 @@ from instructme.manifests import spelling
 from instructme.manifests.instruments import INSTRUMENTS, normalise
 
 _GAP = re.compile(r"\s*(?:[-–—]+\s+|[~=@{|+,;·・•｜／＿]\s*)|\s+[-–—]+\s*|[-–—]{2,}|_+|\.|\s*[(\[（【]\s*|\s+|[-‐-―−－]")
+_NEGATION = re.compile(r"[\W_](?:no|without|minus|sans|ohne|sem|sin)[\W_]*$", re.IGNORECASE)
+"""What belongs to the word behind it: `no_vocals` is a label, and `Alpha_no` is no song."""
 _CUT = re.compile(
-    rf"{_GAP.pattern}|(?<=[a-z])(?=[A-Z])|(?<=[^\W_])(?=(?i:bass|drums?|vocals?|vox|guitars?|piano|keys|synth|strings|other)$)"
+    rf"{_GAP.pattern}|(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d+$)|(?<=[^\W_])(?=(?i:bass|drums?|vocals?|vox|guitars?|piano|keys|synth|strings|other)$)"
 )
 _ENDING = re.compile(r"\s*(?:\([^()]*\)|[-–—]\s+[^-–—]+)$")
 _ENDS = " _.,-–—()[]（）【】"
@@ -224,7 +226,7 @@ def _cuts(text: str, reverse: bool) -> Iterator[tuple[str, str]]:
     places = [(cut.start(), cut.end()) for cut in _CUT.finditer(text) if cut.start()]
     for start, end in reversed(places) if reverse else places:
         front, back = _unbracketed(text[:start]), _unbracketed(text[end:])
-        if front and back:
+        if front and back and not _NEGATION.search(front):
             yield (back, front) if reverse else (front, back)
 
 

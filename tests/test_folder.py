@@ -105,6 +105,14 @@ def test_what_accompanies_a_voice_is_no_stem_beside_the_band(root: Path, names: 
     assert sorted(stem.label for stem in track.stems) == stems
 
 
+def test_a_mixture_that_is_called_like_its_song_is_no_stem(root: Path) -> None:
+    for name in ("Alpha/bass.wav", "Alpha/drums.wav", "Alpha/Alpha.wav", "Anna/Anna.wav", "Anna/bass.wav"):
+        sound(root / name)
+    alpha, anna = found("folder", root)
+    assert ([stem.label for stem in alpha.stems], [each.reason for each in alpha.rejected]) == (["bass", "drums"], ["not_a_stem"])
+    assert [stem.label for stem in anna.stems] == ["Anna", "bass"]
+
+
 def test_an_album_called_like_an_instrument_holds_songs(root: Path) -> None:
     for name in ("bass", "drums", "vocals"):
         sound(root / "The Pianos" / "Keys" / "Third" / f"{name}.wav")

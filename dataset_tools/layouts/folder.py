@@ -339,7 +339,7 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
     name, artist, title = _names(root, song.place, split)
     alone = len(song.midi) == 1 and not song.midi.keys() & {label.lower() for label in song.sounds}
     shared = next(iter(song.midi.values())) if alone else None
-    mixes = [label for label in song.sounds if not _is_stem(label, song.sounds)]
+    mixes = [label for label in song.sounds if not _is_stem(label, song.sounds) or _is_whole(label, song, title)]
     labels = song_names.labels(list(song.sounds), song.place.name)
     stems = tuple(
         FoundStem(
@@ -367,6 +367,12 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
             for label in mixes
         ),
     )
+
+
+def _is_whole(label: str, song: _Song, title: str) -> bool:
+    """Tell whether a file is called like its song, beside stems: `Highway/Highway.wav`."""
+    called = slug(label) in {slug(title), slug(song.place.name)}
+    return called and len(song.sounds) > 2 and normalise(label).rule == "unmatched"
 
 
 def _annotation(folder: Path, name: str, *suffixes: str) -> Path | None:
