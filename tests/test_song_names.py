@@ -34,7 +34,6 @@ SEVERAL = {
     "Alpha（Bass）|Alpha（Drums）|Beta（Bass）|Beta（Drums）": {"Alpha", "Beta"},
     "Alpha_vocals|Alpha_no_vocals|Alpha_bass|Beta_vocals|Beta_no_vocals|Beta_bass": {"Alpha", "Beta"},
     "Bass1|Drums1|Vox1|Bass2|Drums2|Vox2": {"1", "2"},
-    "Minus_bass|Minus_drums|Plus_bass|Plus_drums": {"Minus", "Plus"},
     "alphabass|alphadrums|betabass|betadrums": {"alpha", "beta"},
     "a3f9_bass|a3f9_drums|b77c_bass|b77c_drums": {"a3f9", "b77c"},
     "Blue_bass|Blue_drums|Blue Moon_bass|Blue Moon_drums": {"Blue", "Blue Moon"},
