@@ -1,6 +1,8 @@
 """Score sets of edits by dataset, task and system, and write them as a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from instructme.pipelines.evaluation.controls import CONTROLS
 from instructme.pipelines.evaluation.score_cases import CaseScores
 from instructme.pipelines.evaluation.set_distances import DISTANCES, Frames, FrameSet, common, difference, distance
 
+T = TypeVar("T")
 SMALL = 50
 """Edits below which a table warns of a small set."""
 Group = tuple[str, str]
@@ -43,12 +46,16 @@ class Embedded:
 
 def score_sets(embedded: Embedded) -> list[SetScore]:
     """Compute every distance of every set to the targets of the same keys, and its difference to that of the sources."""
-    return [
-        _score(embedded, group, system, name)
-        for group in sorted(embedded.frames)
-        for system in embedded.systems(group)
-        for name in embedded.distances
-    ]
+    sets = [(group, system) for group in sorted(embedded.frames) for system in embedded.systems(group)]
+    shown = _progress(sets, "distances", "set")
+    return [_score(embedded, group, system, name) for group, system in shown for name in embedded.distances]
+
+
+def _progress(items: Sequence[T], what: str, unit: str) -> Iterable[T]:
+    """Show a bar: a thousand resampled distances of each pair take minutes where there are many systems."""
+    from tqdm import tqdm
+
+    return tqdm(items, desc=what, unit=unit, dynamic_ncols=True, disable=not items)
 
 
 def _score(embedded: Embedded, group: Group, system: str, name: str) -> SetScore:
@@ -101,13 +108,17 @@ def _cell(score: SetScore) -> str:
 
 
 def _between_systems(every: Sequence[Embedded]) -> Iterator[str]:
+    pairs = [
+        (embedded, group, one, other)
+        for embedded in every
+        for group in sorted(embedded.frames)
+        for one, other in combinations([each for each in embedded.systems(group) if each not in CONTROLS], 2)
+    ]
     lines = []
-    for embedded, group in ((each, group) for each in every for group in sorted(each.frames)):
-        systems = [system for system in embedded.systems(group) if system not in CONTROLS]
-        for one, other in ((one, other) for place, one in enumerate(systems) for other in systems[place + 1 :]):
-            first, second, target = embedded.sets(group, one, other, "target")
-            for name in embedded.distances if len(first.frames) > 2 else ():
-                lines.append(_line(": ".join(group), one, other, name, difference(name, first, second, target)))
+    for embedded, group, one, other in _progress(pairs, "compare systems", "pair"):
+        first, second, target = embedded.sets(group, one, other, "target")
+        for name in embedded.distances if len(first.frames) > 2 else ():
+            lines.append(_line(": ".join(group), one, other, name, difference(name, first, second, target)))
     if lines:
         yield from ("| dataset: task | distance | difference | |", "|---|---|---:|---|", *lines, "")
 
