@@ -8,8 +8,8 @@ may be an effect alone, which belongs to the sum. A guide such as `Scratch Vox` 
 of its time. Doubles such as `Gtr 1` and `Gtr 2`, `Gtr L` and `Gtr R` are no versions.
 
 Measured on 9 real voices and 4 instruments, by `coherence` and `common_motion`: a compressor, an equaliser, a reverberation or
-a delay leave 0.69 or more of the first, a corrected pitch 0.99 of the second. Reverberation or delay alone has 0.63 and 0.63
-at most, two takes 0.43 and 0.83.
+a delay leave 0.69 or more of the first, a corrected pitch 0.99 of the second. Two takes have 0.43 and 0.83 at most. Of 141
+reverberations alone, 24 reach one of the bounds: such a `wet` is used, and its `dry` is left out, which `prepare` tells.
 
 `common_rhythm` was measured on 54 drum parts of MIDI songs, played by recorded drums. Other takes by another drum, with 20 ms of
 jitter and 10 % of the notes left out, have 0.72 or more in 19 of 20 cases; other drums of the same song 0.7 or more in 6 of 52.
