@@ -26,6 +26,7 @@ CONSTANTS = {
     "A group beside one of its stems is reported": f"{100 * mixtures.GROUP_OVERLAP:.0f} %",
     "Takes are alternatives": f"{100 * versions.TOGETHER:.0f} %",
     "Dry and wet are one performance": f"coherence {versions.COHERENCE:g}, or common motion of levels {versions.COMMON_MOTION:g}",
+    "The later of the two is used": f"coherence {versions.SURE_COHERENCE:g}, or common motion {versions.SURE_COMMON_MOTION:g}",
     "Bass without low notes": f"less than {name_check.LEAST_BASS:g} ",
     "Voices and high instruments": f"more than {name_check.MOST_LOW:g} ",
     "Notes that are noise": f"above {name_check.MOST_FLAT:g}",

@@ -10,7 +10,7 @@ from test_parts import RATE_HZ, make, make_stem, noise, reasons
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.stems.versions import coherence, common_motion, common_rhythm
+from instructme.dataset_tools.stems.versions import SURE_COHERENCE, SURE_COMMON_MOTION, coherence, common_motion, common_rhythm
 from instructme.manifests.instruments import INSTRUMENTS
 
 
@@ -150,6 +150,13 @@ def test_dry_and_wet_of_one_performance_are_one_stem(kind: str, horns: Samples, 
     assert used == ["Horns WET"] and told == [("Horns DRY", "version")]
     used, told = played(tmp_path, horns_raw=horns, horns=wet.astype(np.float32))
     assert used == ["horns"] and told == [("horns raw", "version")]
+
+
+def test_what_may_be_an_effect_alone_is_left_out_in_place_of_the_dry_stem(horns: Samples, tmp_path: Path) -> None:
+    wet = reverberation(horns, dry=0.9)
+    assert coherence(horns, wet) < SURE_COHERENCE and common_motion(horns, wet, RATE_HZ) < SURE_COMMON_MOTION
+    used, told = played(tmp_path, Horns_DRY=horns, Horns_WET=wet)
+    assert used == ["Horns DRY"] and told == [("Horns WET", "version")]
 
 
 def test_an_effect_alone_belongs_to_the_sum_and_is_told(horns: Samples, tmp_path: Path) -> None:
