@@ -58,6 +58,10 @@ class InstrumentMatch(NamedTuple):
     is_stem: bool
 
 
+_WITH = re.compile(r"[\W_]*(?:with[\s_-]|w/)", re.IGNORECASE)
+"""A mixture that has more than another one: `With Lead Vocals`."""
+
+
 def _rows(name: str) -> list[dict[str, str]]:
     with (DATA / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -190,6 +194,8 @@ def _read(label: str, known: frozenset[str]) -> tuple[str, bool] | None:
     """Read a free file name."""
     if lacks(label):
         return "other", True
+    if _WITH.match(label):
+        return "other", False
     text = _EXAMPLES.sub("", spelling.plain(label))
     whole, bare = _read_joined(text, known), _read_joined(_REMARK.sub(" ", text), known)
     # A remark may make the instrument finer; where it names another one, nobody knows: `Demo Mix (strings start later)`.

@@ -201,6 +201,13 @@ def test_files_of_songs_from_new_sources(part, least_right, most_wrong):
     assert len(names) > 120 and right >= least_right and len(wrong) <= most_wrong, wrong
 
 
+@pytest.mark.parametrize("label", ["With Lead Vocals", "with_guitar", "w/ drums", "(With Vocals)"])
+def test_what_a_mixture_has_more_is_not_its_instrument(label):
+    match = normalise(label)
+    assert (match.instrument, match.certain, match.editable) == ("other", False, False)
+    assert normalise("Guitar with Slide").instrument != "other"
+
+
 @pytest.mark.parametrize(
     ("label", "instrument"),
     [
