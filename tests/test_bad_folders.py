@@ -222,7 +222,7 @@ def test_rows_of_a_table_that_can_not_be_used_have_reasons(tmp_path: Path) -> No
     )
     rejects = build(tmp_path / "work", tmp_path / "data" / "t.csv")
     reasons = [reason for _, _, reason in rejects]
-    assert sorted(reasons) == ["incomplete"] * 2 + ["missing"] + ["twice"] + ["unreadable"] + ["unsafe_path"] * 4
+    assert sorted(reasons) == ["incomplete"] * 2 + ["missing", "names_differ", "twice", "unreadable"] + ["unsafe_path"] * 4
     ids = [row.stem_id for row in tables.read_rows(tmp_path / "work" / "stems.parquet", Stem)]
     assert sorted(ids) == ["x", "x-2", "x-2-2"]
     assert [row.instrument for row in tables.read_rows(tmp_path / "work" / "parts.parquet", Part)] == ["bass", "flute", "piano"]
