@@ -159,6 +159,17 @@ def test_what_may_be_an_effect_alone_is_left_out_in_place_of_the_dry_stem(horns:
     assert used == ["Horns DRY"] and told == [("Horns WET", "version")]
 
 
+def test_of_two_versions_as_finished_the_first_is_used_however_sure_they_are_one(horns: Samples, tmp_path: Path) -> None:
+    used, told = played(tmp_path, Horns_PROC=horns, Horns_WET=reverberation(horns, dry=0.9))
+    assert used == ["Horns PROC"] and told == [("Horns WET", "version")]
+
+
+def test_a_dry_stem_that_is_surely_one_version_does_not_come_back_for_an_unsure_one(horns: Samples, tmp_path: Path) -> None:
+    tuned = np.tanh(8 * horns / np.abs(horns).max()).astype(np.float32)
+    used, told = played(tmp_path, Horns_DRY=horns, Horns_tuned=tuned, Horns_WET=reverberation(horns, dry=0.9))
+    assert "Horns DRY" not in used and ("Horns DRY", "version") in told
+
+
 def test_an_effect_alone_belongs_to_the_sum_and_is_told(horns: Samples, tmp_path: Path) -> None:
     used, told = played(tmp_path, Horns_DRY=horns, Horns_WET=reverberation(horns))
     assert len(used) == 2 and told == [("Horns DRY", "overlap")]

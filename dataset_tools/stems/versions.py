@@ -269,7 +269,7 @@ def _versions(group: Sequence[tuple[_Variant, Source]], read: Callable[[Source],
         words, source = group[number]
         compared = kept if number not in doubles or len(doubles) == 1 else []
         told: dict[bool, str] = {}
-        doubtful: int | None = None
+        unsure: list[int] = []
         for other in compared:
             shared = _shared(plays[number], plays[other])
             if shared > APART and words != group[other][0]:
@@ -278,12 +278,13 @@ def _versions(group: Sequence[tuple[_Variant, Source]], read: Callable[[Source],
                     alike = shared >= TOGETHER and (not says & _OTHERS or _is_alternative(source, beside, read, rate_hz))
                 else:
                     alike, sure = _are_one(source, beside, read, rate_hz)
-                    doubtful = other if alike and not sure else doubtful
-                told.setdefault(alike, group[other][1][0].path)
-        if doubtful is not None:
-            yield Version(group[doubtful][1], source[0].path, True)
-            kept[kept.index(doubtful)] = number
-            continue
+                    if alike and not sure and _rank(words) < _rank(group[other][0]):
+                        unsure.append(other)
+                        continue
+                told.setdefault(alike, beside[0].path)
+        if True not in told:
+            yield from (Version(group[other][1], source[0].path, True) for other in unsure)
+            kept = [each for each in kept if each not in unsure]
         if told:
             yield Version(source, told.get(True) or told[False], True in told)
         kept += [] if True in told else [number]
