@@ -15,7 +15,7 @@ _HARMLESS = {
     *("cancels", "dc_offset", "loud", "silent", "unused_alias", "unread_midi", "unread_table"),
     *("split", "split_unused", "silent_clip", "bad_chart", "bad_beats", "midi_refused", "midi_moved", "long"),
     *("grouping", "unpaired", "wrong_length", "time_reference", "mp3_delay", "overlap", "surround"),
-    *("trimmed", "stem_moved", "not_understood", "unread_column", "rows_differ", "copy", "names_differ"),
+    *("trimmed", "stem_moved", "not_understood", "unread_column", "rows_differ", "copy", "names_differ", "low_rate"),
 }
 """Reasons that cost no stem."""
 _TRACKS = {"metadata", "no_stems", "link"}
