@@ -38,6 +38,7 @@ FEWEST_BEATS = 8
 REMEDY = "put beats.txt (seconds, position in the bar) into the song's folder, or MIDI that fits the audio"
 """Advice to users whose beats and bars are not certain."""
 NO_BARS = "chords, bass and kicks don't tell that bars begin where the MIDI says"
+DISAGREE = "MIDI and audio disagree"
 BETWEEN = "chords change between the beats of the MIDI: it may be half a beat off its own bars"
 PartMidi = tuple[Sequence[Path], npt.NDArray[np.float32]]
 """MIDI files of a part, and `grid_check.onset_envelope` of its audio."""
@@ -162,21 +163,17 @@ def from_midi(paths: Sequence[Path], mix: Samples | Stored | None, rate_hz: int,
         return nothing("MIDI notes are off their own grid")
     if grid_check.beat_weight(tempi) < LEAST_BEAT_WEIGHT:
         return nothing("MIDI notes avoid the beats of their grid")
-    envelope = None if mix is None else grid_check.onset_envelope(mix, rate_hz)
-    offset = None if mix is None or envelope is None else _offset(tempi, mix, envelope, rate_hz, parts)
-    if mix is not None and offset is None:
-        return nothing("MIDI and audio disagree")
-    lag_s = offset.lag_s if offset else 0.0
-    drift_s = 0.0 if envelope is None else grid_check.drift_s(tempi.seconds(tempi.onsets) + lag_s, envelope)
-    if abs(drift_s) > grid_check.LARGEST_DRIFT_S:
-        return nothing(f"the audio drifts by {1000 * drift_s:+.0f} ms against the MIDI")
+    offset = offset_check.Offset(0.0, True) if mix is None else _offset(tempi, mix, rate_hz, parts)
+    if isinstance(offset, str):
+        return nothing(offset)
+    lag_s = offset.lag_s
     beats_s, positions = tempi.beats()
     inside = (beats_s + lag_s >= 0) & (beats_s + lag_s < (np.inf if mix is None else len(mix) / rate_hz))
     meter = tempi.meter()
     between = meter is not None and bar_check.is_between(tempi)
     downbeat_known = meter is not None and not between and bar_check.lead(tempi) >= LEAST_BAR_LEAD
     reason = None if downbeat_known else "no time signature" if meter is None else BETWEEN if between else NO_BARS
-    if offset and not offset.sure:
+    if not offset.sure:
         reason = "the notes don't tell whether the MIDI is whole beats off"
     beats_s, positions = beats_s[inside] + lag_s, positions[inside]
     grid = _grid("midi", "tempo map", share, beats_s, positions, meter, downbeat_known, reason, rate_hz)
@@ -185,17 +182,22 @@ def from_midi(paths: Sequence[Path], mix: Samples | Stored | None, rate_hz: int,
 
 
 def _offset(
-    tempi: tempo_map.TempoMap, mix: Samples | Stored, envelope: npt.NDArray[np.float32], rate_hz: int, parts: Sequence[PartMidi]
-) -> offset_check.Offset | None:
-    """Find the offset of the MIDI to the audio, 0 if it is small or in doubt; None if the notes don't fit there."""
-    onsets_s = tempi.seconds(tempi.onsets)
+    tempi: tempo_map.TempoMap, mix: Samples | Stored, rate_hz: int, parts: Sequence[PartMidi]
+) -> offset_check.Offset | str:
+    """Find the offset of the MIDI to the audio, 0 if it is small or in doubt, or say how the audio contradicts the notes."""
+    envelope, onsets_s = grid_check.onset_envelope(mix, rate_hz), tempi.seconds(tempi.onsets)
     heard = [(_onsets_s(files), own) for files, own in parts] or [(onsets_s, envelope)]
     offset = offset_check.find(tempi, mix[: OFFSET_S * rate_hz], rate_hz, heard)
     if not offset.sure and abs(offset.lag_s) > offset_check.NEAR_S:
-        return None
+        return DISAGREE
     if not offset.sure or abs(offset.lag_s) <= grid_check.LARGEST_LAG_S:
         offset = replace(offset, lag_s=0.0)
-    return offset if grid_check.share_in_audio(onsets_s + offset.lag_s, envelope) >= LEAST_SHARE else None
+    if grid_check.share_in_audio(onsets_s + offset.lag_s, envelope) < LEAST_SHARE:
+        return DISAGREE
+    drift_s = grid_check.drift_s(onsets_s + offset.lag_s, envelope)
+    if abs(drift_s) > grid_check.LARGEST_DRIFT_S:
+        return f"the audio drifts by {1000 * drift_s:+.0f} ms against the MIDI"
+    return offset
 
 
 def _onsets_s(paths: Sequence[Path]) -> npt.NDArray[np.float64]:
