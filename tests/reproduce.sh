@@ -48,7 +48,8 @@ for seed in $seeds; do
         if [ $# -ge "$most" ]; then wait "$1"; shift; running=$*; fi
     done
 done
-for job in $running; do wait "$job"; running=${running#*"$job"}; done
+for job in $running; do wait "$job"; done
+running=
 other=
 if [ -n "${OTHER:-}" ]; then
     $instructme build "$OTHER" "$out/other" --total 1 --eval-count "$held"

@@ -316,8 +316,10 @@ def _is_stem(label: str, sounds: Mapping[str, Path]) -> bool:
 
 def _is_sum(label: str, sounds: Mapping[str, Path]) -> bool:
     """Tell whether a label means all that accompanies a voice, beside two or more instruments that do."""
+    if not _ACCOMPANIMENT.search(label):
+        return False
     others = [match for match in map(normalise, sounds) if match.certain and match.editable and match.family != "vocals"]
-    return bool(_ACCOMPANIMENT.search(label)) and len({match.family for match in others}) > 1
+    return len({match.family for match in others}) > 1
 
 
 def _by_label(midi: Mapping[str, Path]) -> dict[str, Path]:

@@ -105,6 +105,7 @@ def merge(
 
     guides = versions.guides([*_sources(by_instrument)], read, rate_hz) if track.aligned else []
     rejects += _version_rows(track, guides)
+    guided = {each.source for each in guides}
     left_out = {each.source for each in guides if each.certain}
     merged = []
     heard: dict[str, StemSketch] = {}
@@ -114,7 +115,7 @@ def merge(
         used: list[Stem] = []
         sources = [source for source in _sources(group) if source not in left_out]
         found = versions.find(sources, read, rate_hz) if track.aligned else []
-        rejects += _version_rows(track, [each for each in found if each.source not in {guide.source for guide in guides}])
+        rejects += _version_rows(track, [each for each in found if each.source not in guided])
         gone = [each.source for each in found if each.certain]
         for source in (source for source in sources if source not in gone):
             try:
