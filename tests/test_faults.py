@@ -180,11 +180,10 @@ def stop(process: subprocess.Popen[bytes], whom: str, number: signal.Signals, er
     It may be too `late`, where all is done and Python itself is ending.
     """
     (os.killpg if whom == "group" else os.kill)(process.pid, number)
-    code = process.wait(5)
+    code = process.wait(PATIENCE_S)
+    assert until(lambda: session(process.pid) == []) < 2  # multiprocessing's tracker ends once it finds Python gone
     if late and code in (0, -number) and not said(errors):
-        assert until(lambda: session(process.pid) == []) < 5  # multiprocessing's tracker ends once it finds Python gone
         return
-    assert session(process.pid) == []
     assert code == 128 + number
     (line,) = said(errors)
     assert "same command again" in line
