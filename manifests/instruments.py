@@ -7,7 +7,7 @@ the more general instrument wins ("guitar" rather than a guess at which guitar),
 import csv
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -23,7 +23,6 @@ NO_STEM = "-"
 """Stands in the tables for what is no stem at all: mixes, masters, click tracks, guide tracks."""
 _EXAMPLES = re.compile(r"\([^)]*,[^)]*\)")
 _REMARK = re.compile(r"\([^)]*\)")
-_VOICE = re.compile(r"(?<![a-z])(?:soprano?s?|mezzos?|alto?s?|tenors?|bar[iy]ton[eo]?s?)(?![a-z])", re.IGNORECASE)
 _JOINED = re.compile(
     r"[&+,;]|(?<![a-z])(?:and|or|plus|vs|und|mit|et|avec|con|with)(?![a-z])|(?-i:(?<=[a-z])(?:And|Plus)(?=[A-Z]))"
     r"|(?<=bass)[\s_-]+(?=drums)|(?<=drums)[\s_-]*(?=bass|keys|gtr|guitar)|(?<=guitar)(?=drums)|(?<=bass)(?=keys)|(?<=keys)[\s_-]*(?=bass)",
@@ -58,6 +57,20 @@ class InstrumentMatch(NamedTuple):
     is_stem: bool
 
 
+class Companions(NamedTuple):
+    """What the other names of a song say; made by `instructme.manifests.companions`."""
+
+    singers: bool = False
+    """The song is one of singers."""
+    maybe_singers: bool = False
+    """One name or more may be a part of a choir."""
+    sung: bool = False
+    """By its title, the song is sung alone."""
+    words: frozenset[str] = frozenset()
+    """Words that nobody knows, but that different instruments share."""
+
+
+ALONE = Companions()
 _WITH = re.compile(r"[\W_]*(?:with[\s_-]|w/)", re.IGNORECASE)
 """A mixture that has more than another one: `With Lead Vocals`."""
 
@@ -108,41 +121,25 @@ def normalise(
     program: int | None = None,
     plugin: str = "",
     aliases: Mapping[str, str] | None = None,
-    singers: bool = False,
-    known: Collection[str] = frozenset(),
+    among: Companions = ALONE,
 ) -> InstrumentMatch:
     """Name the instrument of a stem.
 
     The first rule that knows wins: the user's alias of this label, the class of a known dataset (`layout` is slakh,
     medleydb, moisesdb or musdb), the sampler patch, the General MIDI program (0-127; 128 is drums), the label read as a
-    free file name. Never raises; what nobody knows is "other", not editable, by rule "unmatched". Among `singers`, a bass
-    by its file name is a voice, as a guess. A word that nobody knows may make a file name a guess, unless it is `known` from the
-    other names of the song.
+    free file name. Never raises; what nobody knows is "other", not editable, by rule "unmatched". The other names of the song
+    (`among`) may make a file name a guess.
     """
     alias = (aliases or {}).get(label) or (aliases or {}).get(alias_key(label))
     if alias is not None and (alias in INSTRUMENTS or alias == NO_STEM):
         return _match(alias, "alias")
-    match = _normalise(label[:_LONGEST_LABEL], layout, program if program in _PROGRAMS else None, plugin, frozenset(known))
-    return _match("vocals", "name", False) if singers and match[0::3] == ("bass", "name") else match
-
-
-def are_singers(labels: Iterable[str]) -> bool:
-    """Tell whether a song is one of singers: two or more voices are half of its labels, or stand beside no instrument."""
-    names = list(labels)
-    found = [(voice[0], name) for name in names if (voice := _VOICE.search(spelling.plain(name)))]
-    voices = [voice[:3].lower() for voice, name in found if normalise(name).family in ("vocals", "other")]
-    others = {normalise(name).family for name in names} - {"vocals", "bass", "other"}
-    return len(set(voices)) > 1 and (len(voices) * 2 >= len(names) or not others)
-
-
-def shared_words(labels: Iterable[str]) -> frozenset[str]:
-    """List the words that nobody knows, but that stand beside different instruments of one song: its title, a player."""
-    families: dict[str, set[str]] = {}
-    for label in labels:
-        match = normalise(label)
-        for word in spelling.strange_words(label) if match.editable else ():
-            families.setdefault(word, set()).add(match.family)
-    return frozenset(word for word, own in families.items() if len(own) > 1)
+    match = _normalise(label[:_LONGEST_LABEL], layout, program if program in _PROGRAMS else None, plugin, among.words)
+    if match.rule != "name":
+        return match
+    if among.singers and match.instrument == "bass":
+        return _match("vocals", "name", False)
+    may_be_sung = (among.maybe_singers and match.family == "bass") or (among.sung and match.family != "vocals")
+    return match._replace(certain=match.certain and not (may_be_sung and match.is_stem))
 
 
 @lru_cache(maxsize=1 << 16)

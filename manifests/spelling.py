@@ -74,12 +74,13 @@ class _Name(NamedTuple):
     words: frozenset[str]
     rank: int
     instrument: str
+    order: tuple[str, ...]
 
 
 def _load_names() -> list[_Name]:
     with (_DATA / "names.csv").open(encoding="utf-8", newline="") as file:
         return [
-            _Name(frozenset(name.split()), int(row["rank"]), row["instrument"])
+            _Name(frozenset(name.split()), int(row["rank"]), row["instrument"], tuple(name.split()))
             for row in csv.DictReader(file)
             for name in row["names"].split(";")
         ]
@@ -144,6 +145,11 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
+def tokens(label: str) -> list[str]:
+    """Cut a label into words and numbers, as they are spelt."""
+    return [token[0] for token in _TOKEN.finditer(plain(label))]
+
+
 def is_cut_out(text: str) -> bool:
     """Tell whether a word in an alphabet without spaces was cut out of a longer one, as `bass` in the Japanese `database`."""
     return bool(_CUT_OUT.search(_FOREIGN_WORD.sub("\0", unicodedata.normalize("NFKC", text).lower())))
@@ -175,7 +181,7 @@ def best_name(label: str, known: Collection[str] = ()) -> SpellingMatch | None:
         return None
     letters = re.sub(r"[^a-z]", "", plain(label).lower())
     alone = len(letters) == _SHORT and letters not in _KNOWN_SHORT
-    doubt = alone or _disputed(read, exact[0]) or _is_changed(read, exact[0], known)
+    doubt = alone or _disputed(read, exact[0]) or _is_changed(read, exact[0], known) or _is_list(order, exact[0])
     return SpellingMatch(exact[0].instrument, exact[1] and not doubt)
 
 
@@ -191,6 +197,18 @@ def _is_changed(read: list[_Word], best: _Name, known: Collection[str]) -> bool:
     weak = not firm or all(each.short for each in mine)
     after = len(mine) == 1 and any(each.place > mine[0].place for each in strange)
     return best.instrument != _NO_STEM and bool(after or (weak and strange) or all(each.everyday for each in mine))
+
+
+def _is_list(order: list[str], best: _Name) -> bool:
+    """Tell whether a name may list instruments: a `Bass_Keyboard` is no keyboard bass, but a `Bass Synth` is a synth bass."""
+    nouns = [word for word in best.order if word != "synth" and _family_of(word)]
+    placed = [order.index(word) for word in nouns]
+    return placed != sorted(placed) and len({_family_of(word) for word in nouns}) > 1
+
+
+def _family_of(word: str) -> str:
+    """Find the instrument that a word names on its own; empty for an adjective."""
+    return next((name.instrument for name in _NAMES[word] if name.rank >= _INSTRUMENT and name.order == (word,)), "")
 
 
 def _disputed(read: list[_Word], best: _Name) -> bool:

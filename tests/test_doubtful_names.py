@@ -2,7 +2,8 @@
 
 import pytest
 
-from instructme.manifests.instruments import lacks, normalise, shared_words
+from instructme.manifests.companions import companions
+from instructme.manifests.instruments import ALONE, lacks, normalise
 
 LACKING = [
     *("no_vocals", "minus_drums", "without guitar", "Drumless", "Off Vocal", "other_no_piano", "Vocal-less", "all but bass"),
@@ -92,6 +93,16 @@ def test_singers_words_are_never_a_wrong_instrument(label):
     assert match.family in ("vocals", "other")
 
 
+@pytest.mark.parametrize("label", ["Bass_Keyboard", "Bass_Strings", "Piccolo Flute 2", "Synth Bass", "Drum Bass", "Bass Synth"])
+def test_the_order_of_two_instruments_tells_a_list(label):
+    assert normalise(label).certain == (label not in ("Bass_Keyboard", "Bass_Strings", "Drum Bass"))
+
+
+@pytest.mark.parametrize("label", ["davul", "gaita"])
+def test_words_that_name_two_instruments_in_two_languages_are_guesses(label):
+    assert not normalise(label).certain
+
+
 @pytest.mark.parametrize("label", ["triangle-wave", "String Theory", "Bass Zorbit", "BV zorb", "keyboard warrior"])
 def test_an_unknown_last_word_may_say_what_a_thing_is(label):
     assert not normalise(label).certain
@@ -105,9 +116,9 @@ def test_a_word_before_an_instrument_only_describes_it(label):
 
 
 def test_words_that_different_instruments_of_a_song_share_are_explained():
-    known = shared_words(["Bass Zorbit", "Piano Zorbit", "Violin Quark", "Violin 2 Quark", "Drums"])
-    assert known == {"zorbit"}
-    assert normalise("Guitar Zorbit", known=known).certain and not normalise("Guitar Quark", known=known).certain
+    among = companions(["Bass Zorbit", "Piano Zorbit", "Violin Quark", "Violin 2 Quark", "Drums"])
+    assert among == ALONE._replace(words={"zorbit"})
+    assert normalise("Guitar Zorbit", among=among).certain and not normalise("Guitar Quark", among=among).certain
 
 
 @pytest.mark.parametrize(

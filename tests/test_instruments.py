@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instructme.manifests import instruments
-from instructme.manifests.instruments import INSTRUMENTS, are_singers, load_aliases, normalise
+from instructme.manifests.instruments import INSTRUMENTS, load_aliases, normalise
 from instructme.manifests.rows import DataError
 
 LAYOUTS = ("", "slakh", "musdb", "moisesdb", "medleydb", "folder", "table")
@@ -232,18 +232,6 @@ def test_weak_words_and_remarks_are_guesses(label, instrument):
 def test_a_number_or_a_weak_word_changes_no_instrument(label, instrument):
     match = normalise(label)
     assert (match.instrument, match.certain) == (instrument, True)
-
-
-def test_a_bass_among_singers_sings():
-    assert are_singers(["Soprano", "Alto", "Tenor", "Bass"]) and are_singers(["sopran", "alt", "tenor", "bas", "sopran-tenor"])
-    assert are_singers(["Tenor 1", "Tenor 2", "Baritone", "Bass"]) and not are_singers(["Tenor Sax", "Baritone Sax", "Bass"])
-    assert are_singers(["Tenor 1", "Baritone", "Bass A", "Bass B", "All"])
-    assert not are_singers(["Alto", "Tenor", "Bass", "Bass 2", "Kick"])
-    assert not are_singers(["Alto Sax", "Tenor Sax", "Bass"]) and not are_singers(["Tenor", "Bass", "Drums", "Piano"])
-    for label in ("Bass", "bass_1"):
-        assert normalise(label).instrument == "bass"
-        match = normalise(label, singers=True)
-        assert (match.family, match.certain) == ("vocals", False)
 
 
 def test_first_rule_that_knows_wins():

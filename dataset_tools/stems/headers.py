@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from instructme.manifests.companions import companions
 from instructme.dataset_tools import broken_headers
 from instructme.dataset_tools.broken_headers import Facts
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected
@@ -42,11 +43,10 @@ def read(
     rejected = list(found.rejected)
     stems: list[Stem] = []
     facts: dict[str, Facts] = {}
-    labels = [stem.label for stem in found.stems]
-    singers, known = instruments.are_singers(labels), instruments.shared_words(labels)
+    among = companions((stem.label for stem in found.stems), found.title)
     for stem in found.stems:
         match = instruments.normalise(
-            stem.label, layout=layout, program=stem.program, plugin=stem.plugin, aliases=aliases, singers=singers, known=known
+            stem.label, layout=layout, program=stem.program, plugin=stem.plugin, aliases=aliases, among=among
         )
         row = _stem(stem, root, match, track_id, accept_guesses, facts)
         if isinstance(row, Stem):

@@ -13,6 +13,7 @@ import click
 
 from instructme.dataset_tools import song_names
 from instructme.manifests import instruments
+from instructme.manifests.companions import companions
 
 NAMES = Path(__file__).parents[1] / "studio_names.csv"
 FIRST_SIGHT = NAMES.with_name("first_sight_names.csv")
@@ -26,14 +27,12 @@ class Name(NamedTuple):
 
     label: str
     wanted: str
-    singers: bool = False
-    """Whether the song is one of singers, as `scan` finds by the other labels."""
-    known: frozenset[str] = frozenset()
-    """Words that other labels of the song share."""
+    among: instruments.Companions = instruments.ALONE
+    """What the other labels of the song say, as `scan` finds it."""
 
     def match(self) -> instruments.InstrumentMatch:
         """Read the label as `scan` does."""
-        return instruments.normalise(self.label, singers=self.singers, known=self.known)
+        return instruments.normalise(self.label, among=self.among)
 
     def miss(self) -> tuple[str, bool] | None:
         """Return what the label was taken for where that is none of the answers, and whether it is certain."""
@@ -63,9 +62,8 @@ def song_folders(part: str) -> list[Name]:
     for song in dict.fromkeys(row["song"] for row in rows):
         answers = {row["file"]: row["instrument"] for row in rows if row["song"] == song}
         labels = song_names.labels(list(answers), song)
-        singers = instruments.are_singers(labels.values())
-        known = instruments.shared_words(labels.values())
-        names += [Name(labels[file], wanted, singers, known) for file, wanted in answers.items() if wanted]
+        among = companions(labels.values(), song)
+        names += [Name(labels[file], wanted, among) for file, wanted in answers.items() if wanted]
     return names
 
 
