@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from instructme.manifests.companions import companions
 from instructme.dataset_tools import broken_headers
 from instructme.dataset_tools.broken_headers import Facts
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected
 from instructme.dataset_tools.stems import alignment, stereo_pairs
 from instructme.manifests import genres, instruments, urls
+from instructme.manifests.companions import companions
 from instructme.manifests.instruments import INSTRUMENTS, InstrumentMatch
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import DataError, Stem, Track
