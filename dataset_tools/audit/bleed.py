@@ -82,4 +82,6 @@ def follows(part: Levels, other: Levels) -> tuple[int, float] | None:
     near = np.convolve(counts, np.ones(3, dtype=np.int64), mode="same")
     best = int(near.argmax())
     share = float(near[best]) / np.count_nonzero(plays)
-    return (best, share) if share >= LEAST_SHARE else None
+    if share < LEAST_SHARE:
+        return None
+    return best - 1 + int(counts[best - 1 : best + 2].argmax()), share
