@@ -1,12 +1,24 @@
 """Distances of sets against closed forms and against literal computations."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from instructme.pipelines.evaluation.set_distances import FrameSet, common, difference, frechet, kernel
+from instructme.pipelines.evaluation import set_scores
+from instructme.pipelines.evaluation.set_distances import (
+    DISTANCES,
+    RESAMPLES,
+    FrameSet,
+    common,
+    difference,
+    frechet,
+    kernel,
+    resample,
+)
 
 
 def exact(mean, cov, count=60, seed=0):
@@ -85,10 +97,46 @@ def test_a_difference_of_two_systems_is_found_only_where_there_is_one(name):
     )
     far = {key: frames + 1 for key, frames in far.items()}
     sets = {label: FrameSet(each, songs) for label, each in (("near", near), ("also", also), ("far", far), ("target", target))}
-    found = difference(name, sets["near"], sets["far"], sets["target"])
+    near, also, far = (resample(name, sets[label], sets["target"]) for label in ("near", "also", "far"))
+    found = difference(near, far)
     assert found.low <= found.mean <= found.high < 0
-    found = difference(name, sets["near"], sets["also"], sets["target"])
+    found = difference(near, also)
     assert found.low < 0 < found.high
+
+
+@pytest.mark.parametrize("name", ["fad_musicnn", "kad_musicnn"])
+@pytest.mark.parametrize("count", [2, 5])
+def test_songs_are_drawn_whole_and_each_draw_is_weighed(name, count):
+    rng = np.random.default_rng(1)
+    songs = {str(number): f"song{number % count}" for number in range(10)}
+    target, edits = (FrameSet({key: rng.standard_normal((4, 3)) for key in songs}, songs) for _ in range(2))
+    draws, weighted = np.random.default_rng(0), DISTANCES[name](edits.frames, target.frames)
+    wanted = [weighted(np.ones(40), np.ones(40))]
+    for _ in range(RESAMPLES):
+        counts = dict(zip(sorted(set(songs.values())), draws.multinomial(count, np.full(count, 1 / count)), strict=True))
+        wanted.append(weighted(edits.weights(counts), target.weights(counts)))
+    assert resample(name, edits, target) == pytest.approx(np.array(wanted), abs=1e-9)
+
+
+def test_each_system_is_resampled_once(monkeypatch):
+    rng, calls = np.random.default_rng(3), []
+    group, names = ("set", "add"), ["one", "two", "three", "target"]
+    embedded = set_scores.Embedded([], "musicnn")
+    embedded.songs = {group: {"a": "x", "b": "y"}}
+    embedded.frames = {group: {name: {key: rng.standard_normal((4, 3)) for key in "ab"} for name in names}}
+    monkeypatch.setattr(set_scores, "resample", lambda *each: calls.append(each[0]) or resample(*each))
+    found = [embedded.difference(group, "kad_musicnn", one, other) for one, other in combinations(names[:3], 2)]
+    assert len(calls) == 3 and found[0].mean - found[1].mean + found[2].mean == pytest.approx(0)
+    del embedded.frames[group]["three"]["b"]
+    embedded.difference(group, "kad_musicnn", "one", "three")
+    assert len(calls) == 5, "over fewer keys, both are resampled again"
+
+
+def test_one_song_gives_no_interval():
+    rng = np.random.default_rng(2)
+    target, edits = (FrameSet({key: rng.standard_normal((4, 3)) for key in "ab"}, {"a": "song", "b": "song"}) for _ in range(2))
+    found = difference(resample("kad_musicnn", edits, target), resample("kad_musicnn", target, target))
+    assert np.isfinite(found.mean) and np.isnan([found.low, found.high]).all()
 
 
 def test_keys_that_all_sets_have():

@@ -116,23 +116,28 @@ class FrameSet:
         return np.array([counts[song] for song in self.songs])
 
 
-def difference(name: str, one: FrameSet, other: FrameSet, target: FrameSet, seed: int = 0) -> SetDifference:
-    """Compute by how much `one` is farther from the target than `other`, all of the same keys, drawing whole songs."""
+def resample(name: str, edits: FrameSet, target: FrameSet, seed: int = 0) -> Doubles:
+    """Compute the distance of a set to its target, then those of `RESAMPLES` draws of whole songs, if there are several.
+
+    The same seed and songs give the same draws. So results of the same keys may be subtracted.
+    """
     songs = sorted(set(target.songs))
-    distances = [DISTANCES[name](each.frames, target.frames) for each in (one, other)]
-    ones = np.ones(len(target.frames))
-    values = [at(np.ones(len(each.frames)), ones) for at, each in zip(distances, (one, other), strict=True)]
-    mean = values[0] - values[1]
-    if len(songs) < FEWEST:
-        return SetDifference(mean, np.nan, np.nan)
-    rng, drawn = np.random.default_rng(seed), []
-    for _ in range(RESAMPLES):
-        counts = dict(zip(songs, rng.multinomial(len(songs), np.full(len(songs), 1 / len(songs))), strict=True))
-        of_target = target.weights(counts)
-        ends = [at(each.weights(counts), of_target) for at, each in zip(distances, (one, other), strict=True)]
-        drawn.append(ends[0] - ends[1])
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return SetDifference(mean, float(low), float(high))
+    at = DISTANCES[name](edits.frames, target.frames)
+    draws = np.ones((1, len(songs)), dtype=np.int64)
+    if len(songs) >= FEWEST:
+        drawn = np.random.default_rng(seed).multinomial(len(songs), np.full(len(songs), 1 / len(songs)), RESAMPLES)
+        draws = np.concatenate([draws, drawn])
+    # Few songs give few different draws.
+    different, places = np.unique(draws, axis=0, return_inverse=True)
+    counted = [dict(zip(songs, counts, strict=True)) for counts in different]
+    return np.array([at(edits.weights(counts), target.weights(counts)) for counts in counted])[places]
+
+
+def difference(one: Doubles, other: Doubles) -> SetDifference:
+    """Compute by how much one set is farther from the target than another, from what `resample` gave for both."""
+    mean, *drawn = one - other
+    low, high = np.quantile(drawn, [0.025, 0.975]) if drawn else (np.nan, np.nan)
+    return SetDifference(float(mean), float(low), float(high))
 
 
 def common(*sets: Mapping[str, Frames]) -> Sequence[str]:

@@ -10,7 +10,17 @@ from instructme.manifests.rows import SetScore
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.controls import CONTROLS
 from instructme.pipelines.evaluation.score_cases import CaseScores
-from instructme.pipelines.evaluation.set_distances import DISTANCES, Frames, FrameSet, common, difference, distance
+from instructme.pipelines.evaluation.set_distances import (
+    DISTANCES,
+    Doubles,
+    Frames,
+    FrameSet,
+    SetDifference,
+    common,
+    difference,
+    distance,
+    resample,
+)
 
 T = TypeVar("T")
 SMALL = 50
@@ -26,6 +36,7 @@ class Embedded:
         self.distances = [each for each in DISTANCES if each.endswith(f"_{name}")]
         self.frames: dict[Group, dict[str, dict[str, Frames]]] = {}
         self.songs: dict[Group, dict[str, str]] = {}
+        self._resampled: dict[tuple[Group, str, str, tuple[str, ...]], Doubles] = {}
         for case, scores in scored:
             group = case.dataset, case.task
             self.songs.setdefault(group, {})[case.key] = case.song
@@ -37,6 +48,18 @@ class Embedded:
         held = [self.frames[group].get(system, {}) for system in systems]
         keys = common(*held)
         return [FrameSet({key: each[key] for key in keys}, self.songs[group]) for each in held]
+
+    def difference(self, group: Group, name: str, one: str, other: str) -> SetDifference:
+        """Compare the distances of two systems to the targets, over the keys that both have."""
+        first, second, target = self.sets(group, one, other, "target")
+        return difference(self._resample(group, name, one, first, target), self._resample(group, name, other, second, target))
+
+    def _resample(self, group: Group, name: str, system: str, edits: FrameSet, target: FrameSet) -> Doubles:
+        """Resample a system once for all that it is compared with, if they have the same keys."""
+        key = group, name, system, tuple(edits.keys)
+        if key not in self._resampled:
+            self._resampled[key] = resample(name, edits, target)
+        return self._resampled[key]
 
     def systems(self, group: Group) -> list[str]:
         """List the systems and controls that have embeddings, systems first."""
@@ -52,14 +75,14 @@ def score_sets(embedded: Embedded) -> list[SetScore]:
 
 
 def _progress(items: Sequence[T], what: str, unit: str) -> Iterable[T]:
-    """Show a bar: a thousand resampled distances of each pair take minutes where there are many systems."""
+    """Show a bar: resampled distances take minutes where there are many systems."""
     from tqdm import tqdm
 
     return tqdm(items, desc=what, unit=unit, dynamic_ncols=True, disable=not items)
 
 
 def _score(embedded: Embedded, group: Group, system: str, name: str) -> SetScore:
-    edits, source, target = embedded.sets(group, system, "identity", "target")
+    edits, _, target = embedded.sets(group, system, "identity", "target")
     dataset, task = group
     counts = len(edits.keys), len(edits.frames)
     if len(edits.frames) < 3:
@@ -67,7 +90,7 @@ def _score(embedded: Embedded, group: Group, system: str, name: str) -> SetScore
     value = distance(name, edits.frames, target.frames)
     ends: tuple[float | None, float | None] = (None, None)
     if system not in CONTROLS:
-        found = difference(name, edits, source, target)
+        found = embedded.difference(group, name, system, "identity")
         ends = (found.low, found.high) if np.isfinite(found.low) else ends
     return SetScore(task, dataset, system, name, value, None, *counts, *ends)
 
@@ -116,9 +139,9 @@ def _between_systems(every: Sequence[Embedded]) -> Iterator[str]:
     ]
     lines = []
     for embedded, group, one, other in _progress(pairs, "compare systems", "pair"):
-        first, second, target = embedded.sets(group, one, other, "target")
+        first, _ = embedded.sets(group, one, other)
         for name in embedded.distances if len(first.frames) > 2 else ():
-            lines.append(_line(": ".join(group), one, other, name, difference(name, first, second, target)))
+            lines.append(_line(": ".join(group), one, other, name, embedded.difference(group, name, one, other)))
     if lines:
         yield from ("| dataset: task | distance | difference | |", "|---|---|---:|---|", *lines, "")
 
