@@ -138,6 +138,21 @@ def test_genres_and_instruments_are_asked_for_alike_while_there_are_genres(pool)
     assert 0.3 < np.mean([row["genre"] is not None for row in rows]) < 0.7
 
 
+def test_two_to_five_instruments_are_named_alike_and_all_windows_are_drawn_alike(remixes):
+    sizes = Counter(len(row["added"]) for row in remixes if row["added"] and row["target_track"])
+    assert set(sizes) == {2, 3, 4, 5} and max(sizes.values()) < 1.25 * min(sizes.values())
+    windows = Counter((row["source_track"], row["source_start_samples"]) for row in remixes)
+    assert max(windows.values()) < 1.15 * np.median(list(windows.values()))
+
+
+def test_balance_draws_rare_genres_more_often(pool):
+    def spread(balance):
+        genres = Counter(row["genre"] for row in draw_remixes(pool, 400, balance=balance) if row["genre"])
+        return np.std(list(genres.values())) / np.mean(list(genres.values()))
+
+    assert spread(1.0) < 0.8 * spread(0.0)
+
+
 def test_named_parts_are_active_in_the_target_window(remixes, pool):
     for row in (row for row in remixes[:300] if row["added"]):
         track = np.array([pool.tracks.index(row["target_track"])])
