@@ -32,6 +32,7 @@ _LONGEST_JOIN = 4
 _LONGEST_WORD = 40
 _ALWAYS = 5
 _NO_STEM = "-"
+_MIXTURE = "mixture"
 GROUP = 2
 """Rank of a name that many instruments share: `drums`, `guitar`, `vocals`."""
 _INSTRUMENT = GROUP
@@ -42,6 +43,7 @@ _KNOWN_SHORT = frozenset(
     ["hh", "oh", "bd", "sd", "kd", "sn", "ft", "bv", "lv", "ag", "eg", "ep", "vx", "gt", "bs", "sx", "pf", "fx"]
 )
 """Those that are certain on their own; `TB` may be a trombone, a tambourine or the talkback, `FL` a flute or front left."""
+_SEVERAL = 2
 _LETTERS = 3
 """Letters that any word may begin or end with: a joined word of such pieces only is a guess, as `kit` and `ten` in `kitten`."""
 _MODEL = 3
@@ -181,7 +183,8 @@ def best_name(label: str, known: Collection[str] = ()) -> SpellingMatch | None:
         return None
     letters = re.sub(r"[^a-z]", "", plain(label).lower())
     alone = len(letters) == _SHORT and letters not in _KNOWN_SHORT
-    doubt = alone or _disputed(read, exact[0]) or _is_changed(read, exact[0], known) or _is_list(order, exact[0])
+    doubt = alone or _disputed(read, exact[0]) or _is_changed(read, exact[0], known) or _is_list(read, order, exact[0])
+    doubt = doubt or (exact[0].words == {_MIXTURE} and bool(_instruments(read)))
     return SpellingMatch(exact[0].instrument, exact[1] and not doubt)
 
 
@@ -199,14 +202,24 @@ def _is_changed(read: list[_Word], best: _Name, known: Collection[str]) -> bool:
     return best.instrument != _NO_STEM and bool(after or (weak and strange) or all(each.everyday for each in mine))
 
 
-def _is_list(order: list[str], best: _Name) -> bool:
-    """Tell whether a name may list instruments: a `Bass_Keyboard` is no keyboard bass, but a `Bass Synth` is a synth bass."""
-    nouns = [word for word in best.order if word != "synth" and _family_of(word)]
-    placed = [order.index(word) for word in nouns]
-    return placed != sorted(placed) and len({_family_of(word) for word in nouns}) > 1
+def _instruments(read: list[_Word]) -> set[str]:
+    """List the instruments that single words name."""
+    return {each.word for each in read if each.certain and _instrument_of(each.word) not in ("", _NO_STEM)}
 
 
-def _family_of(word: str) -> str:
+def _is_list(read: list[_Word], order: list[str], best: _Name) -> bool:
+    """Tell whether a name may list instruments: a `Bass_Keyboard` is no keyboard bass, but a `Bass Synth` is a synth bass.
+
+    Neither are `Strings Heroic Bass` a string bass.
+    """
+    nouns = [word for word in best.order if word != "synth" and _instrument_of(word)]
+    if len({_instrument_of(word) for word in nouns}) < _SEVERAL:
+        return False
+    placed, strange = [order.index(word) for word in nouns], {each.strange for each in read}
+    return placed != sorted(placed) or bool(strange & set(order[placed[0] : placed[-1]]))
+
+
+def _instrument_of(word: str) -> str:
     """Find the instrument that a word names on its own; empty for an adjective."""
     return next((name.instrument for name in _NAMES[word] if name.rank >= _INSTRUMENT and name.order == (word,)), "")
 

@@ -93,9 +93,17 @@ def test_singers_words_are_never_a_wrong_instrument(label):
     assert match.family in ("vocals", "other")
 
 
-@pytest.mark.parametrize("label", ["Bass_Keyboard", "Bass_Strings", "Piccolo Flute 2", "Synth Bass", "Drum Bass", "Bass Synth"])
+@pytest.mark.parametrize(
+    "label", ["Bass_Keyboard", "Bass_Strings", "Piccolo Flute 2", "Synth Bass", "Drum Bass", "Bass Synth", "Strings zorbit Bass"]
+)
 def test_the_order_of_two_instruments_tells_a_list(label):
-    assert normalise(label).certain == (label not in ("Bass_Keyboard", "Bass_Strings", "Drum Bass"))
+    assert normalise(label).certain == (label not in ("Bass_Keyboard", "Bass_Strings", "Drum Bass", "Strings zorbit Bass"))
+
+
+@pytest.mark.parametrize(("label", "certain"), [("KYRIE_2MIX_gtr", False), ("Fullmix vocals up", False), ("Kyrie 2MIX", True)])
+def test_a_mixture_that_names_an_instrument_is_left_out_as_a_guess(label, certain):
+    match = normalise(label)
+    assert (match.is_stem, match.certain) == (False, certain)
 
 
 @pytest.mark.parametrize("label", ["davul", "gaita"])

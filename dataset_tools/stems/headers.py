@@ -147,7 +147,8 @@ def _stem(
         detail += "links are read with --follow-links, and files that a table names with --allow-outside"
         return Rejected(str(found.path), "unsafe_path", detail)
     if not match.is_stem:
-        return Rejected(path, "not_a_stem", f"its label says that it is a mixture or click track: {found.label}")
+        detail = f"its label {'says' if match.certain else 'may say'} that it is a mixture or click track: {found.label}"
+        return Rejected(path, "not_a_stem", detail + ("" if match.certain else "; if it is a stem, name it with --aliases"))
     guess = match.instrument if match.editable and not match.certain and not accept_guesses else None
     name = guess or match.instrument
     if guess:
