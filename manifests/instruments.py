@@ -14,8 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from instructme.manifests import spelling
+from instructme.manifests import free_names
 from instructme.manifests.rows import DataError
+from instructme.manifests.word_tables import is_cut_out, plain
 
 DATA = Path(__file__).with_name("data")
 _LONGEST_LABEL = 255
@@ -93,7 +94,7 @@ _PATCHES = [(row["patch"], row["instrument"]) for row in _rows("plugins.csv")]
 
 def label_key(label: str) -> str:
     """Reduce a label to lower-case words, so that `lead_male_singer` and `lead male singer` are one."""
-    return " ".join(re.findall(r"[a-z0-9]+", spelling.plain(label).lower()))
+    return " ".join(re.findall(r"[a-z0-9]+", plain(label).lower()))
 
 
 def alias_key(label: str) -> str:
@@ -151,7 +152,7 @@ def _normalise(label: str, layout: str, program: int | None, plugin: str, known:
         return _match(patch, "plugin")
     if program is not None:
         return _match(_PROGRAMS[program], "program")
-    if (name := _NAMES.get(label_key(label)) or _PROGRAM_NAMES.get(label_key(label))) and not spelling.is_cut_out(label):
+    if (name := _NAMES.get(label_key(label)) or _PROGRAM_NAMES.get(label_key(label))) and not is_cut_out(label):
         return _match(name, "name")
     for text, rule in ((label, "name"), (plugin, "plugin")):
         if read := _read(text, known):
@@ -176,13 +177,13 @@ def _patch(plugin: str) -> str | None:
 
 def lacks(label: str) -> str | None:
     """Name the family that a mixture lacks by its label, such as vocals for `no_vocals`; None for other labels."""
-    text = spelling.plain(label)
+    text = plain(label)
     match = _LACKS.search(text)
-    if not match or (match["before"] and not spelling.whole_name(match["before"])):
+    if not match or (match["before"] and not free_names.whole_name(match["before"])):
         return None
-    named = spelling.best_name(match["after"] or match["joined"] or match["before"])
+    named = free_names.best_name(match["after"] or match["joined"] or match["before"])
     family = INSTRUMENTS[named.instrument].family if named and named.instrument != NO_STEM else "other"
-    own = spelling.best_name(text[: match.start()])
+    own = free_names.best_name(text[: match.start()])
     of_itself = own and own.instrument != NO_STEM and INSTRUMENTS[own.instrument].family == family
     return None if family == "other" or of_itself else family
 
@@ -193,12 +194,12 @@ def _read(label: str, known: frozenset[str]) -> tuple[str, bool] | None:
         return "other", True
     if _WITH.match(label):
         return "other", False
-    text = _EXAMPLES.sub("", spelling.plain(label))
+    text = _EXAMPLES.sub("", plain(label))
     whole, bare = _read_joined(text, known), _read_joined(_REMARK.sub(" ", text), known)
     # A remark may make the instrument finer; where it names another one, nobody knows: `Demo Mix (strings start later)`.
     if whole and bare and bare[0] != "other" and _family(whole[0]) != _family(bare[0]):
         return bare[0], False
-    return (whole[0], False) if whole and spelling.is_cut_out(label) else whole
+    return (whole[0], False) if whole and is_cut_out(label) else whole
 
 
 def _family(name: str) -> str:
@@ -208,9 +209,9 @@ def _family(name: str) -> str:
 def _read_joined(text: str, known: frozenset[str]) -> tuple[str, bool] | None:
     """Read a name of one instrument or several; of several, find what they have in common."""
     parts = _JOINED.split(text)
-    read = [found for part in parts if (found := spelling.best_name(part, known))]
+    read = [found for part in parts if (found := free_names.best_name(part, known))]
     firm = [found for found in read if found.certain] or read
-    several = [names for part in parts if len(names := spelling.all_names(part)) > 1]
+    several = [names for part in parts if len(names := free_names.all_names(part)) > 1]
     names = {found.instrument for found in firm}.union(*several)
     if len(names) > 1:
         return _merge(sorted(names)), False

@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from instructme.manifests import spelling
+from instructme.manifests import word_tables
+from instructme.manifests.free_names import best_name
 from instructme.manifests.instruments import DATA
-from instructme.manifests.spelling import best_name
 
 
 def table(name: str) -> list[dict[str, str]]:
@@ -22,13 +22,13 @@ def test_every_spelling_has_one_meaning():
 
 def test_every_qualifier_is_given_once_and_names_nothing():
     words = [word for row in table("qualifiers.csv") for word in row["words"].split()]
-    assert words and len(set(words)) == len(words) and not set(words) & set(spelling._WORDS)
+    assert words and len(set(words)) == len(words) and not set(words) & set(word_tables.WORDS)
 
 
 def test_every_name_is_given_once_and_can_be_reached():
     names = [frozenset(name.split()) for row in table("names.csv") for name in row["names"].split(";")]
     assert [sorted(name) for name, times in Counter(names).items() if times > 1] == []
-    reachable = {word for meaning in spelling._WORDS.values() for word in meaning}
+    reachable = {word for meaning in word_tables.WORDS.values() for word in meaning}
     assert {word for name in names for word in name} <= reachable
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from instructme.dataset_tools import song_names
 from instructme.dataset_tools.layouts import audio, folders
-from instructme.manifests import spelling
+from instructme.manifests.free_names import whole_name
 from instructme.manifests.instruments import INSTRUMENTS, NO_STEM, normalise
 
 _INNER = ("stems", "audio", "tracks", "multitrack", "multitracks", "raw", "mono", "stereo", "dry", "wet", "processed")
@@ -44,7 +44,7 @@ def _is_instrument(name: str) -> bool:
 
 
 def _is_instrument_word(word: str) -> bool:
-    plain, read = word.replace("_", " "), spelling.whole_name(word)
+    plain, read = word.replace("_", " "), whole_name(word)
     return (
         bool({plain, plain.removesuffix("s")} & {*INSTRUMENTS, *ASIDE})
         or any(normalise(word, layout=layout).rule == "class" for layout in ("musdb", "moisesdb"))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stems import bus_effects, mixtures
 from instructme.dataset_tools.stored import Stored
-from instructme.manifests import spelling
+from instructme.manifests import free_names
 from instructme.manifests.rows import Stem
 
 
@@ -21,7 +21,7 @@ def find(
         rate_hz: the rate at which stems are decoded.
     """
     unnamed = {stem.path for stem in stems if stem.rule == "unmatched"}
-    groups = {stem.path for stem in stems if (spelling.whole_name(stem.label) or ("", 0))[1] == spelling.GROUP}
+    groups = {stem.path for stem in stems if (free_names.whole_name(stem.label) or ("", 0))[1] == free_names.GROUP}
     return [
         each._replace(is_sum=each.is_sum or (each.name in groups and _adds_effects(each, read, rate_hz)))
         for each in mixtures.overlaps(sketches, unnamed, groups)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from instructme.manifests.spelling import plain as without_accents
+from instructme.manifests.word_tables import plain as without_accents
 from instructme.pipelines.editing import slots
 
 _MUSIC = r"(?:mix|song|track|music|audio|recording|clip|piece|tune|file|loop)"

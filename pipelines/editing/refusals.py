@@ -6,7 +6,7 @@ from difflib import SequenceMatcher, get_close_matches
 from itertools import pairwise
 
 from instructme.dataset_tools.tasks import task_module, task_names
-from instructme.manifests import spelling
+from instructme.manifests import free_names
 from instructme.manifests.instruments import INSTRUMENTS
 from instructme.manifests.rows import DataError
 from instructme.pipelines.editing import slots
@@ -152,7 +152,7 @@ def _named(words: str) -> Iterator[str]:
 
 
 def _name(label: str) -> str | None:
-    known = None if label in slots.UNCLEAR else spelling.whole_name(label)
+    known = None if label in slots.UNCLEAR else free_names.whole_name(label)
     entry = INSTRUMENTS.get(known[0]) if known and known[1] >= slots.GROUP else None
     return entry.name if entry and entry.editable else None
 

@@ -5,8 +5,8 @@ from functools import lru_cache
 
 from instructme.dataset_tools.tasks import task_modules
 from instructme.manifests import genres
+from instructme.manifests.free_names import whole_name
 from instructme.manifests.instruments import INSTRUMENTS
-from instructme.manifests.spelling import whole_name
 
 JOINED = re.compile(r"\s*(?:,\s*(?:and\b|plus\b|&)|[,&+/]|\b(?:and|plus|as well as)\b)\s*")
 _EITHER = re.compile(r"\s*\b(?:or|nor)\b\s*(?:(?:any|the|no)\s+)?")
