@@ -114,7 +114,10 @@ def _is_list(read: list[Word], order: list[str], best: Name) -> bool:
     Neither are `Strings Heroic Bass` a string bass.
     """
     nouns = [word for word in best.order if word != "synth" and _instrument_of(word)]
-    if len({_instrument_of(word) for word in nouns}) < _SEVERAL:
+    within = {
+        name.instrument for word in best.words for name in NAMES[word] if name.words < best.words and name.rank >= _INSTRUMENT
+    }
+    if len({_instrument_of(word) for word in nouns}) < _SEVERAL or best.instrument in within:
         return False
     placed, strange = [order.index(word) for word in nouns], {each.strange for each in read}
     return placed != sorted(placed) or bool(strange & set(order[placed[0] : placed[-1]]))

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from instructme.manifests import free_names
 from instructme.manifests.rows import DataError
+from instructme.manifests.spelling import read_words
 from instructme.manifests.word_tables import is_cut_out, plain
 
 DATA = Path(__file__).with_name("data")
@@ -153,11 +154,17 @@ def _normalise(label: str, layout: str, program: int | None, plugin: str, known:
     if program is not None:
         return _match(_PROGRAMS[program], "program")
     if (name := _NAMES.get(label_key(label)) or _PROGRAM_NAMES.get(label_key(label))) and not is_cut_out(label):
-        return _match(name, "name")
+        return _match(name, "name", label_key(label) in _NAMES or not _is_everyday(label))
     for text, rule in ((label, "name"), (plugin, "plugin")):
         if read := _read(text, known):
             return _match(read[0], rule, read[1])
     return _match("other", "unmatched", False)
+
+
+def _is_everyday(label: str) -> bool:
+    """Tell whether the General MIDI name of one word may mean another thing in a file name: `Whistle`."""
+    free = free_names.best_name(label)
+    return " " not in label_key(label) and not (free and free.certain)
 
 
 def _class(label: str, layout: str) -> str | None:
@@ -209,13 +216,16 @@ def _family(name: str) -> str:
 def _read_joined(text: str, known: frozenset[str]) -> tuple[str, bool] | None:
     """Read a name of one instrument or several; of several, find what they have in common."""
     parts = _JOINED.split(text)
-    read = [found for part in parts if (found := free_names.best_name(part, known))]
-    firm = [found for found in read if found.certain] or read
+    found = [(part, free_names.best_name(part, known)) for part in parts]
+    read = [match for _, match in found if match]
+    firm = [match for match in read if match.certain] or read
     several = [names for part in parts if len(names := free_names.all_names(part)) > 1]
-    names = {found.instrument for found in firm}.union(*several)
+    names = {match.instrument for match in firm}.union(*several)
     if len(names) > 1:
         return _merge(sorted(names)), False
-    return (firm[0].instrument, firm[0].certain) if firm else None
+    # What is joined to an instrument and is not known may be another one: `alto and piano`.
+    unknown = any(not (match and match.certain) and read_words(part) for part, match in found)
+    return (firm[0].instrument, firm[0].certain and not unknown) if firm else None
 
 
 def _merge(names: list[str]) -> str:

@@ -1,7 +1,7 @@
 """Measure how many labels of each list get the right instrument, and print the misses.
 
 Run `python tests/benchmarks/instruments.py`. Lists: studio file names written before the rules, of which one half was
-never used to improve them (`held out`), public names collected at first sight, files of songs in ten lists (each was
+never used to improve them (`held out`), public names collected at first sight, files of songs in twelve lists (each was
 measured once before its faults were mended, see docs/results.md), and the classes of the known datasets read as free names.
 """
 
@@ -79,7 +79,7 @@ def main(held_out: bool) -> None:
     with FIRST_SIGHT.open(encoding="utf-8", newline="") as file:
         names = [Name(row["label"], row["instrument"]) for row in csv.DictReader(file)]
     report("names at first sight", names)
-    for part in "ABCDEFGHIJ":
+    for part in "ABCDEFGHIJKL":
         report(f"files of songs, list {part}", song_folders(part), show=held_out or part in "AF")
     with (instruments.DATA / "classes.csv").open(encoding="utf-8", newline="") as file:
         classes = list(csv.DictReader(file))
