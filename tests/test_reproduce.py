@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+import reproduce_seeds
 
 from instructme.model.config import override
 from instructme.model.presets import PRESETS
@@ -66,3 +67,18 @@ def test_a_training_that_fails_stops_the_script(tmp_path: Path) -> None:
 def test_another_scale_is_refused(tmp_path: Path) -> None:
     done = subprocess.run(["sh", str(SCRIPT), str(tmp_path), "huge"], capture_output=True, text=True)
     assert done.returncode == 2 and "choose toy, cpu or gpu" in done.stderr
+
+
+def test_seeds_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "tables.md"
+    page.write_text(
+        "### Table 1\n\n| dataset | model | task | FAD | IA |\n|---|---|---|---:|---:|\n"
+        "| set | **audit-0** | add | 1.20 [-0.1, 0.3] ▼ | – |\n| set | **audit-1** | add | -1.30 | 0.40 |\n"
+        "| set | identity | add | 0.30 | 0.40 |\n| *Slakh* | *AUDIT* | *add* | *0.30* | *0.40* |\n\n"
+        "### Without seeds\n\n| model | FAD |\n|---|---:|\n| identity | 1 |\n"
+    )
+    monkeypatch.setattr("sys.argv", ["reproduce_seeds.py", str(page)])
+    reproduce_seeds.main()
+    lines = ["| set | audit | add | 1.20 / -1.30 | – / 0.40 |", "| set | identity | add | 0.30 | 0.40 |"]
+    head = ["### Table 1", "", "| dataset | model | task | FAD | IA |", "|---|---|---|---|---|"]
+    assert capsys.readouterr().out.splitlines() == [*head, *lines, ""]
