@@ -8,7 +8,7 @@ out=$1 scale=${2:-cpu} instructme=${INSTRUCTME:-instructme} most=1 running=
 case $scale in
     toy) tier="--tier mini --hours 0.03" total=20 held=2 preset=tiny vae_steps=2 steps=2 count=1 seeds="0" sampler=2 ;;
     cpu) tier="--tier mini" total=1000 held=40 preset=tiny vae_steps=400 steps=200 count=8 seeds="0 1 2" sampler=5 most=$(nproc) \
-        small="--set editor_training.batch_size=8 --set editor_training.segment_seconds=2" ;;
+        chains=4 small="--set editor_training.batch_size=8 --set editor_training.segment_seconds=2" ;;
     gpu) tier="--tier standard --hours 100" total=200000 held=800 preset=paper vae_steps=200000 steps=500000 count=800 \
         seeds="0 1 2" sampler=100 ;;
     *) echo "no such scale: $scale: choose toy, cpu or gpu" >&2; exit 2 ;;
@@ -58,5 +58,5 @@ if [ -n "${OTHER:-}" ]; then
     other="--ood $out/other/shards"
 fi
 $instructme evaluate "$out/work/shards" $runs $other --count "$count" --set steps="$sampler" -o "$out/tables"
-$instructme evaluate "$out/work/shards" $runs --rounds --count "$count" --set steps="$sampler" -o "$out/figure5"
+$instructme evaluate "$out/work/shards" $runs --rounds --count "${chains:-$count}" --set steps="$sampler" -o "$out/figure5"
 echo "Tables 1, 2 and 4: $out/tables/tables.md; Figure 5: $out/figure5/tables.md"
