@@ -59,7 +59,7 @@ weights: setup system ## train the editor of the package again (hours; a stopped
 	nice $(INSTRUCTME) train separator $(WEIGHTS)/work -o $(WEIGHTS)/run --steps $(STEPS)
 	$(VENV)/bin/python tests/gpu/package_weights.py $(WEIGHTS)/run model/weights
 
-reproduce: setup system ## train all systems of the paper on equal terms and write its tables (hours; SCALE=gpu: weeks; a stopped run goes on)
+reproduce: setup system ## train all systems of the paper on equal terms and write its tables (two hours; SCALE=gpu: weeks; a stopped run goes on)
 	$(INSTRUCTME) models fetch musicnn notes
 	nice env INSTRUCTME=$(INSTRUCTME) tests/reproduce.sh out/reproduce-$(SCALE) $(SCALE)
 
