@@ -4,7 +4,7 @@
 # INSTRUCTME: the command. OTHER: a folder of other stems, for the out-of-domain half of Table 1.
 # JOBS: how many systems are trained at once on the CPU, one thread each; by default one on each core.
 set -eu
-out=$1 scale=${2:-cpu} instructme=${INSTRUCTME:-instructme} most=1 running=
+out=$1 scale=${2:-cpu} instructme=${INSTRUCTME:-instructme} most=1 chains= small= running=
 case $scale in
     toy) tier="--tier mini --hours 0.03" total=20 held=2 preset=tiny vae_steps=2 steps=2 count=1 seeds="0" sampler=2 ;;
     cpu) tier="--tier mini" total=1000 held=40 preset=tiny vae_steps=400 steps=200 count=8 seeds="0 1 2" sampler=5 most=$(nproc) \
@@ -34,7 +34,7 @@ $instructme train latents "$out/vae" "$out/work/shards" --work "$out/work"
 train() {
     # Words are split on purpose: options has several. With exec, killing the job kills the training.
     ${3:-} $instructme train editor "$out/work/shards" --vae "$out/vae" --work "$out/work" -o "$out/runs/$1-$2" --preset "$preset" \
-        --steps "$steps" --seed "$2" ${small:-} $(options "$1")
+        --steps "$steps" --seed "$2" $small $(options "$1")
 }
 # A shell lets what runs in the background ignore Ctrl-C.
 trap 'exit 130' INT TERM

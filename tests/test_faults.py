@@ -180,7 +180,7 @@ def stop(process: subprocess.Popen[bytes], whom: str, number: signal.Signals, er
     It may be too `late`, where all is done and Python itself is ending.
     """
     (os.killpg if whom == "group" else os.kill)(process.pid, number)
-    code = process.wait(PATIENCE_S)
+    code = process.wait(5)
     assert until(lambda: session(process.pid) == []) < 2  # multiprocessing's tracker ends once it finds Python gone
     if late and code in (0, -number) and not said(errors):
         return
