@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from instructme.manifests import spelling
 from instructme.manifests.instruments import INSTRUMENTS, normalise
-from instructme.manifests.word_tables import plain
 
 _GAP = re.compile(r"\s*(?:[-–—]+\s+|[~=@{|+,;·・•｜／＿]\s*)|\s+[-–—]+\s*|[-–—]{2,}|_+|\.|\s*[(\[（【]\s*|\s+|[-‐-―−－]")
 _NEGATION = re.compile(r"[\W_](?:no|without|minus|sans|ohne|sem|sin)[\W_]*$", re.IGNORECASE)
@@ -392,7 +391,7 @@ def _is_class(label: str) -> bool:
 
 def _strength(text: str) -> int:
     """Tell how much a text looks like the name of a song."""
-    words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", plain(text))]
+    words = [word.lower() for word in spelling.tokens(text) if word.isalpha()]
     if any(len(word) > 1 and word not in _COMMON | _SECTIONS | _VERSIONS and not spelling.knows(word) for word in words):
         return _OWN
     common = any(word in _COMMON | _SECTIONS | _VERSIONS for word in words) or (

@@ -23,7 +23,6 @@ _KNOWN_SHORT = frozenset(
     ["hh", "oh", "bd", "sd", "kd", "sn", "ft", "bv", "lv", "ag", "eg", "ep", "vx", "gt", "bs", "sx", "pf", "fx"]
 )
 """Those that are certain on their own; `TB` may be a trombone, a tambourine or the talkback, `FL` a flute or front left."""
-_SEVERAL = 2
 
 
 class NameMatch(NamedTuple):
@@ -49,8 +48,8 @@ def best_name(label: str, known: Collection[str] = ()) -> NameMatch | None:
         return None
     letters = re.sub(r"[^a-z]", "", plain(label).lower())
     alone = len(letters) == SHORT and letters not in _KNOWN_SHORT
-    doubt = alone or _disputed(read, exact[0]) or _is_changed(read, exact[0], known) or _is_list(read, order, exact[0])
-    doubt = doubt or (exact[0].words == {_MIXTURE} and bool(_instruments(read)))
+    doubt = alone or _disputed(read, exact[0]) or _is_changed(read, exact[0], known)
+    doubt = doubt or _is_list(read, order, exact[0]) or _is_mixed(read, exact[0])
     return NameMatch(exact[0].instrument, exact[1] and not doubt)
 
 
@@ -103,21 +102,21 @@ def _is_changed(read: list[Word], best: Name, known: Collection[str]) -> bool:
     return best.instrument != _NO_STEM and bool(after or (weak and strange) or all(each.everyday for each in mine))
 
 
-def _instruments(read: list[Word]) -> set[str]:
-    """List the instruments that single words name."""
-    return {each.word for each in read if each.certain and _instrument_of(each.word) not in ("", _NO_STEM)}
+def _is_mixed(read: list[Word], best: Name) -> bool:
+    """Tell whether what is named a mixture may be a stem: `2MIX_gtr` names an instrument, too."""
+    return best.words == {_MIXTURE} and any(each.certain and _instrument_of(each.word) not in ("", _NO_STEM) for each in read)
 
 
 def _is_list(read: list[Word], order: list[str], best: Name) -> bool:
     """Tell whether a name may list instruments: a `Bass_Keyboard` is no keyboard bass, but a `Bass Synth` is a synth bass.
 
-    Neither are `Strings Heroic Bass` a string bass.
+    Neither is `Strings Heroic Bass` a string bass.
     """
     nouns = [word for word in best.order if word != "synth" and _instrument_of(word)]
     within = {
         name.instrument for word in best.words for name in NAMES[word] if name.words < best.words and name.rank >= _INSTRUMENT
     }
-    if len({_instrument_of(word) for word in nouns}) < _SEVERAL or best.instrument in within:
+    if len({_instrument_of(word) for word in nouns}) < 2 or best.instrument in within:
         return False
     placed, strange = [order.index(word) for word in nouns], {each.strange for each in read}
     return placed != sorted(placed) or bool(strange & set(order[placed[0] : placed[-1]]))

@@ -17,9 +17,8 @@ from typing import NamedTuple
 from instructme.manifests import free_names
 from instructme.manifests.rows import DataError
 from instructme.manifests.spelling import read_words
-from instructme.manifests.word_tables import is_cut_out, plain
+from instructme.manifests.word_tables import is_cut_out, plain, rows
 
-DATA = Path(__file__).with_name("data")
 _LONGEST_LABEL = 255
 NO_STEM = "-"
 """Stands in the tables for what is no stem at all: mixes, masters, click tracks, guide tracks."""
@@ -77,20 +76,15 @@ _WITH = re.compile(r"[\W_]*(?:with[\s_-]|w/)", re.IGNORECASE)
 """A mixture that has more than another one: `With Lead Vocals`."""
 
 
-def _rows(name: str) -> list[dict[str, str]]:
-    with (DATA / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 INSTRUMENTS: dict[str, Instrument] = {
     row["name"]: Instrument(row["name"], row["family"], row["editable"] == "yes", row["lead"] == "yes")
-    for row in _rows("instruments.csv")
+    for row in rows("instruments.csv")
 }
 """The vocabulary."""
 GENERAL_NAMES = {instrument.family: name for name, instrument in reversed(INSTRUMENTS.items())}
 """The general name of each family, such as "strings": the name of its first instrument."""
-_PROGRAMS = {int(row["program"]): row["instrument"] for row in _rows("programs.csv")}
-_PATCHES = [(row["patch"], row["instrument"]) for row in _rows("plugins.csv")]
+_PROGRAMS = {int(row["program"]): row["instrument"] for row in rows("programs.csv")}
+_PATCHES = [(row["patch"], row["instrument"]) for row in rows("plugins.csv")]
 
 
 def label_key(label: str) -> str:
@@ -107,8 +101,8 @@ def alias_key(label: str) -> str:
 
 
 _NAMES = {label_key(name): name for name in INSTRUMENTS}
-_PROGRAM_NAMES = {label_key(row["name"]): row["instrument"] for row in _rows("programs.csv")}
-_CLASSES = {(row["layout"], label_key(row["label"])): row["instrument"] for row in _rows("classes.csv")}
+_PROGRAM_NAMES = {label_key(row["name"]): row["instrument"] for row in rows("programs.csv")}
+_CLASSES = {(row["layout"], label_key(row["label"])): row["instrument"] for row in rows("classes.csv")}
 
 
 def _match(instrument: str, rule: str, certain: bool = True) -> InstrumentMatch:
@@ -153,8 +147,9 @@ def _normalise(label: str, layout: str, program: int | None, plugin: str, known:
         return _match(patch, "plugin")
     if program is not None:
         return _match(_PROGRAMS[program], "program")
-    if (name := _NAMES.get(label_key(label)) or _PROGRAM_NAMES.get(label_key(label))) and not is_cut_out(label):
-        return _match(name, "name", label_key(label) in _NAMES or not _is_everyday(label))
+    key = label_key(label)
+    if (name := _NAMES.get(key) or _PROGRAM_NAMES.get(key)) and not is_cut_out(label):
+        return _match(name, "name", key in _NAMES or " " in key or not _is_everyday(label))
     for text, rule in ((label, "name"), (plugin, "plugin")):
         if read := _read(text, known):
             return _match(read[0], rule, read[1])
@@ -164,7 +159,7 @@ def _normalise(label: str, layout: str, program: int | None, plugin: str, known:
 def _is_everyday(label: str) -> bool:
     """Tell whether the General MIDI name of one word may mean another thing in a file name: `Whistle`."""
     free = free_names.best_name(label)
-    return " " not in label_key(label) and not (free and free.certain)
+    return not (free and free.certain)
 
 
 def _class(label: str, layout: str) -> str | None:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-_DATA = Path(__file__).with_name("data")
+DATA = Path(__file__).with_name("data")
 
 
 class Name(NamedTuple):
@@ -19,49 +19,29 @@ class Name(NamedTuple):
     order: tuple[str, ...]
 
 
-def _load_names() -> list[Name]:
-    with (_DATA / "names.csv").open(encoding="utf-8", newline="") as file:
-        return [
-            Name(frozenset(name.split()), int(row["rank"]), row["instrument"], tuple(name.split()))
-            for row in csv.DictReader(file)
-            for name in row["names"].split(";")
-        ]
-
-
-def _load_words() -> dict[str, tuple[str, ...]]:
-    words: dict[str, tuple[str, ...]] = {word: (word,) for name in _load_names() for word in name.words}
-    with (_DATA / "words.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            words |= {spelt: tuple(row["means"].split()) or (spelt,) for spelt in row["spellings"].split()}
-    return words
-
-
-def _load_everyday() -> frozenset[str]:
-    """Read the spellings that name an instrument only as a guess, unless another word supports it."""
-    with (_DATA / "words.csv").open(encoding="utf-8", newline="") as file:
-        return frozenset(spelt for row in csv.DictReader(file) if row.get("everyday") for spelt in row["spellings"].split())
-
-
-def _load_foreign() -> dict[str, str]:
-    """Read words in other alphabets, which stand for English ones."""
-    with (_DATA / "foreign.csv").open(encoding="utf-8", newline="") as file:
-        return {spelt: row["means"] for row in csv.DictReader(file) for spelt in row["spellings"].split()}
-
-
-def _load_qualifiers() -> frozenset[str]:
-    """Read the words that change no instrument; unlike those of words.csv, they may be the title of a song."""
-    with (_DATA / "qualifiers.csv").open(encoding="utf-8", newline="") as file:
-        return frozenset(word for row in csv.DictReader(file) for word in row["words"].split())
+def rows(name: str) -> list[dict[str, str]]:
+    """Read a table of manifests/data."""
+    with (DATA / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 NAMES: defaultdict[str, list[Name]] = defaultdict(list)
-for _name in _load_names():
-    for _word in _name.words:
-        NAMES[_word].append(_name)
-WORDS = _load_words()
-FOREIGN = _load_foreign()
-QUALIFIERS = _load_qualifiers()
-EVERYDAY = _load_everyday()
+"""Word -> the names that hold it."""
+for _row in rows("names.csv"):
+    for _text in _row["names"].split(";"):
+        _name = Name(frozenset(_text.split()), int(_row["rank"]), _row["instrument"], tuple(_text.split()))
+        for _word in _name.words:
+            NAMES[_word].append(_name)
+_SPELLINGS = [(spelt, row) for row in rows("words.csv") for spelt in row["spellings"].split()]
+WORDS: dict[str, tuple[str, ...]] = {word: (word,) for word in NAMES}
+"""Spelling -> the words that it stands for."""
+WORDS |= {spelt: tuple(row["means"].split()) or (spelt,) for spelt, row in _SPELLINGS}
+EVERYDAY = frozenset(spelt for spelt, row in _SPELLINGS if row["everyday"])
+"""Spellings that name an instrument only as a guess, unless another word supports it."""
+FOREIGN = {spelt: row["means"] for row in rows("foreign.csv") for spelt in row["spellings"].split()}
+"""Words in other alphabets, which stand for English ones."""
+QUALIFIERS = frozenset(word for row in rows("qualifiers.csv") for word in row["words"].split())
+"""Words that change no instrument; unlike those of words.csv, they may be the title of a song."""
 _SPACED = re.compile(r"[\u0370-\u052f]")
 """Greek and Cyrillic put spaces between words; Chinese, Japanese and Korean don't."""
 _CUT_OUT = re.compile("\0[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]\0")

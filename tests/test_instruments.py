@@ -13,7 +13,7 @@ from benchmarks.instruments import FIRST_SIGHT, Name, song_folders
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instructme.manifests import instruments
+from instructme.manifests import instruments, word_tables
 from instructme.manifests.instruments import INSTRUMENTS, load_aliases, normalise
 from instructme.manifests.rows import DataError
 
@@ -35,7 +35,7 @@ def test_vocabulary():
 
 @pytest.mark.parametrize("table", ["programs", "classes", "plugins", "names"])
 def test_tables_keep_to_the_vocabulary(table):
-    named = {row["instrument"] for row in rows(instruments.DATA / f"{table}.csv")}
+    named = {row["instrument"] for row in rows(word_tables.DATA / f"{table}.csv")}
     assert named <= {*INSTRUMENTS, instruments.NO_STEM}
 
 

@@ -1,32 +1,25 @@
 """Studio file names: the word tables, and how names are cut into words."""
 
-import csv
 from collections import Counter
 
 import pytest
 
 from instructme.manifests import word_tables
 from instructme.manifests.free_names import best_name
-from instructme.manifests.instruments import DATA
-
-
-def table(name: str) -> list[dict[str, str]]:
-    with (DATA / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_every_spelling_has_one_meaning():
-    spellings = Counter(spelt for row in table("words.csv") for spelt in row["spellings"].split())
+    spellings = Counter(spelt for row in word_tables.rows("words.csv") for spelt in row["spellings"].split())
     assert [spelt for spelt, times in spellings.items() if times > 1] == []
 
 
 def test_every_qualifier_is_given_once_and_names_nothing():
-    words = [word for row in table("qualifiers.csv") for word in row["words"].split()]
+    words = [word for row in word_tables.rows("qualifiers.csv") for word in row["words"].split()]
     assert words and len(set(words)) == len(words) and not set(words) & set(word_tables.WORDS)
 
 
 def test_every_name_is_given_once_and_can_be_reached():
-    names = [frozenset(name.split()) for row in table("names.csv") for name in row["names"].split(";")]
+    names = [frozenset(name.split()) for row in word_tables.rows("names.csv") for name in row["names"].split(";")]
     assert [sorted(name) for name, times in Counter(names).items() if times > 1] == []
     reachable = {word for meaning in word_tables.WORDS.values() for word in meaning}
     assert {word for name in names for word in name} <= reachable

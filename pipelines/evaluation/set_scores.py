@@ -23,6 +23,7 @@ from instructme.pipelines.evaluation.set_distances import (
 )
 
 T = TypeVar("T")
+FEWEST_FRAMES = 3
 SMALL = 50
 """Edits below which a table warns of a small set."""
 Group = tuple[str, str]
@@ -49,9 +50,11 @@ class Embedded:
         keys = common(*held)
         return [FrameSet({key: each[key] for key in keys}, self.songs[group]) for each in held]
 
-    def difference(self, group: Group, name: str, one: str, other: str) -> SetDifference:
-        """Compare the distances of two systems to the targets, over the keys that both have."""
+    def difference(self, group: Group, name: str, one: str, other: str) -> SetDifference | None:
+        """Compare the distances of two systems to the targets, over the keys that both have; None if they are too few."""
         first, second, target = self.sets(group, one, other, "target")
+        if len(first.frames) < FEWEST_FRAMES:
+            return None
         return difference(self._resample(group, name, one, first, target), self._resample(group, name, other, second, target))
 
     def _resample(self, group: Group, name: str, system: str, edits: FrameSet, target: FrameSet) -> Doubles:
@@ -85,13 +88,13 @@ def _score(embedded: Embedded, group: Group, system: str, name: str) -> SetScore
     edits, _, target = embedded.sets(group, system, "identity", "target")
     dataset, task = group
     counts = len(edits.keys), len(edits.frames)
-    if len(edits.frames) < 3:
+    if len(edits.frames) < FEWEST_FRAMES:
         return SetScore(task, dataset, system, name, None, "too_few_frames", *counts, None, None)
     value = distance(name, edits.frames, target.frames)
     ends: tuple[float | None, float | None] = (None, None)
     if system not in CONTROLS:
         found = embedded.difference(group, name, system, "identity")
-        ends = (found.low, found.high) if np.isfinite(found.low) else ends
+        ends = (found.low, found.high) if found and np.isfinite(found.low) else ends
     return SetScore(task, dataset, system, name, value, None, *counts, *ends)
 
 
@@ -139,9 +142,9 @@ def _between_systems(every: Sequence[Embedded]) -> Iterator[str]:
     ]
     lines = []
     for embedded, group, one, other in _progress(pairs, "compare systems", "pair"):
-        first, _ = embedded.sets(group, one, other)
-        for name in embedded.distances if len(first.frames) > 2 else ():
-            lines.append(_line(": ".join(group), one, other, name, embedded.difference(group, name, one, other)))
+        for name in embedded.distances:
+            if found := embedded.difference(group, name, one, other):
+                lines.append(_line(": ".join(group), one, other, name, found))
     if lines:
         yield from ("| dataset: task | distance | difference | |", "|---|---|---:|---|", *lines, "")
 

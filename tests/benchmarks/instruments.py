@@ -14,6 +14,7 @@ import click
 from instructme.dataset_tools import song_names
 from instructme.manifests import instruments
 from instructme.manifests.companions import companions
+from instructme.manifests.word_tables import rows
 
 NAMES = Path(__file__).parents[1] / "studio_names.csv"
 FIRST_SIGHT = NAMES.with_name("first_sight_names.csv")
@@ -57,10 +58,10 @@ def report(title: str, names: list[Name], show: bool = True) -> None:
 def song_folders(part: str) -> list[Name]:
     """Read one list of songs: each file's label, as `scan` finds it among the other files of the song, and its answers."""
     with SONG_FOLDERS.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["list"] == part]
+        listed = [row for row in csv.DictReader(file) if row["list"] == part]
     names = []
-    for song in dict.fromkeys(row["song"] for row in rows):
-        answers = {row["file"]: row["instrument"] for row in rows if row["song"] == song}
+    for song in dict.fromkeys(row["song"] for row in listed):
+        answers = {row["file"]: row["instrument"] for row in listed if row["song"] == song}
         labels = song_names.labels(list(answers), song)
         among = companions(labels.values(), song)
         names += [Name(labels[file], wanted, among) for file, wanted in answers.items() if wanted]
@@ -72,17 +73,16 @@ def song_folders(part: str) -> list[Name]:
 def main(held_out: bool) -> None:
     """Report every list."""
     with NAMES.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        studio = list(csv.DictReader(file))
     for half in ("no", "yes"):
-        names = [Name(row["label"], row["instrument"]) for row in rows if row["held_out"] == half]
+        names = [Name(row["label"], row["instrument"]) for row in studio if row["held_out"] == half]
         report(f"studio names, held out: {half}", names, show=held_out or half == "no")
     with FIRST_SIGHT.open(encoding="utf-8", newline="") as file:
         names = [Name(row["label"], row["instrument"]) for row in csv.DictReader(file)]
     report("names at first sight", names)
     for part in "ABCDEFGHIJKL":
         report(f"files of songs, list {part}", song_folders(part), show=held_out or part in "AF")
-    with (instruments.DATA / "classes.csv").open(encoding="utf-8", newline="") as file:
-        classes = list(csv.DictReader(file))
+    classes = rows("classes.csv")
     for layout in dict.fromkeys(row["layout"] for row in classes):
         names = [Name(row["label"], row["instrument"]) for row in classes if row["layout"] == layout]
         report(f"{layout} classes read as free names", names)

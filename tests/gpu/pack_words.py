@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from instructme.manifests.instruments import DATA
+from instructme.manifests.word_tables import DATA
 from instructme.model.conditions.text import TextEncoder
 from instructme.pipelines.training.drawn_mixes import NAMES
 
