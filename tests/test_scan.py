@@ -231,6 +231,16 @@ def test_a_bass_among_singers_is_a_guess_at_a_voice(root: Path, tmp_path: Path) 
     assert (by_song["Band"].instrument, by_song["Band"].guess) == ("bass", None)
 
 
+def test_what_is_perhaps_a_mixture_is_told_as_a_doubt(root: Path, tmp_path: Path) -> None:
+    for name in ("Song/KYRIE_2MIX_gtr.wav", "Song/bass.wav", "Song/mix.wav"):
+        sound(root / name)
+    details = {row.item: row.detail for row in scan([root], tmp_path / "work").rejects if row.reason == "not_a_stem"}
+    assert details["Song/mix.wav"] == "a mixture or click track by its name: mix"
+    assert (
+        details["Song/KYRIE_2MIX_gtr.wav"].startswith("perhaps a mixture") and "rename it" in details["Song/KYRIE_2MIX_gtr.wav"]
+    )
+
+
 def test_guesses_are_listed_and_not_named_until_they_are_accepted(root: Path, tmp_path: Path) -> None:
     for name in ("Song/Giutar.wav", "Song/bass.wav", "Song/no_bass.wav"):
         sound(root / name)

@@ -27,6 +27,7 @@ from typing import Any
 import yaml
 
 from instructme.manifests import urls
+from instructme.manifests.instruments import InstrumentMatch
 from instructme.manifests.paths import composed, inside
 from instructme.manifests.rows import DataError
 
@@ -59,6 +60,13 @@ class Rejected:
     reason: str
     detail: str
     count: int = 1
+
+
+def no_stem(item: str, label: str, match: InstrumentMatch) -> Rejected:
+    """Reject a mixture or click track; say so where its label leaves a doubt."""
+    if match.is_stem or match.certain:
+        return Rejected(item, "not_a_stem", f"a mixture or click track by its name: {label}")
+    return Rejected(item, "not_a_stem", f"perhaps a mixture or click track by its name: {label}; if it is a stem, rename it")
 
 
 @dataclass(frozen=True, slots=True)

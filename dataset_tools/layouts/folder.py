@@ -28,6 +28,7 @@ from instructme.dataset_tools.layouts import (
     audio,
     files,
     folders,
+    no_stem,
     split_hint,
     split_name,
     unread_audio,
@@ -302,8 +303,8 @@ def _doubt(root: Path, folder: Path, reading: str) -> Rejected:
 
 def _unnamed(root: Path, sounds: Mapping[str, Path]) -> Iterator[Rejected]:
     """Tell of audio in a folder of which no name is known to be a stem's."""
-    for path in sounds.values():
-        yield Rejected(path.relative_to(root).as_posix(), "not_a_stem", "a mixture or click track by its name")
+    for label, path in sounds.items():
+        yield no_stem(path.relative_to(root).as_posix(), label, normalise(label))
 
 
 def _is_backing(label: str, sounds: Mapping[str, Path]) -> bool:
@@ -364,10 +365,7 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
         chords_path=_annotation(song.folder, "chords", ".lab", ".jams", ".csv", ".txt") if own else None,
         beats_path=_annotation(song.folder, "beats", ".beats", ".txt", ".csv", ".jams") if own else None,
         mix_path=next((song.sounds[label] for label in mixes if _MIX.search(label) and not _PARTIAL_MIX.search(label)), None),
-        rejected=tuple(
-            Rejected(song.sounds[label].relative_to(root).as_posix(), "not_a_stem", "a mixture or click track by its name")
-            for label in mixes
-        ),
+        rejected=tuple(no_stem(song.sounds[label].relative_to(root).as_posix(), label, normalise(label)) for label in mixes),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from instructme.dataset_tools import broken_headers
 from instructme.dataset_tools.broken_headers import Facts
-from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected
+from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, no_stem
 from instructme.dataset_tools.stems import alignment, stereo_pairs
 from instructme.manifests import genres, instruments, urls
 from instructme.manifests.companions import companions
@@ -147,8 +147,7 @@ def _stem(
         detail += "links are read with --follow-links, and files that a table names with --allow-outside"
         return Rejected(str(found.path), "unsafe_path", detail)
     if not match.is_stem:
-        detail = f"its label {'says' if match.certain else 'may say'} that it is a mixture or click track: {found.label}"
-        return Rejected(path, "not_a_stem", detail + ("" if match.certain else "; if it is a stem, name it with --aliases"))
+        return no_stem(path, found.label, match)
     guess = match.instrument if match.editable and not match.certain and not accept_guesses else None
     name = guess or match.instrument
     if guess:
