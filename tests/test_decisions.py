@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from instructme.dataset_tools import activity, clips, fingerprint, song_names
+from instructme.dataset_tools import activity, clips, fingerprint, song_files
 from instructme.dataset_tools.beats import bar_witness, pulse_check, rhythm
 from instructme.dataset_tools.midi import bar_check, grid_check, offset_check
 from instructme.dataset_tools.pairing import combinations, matching
@@ -104,7 +104,7 @@ def test_folders_are_read_as_the_page_shows() -> None:
     rows = re.findall(r"^\| (`.*`) \| ([^|]+) \|$", section("Songs in one folder"), re.MULTILINE)
     assert len(rows) >= 4
     for files, songs in rows:
-        names = [song.name for song in song_names.group(re.findall(r"`([^`]+)`", files)).songs]
+        names = [song.name for song in song_files.group(re.findall(r"`([^`]+)`", files)).songs]
         assert ", ".join(sorted(names)) == ("" if songs == "one song" else songs), files
 
 

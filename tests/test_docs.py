@@ -18,7 +18,7 @@ import pytest
 import soundfile
 from made_work import make_work
 
-from instructme.dataset_tools import song_names
+from instructme.dataset_tools import song_files
 from instructme.dataset_tools.layouts import FoundTrack
 from instructme.dataset_tools.layouts import folder as folder_layout
 from instructme.dataset_tools.tasks import task_names
@@ -279,7 +279,7 @@ def test_trees_of_your_own_songs_are_read_as_drawn(tmp_path: Path) -> None:
         found = [item for item in folder_layout.tracks(tmp_path / str(number)) if isinstance(item, FoundTrack)]
         songs.append([len(track.stems) for track in found])
     assert songs == [[3, 2], [2, 2], [3]]
-    assert not song_names.group(["Kick In", "Kick Out"]).songs
+    assert not song_files.group(["Kick In", "Kick Out"]).songs
 
 
 @pytest.mark.parametrize("layout", ["slakh", "musdb", "moisesdb", "medleydb"])

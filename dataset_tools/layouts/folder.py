@@ -18,7 +18,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from instructme.dataset_tools import song_names
+from instructme.dataset_tools import song_files, song_names
 from instructme.dataset_tools.layouts import (
     AUDIO_SUFFIXES,
     FoundStem,
@@ -111,7 +111,7 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
         return
     sounds, below = audio(folder), folders(folder)
     yield from unread_audio(root, folder)
-    grouping = song_names.group(list(sounds))
+    grouping = song_files.group(list(sounds))
     if grouping.doubtful and not grouping.songs:
         yield _doubt(root, folder, "its files are read as one song")
     top = folder == root or (folder.parent == root and split is not None)
@@ -191,7 +191,7 @@ def _unused_splits(root: Path, below: Sequence[Path], songs: Container[Path], kn
 def _holds_one_song(folder: Path) -> bool:
     """Tell whether a folder holds the stems of one song and nothing else."""
     sounds = audio(folder)
-    return not folders(folder) and any(_is_stem(label, sounds) for label in sounds) and not song_names.group([*sounds]).songs
+    return not folders(folder) and any(_is_stem(label, sounds) for label in sounds) and not song_files.group([*sounds]).songs
 
 
 def _formats(root: Path, folder: Path, inner: list[Path], split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
@@ -268,7 +268,7 @@ def _all_audio(folder: Path) -> dict[str, Path]:
 
 
 def _flat(
-    root: Path, folder: Path, sounds: dict[str, Path], grouping: song_names.Grouping, split: str | None
+    root: Path, folder: Path, sounds: dict[str, Path], grouping: song_files.Grouping, split: str | None
 ) -> Iterator[FoundTrack | Rejected]:
     """Read several songs in one folder."""
     midi = files(folder, ".mid", ".midi")

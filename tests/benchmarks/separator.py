@@ -1,26 +1,33 @@
 """SI-SDR of a separator by instrument, beside doing nothing, on folders of songs in parts.
 
-    python -m tests.benchmarks.separator RUN FOLDER... [--seconds 10] [--most 200]
+    python -m tests.benchmarks.separator RUN FOLDER... [--splits test] [--seconds 10] [--most 200]
 
-A folder is a bank (see pipelines/training/part_bank.py). Every window in which an instrument and the rest of the song both sound
-counts once. Intervals are over songs (bootstrap, 95 %).
+A folder is a bank (see pipelines/training/part_bank.py), or the working folder of songs that were scanned and prepared. Every
+window in which an instrument and the rest of the song both sound counts once. Intervals are over songs (bootstrap, 95 %).
 """
 
 import argparse
 import csv
+import itertools
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from instructme.dataset_tools import audio
 from instructme.manifests.instruments import INSTRUMENTS
+from instructme.manifests.rows import SPLITS, DataError, Part, Track
+from instructme.manifests.tables import read_rows
 from instructme.model.separation_loss import si_sdr_db
 from instructme.pipelines.editing.part_separator import PartSeparator
 from instructme.pipelines.training.drawn_mixes import NAMES, covers
 from instructme.pipelines.training.part_bank import read_song
 
+Song = tuple[str, Callable[[], list[tuple[str, np.ndarray]]]]
+"""A name, and a function that reads the parts (instrument, int16 samples)."""
 RATE_HZ = 24_000
 ASKED_AS = {"drum machine": "drums", "electric drum kit": "drums"}
 
@@ -33,11 +40,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--most", type=int, default=200, help="windows of a folder")
     parser.add_argument("--out", type=Path, help="CSV of all windows")
+    parser.add_argument("--splits", nargs="*", default=SPLITS, help="songs of a working folder that count")
     options = parser.parse_args()
     torch.set_num_threads(1)
     separator, rows = PartSeparator.load(options.run), []
     for folder in options.folders:
-        found = list(measure(separator, folder, options.seconds, options.most))
+        found = list(measure(separator, folder, options.seconds, options.most, options.splits))
         rows += found
         show(folder.name, found)
     if options.out:
@@ -47,13 +55,15 @@ def main() -> None:
             writer.writerows(rows)
 
 
-def measure(separator: PartSeparator, folder: Path, seconds: int, most: int) -> list[dict[str, object]]:
+def measure(
+    separator: PartSeparator, folder: Path, seconds: int, most: int, splits: Sequence[str] = SPLITS
+) -> list[dict[str, object]]:
     """Measure windows spread over all songs of a folder."""
     rows, rng = [], np.random.default_rng(0)
-    songs = sorted(folder.glob("*.json"))
+    songs = [*_songs_of_work(folder, splits)] if (folder / "tracks.parquet").exists() else [*_songs_of_bank(folder)]
     share = max(1, most // len(songs))
-    for path in songs:
-        about, parts = read_song(path)
+    for name, read in songs:
+        parts = read()
         length = min(len(sound) for _, sound in parts)
         windows = [
             (start, index)
@@ -65,9 +75,27 @@ def measure(separator: PartSeparator, folder: Path, seconds: int, most: int) -> 
         for start, index in windows:
             row = _measure(separator, parts, index, start, seconds * RATE_HZ) if done < share else None
             if row:
-                rows.append({"folder": folder.name, "song": about["song"], "start_s": start / RATE_HZ} | row)
+                rows.append({"folder": folder.name, "song": name, "start_s": start / RATE_HZ} | row)
                 done += 1
     return rows
+
+
+def _songs_of_bank(folder: Path) -> Iterator[Song]:
+    for path in sorted(folder.glob("*.json")):
+        yield path.stem, lambda path=path: read_song(path)[1]
+
+
+def _songs_of_work(work: Path, splits: Sequence[str]) -> Iterator[Song]:
+    tracks = {track.track_id for track in read_rows(work / "tracks.parquet", Track) if track.split in splits}
+    rows = sorted(
+        (row for row in read_rows(work / "parts.parquet", Part) if row.track_id in tracks),
+        key=lambda row: (row.track_id, row.path),
+    )
+    if wrong := next((row for row in rows if row.sample_rate_hz != RATE_HZ), None):
+        raise DataError(f"{work / wrong.path} has {wrong.sample_rate_hz} Hz: prepare with --sample-rate {RATE_HZ}")
+    for track, own in itertools.groupby(rows, key=lambda row: row.track_id):
+        paths = [(row.instrument, work / row.path) for row in own]
+        yield track, lambda paths=paths: [(name, audio.to_int16(audio.read(path))) for name, path in paths]
 
 
 def _measure(

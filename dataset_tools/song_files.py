@@ -1,0 +1,200 @@
+"""Tell songs apart by the names of their files: `SongA_bass`, `SongA_drums`, `SongB_bass` are two songs.
+
+What stays of a file name without an instrument counts as a song's name if an instrument occurs with another song's name, too.
+Names of numbers and of common words (`001`, `Take 2`, `Slow Song`) count if two instruments do, or if they are a series. At the
+end of a name, where programs number takes and doubles, they count only if each has the same instruments.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from instructme.dataset_tools import song_names
+from instructme.manifests.instruments import INSTRUMENTS, normalise
+
+_MOST_BARE = 1
+"""A folder with more files that are called nothing but an instrument holds one song."""
+
+
+class SongFiles(NamedTuple):
+    """The files of one song: file name -> label without the song's name."""
+
+    name: str
+    labels: dict[str, str]
+
+
+class Grouping(NamedTuple):
+    """The songs of a folder, and the files that fit none. No songs: all files belong to one."""
+
+    songs: tuple[SongFiles, ...]
+    strays: tuple[str, ...] = ()
+    aligned: bool = True
+    """False: each song is a single part, and all are of one instrument."""
+    doubtful: bool = False
+    """The files may as well be grouped otherwise: songs known by numbers alone, or one song that looks like several."""
+
+
+def group(names: Sequence[str]) -> Grouping:
+    """Group the names of the files of one folder, without suffix, by song."""
+    texts = [song_names.cleaned(names, numbers=numbers) for numbers in (True, False)]
+    readings = [
+        _Readings({name: list(song_names.cuts(text, reverse)) for name, text in rests.items()}, reverse)
+        for rests in texts
+        for reverse in (False, True)
+    ]
+    tries = [*map(_several, readings), *map(_singles, readings)]
+    found = next((found for found in tries if found), None)
+    if found is None:
+        return Grouping((), doubtful=any(map(_may_be_several, readings)) or _is_grid(names))
+    return found._replace(doubtful=found.aligned and not any(map(song_names.is_own, (song.name for song in found.songs))))
+
+
+class _Readings:
+    """All ways to read file names as song and instrument, and how often each part occurs with others."""
+
+    def __init__(self, cuts: dict[str, list[tuple[str, str]]], reverse: bool) -> None:
+        self.cuts, self.reverse = cuts, reverse
+        songs: defaultdict[str, set[str]] = defaultdict(set)
+        self.labels: defaultdict[str, set[str]] = defaultdict(set)
+        self.strength: dict[str, int] = {}
+        for song, label in (pair for pairs in cuts.values() for pair in pairs if song_names.names_instrument(pair[1])):
+            songs[song_names.key(label)].add(song_names.key(song))
+            self.labels[song_names.key(song)].add(song_names.key(label))
+            self.strength[song_names.key(song)] = song_names.strength(song)
+        self.shared = {song: {label for label in own if len(songs[label]) > 1} for song, own in self.labels.items()}
+        """Song -> the labels that occur with other songs, too."""
+        self.repeated = {song for song, own in self.shared.items() if own}
+        self.named = {song for song in self.repeated if self.strength[song]}
+
+        self.wholes = {song for song in self.repeated if _differ(self.shared[song])}
+        """Songs that have several instruments of other songs."""
+
+    def is_prefix(self, song: str) -> bool:
+        """Tell whether all files that begin with a song's name belong to several longer names of whole songs: `Artist1_Song1`."""
+        files = [fronts for pairs in self.cuts.values() if song in (fronts := {song_names.key(front) for front, _ in pairs})]
+        longer = [{front for front in fronts & self.wholes if song in front} - {song} for fronts in files]
+        return all(longer) and not set.intersection(*longer)
+
+    def covers(self, songs: set[str]) -> int:
+        """Count the files that belong to one of the songs."""
+        return sum(any(song_names.key(song) in songs for song, _ in pairs) for pairs in self.cuts.values())
+
+    def is_dotted(self) -> bool:
+        """Tell whether all files are called `song.bass` or `song - bass`: nothing but an instrument after a dot or dash."""
+        return all(
+            any(name in (f"{song}.{label}", f"{song} - {label}") and _is_class(label) for song, label in own)
+            for name, own in self.cuts.items()
+        )
+
+    def is_product(self, songs: set[str]) -> bool:
+        """Tell whether each song has the same instruments, those of a band, and each file belongs to one."""
+        sets = {frozenset(self.labels[song]) for song in songs}
+        families = {normalise(label).family for label in next(iter(sets), ())}
+        band = len(families) > 2 or (len(families) > 1 and bool(families & {"bass", "drums"}))
+        return len(sets) == 1 and band and self.covers(songs) == len(self.cuts)
+
+
+def _several(read: _Readings) -> Grouping | None:
+    """Find songs of several stems."""
+    own = {song for song, strength in read.strength.items() if strength == song_names.OWN}
+    pairs_up = {song for song in own if len(read.labels[song]) > 1}
+    dotted = read.is_dotted()
+    several = {song for song in (read.repeated if dotted else read.named) if len(read.labels[song]) > 1}
+    sure = dotted or read.covers(several) == len(read.cuts)
+    series = Counter(map(_root, read.named))
+    full = {song for song in several if song in own or sure or series[_root(song)] > 1 or _differ(read.shared[song])}
+    if read.reverse and full and not full & own and not read.is_product(full):
+        return None  # numbers of takes and doubles, as programs write them at the end
+    if not full or len(read.named | full) < 2:
+        # Two songs may share no instrument; but then every file must belong to one.
+        return _assign(read, (pairs_up,)) if read.covers(pairs_up) == len(read.cuts) else None
+    firm = full | (read.named if dotted else read.named & own)
+    # Among songs, a word of instruments may be a title, too: `Whisper - Drums`.
+    likely = read.repeated if read.covers(firm) > len(read.cuts) / 2 else set()
+    return _assign(read, (full, firm, likely, pairs_up))
+
+
+def _may_be_several(read: _Readings) -> bool:
+    """Tell whether all files of what is read as one song could be those of several, too."""
+    songs = read.wholes - song_names.SIDES
+    return len(songs) > 1 and read.covers(songs) == len(read.cuts)
+
+
+def _is_grid(names: Sequence[str]) -> bool:
+    """Tell whether names of no instrument pair the same fronts with the same ends: `001_1`, `001_2`, `002_1`, `002_2`."""
+    ends: defaultdict[str, set[str]] = defaultdict(set)
+    for name in names:
+        cuts = [cut for cut in song_names.GAP.finditer(name) if cut.start()]
+        if not cuts or song_names.names_instrument(name):
+            return False
+        ends[name[: cuts[-1].start()].lower()].add(name[cuts[-1].end() :].lower())
+    return len(ends) > 1 and len({*map(frozenset, ends.values())}) == 1 < len(next(iter(ends.values())))
+
+
+def _root(song: str) -> str:
+    """Give a name without the number or letter at its end, by which the songs of a series differ: `track1`, `SongA`."""
+    return re.sub(r"(\d+|[a-z])$", "", song)
+
+
+def _differ(labels: set[str]) -> bool:
+    return len({normalise(label).instrument for label in labels}) > 1
+
+
+def _assign(read: _Readings, ranks: Sequence[set[str]]) -> Grouping | None:
+    """Give each file to a song of the first rank that has one for it."""
+    songs: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    titles: dict[str, str] = {}
+    strays = []
+    for name, pairs in read.cuts.items():
+        match = _match(read, pairs, ranks)
+        if match:
+            titles.setdefault(song_names.key(match[0]), match[0])
+            songs[song_names.key(match[0])][name] = match[1]
+        else:
+            strays.append(name)
+    bare = [name for name in strays if song_names.names_instrument(name) and song_names.strength(name) < song_names.OWN]
+    if len(songs) < 2 or len(bare) > _MOST_BARE:
+        return None
+    return Grouping(tuple(SongFiles(titles[key], own) for key, own in songs.items()), tuple(strays))
+
+
+def _match(read: _Readings, pairs: list[tuple[str, str]], ranks: Sequence[set[str]]) -> tuple[str, str] | None:
+    choices = (_choose(read, [each for each in pairs if song_names.key(each[0]) in rank]) for rank in ranks)
+    return next((pair for pair in choices if pair), None)
+
+
+def _choose(read: _Readings, pairs: list[tuple[str, str]]) -> tuple[str, str] | None:
+    """Choose the shortest name of a song, or a longer one that adds a word of its own: `Morning` or `Morning Angel`.
+
+    A version such as `Morning (Live)` is a song, too, if it has several instruments of the other songs. So are `Artist 1 Song 1`
+    and `Artist 1 Song 2`, if no file belongs to `Artist 1` alone.
+    """
+    if not pairs:
+        return None
+    chosen = pairs[0]
+    for pair in pairs[1:]:
+        added = pair[0].replace(chosen[0], " ", 1)
+        is_whole = song_names.strength(added) == song_names.WEAK and song_names.key(pair[0]) in read.wholes
+        is_version = is_whole and not song_names.work(added) and bool(song_names.VERSIONS & set(song_names.key(added).split()))
+        if song_names.strength(added) == song_names.OWN or is_version or (is_whole and read.is_prefix(song_names.key(chosen[0]))):
+            chosen = pair
+    return chosen
+
+
+def _singles(read: _Readings) -> Grouping | None:
+    """Read a folder in which one instrument occurs under as many names as there are files: single parts of many songs."""
+    matches = {
+        name: next((pair for pair in own if song_names.key(pair[0]) in read.named), None) for name, own in read.cuts.items()
+    }
+    pairs = {name: pair for name, pair in matches.items() if pair}
+    if len(pairs) < max(2, len(read.cuts)) or len({song_names.key(song) for song, _ in pairs.values()}) < len(pairs):
+        return None
+    if len({normalise(label).instrument for _, label in pairs.values()}) > 1:
+        return None
+    return Grouping(tuple(SongFiles(song, {name: label}) for name, (song, label) in pairs.items()), aligned=False)
+
+
+def _is_class(label: str) -> bool:
+    """Tell whether a label is the name of an instrument and nothing else."""
+    return normalise(label, layout="moisesdb").rule == "class" or label.lower() in INSTRUMENTS
