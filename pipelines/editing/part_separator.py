@@ -16,6 +16,7 @@ from instructme.model.checkpoint import read_config, restore
 from instructme.model.devices import check_device
 from instructme.model.masks import follow
 from instructme.model.percussive import percussive_share
+from instructme.model.recurring import settled_mask
 from instructme.model.separator import Separator
 from instructme.pipelines.editing.channels import fitted
 
@@ -137,7 +138,7 @@ class PartSeparator:
         """Separate (channels, T): the sum of all that is asked for.
 
         Drums get only what sounds struck, winds and bowed strings what is held. Where what is asked for and another family
-        together claim more than the mix has in a bin, they share the bin.
+        together claim more than the mix has in a bin, they share the bin. A sound that comes again gets the same share each time.
         """
         spectrum = self._network.stft(mixes)
         names = torch.cat([asked, others], dim=1)
@@ -151,7 +152,10 @@ class PartSeparator:
         gates = gate(presence[:, :wanted], spectrum.shape[-1], rate_hz)
         total = (mask[:, :wanted] * gates[:, :, None]).sum(dim=1)
         claims = total.abs() + (mask[:, wanted:].abs().amax(dim=1) if others.numel() else 0.0)
-        return self._network.istft(spectrum * (total / claims.clamp(min=1.0)), mixes.shape[-1])
+        shared = total / claims.clamp(min=1.0)
+        if self._network.config.network == _WEAK:
+            shared = settled_mask(spectrum, shared)
+        return self._network.istft(spectrum * shared, mixes.shape[-1])
 
 
 def gate(presence: Tensor, frames: int, rate_hz: float) -> Tensor:
