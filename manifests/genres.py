@@ -1,12 +1,10 @@
 """Turn what datasets and users call a genre into the name that an instruction says, as in "remix to Jazz genre"."""
 
-import csv
 import re
 import unicodedata
 from functools import lru_cache
-from pathlib import Path
 
-_DATA = Path(__file__).with_name("data") / "genres.csv"
+from instructme.manifests.word_tables import rows
 
 
 def _key(label: str) -> str:
@@ -15,10 +13,9 @@ def _key(label: str) -> str:
 
 
 def _load() -> dict[str, str]:
-    with _DATA.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    aliases = {_key(alias): row["genre"] for row in rows for alias in row["aliases"].split(";") if alias}
-    return {_key(row["genre"]): row["genre"] for row in rows} | aliases
+    listed = rows("genres.csv")
+    aliases = {_key(alias): row["genre"] for row in listed for alias in row["aliases"].split(";") if alias}
+    return {_key(row["genre"]): row["genre"] for row in listed} | aliases
 
 
 _GENRES = _load()
