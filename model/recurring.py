@@ -47,8 +47,8 @@ def _factors(sizes: Tensor) -> tuple[Tensor, Tensor]:
     """Factor magnitudes (B, F, T) into sounds (B, F, K) and moments (B, K, T), by the divergence of Kullback and Leibler."""
     batch, bins, frames = sizes.shape
     generator = torch.Generator().manual_seed(0)
-    draw = lambda *shape: (torch.rand(1, *shape, generator=generator) + 0.1).to(sizes).expand(batch, -1, -1)  # noqa: E731
-    sounds, moments = draw(bins, _SOUNDS), draw(_SOUNDS, frames)
+    first = [torch.rand(1, *shape, generator=generator) + 0.1 for shape in ((bins, _SOUNDS), (_SOUNDS, frames))]
+    sounds, moments = (each.to(sizes).expand(batch, -1, -1) for each in first)
     for _ in range(_ROUNDS):
         ratio = sizes / (sounds @ moments + _TINY)
         moments = moments * (sounds.mT @ ratio) / (sounds.sum(dim=1)[..., None] + _TINY)

@@ -12,7 +12,6 @@ object store: look into it by pathlib's methods and the functions of this module
 """
 
 import contextlib
-import csv
 import functools
 import importlib.resources
 import json
@@ -30,6 +29,7 @@ from instructme.manifests import urls
 from instructme.manifests.instruments import InstrumentMatch
 from instructme.manifests.paths import composed, inside
 from instructme.manifests.rows import DataError
+from instructme.manifests.word_tables import rows
 
 _SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -265,6 +265,6 @@ def names() -> tuple[str, ...]:
 @functools.cache
 def known_faults(dataset: str) -> dict[tuple[str, str], tuple[str, str]]:
     """Read manifests/data/known_bad.csv for a dataset: (track, stem) -> (`bad` or `bleed`, what is wrong)."""
-    table = importlib.resources.files("instructme.manifests") / "data" / "known_bad.csv"
-    rows: Iterator[dict[str, str]] = csv.DictReader(table.read_text("utf-8").splitlines())
-    return {(row["track"], row["stem"]): (row["effect"], row["fault"]) for row in rows if row["dataset"] == dataset}
+    return {
+        (row["track"], row["stem"]): (row["effect"], row["fault"]) for row in rows("known_bad.csv") if row["dataset"] == dataset
+    }

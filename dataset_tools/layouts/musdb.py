@@ -10,9 +10,7 @@ its files, as the layout `folder` reads it, and its licence is unknown.
 Source: Rafii et al., MUSDB18-HQ (2019).
 """
 
-import csv
 import functools
-import importlib.resources
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, au
 from instructme.dataset_tools.layouts import folder as own_folders
 from instructme.manifests.rows import DataError
 from instructme.manifests.splits import song_key
+from instructme.manifests.word_tables import rows
 
 EXPECTS = "train/ or test/ with folders <Artist - Title> of drums, bass, other, vocals and mixture"
 COMPANIONS = ("mixture.*",)
@@ -95,6 +94,4 @@ def _compressed(root: Path) -> Path | None:
 @functools.cache
 def _listed() -> dict[str, dict[str, str]]:
     """Read the list of songs: genre, licence, and whether it is for validation, by artist and title."""
-    table = importlib.resources.files("instructme.manifests") / "data" / "musdb.csv"
-    rows = csv.DictReader(table.read_text("utf-8").splitlines())
-    return {song_key(*row["track"].split(" - ", 1)) or row["track"]: row for row in rows}
+    return {song_key(*row["track"].split(" - ", 1)) or row["track"]: row for row in rows("musdb.csv")}

@@ -11,10 +11,8 @@ of split2, which keep duplicates together. Any other flat tree has no split of i
 Source: Manilow et al., WASPAA 2019; the lists are those of ethman/slakh-utils.
 """
 
-import csv
 import functools
 import hashlib
-import importlib.resources
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +34,7 @@ from instructme.dataset_tools.layouts import (
     yes,
 )
 from instructme.manifests.rows import DataError
+from instructme.manifests.word_tables import rows
 
 EXPECTS = "TrackNNNNN/metadata.yaml and TrackNNNNN/stems/, flat or in train/, validation/, test/"
 COMPANIONS = ("mix.*", "all_src.mid", "MIDI/*")
@@ -86,9 +85,7 @@ def _flat_splits(numbers: tuple[int, ...]) -> dict[int, str]:
 @functools.cache
 def _official() -> dict[int, tuple[str, str]]:
     """Read what redux (`omitted` or nothing) and split2 (new split or nothing) change, by track number."""
-    table = importlib.resources.files("instructme.manifests") / "data" / "slakh_splits.csv"
-    rows = csv.DictReader(table.read_text("utf-8").splitlines())
-    return {int(row["track"]): (row["redux"], row["split2"]) for row in rows}
+    return {int(row["track"]): (row["redux"], row["split2"]) for row in rows("slakh_splits.csv")}
 
 
 def _from_lakh(metadata: dict[str, Any]) -> bool:
