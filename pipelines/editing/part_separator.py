@@ -20,7 +20,7 @@ from instructme.model.recurring import settled_mask
 from instructme.model.separator import Separator
 from instructme.pipelines.editing.channels import fitted
 
-BLOCK_S, CONTEXT_S, FADE_S = 12, 2, 1
+BLOCK_S, CONTEXT_S, FADE_S = 24, 2, 1
 """Music is done in blocks; each hears this much on both sides of it, and is faded into the next."""
 ABSENT, PRESENT = 0.2, 0.4
 """Probabilities of presence under which a part is silent, and over which it is as the network made it."""
