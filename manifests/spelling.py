@@ -124,7 +124,9 @@ def lookup(token: str) -> tuple[str, ...] | None:
 @lru_cache(maxsize=1 << 16)
 def _unknown(token: str) -> tuple[tuple[str, bool], ...]:
     if pieces := _split(token) if 2 < len(token) < _LONGEST_WORD else None:
-        firm = all(len(piece) > SHORT and piece not in EVERYDAY for piece in pieces) and max(map(len, pieces)) > _LETTERS
+        joined = all(len(piece) > SHORT and piece not in EVERYDAY for piece in pieces) and max(map(len, pieces)) > _LETTERS
+        # `gambal` is a drum, not the left channel of a gamba.
+        firm = joined and (len(pieces) > 1 or len(pieces[0]) == len(token))
         return tuple((word, firm) for piece in pieces for word in lookup(piece) or ())
     return tuple((word, False) for word in _guess(token[:_LONGEST_WORD]))
 

@@ -1,7 +1,7 @@
 """Measure how many labels of each list get the right instrument, and print the misses.
 
 Run `python tests/benchmarks/instruments.py`. Lists: studio file names written before the rules, of which one half was
-never used to improve them (`held out`), public names collected at first sight, files of songs in twelve lists (each was
+never used to improve them (`held out`), public names collected at first sight, files of songs in fourteen lists (each was
 measured once before its faults were mended, see docs/results.md), and the classes of the known datasets read as free names.
 """
 
@@ -60,8 +60,8 @@ def song_folders(part: str) -> list[Name]:
     with SONG_FOLDERS.open(encoding="utf-8", newline="") as file:
         listed = [row for row in csv.DictReader(file) if row["list"] == part]
     names = []
-    for song in dict.fromkeys(row["song"] for row in listed):
-        answers = {row["file"]: row["instrument"] for row in listed if row["song"] == song}
+    for song, source in dict.fromkeys((row["song"], row["source"]) for row in listed):
+        answers = {row["file"]: row["instrument"] for row in listed if (row["song"], row["source"]) == (song, source)}
         labels = song_names.labels(list(answers), song)
         among = companions(labels.values(), song)
         names += [Name(labels[file], wanted, among) for file, wanted in answers.items() if wanted]
@@ -80,7 +80,7 @@ def main(held_out: bool) -> None:
     with FIRST_SIGHT.open(encoding="utf-8", newline="") as file:
         names = [Name(row["label"], row["instrument"]) for row in csv.DictReader(file)]
     report("names at first sight", names)
-    for part in "ABCDEFGHIJKL":
+    for part in "ABCDEFGHIJKLMN":
         report(f"files of songs, list {part}", song_folders(part), show=held_out or part in "AF")
     classes = rows("classes.csv")
     for layout in dict.fromkeys(row["layout"] for row in classes):
