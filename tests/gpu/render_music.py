@@ -2,7 +2,7 @@
 
     python3 tests/gpu/render_music.py PACK BANK --workers 15 --passes 2
 
-Each part is played by a soundfont or by real recordings, drawn from the seed. Needs numpy, mido and soundfile, and the
+Each part is played by a soundfont or by real recordings, drawn from the seed. Finished songs are kept. Needs numpy, mido and soundfile, and the
 fluidsynth of the pack. See pack_music.py for what a pack holds.
 """
 
@@ -272,9 +272,10 @@ def main() -> None:
     rest = [each for each in order if songs[each]["split"] != "test"]
     order = tests[:12] + rest[:100] + tests[12:] + rest[100:]
     write_recordings(options.pack, options.bank)
-    jobs = [
+    wanted = [
         (songs[index], take) for take in range(options.passes) for index in order if take == 0 or songs[index]["split"] == "train"
     ]
+    jobs = [(about, take) for about, take in wanted if not (options.bank / f"{about['song']}-{take}.json").exists()]
     with ProcessPoolExecutor(options.workers, initializer=_start, initargs=(options.pack,)) as pool:
         waiting = [(about["song"], pool.submit(render_song, about, options.bank, take, options.seed)) for about, take in jobs]
         failed = 0
