@@ -2,8 +2,8 @@
 
     python3 tests/gpu/render_music.py PACK BANK --workers 15 --passes 2
 
-Each part is played by a soundfont or by real recordings, drawn from the seed. Finished songs are kept. Needs numpy, mido and soundfile, and the
-fluidsynth of the pack. See pack_music.py for what a pack holds.
+Each part is played by a soundfont or by real recordings, drawn from the seed. Finished songs are kept. Needs numpy, mido and
+soundfile, and the fluidsynth of the pack. See pack_music.py for what a pack holds.
 """
 
 import argparse
