@@ -65,3 +65,15 @@ def test_a_stereo_bus_of_drums_is_not_summed_with_them(
     rows, _, _, rejects = make(tmp_path, stems, channels=channels)
     assert reasons(rejects) == [("drums", reason)]
     assert rows["drums"].stems == (["kick", "snare"] if reason == "mixture" else ["drums", "kick", "snare"])
+
+
+@pytest.mark.parametrize(("channels", "own"), [(1, ""), (2, ", with 20.0% of its power that they don't explain")])
+def test_what_a_bus_that_is_left_out_has_on_its_sides_is_told(channels: int, own: str, tmp_path: Path) -> None:
+    """A wide reverberation of a quarter of the drums' power: mono has nothing of it, stereo loses it."""
+    wide = room(DRY, 5, 0.5)
+    bus = np.stack([DRY + wide, DRY - wide], axis=1)
+    stems = [make_stem(tmp_path, name, "drums", wave, family="drums") for name, wave in (("kick", KICK), ("snare", SNARE))]
+    stems.append(make_stem(tmp_path, "drums", "drums", bus.astype(np.float32), family="drums"))
+    *_, rejects = make(tmp_path, stems, channels=channels)
+    assert [Path(row.item).stem for row in rejects] == ["drums"]
+    assert rejects[0].detail.replace(f"{tmp_path}/", "").endswith(f": it is left out{own}"), rejects[0].detail

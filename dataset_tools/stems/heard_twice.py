@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.stems import bus_effects, mixtures
+from instructme.dataset_tools.stems import bus_effects, bus_sides, mixtures
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests import free_names
 from instructme.manifests.rows import Stem
@@ -17,23 +17,23 @@ def find(
     Args:
         stems: those of one song.
         sketches: the sketch of each stem, by its path.
-        read: decodes a stem by its path; it is called for groups that are not quite the sum of others.
+        read: decodes a stem by its path; it is called for sums of others, and for groups that are nearly one.
         rate_hz: the rate at which stems are decoded.
     """
     unnamed = {stem.path for stem in stems if stem.rule == "unmatched"}
     groups = {stem.path for stem in stems if (free_names.whole_name(stem.label) or ("", 0))[1] == free_names.GROUP}
-    return [
-        each._replace(is_sum=each.is_sum or (each.name in groups and _adds_effects(each, read, rate_hz)))
-        for each in mixtures.overlaps(sketches, unnamed, groups)
-    ]
+    found = mixtures.overlaps(sketches, unnamed, groups)
+    return [_heard(each, each.name in groups, read, rate_hz) if len(each.holds) > 1 else each for each in found]
 
 
-def _adds_effects(overlap: mixtures.Overlap, read: Callable[[str], Stored], rate_hz: int) -> bool:
-    """Tell whether a stem is the sum of several others with effects, such as a bus of drums with a reverberation."""
-    if len(overlap.holds) < 2 or overlap.share < mixtures.OVERLAP:
-        return False
-    sounds = [read(path) for path in (overlap.name, *overlap.holds)]
-    share = bus_effects.explained(sounds[0], sounds[1:], rate_hz)
+def _heard(overlap: mixtures.Overlap, is_group: bool, read: Callable[[str], Stored], rate_hz: int) -> mixtures.Overlap:
+    """Listen to a stem and what it holds: whether it is their bus with effects, and how much of both channels they explain."""
+    may_be = is_group and not overlap.is_sum and overlap.share >= mixtures.OVERLAP
+    if not overlap.is_sum and not may_be:
+        return overlap
+    bus, *members = sounds = [read(path) for path in (overlap.name, *overlap.holds)]
+    is_sum = overlap.is_sum or bus_effects.explained(bus, members, rate_hz) >= mixtures.SUM
+    share = bus_sides.explained(overlap.share, bus, members, rate_hz) if is_sum else overlap.share
     for sound in sounds:
         sound.close()
-    return share >= mixtures.SUM
+    return overlap._replace(is_sum=is_sum, share=share)

@@ -6,7 +6,7 @@ and 29 rendered songs, others explain at most 15 % of a stem's power; of a bus w
 they explain 94 to 100 %, and of overhead microphones 60 % or less.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -58,16 +58,22 @@ class Overlap(NamedTuple):
         return f"{self.share:.0%} of it is also in {holds}: it is heard twice, unless they are microphones of one instrument"
 
 
-def sketch(sound: Stored, rate_hz: int) -> Samples:
+def sketch(sound: Stored, rate_hz: int, weights: Sequence[float] = ()) -> Samples:
     """Reduce a signal to `(pieces,)` sums of its samples under random signs: a sum's sketch is the sum of the sketches.
 
     Unlike means, such sums hold high frequencies as well as low ones.
+
+    Args:
+        sound: of any length and number of channels.
+        rate_hz: its rate.
+        weights: of the channels; without them, the channels are averaged.
     """
     signs = np.random.default_rng(0).choice(np.array([-1, 1], dtype=np.float32), _PIECE)
     pieces = []
     for start, block in sound.blocks(stop=_LONGEST_S * rate_hz):
-        whole = mono(sound, start, start + -(-len(block) // _PIECE) * _PIECE)
-        pieces.append(whole.reshape(-1, _PIECE) @ signs)
+        stop = start + -(-len(block) // _PIECE) * _PIECE
+        one = (sound[start:stop] @ np.array(weights, np.float32), 0, stop - start) if weights else (sound, start, stop)
+        pieces.append(mono(*one).reshape(-1, _PIECE) @ signs)
     return np.concatenate(pieces)
 
 
