@@ -43,6 +43,12 @@ def test_what_the_middle_lacks_stays_unexplained(tmp_path: Path) -> None:
     assert explained(tmp_path, 0.9, KICK + SNARE, KICK, SNARE) == pytest.approx(0.9, abs=0.02)
 
 
+def test_a_bus_may_change_the_balance_of_a_members_channels(tmp_path: Path) -> None:
+    room = np.stack([noise(3), noise(4)], axis=1)
+    for left, right in ((1, 0.3), (0.2, 1)):
+        assert explained(tmp_path, 1.0, KICK + room * np.float32([left, right]), KICK, room) > 0.999
+
+
 def test_one_channel_has_no_sides_and_lengths_may_differ(tmp_path: Path) -> None:
     assert explained(tmp_path, 0.98, noise(0), noise(1)) == 0.98
     assert explained(tmp_path, 1.0, KICK + SNARE, KICK[: 2 * RATE_HZ], KICK, SNARE) > 0.999
