@@ -46,7 +46,8 @@ def group(names: Sequence[str]) -> Grouping:
     tries = [*map(_several, readings), *map(_singles, readings)]
     found = next((found for found in tries if found), None)
     if found is None:
-        return Grouping((), doubtful=any(map(_may_be_several, readings)) or _is_grid(names))
+        doubtful = _is_grid(names) or any(_may_be_several(read) or _is_scattered(read) for read in readings)
+        return Grouping((), doubtful=doubtful)
     return found._replace(doubtful=found.aligned and not any(map(song_names.is_own, (song.name for song in found.songs))))
 
 
@@ -119,6 +120,16 @@ def _may_be_several(read: _Readings) -> bool:
     """Tell whether all files of what is read as one song could be those of several, too."""
     songs = read.wholes - song_names.SIDES
     return len(songs) > 1 and read.covers(songs) == len(read.cuts)
+
+
+def _is_scattered(read: _Readings) -> bool:
+    """Tell whether each file has a title of its own beside its instrument: `Alpha_bass`, `Beta_bass`, `Gamma_drums`."""
+    own = {song for song, strength in read.strength.items() if strength == song_names.OWN}
+    titles = [
+        {song_names.key(song) for song, label in pairs if song_names.names_instrument(label)} & own
+        for pairs in read.cuts.values()
+    ]
+    return len(titles) > 1 and all(titles) and len(set().union(*titles)) == sum(map(len, titles))
 
 
 def _is_grid(names: Sequence[str]) -> bool:

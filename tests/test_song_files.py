@@ -95,6 +95,14 @@ def test_a_grouping_that_rests_on_numbers_or_common_words_is_marked(names: str) 
     assert group(names.split("|")).doubtful
 
 
+@pytest.mark.parametrize(
+    "names", ["Alpha_bass|Beta_bass|Gamma_drums|Delta_drums", "Alpha_bass|Beta_drums|Gamma_bass", "bass - Alpha|drums - Beta"]
+)
+def test_files_that_each_have_a_title_of_their_own_are_marked(names: str) -> None:
+    found = group(names.split("|"))
+    assert not found.songs and found.doubtful
+
+
 def test_a_grouping_by_titles_is_not_marked() -> None:
     for names in [key for key in SEVERAL if "Highway" in key]:
         assert not group(names.split("|")).doubtful, names
