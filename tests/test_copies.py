@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_parts import make, make_stem, noise, reasons
+from test_parts import RATE_HZ, make, make_stem, noise, reasons
 
 
 def test_a_copy_of_a_stem_is_told_and_used_once(tmp_path: Path) -> None:
@@ -49,6 +49,21 @@ def test_one_sample_at_two_places_of_a_song_is_no_copy(later: int, copies: int, 
     rows, _, files, rejects = make(tmp_path, stems)
     assert reasons(rejects) == [("crash 2", "twice")] * copies and len(rows["cymbals"].stems) == 2 - copies
     assert copies or np.abs(files["cymbals"][:48000] / 32768 - waves[0] - waves[1]).max() < 1e-4
+
+
+@pytest.mark.parametrize(("later", "told"), [(9600, True), (-9600, True), (60000, False)])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_copy_that_is_late_while_it_still_sounds_is_told_and_used(
+    later: int, told: bool, channels: int, tmp_path: Path
+) -> None:
+    """An echo, or a file that was exported from another place: both are summed, and a table says so."""
+    waves = [np.zeros(192_000, np.float32), np.zeros(192_000, np.float32)]
+    for wave, start in zip(waves, (40_000, 40_000 + later), strict=True):
+        wave[start : start + 64_000] = noise(4)[:64_000]
+    stems = [make_stem(tmp_path, f"lead {n}", "guitar", wave) for n, wave in enumerate(waves, 1)]
+    rows, _, _, rejects = make(tmp_path, stems, channels=channels)
+    assert reasons(rejects) == [("lead 2", "overlap")] * told and rows["guitar"].stems == ["lead 1", "lead 2"]
+    assert not told or f"{abs(later) / RATE_HZ:.2f} s {'later' if later > 0 else 'earlier'}" in rejects[0].detail
 
 
 def test_microphones_of_one_player_are_no_copies(tmp_path: Path) -> None:

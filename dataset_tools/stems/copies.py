@@ -14,6 +14,9 @@ _SKETCH_SAMPLES, _SKETCH_S = 64, 600
 """Stems are compared by the means of so many samples, over so many seconds."""
 _MOVED_S = 0.2
 """What lies so much later in a file of the same length is no copy. A latency is shorter."""
+_LOUD = 0.05
+_ECHO_S, _ECHO_SHARE = 5.0, 0.25
+"""A copy that is later by no more than this, and by no more than this share of what sounds, may be an echo or a wrong offset."""
 
 
 class StemSketch(NamedTuple):
@@ -42,6 +45,18 @@ def find(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int, sign: i
     """Find the path of a stem that is the same sound, or with `sign` -1 its opposite; None if there is none."""
     sketch = sign * own.sketch
     return next((path for path, other in heard.items() if not _moved(own, other, rate_hz) and _alike(sketch, other.sketch)), None)
+
+
+def find_later(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int) -> tuple[str, float] | None:
+    """Find the path of a stem that is the same sound at another time, while it still sounds, and by how many seconds."""
+    loud = np.flatnonzero(np.abs(own.sketch) > _LOUD * np.abs(own.sketch).max(initial=0.0))
+    sounding = (own.length - own.start) * (loud[-1] + 1) / len(own.sketch) if len(loud) else 0
+    for path, other in heard.items():
+        later = own.start - other.start
+        near = abs(later) < min(_ECHO_S * rate_hz, _ECHO_SHARE * sounding)
+        if near and _moved(own, other, rate_hz) and _alike(own.sketch, other.sketch):
+            return path, later / rate_hz
+    return None
 
 
 def _moved(one: StemSketch, other: StemSketch, rate_hz: int) -> bool:
