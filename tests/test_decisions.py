@@ -9,7 +9,7 @@ from instructme.dataset_tools import activity, clips, fingerprint, song_files
 from instructme.dataset_tools.beats import bar_witness, pulse_check, rhythm
 from instructme.dataset_tools.midi import bar_check, grid_check, offset_check
 from instructme.dataset_tools.pairing import combinations, matching
-from instructme.dataset_tools.stems import headers, mixtures, name_check, parts, versions
+from instructme.dataset_tools.stems import copies, headers, mixtures, name_check, parts, versions
 from instructme.manifests import instruments
 from instructme.pipelines.stages import verify
 
@@ -24,6 +24,8 @@ CONSTANTS = {
     "A mixture whose name is no instrument's": f"{100 * mixtures.UNNAMED_SUM:.0f} %",
     "Stems that overlap are reported": f"{100 * mixtures.OVERLAP:.0f} % for several stems, {100 * mixtures.ALIKE:.0f} %",
     "A group beside one of its stems is reported": f"{100 * mixtures.GROUP_OVERLAP:.0f} %",
+    "A copy of a stem at another time is reported": f"{copies._MOVED_S:g} to {copies._ECHO_S:g} s, and "
+    f"by at most {100 * copies._ECHO_SHARE:.0f} %",
     "Takes are alternatives": f"{100 * versions.TOGETHER:.0f} %",
     "Dry and wet are one performance": f"coherence {versions.COHERENCE:g}, or common motion of levels {versions.COMMON_MOTION:g}",
     "The later of the two is used": f"coherence {versions.SURE_COHERENCE:g}, or common motion {versions.SURE_COMMON_MOTION:g}",
