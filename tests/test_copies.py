@@ -63,7 +63,17 @@ def test_a_copy_that_is_late_while_it_still_sounds_is_told_and_used(
     stems = [make_stem(tmp_path, f"lead {n}", "guitar", wave) for n, wave in enumerate(waves, 1)]
     rows, _, _, rejects = make(tmp_path, stems, channels=channels)
     assert reasons(rejects) == [("lead 2", "overlap")] * told and rows["guitar"].stems == ["lead 1", "lead 2"]
-    assert not told or f"{abs(later) / RATE_HZ:.2f} s {'later' if later > 0 else 'earlier'}" in rejects[0].detail
+    assert not told or f"{abs(later) / RATE_HZ:.3g} s {'later' if later > 0 else 'earlier'}" in rejects[0].detail
+
+
+@pytest.mark.parametrize("later", [8, 60, 331])
+def test_a_copy_that_is_late_by_part_of_a_sample_is_told(later: int, tmp_path: Path) -> None:
+    """A plug-in's latency at 44.1 kHz is no whole number of samples at 24 kHz."""
+    wave = 0.3 * np.random.default_rng(0).standard_normal(4 * 44_100).astype(np.float32)
+    late = np.concatenate([np.zeros(later, np.float32), wave])[: len(wave)]
+    stems = [make_stem(tmp_path, name, "vocals", each, 44_100) for name, each in (("vocals", wave), ("vocals 2", late))]
+    *_, rejects = make(tmp_path, stems)
+    assert [name for name, reason in reasons(rejects) if reason in ("overlap", "twice")] == ["vocals 2"]
 
 
 def test_microphones_of_one_player_are_no_copies(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ CONSTANTS = {
     "A mixture whose name is no instrument's": f"{100 * mixtures.UNNAMED_SUM:.0f} %",
     "Stems that overlap are reported": f"{100 * mixtures.OVERLAP:.0f} % for several stems, {100 * mixtures.ALIKE:.0f} %",
     "A group beside one of its stems is reported": f"{100 * mixtures.GROUP_OVERLAP:.0f} %",
-    "A copy of a stem at another time is reported": f"{copies._MOVED_S:g} to {copies._ECHO_S:g} s, and "
+    "A copy of a stem at another time is reported": f"up to {copies._ECHO_S:g} s, and "
     f"by at most {100 * copies._ECHO_SHARE:.0f} %",
     "Takes are alternatives": f"{100 * versions.TOGETHER:.0f} %",
     "Dry and wet are one performance": f"coherence {versions.COHERENCE:g}, or common motion of levels {versions.COMMON_MOTION:g}",

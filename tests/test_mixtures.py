@@ -86,6 +86,13 @@ def test_a_loud_voice_and_its_choir_are_no_sum_but_their_bus_is(tmp_path: Path) 
     assert seen(tmp_path, voice=voice, choir=choir, vox=0.7 * (voice + choir)) == [("vox", ("choir", "voice"), True)]
 
 
+@pytest.mark.parametrize("level", [0.5, -0.5, -1.0])
+def test_a_bus_may_be_inverted(level: float, tmp_path: Path) -> None:
+    assert seen(tmp_path, a=noise(0), b=noise(1), c=noise(2), bus=level * (noise(0) + noise(1)), d=noise(3)) == [
+        ("bus", ("a", "b"), True)
+    ]
+
+
 def test_stems_of_any_length_and_silent_ones_are_compared(tmp_path: Path) -> None:
     long, short = noise(0), noise(1, seconds=2.3)
     bus = long.copy()

@@ -15,6 +15,8 @@ _SKETCH_SAMPLES, _SKETCH_S = 64, 600
 _MOVED_S = 0.2
 """What lies so much later in a file of the same length is no copy. A latency is shorter."""
 _LOUD = 0.05
+_NEARLY_SAME = 0.96
+"""Correlation of white noise and a copy that is late by part of a sample: 0.97 at least."""
 _ECHO_S, _ECHO_SHARE = 5.0, 0.25
 """A copy that is later by no more than this, and by no more than this share of what sounds, may be an echo or a wrong offset."""
 
@@ -48,13 +50,16 @@ def find(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int, sign: i
 
 
 def find_later(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int) -> tuple[str, float] | None:
-    """Find the path of a stem that is the same sound at another time, while it still sounds, and by how many seconds."""
+    """Find the path of a stem that is the same sound at another time, while it still sounds, and by how many seconds.
+
+    Copies at one time, or late by whole samples, are for `find`. A copy that is late by part of a sample is only nearly the same.
+    """
     loud = np.flatnonzero(np.abs(own.sketch) > _LOUD * np.abs(own.sketch).max(initial=0.0))
     sounding = (own.length - own.start) * (loud[-1] + 1) / len(own.sketch) if len(loud) else 0
     for path, other in heard.items():
         later = own.start - other.start
         near = abs(later) < min(_ECHO_S * rate_hz, _ECHO_SHARE * sounding)
-        if near and _moved(own, other, rate_hz) and _alike(own.sketch, other.sketch):
+        if later and near and _alike(own.sketch, other.sketch, _NEARLY_SAME):
             return path, later / rate_hz
     return None
 
@@ -65,11 +70,11 @@ def _moved(one: StemSketch, other: StemSketch, rate_hz: int) -> bool:
     return later > _MOVED_S * rate_hz and 2 * abs(one.length - other.length) < later
 
 
-def _alike(one: Samples, other: Samples) -> bool:
+def _alike(one: Samples, other: Samples, least: float = SAME) -> bool:
     """Tell copies: most of the longer one is there in the shorter one, and in proportion."""
     length = min(len(one), len(other))
     powers = [float(np.vdot(each[:length], each[:length])) for each in (one, other)]
     wholes = [float(np.vdot(each, each)) for each in (one, other)]
     if not length or min(powers) <= 0 or any(part < 0.99 * whole for part, whole in zip(powers, wholes, strict=True)):
         return False
-    return float(np.vdot(one[:length], other[:length])) > SAME * float(np.sqrt(powers[0] * powers[1]))
+    return float(np.vdot(one[:length], other[:length])) > least * float(np.sqrt(powers[0] * powers[1]))

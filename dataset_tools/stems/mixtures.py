@@ -1,7 +1,8 @@
 """Find stems that are heard twice: a mixture or a bus of other stems, and a stem that holds most of another one.
 
 A bus, such as `drums` beside `kick`, `snare` and `overheads`, is a sum of other stems at some levels. So each stem is
-compared with the sum of the others that comes nearest to it, with levels from 0 on (non-negative least squares). On 11 real
+compared with the sum of the others that comes nearest to it or to its opposite, with levels from 0 on (non-negative least
+squares). On 11 real
 and 29 rendered songs, others explain at most 15 % of a stem's power; of a bus with a limiter, an equaliser or lossy coding
 they explain 94 to 100 %, and of overhead microphones 60 % or less.
 """
@@ -113,13 +114,17 @@ def _overlap(
     from scipy.optimize import nnls
 
     others = [other for other in range(len(names)) if other != index]
-    shared = products[index, others]
-    if not len(others) or shared.max() <= 0:
-        return None
     among = products[np.ix_(others, others)]
+    if not len(others) or not products[index, others].any():
+        return None
     factor = np.linalg.cholesky(among + 1e-9 * np.eye(len(others)))
-    levels, _ = nnls(factor.T, np.linalg.solve(factor, shared))
-    rest = max(float(1 - 2 * levels @ shared + levels @ among @ levels), 0.0)
+    # A bus may be inverted.
+    tries = [
+        (shared, nnls(factor.T, np.linalg.solve(factor, shared))[0])
+        for shared in (products[index, others], -products[index, others])
+    ]
+    rests = [max(float(1 - 2 * levels @ shared + levels @ among @ levels), 0.0) for shared, levels in tries]
+    (shared, levels), rest = tries[int(np.argmin(rests))], min(rests)
     alone = float(1 - shared.max() ** 2)
     several, single = (GROUP_OVERLAP, GROUP_OVERLAP) if names[index] in groups else (OVERLAP, ALIKE)
     holds = [names[others[at]] for at in np.flatnonzero(levels >= _HEARD)]

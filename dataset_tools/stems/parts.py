@@ -349,8 +349,10 @@ def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, StemSket
         return
     if moved := copies.find_later(own, heard, rate_hz):
         path, later_s = moved
-        when = f"{abs(later_s):.2f} s {'later' if later_s > 0 else 'earlier'}"
-        yield _Note("overlap", f"the same sound as {path}, {when}: if it is no echo, one of the files starts wrongly", False)
+        when = f"{abs(later_s):.3g} s {'later' if later_s > 0 else 'earlier'}"
+        yield _Note(
+            "overlap", f"nearly the same sound as {path}, {when}: it is heard twice, unless it is an echo or a microphone", False
+        )
     heard[stem.path] = own
     if highest > LOUD_REJECTED:
         yield _Note("too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True)
