@@ -15,6 +15,7 @@ _SKETCH_SAMPLES, _SKETCH_S = 64, 600
 _MOVED_S = 0.2
 """What lies so much later in a file of the same length is no copy. A latency is shorter."""
 _LOUD = 0.05
+"""Share of the loudest piece of a sketch over which a stem sounds."""
 _NEARLY_SAME = 0.96
 """Correlation of white noise and a copy that is late by part of a sample: 0.97 at least."""
 _ECHO_S, _ECHO_SHARE = 5.0, 0.25
@@ -49,8 +50,8 @@ def find(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int, sign: i
     return next((path for path, other in heard.items() if not _moved(own, other, rate_hz) and _alike(sketch, other.sketch)), None)
 
 
-def find_later(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int) -> tuple[str, float] | None:
-    """Find the path of a stem that is the same sound at another time, while it still sounds, and by how many seconds.
+def find_later(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int) -> str | None:
+    """Find a stem that is the same sound at another time, while it still sounds, and say which one and when.
 
     Copies at one time, or late by whole samples, are for `find`. A copy that is late by part of a sample is only nearly the same.
     """
@@ -60,7 +61,8 @@ def find_later(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int) -
         later = own.start - other.start
         near = abs(later) < min(_ECHO_S * rate_hz, _ECHO_SHARE * sounding)
         if later and near and _alike(own.sketch, other.sketch, _NEARLY_SAME):
-            return path, later / rate_hz
+            when = f"{abs(later) / rate_hz:.3g} s {'later' if later > 0 else 'earlier'}"
+            return f"nearly the same sound as {path}, {when}: it is heard twice, unless it is an echo or a microphone"
     return None
 
 

@@ -134,7 +134,7 @@ def merge(
         if used:
             merged.append(Merged(used, total, measures.full_scale(total)))
     by_path = {source[0].path: source for source in _sources(by_instrument)}
-    doubled = heard_twice.find(kept, sketches, lambda path: read(by_path[path]), rate_hz) if track.aligned else []
+    doubled = heard_twice.find(kept, sketches, lambda path: read(by_path[path]), rate_hz, channels) if track.aligned else []
     rejects += [reject(track, each.name, "mixture" if each.is_sum else "overlap", each.detail) for each in doubled]
     merged = _without({each.name for each in doubled if each.is_sum}, merged, summed)
     merged, doubted = _asked(merged, rate_hz)
@@ -347,12 +347,8 @@ def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, StemSket
     if opposite := copies.find(own, heard, rate_hz, sign=-1):
         yield _Note("cancels", f"it is the opposite of {opposite}: together they are silent; only the first is used", True)
         return
-    if moved := copies.find_later(own, heard, rate_hz):
-        path, later_s = moved
-        when = f"{abs(later_s):.3g} s {'later' if later_s > 0 else 'earlier'}"
-        yield _Note(
-            "overlap", f"nearly the same sound as {path}, {when}: it is heard twice, unless it is an echo or a microphone", False
-        )
+    if later := copies.find_later(own, heard, rate_hz):
+        yield _Note("overlap", later, False)
     heard[stem.path] = own
     if highest > LOUD_REJECTED:
         yield _Note("too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True)
