@@ -20,10 +20,10 @@ def explained(share: float, bus: Stored, members: Sequence[Stored], rate_hz: int
     """Correct the share of a bus that its members explain, 0 to 1, by what both channels say. `share` is that of their mean."""
     if bus.channels != 2:
         return share
-    middle, side = (_power(sketch(bus, rate_hz, weights)) for weights in (_MIDDLE, _SIDE))
+    middle, side = (sketch(bus, rate_hz, weights) for weights in (_MIDDLE, _SIDE))
     channels = [sketch(each, rate_hz, weights) for each in members for weights in (_LEFT, _RIGHT)]
-    rest = _power(_unexplained(sketch(bus, rate_hz, _SIDE), channels))
-    return 1 - ((1 - share) * middle + rest) / max(middle + side, 1e-30)
+    rest = (1 - share) * _power(middle) + _power(_unexplained(side, channels))
+    return 1 - rest / max(_power(middle) + _power(side), 1e-30)
 
 
 def _power(sound: Samples) -> float:

@@ -2,9 +2,8 @@
 
 A bus, such as `drums` beside `kick`, `snare` and `overheads`, is a sum of other stems at some levels. So each stem is
 compared with the sum of the others that comes nearest to it or to its opposite, with levels from 0 on (non-negative least
-squares). On 11 real
-and 29 rendered songs, others explain at most 15 % of a stem's power; of a bus with a limiter, an equaliser or lossy coding
-they explain 94 to 100 %, and of overhead microphones 60 % or less.
+squares). On 11 real and 29 rendered songs, others explain at most 15 % of a stem's power; of a bus with a limiter, an equaliser
+or lossy coding they explain 94 to 100 %, and of overhead microphones 60 % or less.
 """
 
 from collections.abc import Container, Mapping, Sequence
