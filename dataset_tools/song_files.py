@@ -37,6 +37,7 @@ class Grouping(NamedTuple):
 
 def group(names: Sequence[str]) -> Grouping:
     """Group the names of the files of one folder, without suffix, by song."""
+    names = [name for name in names if name != whole(names)]
     texts = [song_names.cleaned(names, numbers=numbers) for numbers in (True, False)]
     readings = [
         _Readings({name: list(song_names.cuts(text, reverse)) for name, text in rests.items()}, reverse)
@@ -45,10 +46,28 @@ def group(names: Sequence[str]) -> Grouping:
     ]
     tries = [*map(_several, readings), *map(_singles, readings)]
     found = next((found for found in tries if found), None)
-    if found is None:
+    if found is None or _are_mixes_beside_one_song(found):
         doubtful = _is_grid(names) or any(_may_be_several(read) or _is_scattered(read) for read in readings)
         return Grouping((), doubtful=doubtful)
     return found._replace(doubtful=found.aligned and not any(map(song_names.is_own, (song.name for song in found.songs))))
+
+
+def whole(names: Sequence[str]) -> str | None:
+    """Find the name that all others begin with, and that is no instrument's: `Highway`, beside `Highway-Bass` and `Highway-Keys`.
+
+    Such a file is called like its song, and may hold all of it.
+    """
+    first = min(names, key=len, default="")
+    others = [name[len(first) :] for name in names if name != first and name.startswith(first)]
+    apart = len(others) > 1 and len(others) == len(names) - 1 and not any(rest[0].isalnum() for rest in others)
+    return first if apart and not song_names.names_instrument(first) and any(map(str.isalpha, first)) else None
+
+
+def _are_mixes_beside_one_song(found: Grouping) -> bool:
+    """Tell whether all that is found beside one song is a mixture: `AuMix_Highway` beside `AuSep_1_vn` and `AuSep_2_vc`."""
+    heads = [[song_names.GAP.split(label, 1)[0] for label in song.labels.values()] for song in found.songs]
+    holds = [any(normalise(head).is_stem for head in own) for own in heads]
+    return sum(holds) == 1 and len(found.songs) == 2 and sum(len(song.labels) for song in found.songs) > 2
 
 
 class _Readings:

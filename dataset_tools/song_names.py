@@ -54,6 +54,11 @@ _SECTIONS = frozenset(
 VERSIONS = frozenset(
     ["take", "tk", "version", "ver", "v", "alt", "new", "old", "final", "live", "demo", "rehearsal", "remaster", "remastered"]
 )
+CHANNELS = (
+    *(("l", "r"), ("left", "right"), ("lt", "rt"), ("lft", "rgt")),
+    *(("links", "rechts"), ("gauche", "droite"), ("izq", "der"), ("izquierda", "derecha"), ("sx", "dx"), ("esq", "dir")),
+)
+"""Words for the two channels, also in German, French, Spanish, Italian and Portuguese."""
 SIDES = frozenset("lr")
 """Letters of channels."""
 OWN, WEAK, _NONE = 2, 1, 0
@@ -108,7 +113,9 @@ def _without_last_words(names: Sequence[str]) -> dict[str, str]:
     while len(rests) > 1 and len(last := {_tail(rest) for rest in rests}) == 1 and "" not in last:
         rests = [rest[: -len(_tail(rest))].rstrip(_ENDS) for rest in rests]
     cut = dict(zip(names, rests, strict=True))
-    return dict(zip(names, names, strict=True)) if normalise(names[0][len(rests[0]) :]).editable else cut
+    return (
+        dict(zip(names, names, strict=True)) if any(normalise(name[len(rest) :]).editable for name, rest in cut.items()) else cut
+    )
 
 
 def _tail(text: str) -> str:
@@ -159,7 +166,8 @@ def _is_abbreviation(shared: str) -> bool:
 
 def cleaned(names: Sequence[str], *, numbers: bool) -> dict[str, str]:
     """Leave out tempo and key, numbers in front unless `numbers`, and the words with which all names begin."""
-    texts = [_MUSICAL.sub("", name) or name for name in names]
+    ends = _without_last_words(names)
+    texts = [_MUSICAL.sub("", ends[name]) or name for name in names]
     if not numbers:
         texts = [_NUMBER.sub("", text) or text for text in texts]
     while len(texts) > 1 and (first := {_head(text) for text in texts}) and len(first) == 1 and "" not in first:

@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from instructme.dataset_tools import song_names
 from instructme.dataset_tools.layouts import audio, folders
 from instructme.manifests.free_names import whole_name
 from instructme.manifests.instruments import INSTRUMENTS, NO_STEM, normalise
+from instructme.manifests.paths import slug
 
 _INNER = ("stems", "audio", "tracks", "multitrack", "multitracks", "raw", "mono", "stereo", "dry", "wet", "processed")
 """Names of folders that say nothing about the song."""
@@ -28,12 +29,15 @@ def is_part(folder: Path) -> bool:
     """Tell whether a folder is called like an instrument and holds no band; `Piano Man` is a song, `Keys/Highway` is one."""
     if not _is_instrument(folder.name):
         return False
-    own = _families(folder)
-    return (len(own) < 2 or normalise(folder.name).family in own) and all(len(_families(part)) < 2 for part in folders(folder))
+    own = families(audio(folder))
+    return (len(own) < 2 or normalise(folder.name).family in own) and all(
+        len(families(audio(part))) < 2 for part in folders(folder)
+    )
 
 
-def _families(folder: Path) -> set[str]:
-    matches = [normalise(label) for label in audio(folder)]
+def families(labels: Iterable[str]) -> set[str]:
+    """List the families of the instruments that labels name for certain."""
+    matches = [normalise(label) for label in labels]
     return {match.family for match in matches if match.certain and match.editable}
 
 
@@ -59,6 +63,14 @@ def holds_collection(parts: Sequence[Path]) -> bool:
     return len(several) > 1 and all(map(song_names.is_own, names))
 
 
+def may_hold_several(parts: Sequence[Path]) -> bool:
+    """Tell whether files of folders of instruments have the same titles: `Bass/Funk_Bass_1`, `Drums/Funk_Drums`."""
+    titles = [{slug(song_names.without(name, part.name)) for name in audio(part)} for part in parts]
+    count = Counter(title for own in titles for title in own)
+    again = [title for title, times in count.items() if times > 1]
+    return len(again) > 1 and any(map(song_names.is_own, again))
+
+
 def holds_mixes(folder: Path) -> bool:
     """Tell whether a folder is called `mixes` or the like, and no file in it is called like an instrument."""
     sounds = audio(folder)
@@ -68,3 +80,37 @@ def holds_mixes(folder: Path) -> bool:
 def is_inner(name: str) -> bool:
     """Tell whether the name of a folder says nothing about the song: `stems`, `WAV`, `24bit`."""
     return name.lower() in _INNER or bool(_FORMAT.fullmatch(name.lower()))
+
+
+def sections(below: Sequence[Path]) -> dict[str, Path]:
+    """List the stems of one song in folders of its sections, `Rhythm/Drums` and `Melody/Keys`, or of its channels; else none."""
+    sides = are_channels(part.name for part in below)
+    if len(below) < 2 or not (sides or all(is_untitled(part.name) and not is_inner(part.name) for part in below)):
+        return {}
+    inside = [all_audio(part) for part in below]
+    own = [family for each in inside for family in families(each)]
+    apart = len(own) == len({*own}) > 1 and all(map(families, inside))
+    channels = sides and inside[0].keys() == inside[1].keys()
+    return {
+        f"{part.name}/{name}": each[name] for part, each in zip(below, inside, strict=True) for name in each if apart or channels
+    }
+
+
+def are_channels(names: Iterable[str]) -> bool:
+    """Tell whether two names are those of the channels: `L` and `R`."""
+    own = {name.lower() for name in names}
+    return any(own == {*pair} for pair in song_names.CHANNELS)
+
+
+def is_untitled(name: str) -> bool:
+    """Tell whether all words of a name belong to instruments or channels: `Rhythm`, `L`; not `Song 1`."""
+    return any(map(str.isalpha, name)) and not any(map(str.isdigit, name)) and not song_names.strength(name)
+
+
+def all_audio(folder: Path) -> dict[str, Path]:
+    """List the audio of a folder and of those in it, by path without suffix."""
+    found = dict(audio(folder))
+    for part in folders(folder):
+        if not part.is_symlink():
+            found |= {f"{part.name}/{name}": path for name, path in all_audio(part).items()}
+    return found

@@ -16,7 +16,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from instructme.dataset_tools import song_files, song_names
 from instructme.dataset_tools.layouts import (
@@ -25,6 +25,7 @@ from instructme.dataset_tools.layouts import (
     FoundTrack,
     Rejected,
     _folder_names,
+    _kept_together,
     audio,
     files,
     folders,
@@ -70,6 +71,8 @@ def recognises(root: Path) -> bool:
 def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
     """Read every song or single part below the root."""
     items = list(_without_mixes(root, list(_walk(root, root, None, _DEPTH))))
+    for rule in (_kept_together.nested, _kept_together.untitled, _kept_together.equal_titles):
+        items = list(rule(items))
     names = {item.name: match for item in items if isinstance(item, FoundTrack) and (match := _joined(item))}
     several = len({match[1] for match in names.values()}) > 1
     for item in items:
@@ -113,7 +116,7 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
     yield from unread_audio(root, folder)
     grouping = song_files.group(list(sounds))
     if grouping.doubtful and not grouping.songs:
-        yield _doubt(root, folder, "its files are read as one song")
+        yield _kept_together.doubt(root, folder, "its files are read as one song")
     top = folder == root or (folder.parent == root and split is not None)
     if folder != root and _folder_names.holds_mixes(folder):
         yield from _unnamed(root, sounds)
@@ -125,8 +128,13 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
     elif below and all(map(_folder_names.is_part, below)) and (not top or any(map(audio, below))):
         if top or _folder_names.holds_collection(below):
             yield from _collection(root, folder, below, split)
-        elif grouped := {f"{part.name}/{name}": path for part in below for name, path in _all_audio(part).items()}:
+        elif grouped := {f"{part.name}/{name}": path for part in below for name, path in _folder_names.all_audio(part).items()}:
+            if _folder_names.may_hold_several(below):
+                yield _kept_together.doubt(root, folder, "its folders of instruments are read as one song")
             yield _track(root, _Song(folder, folder, grouped, {}), split)
+        return
+    elif not top and not sounds and (sections := _folder_names.sections(below)):
+        yield from _in_sections(root, folder, sections, split)
         return
     elif sounds and not top:
         yield from _unnamed(root, sounds)
@@ -143,7 +151,13 @@ def _collection(root: Path, folder: Path, parts: Sequence[Path], split: str | No
             yield replace(_single(path, part.name, split), leak_group=f"name:{slug(song)}")
     if several := sum(count > 1 for count in songs.values()):
         reading = f"{several} names are in several folders of instruments, and such files are not read as one song"
-        yield _doubt(root, folder, reading)
+        yield _kept_together.doubt(root, folder, reading)
+
+
+def _in_sections(root: Path, folder: Path, sounds: dict[str, Path], split: str | None) -> Iterator[FoundTrack | Rejected]:
+    if not _folder_names.are_channels({PurePosixPath(label).parts[0] for label in sounds}):
+        yield _kept_together.doubt(root, folder, f"folders without titles are read as one song, {folder.name}")
+    yield _track(root, _Song(folder, folder, sounds, {}), split)
 
 
 def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
@@ -163,7 +177,7 @@ def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth
             yield from _walk(root, part, known.get(part, split), depth - 1)
         else:
             yield Rejected(part.relative_to(root).as_posix(), "too_deep", f"more than {_DEPTH} folders deep: give it as a root")
-    yield from _one_work(root, folder, versions)
+    yield from _kept_together.one_work(root, folder, versions)
 
 
 def _splits(below: Sequence[Path], songs: Container[Path], *, top: bool, inside: bool) -> dict[Path, str]:
@@ -208,18 +222,7 @@ def _formats(root: Path, folder: Path, inner: list[Path], split: str | None, dep
             yield from (Rejected(path.relative_to(root).as_posix(), "twice", detail) for path in audio(part).values())
             continue
         read += _below(root, folder, [part], split, depth)
-    yield from _one_work(root, folder, read)
-
-
-def _one_work(root: Path, place: Path, items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
-    """Keep versions of one song in one split. Where the artist is known, all songs of the artist stay together anyway."""
-    versions = [item for item in items if isinstance(item, FoundTrack) and not item.artist and not item.leak_group]
-    if len(versions) < 2:
-        yield from items
-        return
-    group = f"folder:{slug(place.relative_to(root).as_posix())}"
-    for item in items:
-        yield replace(item, leak_group=group) if isinstance(item, FoundTrack) and item in versions else item
+    yield from _kept_together.one_work(root, folder, read)
 
 
 def _format_rank(folder: Path) -> int:
@@ -243,7 +246,7 @@ def _song_folder(
     families = {normalise(label).family for label in sounds}
     nested = {}
     for part in parts:
-        inside = {f"{part.name}/{name}": path for name, path in _all_audio(part).items()}
+        inside = {f"{part.name}/{name}": path for name, path in _folder_names.all_audio(part).items()}
         if normalise(part.name).family in families:
             detail = f"the folder of the song already has {normalise(part.name).family}: remove one of the two"
             yield from (Rejected(path.relative_to(root).as_posix(), "twice", detail) for path in inside.values())
@@ -255,16 +258,7 @@ def _song_folder(
     place = folder / title if title else folder
     song = _track(root, _Song(place, folder, {**sounds, **nested}, _by_label(files(folder, ".mid", ".midi"))), split)
     # What lies in a song's folder may be another version of it.
-    yield from _one_work(root, folder, [song, *other])
-
-
-def _all_audio(folder: Path) -> dict[str, Path]:
-    """List the audio of a folder and of those in it, by path without suffix."""
-    found = dict(audio(folder))
-    for part in folders(folder):
-        if not part.is_symlink():
-            found |= {f"{part.name}/{name}": path for name, path in _all_audio(part).items()}
-    return found
+    yield from _kept_together.one_work(root, folder, [song, *other])
 
 
 def _flat(
@@ -273,7 +267,7 @@ def _flat(
     """Read several songs in one folder."""
     midi = files(folder, ".mid", ".midi")
     if grouping.doubtful:
-        yield _doubt(root, folder, f"numbers or letters tell {len(grouping.songs)} songs apart")
+        yield _kept_together.doubt(root, folder, f"numbers or letters tell {len(grouping.songs)} songs apart")
     hints = {song.name: hint for song in grouping.songs if (hint := split_hint(song.name))}
     if split is None and len({*hints.values()}) > 1:
         detail = "names of its songs may mean splits, but were not read so: if they do, make a folder for each split"
@@ -290,15 +284,9 @@ def _flat(
         notes = {name[len(song.name) :].strip(" ._-()").lower(): path for name, path in mine.items()}
         versions[song_names.work(song.name)].append(_track(root, _Song(folder / song.name, folder, own, notes), split))
     for work, tracks in versions.items():
-        yield from _one_work(root, folder / work, tracks)
+        yield from _kept_together.one_work(root, folder / work, tracks)
     detail = "its name belongs to no song of this folder: name it like the others, or move it into a new folder"
     yield from (Rejected(sounds[name].relative_to(root).as_posix(), "stray", detail) for name in grouping.strays)
-
-
-def _doubt(root: Path, folder: Path, reading: str) -> Rejected:
-    """Tell that files of one folder may be grouped otherwise."""
-    where = (folder.relative_to(root) / "*").as_posix()
-    return Rejected(where, "grouping", f"{reading}, which may be wrong: if it is, use a folder for each song, or a table")
 
 
 def _unnamed(root: Path, sounds: Mapping[str, Path]) -> Iterator[Rejected]:
@@ -343,7 +331,7 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
     alone = len(song.midi) == 1 and not song.midi.keys() & {label.lower() for label in song.sounds}
     shared = next(iter(song.midi.values())) if alone else None
     mixes = [label for label in song.sounds if not _is_stem(label, song.sounds) or _is_whole(label, song, title)]
-    labels = song_names.labels(list(song.sounds), song.place.name)
+    labels = song_names.labels([label for label in song.sounds if label not in mixes], song.place.name)
     stems = tuple(
         FoundStem(
             slug(label),
@@ -371,7 +359,7 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
 
 def _is_whole(label: str, song: _Song, title: str) -> bool:
     """Tell whether a file is called like its song, beside stems: `Highway/Highway.wav`."""
-    called = slug(label) in {slug(title), slug(song.place.name)}
+    called = slug(label) in {slug(title), slug(song.place.name)} or label == song_files.whole([*song.sounds])
     return called and len(song.sounds) > 2 and normalise(label).rule == "unmatched"
 
 

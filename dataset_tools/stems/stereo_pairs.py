@@ -1,6 +1,6 @@
 """Join split stereo: `vocals.L.wav` and `vocals.R.wav` are the two channels of one stem.
 
-Two mono files of one folder are a pair if their names differ in one word only, which is `L` in one name and `R` in the other
+Two mono files of one song are a pair if their names differ in one word only, which is `L` in one name and `R` in the other
 (or `Left` and `Right`, `Lt` and `Rt`, `links` and `rechts`), and if they have the same rate and length. A part takes both as it
 takes the channels of a stereo file: a mono part takes the mean.
 """
@@ -12,14 +12,10 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from instructme.dataset_tools.layouts import Rejected
+from instructme.dataset_tools.song_names import CHANNELS
 from instructme.manifests.rows import Stem
 
-_SIDES = (
-    *(("l", "r"), ("left", "right"), ("lt", "rt"), ("lft", "rgt")),
-    *(("links", "rechts"), ("gauche", "droite"), ("izq", "der"), ("izquierda", "derecha"), ("sx", "dx"), ("esq", "dir")),
-)
-"""Words for the two channels, also in German, French, Spanish, Italian and Portuguese."""
-_WORDS = "|".join(word for pair in _SIDES for word in pair)
+_WORDS = "|".join(word for pair in CHANNELS for word in pair)
 _SIDE = re.compile(
     rf"(?<![^\W_])(?:(?i:{_WORDS}))(?![^\W_])"  # a word of its own
     r"|(?:(?<=[a-z0-9])|(?<=[A-Z]{2}))[LR](?![^\W_])"  # the last letter of `GtrL`, `OHL` and `Piano 1L`
@@ -60,11 +56,12 @@ def left_first(one: Stem, other: Stem) -> tuple[Stem, Stem]:
 
 def _readings(path: str) -> list[tuple[str, str]]:
     """List the (name without side, side) that a path may mean, one for each word in it that is a side."""
-    folder, name = str(PurePosixPath(path).parent), PurePosixPath(path).stem
+    name = str(PurePosixPath(path).with_suffix(""))
+    start = len(str(PurePosixPath(path).parent.parent))  # the file and its folder, such as `L/bass`
     return [
-        (f"{folder}/{name[: match.start()]}\0{name[match.end() :]}\0{number}".lower(), "lr"[pair.index(match[0].lower())])
-        for match in _SIDE.finditer(name)
-        for number, pair in enumerate(_SIDES)
+        (f"{name[: match.start()]}\0{name[match.end() :]}\0{number}".lower(), "lr"[pair.index(match[0].lower())])
+        for match in _SIDE.finditer(name, start)
+        for number, pair in enumerate(CHANNELS)
         if match[0].lower() in pair
     ]
 

@@ -1,0 +1,94 @@
+"""Keep what may be one song in one split, and tell of it: versions, parts of a song in folders of their own, equal titles."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from instructme.dataset_tools import song_names
+from instructme.dataset_tools.layouts import FoundTrack, Rejected, _folder_names
+from instructme.manifests.paths import slug
+
+_ADVICE = "if that is wrong, move the files of each song into a folder of their own, or list them in a table"
+
+
+def doubt(root: Path, folder: Path, reading: str) -> Rejected:
+    """Tell that the files of a folder may be grouped otherwise."""
+    where = (folder.relative_to(root) / "*").as_posix()
+    return Rejected(where, "grouping", f"{reading}, which may be wrong: if it is, use a folder for each song, or a table")
+
+
+def one_work(root: Path, place: Path, items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
+    """Keep versions of one song in one split. Where the artist is known, all songs of the artist stay together anyway."""
+    versions = [item for item in items if isinstance(item, FoundTrack) and not item.artist and not item.leak_group]
+    yield from _joined(items, {slug(place.relative_to(root).as_posix()): versions})
+
+
+def nested(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
+    """Keep a song and what lies in its folder in one split: `Highway/Samples/Recorded` may be the sounds of `Highway`."""
+    tracks = {item.name: item for item in items if isinstance(item, FoundTrack) and item.aligned}
+    groups: defaultdict[str, list[FoundTrack]] = defaultdict(list)
+    for name, track in tracks.items():
+        if above := [str(parent) for parent in PurePosixPath(name).parents if str(parent) in tracks]:
+            groups[above[-1]].append(track)
+    yield from _told(items, {name: [tracks[name], *inner] for name, inner in groups.items()}, _nested_reading)
+
+
+def _nested_reading(tracks: Sequence[FoundTrack]) -> str:
+    return f"it lies in the folder of the song {tracks[0].title}, and is read as a song"
+
+
+def untitled(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
+    """Keep songs in one split whose folders have words of instruments for names: `Highway/Acoustic`, `Highway/Electric`."""
+    tracks = [item for item in items if isinstance(item, FoundTrack)]
+    groups: defaultdict[str, list[FoundTrack]] = defaultdict(list)
+    for item in tracks:
+        if item.aligned and _folder_names.is_untitled(item.path.name):
+            groups[str(PurePosixPath(item.name).parent)].append(item)
+    # Right below the root, a dataset of songs may have one that is called `Ambient`.
+    groups["."] = groups["."] if len(groups["."]) == len(tracks) else []
+    yield from _told(items, {name: own for name, own in groups.items() if len(own) > 1}, _untitled_reading)
+
+
+def _untitled_reading(tracks: Sequence[FoundTrack]) -> str:
+    return f"{_listed([track.path.name for track in tracks])} are read as songs, and are no titles"
+
+
+def equal_titles(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
+    """Tell once of titles that several folders have, as when two separators have read the same songs."""
+    titles: defaultdict[tuple[str, str | None], list[FoundTrack]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, FoundTrack) and item.aligned and song_names.is_own(item.title):
+            titles[slug(item.title), item.artist].append(item)
+    several = [own for own in titles.values() if len(own) > 1]
+    yield from items
+    if several:
+        first = several[0]
+        count = "1 title is" if len(several) == 1 else f"{len(several)} titles are"
+        reading = f"{count} there more than once, such as {_listed([track.name for track in first])}; each is read as a song"
+        yield Rejected(first[0].name, "grouping", f"{reading}. {_ADVICE.capitalize()}", len(several))
+
+
+def _told(
+    items: Sequence[FoundTrack | Rejected], groups: Mapping[str, list[FoundTrack]], reading: Callable[[Sequence[FoundTrack]], str]
+) -> Iterator[FoundTrack | Rejected]:
+    """Keep each group in one split, and tell of it."""
+    yield from _joined(items, {slug(name): own for name, own in groups.items()})
+    for own in groups.values():
+        yield Rejected(own[-1].name, "grouping", f"{reading(own)}; they are in one split. {_ADVICE.capitalize()}", len(own) - 1)
+
+
+def _joined(
+    items: Sequence[FoundTrack | Rejected], groups: Mapping[str, Collection[FoundTrack]]
+) -> Iterator[FoundTrack | Rejected]:
+    """Give the tracks of each group one leak group, which draws their splits together."""
+    names = {track.name: f"folder:{name}" for name, own in groups.items() if len(own) > 1 for track in own}
+    for item in items:
+        if isinstance(item, FoundTrack) and item.name in names and not item.artist and not item.leak_group:
+            yield replace(item, leak_group=names[item.name])
+        else:
+            yield item
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) < 3 else f"{names[0]}, {names[1]} and {len(names) - 2} more"

@@ -1,0 +1,118 @@
+"""What may be one song is in one split, or read as one song, and told."""
+
+from pathlib import Path
+
+import pytest
+from trees import rejected, sound
+
+from instructme.dataset_tools.layouts import FoundTrack, folder
+from instructme.pipelines.stages.scan import scan
+
+
+def _tracks(root: Path, *names: str) -> list[FoundTrack]:
+    for name in names:
+        sound(root / f"{name}.wav")
+    return [item for item in folder.tracks(root) if isinstance(item, FoundTrack)]
+
+
+def _told(root: Path) -> list[tuple[str, int]]:
+    return [(item.item, item.count) for item in rejected("folder", root) if item.reason == "grouping"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Rhythm/Drums/Kick/in", "Rhythm/Drums/Kick/out", "Rhythm/Bass/DI", "Melody/Keys/Rhodes", "Melody/Vox/Lead"),
+        ("Rhythm/drums", "Rhythm/bass", "Backing/strings", "Backing/brass"),
+    ],
+)
+def test_folders_of_sections_are_one_song_and_told(root: Path, names: tuple[str, ...]) -> None:
+    songs = _tracks(root, *(f"{song}/{name}" for song in ("Alpha", "Beta") for name in names))
+    assert [(song.title, len(song.stems)) for song in songs] == [("Alpha", len(names)), ("Beta", len(names))]
+    assert _told(root) == [("Alpha/*", 1), ("Beta/*", 1)]
+
+
+@pytest.mark.parametrize("sides", [("L", "R"), ("left", "right"), ("links", "rechts")])
+def test_folders_of_channels_are_one_song_of_stereo_stems(root: Path, tmp_path: Path, sides: tuple[str, str]) -> None:
+    _tracks(root, *(f"{song}/{side}/{stem}" for song in ("Alpha", "Beta") for side in sides for stem in ("bass", "drums")))
+    rows = scan(root, tmp_path / "work")
+    assert [track.title for track in rows.tracks] == ["Alpha", "Beta"] and not _told(root)
+    own = {stem.stem_id: stem for stem in rows.stems if stem.track_id == rows.tracks[0].track_id}
+    assert len(own) == 4 and all(stem.pair and own[stem.pair].instrument == stem.instrument for stem in own.values())
+
+
+def test_two_arrangements_of_a_song_are_in_one_split_and_told(root: Path) -> None:
+    songs = _tracks(
+        root,
+        *(
+            f"{song}/{name}/{stem}"
+            for song in ("Alpha", "Beta")
+            for name in ("Acoustic", "Electric")
+            for stem in ("bass", "drums")
+        ),
+    )
+    assert [song.leak_group for song in songs] == ["folder:alpha", "folder:alpha", "folder:beta", "folder:beta"]
+    assert [count for _, count in _told(root)] == [1, 1]
+
+
+def test_a_song_that_is_called_like_a_style_is_no_part_of_its_neighbours(root: Path) -> None:
+    songs = _tracks(root, *(f"{song}/{stem}" for song in ("Ambient", "Electric", "Highway") for stem in ("bass", "drums")))
+    assert not any(song.leak_group for song in songs) and not _told(root)
+    numbered = _tracks(root / "others", *(f"{song}/{stem}" for song in ("L001", "L002") for stem in ("bass", "drums")))
+    assert not any(song.leak_group for song in numbered)
+
+
+def test_what_lies_in_the_folder_of_a_song_is_in_its_split_and_told(root: Path) -> None:
+    names = ("Exports/Highway Bass", "Exports/Highway Drums", "Samples/Recorded/0001 1-Audio", "Samples/Freeze/Freeze 1-Audio")
+    songs = _tracks(root, *(f"Highway Project/{name}" for name in names), "Lonely/bass", "Lonely/drums")
+    assert [song.leak_group for song in songs] == [*["folder:highway-project"] * 3, None]
+    assert _told(root) == [("Highway Project/Samples/Recorded", 2)]
+
+
+def test_titles_that_are_there_twice_are_told_once(root: Path) -> None:
+    separated = [
+        f"{model}/{song}/{stem}"
+        for model in ("htdemucs", "mdx_extra")
+        for song in ("Alpha", "Beta")
+        for stem in ("bass", "drums")
+    ]
+    assert len(_tracks(root, *separated)) == 4
+    assert _told(root) == [("htdemucs/Alpha", 2)]
+
+
+@pytest.mark.parametrize("names", [("Alpha", "alpha"), ("Alpha", "ALPHA")])
+def test_folders_that_differ_in_capitals_only_are_told(root: Path, names: tuple[str, str]) -> None:
+    _tracks(root, f"{names[0]}/bass", f"{names[0]}/drums", f"{names[1]}/keys", f"{names[1]}/vox", "Beta/bass", "Beta/drums")
+    assert len(_told(root)) == 1
+
+
+def test_titles_that_say_nothing_are_not_told(root: Path) -> None:
+    assert len(_tracks(root, *(f"{artist}/Intro/{stem}" for artist in ("Anna", "Bert") for stem in ("bass", "drums")))) == 2
+    assert not _told(root)
+
+
+def test_loops_in_folders_of_instruments_are_told(root: Path) -> None:
+    names = [
+        f"{part}/{title}_{part}_Loop_{take}" for part in ("Bass", "Drums") for title in ("Funk", "Sunset") for take in (1, 2)
+    ]
+    assert len(_tracks(root, *(f"Pack/{name}" for name in names))) == 1
+    assert _told(root) == [("Pack/*", 1)]
+    _tracks(
+        root / "session",
+        *(f"Song/{name}" for name in ("Drums/Kick In", "Drums/Room", "Guitars/Room", "Vox/Lead", "Guitars/Lead")),
+    )
+    assert not _told(root / "session")
+
+
+@pytest.mark.parametrize(
+    ("names", "mix"),
+    [
+        (("01-Highway", "01-Highway-violin", "01-Highway-clarinet", "01-Highway-bassoon"), "01-Highway"),
+        (("Highway", "Highway_bass", "Highway_drums"), "Highway"),
+        (("AuSep_1_vn_02_Sonata", "AuSep_2_vc_02_Sonata", "AuMix_02_Sonata"), "AuMix_02_Sonata"),
+    ],
+)
+def test_a_mixture_beside_the_stems_of_its_song_is_no_song(root: Path, names: tuple[str, ...], mix: str) -> None:
+    (song,) = _tracks(root, *(f"Some Folder/{name}" for name in names))
+    assert [stem.path.stem for stem in song.stems] == sorted({*names} - {mix})
+    assert [(item.item, item.reason) for item in song.rejected] == [(f"Some Folder/{mix}.wav", "not_a_stem")]
