@@ -1,21 +1,32 @@
 """Account for every file of a dataset: each is in a track, once, or left out with a reason, a known companion, or told here.
 
-Files of other kinds than audio, MIDI, tables, archives and films (pictures, texts) are not music and not counted.
+Files of other kinds than audio, MIDI, tables, archives and films (pictures, texts) are not music and not counted; metadata is
+told if it names stems.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from instructme.dataset_tools.layouts import AUDIO_SUFFIXES, OTHER_AUDIO_SUFFIXES, FoundTrack, Rejected, is_file
+from instructme.dataset_tools.layouts import (
+    AUDIO_SUFFIXES,
+    LARGEST_METADATA_BYTES,
+    OTHER_AUDIO_SUFFIXES,
+    FoundTrack,
+    Rejected,
+    is_file,
+)
 from instructme.manifests import urls
 
 _NOTES = (".mid", ".midi", ".kar", ".rmi", ".smf")
 _TABLES = (".csv", ".tsv", ".parquet", ".jams")
 _SHEETS = (".xlsx", ".xls", ".ods", ".numbers", ".jsonl")
+_METADATA = (".json", ".yaml", ".yml", ".xml")
+"""Files that may say which stem holds which instrument."""
 _AUDIO = (*AUDIO_SUFFIXES, *OTHER_AUDIO_SUFFIXES)
 _PACKED = (
     *(".zip", ".7z", ".rar", ".tar", ".tgz", ".tbz", ".txz", ".gz", ".bz2", ".xz", ".zst", ".iso", ".dmg"),
@@ -44,7 +55,7 @@ def unread(folder: Path, items: Iterable[FoundTrack | Rejected], companions: Seq
     for path in _listed(folder):
         if path in used or any(fnmatchcase(path, pattern) or fnmatchcase(f"/{path}", f"*/{pattern}") for pattern in companions):
             continue
-        if _is_named(path, left_out):
+        if _is_named(path, left_out) or (path.lower().endswith(_METADATA) and not _names_stems(folder, path, used)):
             continue
         twin = twins.get(PurePosixPath(path).with_suffix("")) if path.lower().endswith(_AUDIO) else None
         yield Rejected(path, "twice", f"{PurePosixPath(twin).name} is read in its place") if twin else _untold(path)
@@ -80,7 +91,7 @@ def _untold(path: str) -> Rejected:
         return Rejected(path, "unread_table", f"it is not read: if it lists stems, give {path} as a root")
     if suffix in _NOTES:
         return Rejected(path, "unread_midi", "no stem has its name: name it like its stem, with the suffix .mid")
-    if suffix in _SHEETS:
+    if suffix in (*_SHEETS, *_METADATA):
         return Rejected(path, "unread_table", f"{suffix} can't be read: if it lists stems, save it as CSV")
     if suffix in _PARTIAL:
         return Rejected(path, "not_loaded", "the file is in the cloud, or its download has not ended: load it again")
@@ -89,6 +100,17 @@ def _untold(path: str) -> Rejected:
     if suffix in OTHER_AUDIO_SUFFIXES:
         return Rejected(path, "unsupported_format", f"{suffix} can't be read: convert it to flac or wav")
     return Rejected(path, "not_read", "no track uses it; --layout folder reads any folder of stems")
+
+
+def _names_stems(folder: Path, path: str, used: set[str]) -> bool:
+    """Tell whether metadata names half of the stems of its folder, and two or more: it may say what they are."""
+    beside = {PurePosixPath(each).stem for each in used if each.startswith(str(PurePosixPath(path).parent / "_")[:-1])}
+    if len(beside) < 2 or not is_file(folder / path) or (folder / path).stat().st_size > LARGEST_METADATA_BYTES:
+        return False
+    text = (folder / path).read_text("utf-8", errors="replace")
+    words = {*re.findall(r"[^\s\"',:\[\]{}<>]+", text), *(match[2] for match in re.finditer(r"([\"'])(.*?)\1", text))}
+    named = beside & {*words, *(PurePosixPath(word).stem for word in words)}
+    return len(named) > 1 and 2 * len(named) >= len(beside)
 
 
 def _files(folder: Path, track: FoundTrack) -> set[str]:
@@ -105,7 +127,7 @@ def _is_named(path: str, left_out: set[str]) -> bool:
 
 def _listed(folder: Path) -> Iterator[str]:
     """List what may be music below a folder by relative path; hidden files and linked folders are left out."""
-    suffixes = (*_AUDIO, *_NOTES, *_TABLES, *_SHEETS, *_PACKED, *_PARTIAL)
+    suffixes = (*_AUDIO, *_NOTES, *_TABLES, *_SHEETS, *_METADATA, *_PACKED, *_PARTIAL)
     for path in sorted(_remote(folder) if urls.is_remote(folder) else _local(folder)):
         hidden = any(part.startswith(".") for part in path.split("/"))
         if path.lower().endswith(suffixes if not hidden else ".icloud"):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from instructme.manifests import free_names
 from instructme.manifests.rows import DataError
 from instructme.manifests.spelling import read_words
-from instructme.manifests.word_tables import is_cut_out, plain, rows
+from instructme.manifests.word_tables import is_accented, is_cut_out, plain, rows
 
 _LONGEST_LABEL = 255
 NO_STEM = "-"
@@ -201,7 +201,7 @@ def _read(label: str, known: frozenset[str]) -> tuple[str, bool] | None:
     # A remark may make the instrument finer; where it names another one, nobody knows: `Demo Mix (strings start later)`.
     if whole and bare and bare[0] != "other" and _family(whole[0]) != _family(bare[0]):
         return bare[0], False
-    return (whole[0], False) if whole and is_cut_out(label) else whole
+    return (whole[0], False) if whole and (is_cut_out(label) or is_accented(label)) else whole
 
 
 def _family(name: str) -> str:

@@ -54,13 +54,28 @@ _FOREIGN_WORD = re.compile(
 )
 
 
+_LETTERS = 3
+"""Letters of words that many languages have, with and without accents."""
+_LATIN = str.maketrans(
+    {"đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "ı": "i", "ß": "ss", "þ": "th", "Þ": "Th"}
+    | {"æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe"}
+)
+"""Latin letters that are no letter with an accent."""
+
+
 def plain(text: str) -> str:
     """Reduce text to ASCII: accents are dropped, and words in other alphabets become English ones."""
     if not text.isascii() and _FOREIGN_WORD.search(known := unicodedata.normalize("NFKC", text).lower()):
         text = _FOREIGN_WORD.sub(lambda match: f" {FOREIGN[match[0]]} ", known)
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return unicodedata.normalize("NFKD", text.translate(_LATIN)).encode("ascii", "ignore").decode()
 
 
 def is_cut_out(text: str) -> bool:
     """Tell whether a word in an alphabet without spaces was cut out of a longer one, as `bass` in the Japanese `database`."""
     return bool(_CUT_OUT.search(_FOREIGN_WORD.sub("\0", unicodedata.normalize("NFKC", text).lower())))
+
+
+def is_accented(text: str) -> bool:
+    """Tell whether a short word is known only without its accents: Vietnamese `hát` is singing, and no hat."""
+    words = re.findall(r"\w+", unicodedata.normalize("NFC", text))
+    return any(not word.isascii() and len(word) <= _LETTERS and plain(word).lower() in WORDS for word in words)

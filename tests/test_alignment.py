@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from instructme.dataset_tools.stems import alignment, parts
+from instructme.dataset_tools.layouts import FoundStem, FoundTrack
+from instructme.dataset_tools.stems import alignment, headers, parts
 from instructme.manifests.rows import Stem, Track
 
 RATE_HZ = 8000
@@ -48,3 +49,24 @@ def test_stems_of_no_song_may_begin_as_they_like(tmp_path: Path) -> None:
     assert alignment.trimmed([replace(stems[1], path="lost.wav"), *stems[::2]], tmp_path) is not None
     short = [replace(stem, length_samples=stem.length_samples // 2) for stem in stems]
     assert alignment.trimmed(short, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("lengths_s", "told"),
+    [
+        ({"Drums_part1": 7.0, "Drums_part2": 5.0, "keys": 12.0}, ["Drums_part2.wav"]),
+        ({"Drums 1 of 3": 4.0, "Drums 2 of 3": 4.0, "Drums 3 of 3": 4.0, "keys": 12.1}, ["Drums 3 of 3.wav"]),
+        ({"Drums (1)": 4.0, "Drums (2)": 4.0, "Drums (3)": 4.0, "keys": 12.1}, ["Drums (3).wav"]),
+        ({"Drums_part1": 12.0, "Drums_part2": 12.0, "keys": 12.0}, []),
+        ({"Drums_part1": 12.0, "Drums_part2": 0.1, "keys": 12.0}, []),
+        ({"Drums_part1": 6.0, "Drums_part2": 4.0, "keys": 12.0}, []),
+        ({"Drums_a1": 7.0, "Kit_a2": 5.0, "keys": 12.0}, []),
+    ],
+)
+def test_files_that_follow_each_other_are_told(lengths_s: dict[str, float], told: list[str], tmp_path: Path) -> None:
+    for name, length_s in lengths_s.items():
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(round(length_s * RATE_HZ)), RATE_HZ)
+    found = [FoundStem(name, tmp_path / f"{name}.wav", "drums" if name != "keys" else name) for name in lengths_s]
+    one = FoundTrack("song", tmp_path, "song", tuple(found))
+    track, _, rejects = headers.read(one, tmp_path, dataset="set", layout="folder", track_id="set-song")
+    assert track and [row.item for row in rejects if row.reason == "trimmed"] == told

@@ -152,3 +152,18 @@ def test_a_word_that_falls_into_pieces_by_chance_is_a_guess(label, certain):
 def test_a_word_cut_out_of_a_longer_one_is_a_guess(label, certain):
     match = normalise(label)
     assert (match.instrument, match.certain) == ("bass", certain)
+
+
+@pytest.mark.parametrize(
+    ("label", "certain"),
+    [("giọng hát", False), ("hát bè", False), ("Sáx", False), ("Flûte", True), ("Cajón", True), ("hi-hat", True)],
+)
+def test_a_short_word_that_is_known_only_without_its_accents_is_a_guess(label, certain):
+    """`hát` is Vietnamese for singing."""
+    assert normalise(label).certain is certain
+
+
+@pytest.mark.parametrize(("label", "instrument"), [("chœur", "backing vocals"), ("Baß", "bass"), ("fløyte", "flute")])
+def test_latin_letters_without_an_accent_are_kept(label, instrument):
+    match = normalise(label)
+    assert (match.guess if match.instrument == "other" else match.instrument) == instrument

@@ -45,6 +45,17 @@ def test_archives_and_films_are_told(root: Path, tmp_path: Path) -> None:
     assert told == {("B.zip", "packed"), ("A/stems.tar.gz", "packed"), ("A/Live.MOV", "packed")}
 
 
+def test_metadata_that_names_stems_is_told(root: Path, tmp_path: Path) -> None:
+    for name in ("A/01", "A/02", "A/03", "B/bass", "B/drums"):
+        sound(root / f"{name}.wav")
+    (root / "A/labels.json").write_text('{"01": "bass", "02.wav": "drums"}')
+    (root / "all.yaml").write_text("- A/01.wav: bass\n- A/02.wav: drums\n- A/03.wav: keys\n")
+    (root / "B/info.json").write_text('{"title": "drums and the like", "year": 1999}')
+    (root / "B/broken.xml").write_bytes(b"\xff\xfe<drums>")
+    told = {(row.item, row.reason) for row in scan([root], tmp_path / "work").rejects if "label" not in row.reason}
+    assert told == {("A/labels.json", "unread_table"), ("all.yaml", "unread_table")}
+
+
 def test_other_formats_sheets_and_unfinished_downloads_are_told(root: Path, tmp_path: Path) -> None:
     for name in ("A/bass.wav", "A/drums.wav"):
         sound(root / name)

@@ -26,7 +26,7 @@ from instructme.dataset_tools.layouts import (
 from instructme.manifests.rows import DataError
 
 EXPECTS = "<Artist_Title>/<Artist_Title>_STEMS/ and <Artist_Title>_METADATA.yaml"
-COMPANIONS = ("*_MIX.*", "*_RAW/*", "*_RANKING.*", "Annotations/*")
+COMPANIONS = ("*_MIX.*", "*_METADATA.yaml", "*_RAW/*", "*_RANKING.*", "Annotations/*")
 _LICENCE = "CC-BY-NC-SA-4.0"
 _METADATA = ("Metadata", "metadata", "METADATA")
 

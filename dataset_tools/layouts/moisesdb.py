@@ -15,7 +15,7 @@ from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, fo
 from instructme.manifests.rows import DataError
 
 EXPECTS = "<track>/data.json, in the root or in a provider folder such as moisesdb_v0.1/"
-COMPANIONS = ()
+COMPANIONS = ("data.json",)
 _LICENCE = "CC-BY-NC-SA-4.0"
 
 

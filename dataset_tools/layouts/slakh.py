@@ -37,7 +37,7 @@ from instructme.manifests.rows import DataError
 from instructme.manifests.word_tables import rows
 
 EXPECTS = "TrackNNNNN/metadata.yaml and TrackNNNNN/stems/, flat or in train/, validation/, test/"
-COMPANIONS = ("mix.*", "all_src.mid", "MIDI/*")
+COMPANIONS = ("mix.*", "metadata.yaml", "all_src.mid", "MIDI/*")
 _TRACK = re.compile(r"Track(\d{5})")
 _TRAIN_UNTIL, _VALIDATION_UNTIL, _LAST, _LAST_OF_BABY = 1500, 1875, 2100, 20
 

@@ -3,7 +3,8 @@
 Their headers tell rates, starts and delays. Lengths and first samples tell that silence was cut from their starts.
 """
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,8 @@ SECOND_S = 1e-3
 """Lengths differ by whole seconds if they differ by no more from them. Of other lengths, one pair in 500 does so."""
 DIFFERENT_S = 0.05
 """Stems whose lengths differ by more are looked for in the mix of their song."""
+PIECES_S = 0.5
+"""Files that follow each other are together as long as the longest stem, within this."""
 _NEAR = 0.01
 """Numbers of frames that differ by so much are about the same: stems are trimmed. Rates of one length differ by 8 % or more."""
 
@@ -36,7 +39,7 @@ def check(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> tuple[list[Stem]
     """
     wrong = _of_other_rates(stems)
     kept = [stem for stem in stems if stem.path not in {each.item for each in wrong}]
-    return kept, [*wrong, *_starts(kept, facts), *_delays(kept, facts)]
+    return kept, [*wrong, *_starts(kept, facts), *_delays(kept, facts), *_pieces(kept)]
 
 
 def _of_other_rates(stems: Sequence[Stem]) -> list[Rejected]:
@@ -80,6 +83,24 @@ def _delays(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> list[Rejected]
     late = [stem for stem in stems if facts[stem.path].delayed]
     detail = "it doesn't state the delay of its encoder and may sound 25 to 50 ms late beside the other stems"
     return [Rejected(stem.path, "mp3_delay", detail) for stem in late] if len(late) < len(stems) else []
+
+
+def _pieces(stems: Sequence[Stem]) -> list[Rejected]:
+    """Tell of files that may follow each other, such as `Drums_part1` and `Drums_part2`: their lengths add up to the longest."""
+    whole_s = max(_lengths_s(stems), default=0.0)
+    series: defaultdict[tuple[str, str], list[Stem]] = defaultdict(list)
+    for stem in stems:
+        series[stem.instrument, re.sub(r"\d+", "", stem.path)].append(stem)
+    pieces = [own for own in series.values() if len(own) > 1 and abs(sum(_lengths_s(own)) - whole_s) < PIECES_S]
+    return [
+        Rejected(
+            own[-1].path,
+            "trimmed",
+            f"it and {own[0].path} are together as long as the song, and are heard at once: if they follow each other, join them",
+        )
+        for own in pieces
+        if max(_lengths_s(own)) < whole_s - PIECES_S
+    ]
 
 
 def differ(stems: Sequence[Stem]) -> bool:
