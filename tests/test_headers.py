@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from instructme.dataset_tools.layouts import FoundStem, FoundTrack
+from instructme.dataset_tools.layouts import FoundStem, FoundTrack, folder
 from instructme.dataset_tools.stems import headers
 
 
@@ -113,3 +113,14 @@ def test_a_mixture_without_vocals_is_left_out_beside_its_parts_only(tmp_path: Pa
     assert used("no_vocals", "vocals", "bass") == ["vocals", "bass"]
     assert used("no_vocals", "bass") == ["bass"]
     assert used("no_vocals") == ["no_vocals"]
+
+
+def test_an_alias_takes_a_file_back_that_looks_like_a_mixture(tmp_path: Path, tone: Callable[..., Path]) -> None:
+    for name in ("bass", "Master Blaster", "mix"):
+        tone(tmp_path / "Song" / f"{name}.wav", 0.1)
+    (found,) = (item for item in folder.tracks(tmp_path) if isinstance(item, FoundTrack))
+    assert {item.item for item in found.rejected} == {"Song/Master Blaster.wav", "Song/mix.wav"}
+    aliases = {"Master Blaster": "synth bass", "mix": "-"}
+    _, stems, rejects = headers.read(found, tmp_path, dataset="d", layout="folder", track_id="d-song", aliases=aliases)
+    assert {stem.label: stem.instrument for stem in stems} == {"bass": "bass", "Master Blaster": "synth bass"}
+    assert [row.item for row in rejects if row.reason == "not_a_stem"] == ["Song/mix.wav"]

@@ -66,7 +66,8 @@ def no_stem(item: str, label: str, match: InstrumentMatch) -> Rejected:
     """Reject a mixture or click track; say so where its label leaves a doubt."""
     if match.is_stem or match.certain:
         return Rejected(item, "not_a_stem", f"a mixture or click track by its name: {label}")
-    return Rejected(item, "not_a_stem", f"perhaps a mixture or click track by its name: {label}; if it is a stem, rename it")
+    advice = "if it is a stem, rename it, or name it with --aliases"
+    return Rejected(item, "not_a_stem", f"perhaps a mixture or click track by its name: {label}; {advice}")
 
 
 @dataclass(frozen=True, slots=True)

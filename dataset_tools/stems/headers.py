@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from instructme.dataset_tools import broken_headers
 from instructme.dataset_tools.broken_headers import Facts
@@ -13,7 +13,7 @@ from instructme.dataset_tools.stems import alignment, stereo_pairs
 from instructme.manifests import genres, instruments, urls
 from instructme.manifests.companions import companions
 from instructme.manifests.instruments import INSTRUMENTS, InstrumentMatch
-from instructme.manifests.paths import inside
+from instructme.manifests.paths import inside, slug
 from instructme.manifests.rows import DataError, Stem, Track
 from instructme.manifests.splits import song_key
 
@@ -40,6 +40,7 @@ def read(
     Returns:
         The track, its split empty where the dataset has none, or None without usable stems; its stems; what was rejected.
     """
+    found = _named(found, root, aliases or {})
     rejected = list(found.rejected)
     stems: list[Stem] = []
     facts: dict[str, Facts] = {}
@@ -86,6 +87,20 @@ def read(
     rejected += [*_outside(root, found), *_unknown(found, track)]
     stems, unpaired = stereo_pairs.join(_distinct(stems))
     return track, stems, [*rejected, *unpaired]
+
+
+def _named(found: FoundTrack, root: Path, aliases: Mapping[str, str]) -> FoundTrack:
+    """Take back the files that look like mixtures by their names, but whose instruments the user's aliases give."""
+    if not aliases:
+        return found
+    labels = {each: PurePosixPath(each.item).stem for each in found.rejected if each.reason == "not_a_stem"}
+    named = {
+        each: label
+        for each, label in labels.items()
+        if (match := instruments.normalise(label, aliases=aliases)).rule == "alias" and match.is_stem
+    }
+    stems = tuple(FoundStem(slug(label), root / each.item, label) for each, label in named.items())
+    return replace(found, stems=found.stems + stems, rejected=tuple(each for each in found.rejected if each not in named))
 
 
 def _without_mixtures(stems: list[Stem]) -> tuple[list[Stem], list[Rejected]]:
