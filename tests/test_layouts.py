@@ -13,7 +13,8 @@ from trees import BUILD, band, found, rejected, slakh_track
 
 from instructme.dataset_tools import layouts
 from instructme.manifests.rows import SPLITS, DataError
-from instructme.pipelines.stages.scan import load, recognise, scan
+from instructme.pipelines.stages.dataset_roots import load, recognise
+from instructme.pipelines.stages.scan import scan
 
 
 def test_every_layout_has_a_tree_to_be_tested_on() -> None:

@@ -9,7 +9,7 @@ import yaml
 from conftest import write_tone
 
 from instructme.dataset_tools.layouts import FoundTrack, Rejected
-from instructme.pipelines.stages.scan import load
+from instructme.pipelines.stages.dataset_roots import load
 
 
 def sound(path: Path, seconds: float = 0.1, rate_hz: int = 44100) -> Path:
