@@ -64,9 +64,11 @@ class Rejected:
 
 def no_stem(item: str, label: str, match: InstrumentMatch) -> Rejected:
     """Reject a mixture or click track; say so where its label leaves a doubt."""
+    advice = "if it is a stem, rename it, or name it with --aliases"
+    if match.rule == "unmatched":
+        return Rejected(item, "not_a_stem", f"perhaps a mixture by the name of its song or folder: {label}; {advice}")
     if match.is_stem or match.certain:
         return Rejected(item, "not_a_stem", f"a mixture or click track by its name: {label}")
-    advice = "if it is a stem, rename it, or name it with --aliases"
     return Rejected(item, "not_a_stem", f"perhaps a mixture or click track by its name: {label}; {advice}")
 
 
