@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from instructme.manifests import spelling
 from instructme.manifests.instruments import normalise
+from instructme.manifests.word_tables import TITLE_WORDS
 
 GAP = re.compile(r"\s*(?:[-–—]+\s+|[~=@{|+,;·・•｜／＿]\s*)|\s+[-–—]+\s*|[-–—]{2,}|_+|\.|\s*[(\[（【]\s*|\s+|[-‐-―−－]")
 _NEGATION = re.compile(r"[\W_](?:no|without|minus|sans|ohne|sem|sin)[\W_]*$", re.IGNORECASE)
@@ -23,37 +24,9 @@ _NUMBER = re.compile(r"^(?:(?:track|audio|tr|aud)[\s_-]*\d+|\d+[a-z]?)(?:\s*[-�
 """A number in front of a name: `08_`, `Track 1 - `."""
 _MUSICAL = re.compile(r"[\s_.,(\[-]+(?:\d{2,3}\s?bpm|[A-G][#b]?\s?(?:maj|min|major|minor))[)\]]?(?=$|[\s_.,)\]-])", re.IGNORECASE)
 """Tempo and key of a song, written into the names of its files."""
-_COMMON = frozenset(
-    re.findall(
-        r"\w+",
-        """
-        song track insert channel jam band artist title studio slow fast long short big little good best nice loud soft dark
-        bright warm the a an of my one two three four five six seven eight nine ten
-        """,
-    )
-)
+_COMMON = TITLE_WORDS["common"]
 """Words of songs that also occur in the names of stems of one song."""
-_SECTIONS = frozenset(
-    [
-        "verse",
-        "chorus",
-        "prechorus",
-        "refrain",
-        "bridge",
-        "intro",
-        "outro",
-        "section",
-        "part",
-        "pt",
-        "break",
-        "drop",
-        "hook",
-        "loop",
-    ]
-)
-VERSIONS = frozenset(
-    ["take", "tk", "version", "ver", "v", "alt", "new", "old", "final", "live", "demo", "rehearsal", "remaster", "remastered"]
-)
+_SECTIONS, VERSIONS = TITLE_WORDS["section"], TITLE_WORDS["version"]
 CHANNELS = (
     *(("l", "r"), ("left", "right"), ("lt", "rt"), ("lft", "rgt")),
     *(("links", "rechts"), ("gauche", "droite"), ("izq", "der"), ("izquierda", "derecha"), ("sx", "dx"), ("esq", "dir")),

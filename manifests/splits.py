@@ -10,20 +10,10 @@ from dataclasses import replace
 import numpy as np
 
 from instructme.manifests.rows import SPLITS, Track
+from instructme.manifests.word_tables import TITLE_WORDS
 
 _NOBODY = ("", "unknown", "unknownartist", "various", "variousartists", "va", "none", "na")
-_UNTITLED = frozenset(
-    re.findall(
-        r"\w+",
-        """
-        wav wavs flac aiff mp3 audio files stems stem multitrack multitracks multis raw bit bits khz k bpm mix mixes mixdown
-        intro outro interlude skit verse chorus bridge section part pt untitled unknown song songs track tracks take takes tk
-        demo new old test session project export exports bounce bounces jam live final version v ver alt alternate original
-        copy backup bak archive unused outtake outtakes rehearsal remaster remastered master mastered rough draft wip edit
-        edited dry wet processed mono stereo instrumental acoustic unplugged reprise remix disc cd vol volume side album day
-        """,
-    )
-)
+_UNTITLED = TITLE_WORDS["version"] | TITLE_WORDS["section"] | TITLE_WORDS["file or folder"]
 """Words that many titles consist of, by which no song is known."""
 
 _MOST_NAMESAKES = 4
@@ -31,13 +21,10 @@ _MOST_NAMESAKES = 4
 _TRACK_NUMBER = re.compile(r"^\s*(?:\d+\s*[-–_.)]\s*|0\d\s+)(?=\D)")
 _COPY = re.compile(r"(?:\s*\(\d+\)|[\s_–-]+(?:copy|kopie|copie|copia|cópia)(?:\s*\(?\d+\)?)?)\s*$", re.IGNORECASE)
 
-_WORDS = (
-    r"remix|mix|edit|version|live|acoustic|demo|instrumental|remaster|remastered|extended|unplugged|reprise|rework|bootleg"
-    r"|cover|karaoke|alternate|feat|ft|featuring|full|short|excerpt|preview|v\d|ver\d|take|rough|rehearsal|\d+\s?s(?:ec)?"
-    r"|\d{2,3}\s?bpm|in [a-g][#b♯♭]?(?:\s?(?:m|min|maj|minor|major))?"
-)
+_IN_KEY = r"in [a-g][#b♯♭]?(?:\s?(?:m|min|maj|minor|major))?"
+_ENDINGS = "|".join([*sorted(TITLE_WORDS["ending"]), r"v\d", r"ver\d", r"\d+\s?s(?:ec)?", r"\d{2,3}\s?bpm", _IN_KEY])
 _VERSION = re.compile(
-    rf"\s*[(\[][^()\[\]]*\b({_WORDS})\b[^()\[\]]*[)\]]\s*$|(\s[-–—]\s+(\w+\s+)?|[\s_])({_WORDS})\s*\d*\s*$", re.IGNORECASE
+    rf"\s*[(\[][^()\[\]]*\b({_ENDINGS})\b[^()\[\]]*[)\]]\s*$|(\s[-–—]\s+(\w+\s+)?|[\s_])({_ENDINGS})\s*\d*\s*$", re.IGNORECASE
 )
 """What a title ends with where the same song is there in another version: `Highway (Club Remix)`."""
 

@@ -42,6 +42,8 @@ FOREIGN = {spelt: row["means"] for row in rows("foreign.csv") for spelt in row["
 """Words in other alphabets, which stand for English ones."""
 QUALIFIERS = frozenset(word for row in rows("qualifiers.csv") for word in row["words"].split())
 """Words that change no instrument; unlike those of words.csv, they may be the title of a song."""
+TITLE_WORDS = {row["kind"]: frozenset(row["words"].split()) for row in rows("title_words.csv")}
+"""Words of titles, by what they are: versions, sections, files and folders, common words, and endings of versions."""
 _SPACED = re.compile(r"[\u0370-\u052f]")
 """Greek and Cyrillic put spaces between words; Chinese, Japanese and Korean don't."""
 _CUT_OUT = re.compile("\0[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]\0")
