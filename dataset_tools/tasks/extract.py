@@ -11,6 +11,7 @@ from instructme.dataset_tools.pairing.recipes import Drawn, Sides
 from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, total
 from instructme.manifests.rows import Triplet
 
+_ALONE = ("on its own", "on their own", "by itself", "by themselves", "in isolation")
 ORDER = 2
 SHARE = 2
 TEMPLATES = ("extract {instrument}", "Extract {instrument}")
@@ -31,7 +32,8 @@ PHRASES = (
         for verb in ("remove", "mute", "drop", "cut", "lose", "delete", "silence", "get rid of")
     ),
     *(f"{verb} the rest and keep {{instrument}}" for verb in ("remove", "mute")),
-    *(f"{verb}{{instrument}} {alone}" for verb in ("", "keep ") for alone in ("only", "alone")),
+    *(f"{verb}{{instrument}} {alone}" for verb in ("", "keep ") for alone in (*_ALONE, "only", "alone", "and nothing else")),
+    *(f"{verb} {{instrument}} {alone}" for verb in ("extract", "isolate", "solo", "i want") for alone in (*_ALONE, "only")),
 )
 IDIOMS = {"acapella": "vocals"}
 FIELDS = {"instrument": "named"}

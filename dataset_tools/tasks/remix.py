@@ -57,6 +57,8 @@ PHRASES = (
     "{genre} version",
     *(f"{verb} with {{instruments}} in {way}{{genre}}" for way in ("the style of ", "") for verb in ("remix", "remix it")),
     *(f"{verb} to {{genre}} with {{instruments}}" for verb in ("remix", "remix it")),
+    *(f"{verb} it into {{genre}} with {{instruments}}" for verb in ("turn", "change", "convert", "transform")),
+    "make it {genre} with {instruments}",
     *(f"{{genre}} {version} with {{instruments}}" for version in ("version", "remix")),
 )
 FIELDS = {"instruments": "added", "genre": "genre"}

@@ -27,13 +27,14 @@ PHRASES = (
         f"{start} {{instrument}}"
         for start in ("no", "without", "minus", "with no", "no more", "it without", "play it without", "it with no")
     ),
+    *(f"{start} {{instrument}}" for start in ("do without", "i don't want", "i don't want to hear", "there should be no")),
     *(
         f"{verb} {{instrument}}{joined} {keep} the rest"
         for verb in ("remove", "mute")
         for joined in (" and", ",", " but")
         for keep in ("keep", "leave")
     ),
-    *(f"{start}everything {but} {{instrument}}" for start in ("", "keep ") for but in ("but", "except")),
+    *(f"{start}everything {but} {{instrument}}" for start in ("", "keep ") for but in ("but", "except", "minus", "without")),
     "{instrument} off",
     "{instrument} out",
     "{instrument} gone",

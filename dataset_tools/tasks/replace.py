@@ -31,14 +31,15 @@ PHRASES = (
     *(f"make {{instrument_a}} {article} {{instrument_b}}" for article in ("a", "an")),
     *(
         f"{verb} from {{instrument_a}} to {{instrument_b}}"
-        for verb in ("change", "switch", "change the instrument", "switch the instrument")
+        for verb in ("change", "switch", "change the instrument", "switch the instrument", "change the timbre")
     ),
+    "change the timbre of {instrument_a} to {instrument_b}",
     *(f"make {{instrument_a}} {sound} like {{instrument_b}}" for sound in ("sound", "sound more")),
     "let {instrument_b} play instead of {instrument_a}",
     *(f"{let} {{instrument_b}} play {{instrument_a}}" for let in ("let", "have")),
     "play {instrument_a} on {instrument_b}",
     "substitute {instrument_b} for {instrument_a}",
-    *(f"{verb}{{instrument_b}} {instead} {{instrument_a}}" for verb in ("", "use ") for instead in ("instead of", "in place of")),
+    *(f"{verb}{{instrument_b}} {instead} {{instrument_a}}" for verb in ("", "use ", "put ", "add ") for instead in ("instead of", "in place of")),
 )
 HALVES = ("remove", "add")
 FIELDS = {"instrument_a": "named", "instrument_b": "added"}

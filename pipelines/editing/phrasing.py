@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from instructme.manifests.word_tables import plain as without_accents
 from instructme.pipelines.editing import slots
 
-_MUSIC = r"(?:mix|song|track|music|audio|recording|clip|piece|tune|file|loop)"
+_MUSIC = r"(?:mix|mixture|song|track|music|audio|recording|clip|piece|tune|file|loop)"
 _THIS = r"(?:the|this|my|our|that)(?: (?:whole|entire|full|original|given|existing|current|following))?"
 _KIND = r"(?!(?:the|this|my|our|that|a|an|of|from|in|into|to|with|and)\b)[\w&'/-]+"
 _MUSIC_OF = re.compile(rf"\b{_THIS} (?P<kind>{_KIND}(?: {_KIND}){{0,2}}? )?{_MUSIC}\b(?! of\b)")
@@ -15,7 +15,7 @@ _GERUND = re.compile(
     r"(?P<before>^|[,;] |\b(?:and|then|mind|about|try) )"
     r"(?:(?P<short>remov|delet|mut|eras|isolat|separat|replac|introduc|reduc|increas|mak|tak)|(?P<whole>add|extract|turn|boost))ing\b"
 )
-_LESS = re.compile(r"\b(?:an? )?(?P<name>[a-z]+)(?:less|[ -]free)(?: version| mix)?$")
+_LESS = re.compile(r"\b(?:an? )?(?P<name>[a-z]+)(?:less|[ -]free)(?: version| mix| track| backing track)?(?=$| (?:please|pls|plz|thanks)\b)")
 _FROM_KIND = re.compile(r"(?<=genre|style) from (?P<kind>[\w&'/-]+(?: [\w&'/-]+)?)(?= (?:in)?to\b)")
 _THIS_KIND = re.compile(r"\bmake (?:this|that) (?P<kind>[\w&'/-]+(?: [\w&'/-]+){0,2})$")
 _ITEM = re.compile(r"(?:^|\s)\d[.)] ")
@@ -35,10 +35,13 @@ _REWRITES = [
     ),
     (re.compile(r"\bthe rest of (?:it|the instruments|the parts)\b"), "the rest"),
     (re.compile(r"\ba[ -]?cap+el+a\b"), "acapella"),
+    (re.compile(r"\b(instrumental|acapella|karaoke) only$"), r"\1"),
+    (re.compile(r"(?<=\w )'?n'?(?= \w)"), "and"),
+    (re.compile(r"\bdo not\b"), "don't"),
     (re.compile(r"\bi(?:'d| would) (?:like|love|want)\b|\bi wanna\b"), "i want"),
     (re.compile(r"\bi (?:only|just) want(?: to hear)?\b"), "only"),
     (re.compile(r"\bkeep it(?: as it is| as is| the same)?,? (?:but|and)(?: just)? "), ""),
-    (re.compile(r"\b(?:a )?(?:backing track|play[ -]along|minus[ -]one|version)(?= (?:without|with no)\b)"), ""),
+    (re.compile(r"\b(?:a )?(?:backing track|play[ -]along(?: track| version)?|minus[ -]one|version)(?= (?:without|with no)\b)"), ""),
     (re.compile(r"\bonly version\b"), "only"),
     (re.compile(r"^(?:music piece[.;,]? )?instruct(?:ion)?[,:]? "), ""),  # how Instruct-MusicGen is asked
     (re.compile(r"\b(?:thanks|thank you) (?:a lot|so much|very much)$"), "thanks"),
@@ -62,9 +65,10 @@ CONNECTOR = re.compile(
     r"(?:\s*(?:[,;&+]|\b(?:and|then|also|plus|after that|afterwards|finally|next)\b))*\s*"
 )
 """Between two clauses, or two instruments."""
-NEGATIVE = re.compile(r"(?:no|without|minus|with no|it without|it with no|play it without)\b")
+NEGATIVE = re.compile(r"(?:no|without|minus|do without|i don't want(?: to hear)?|there should be no|with no|it without|it with no|play it without)\b")
 _POLITE = (
-    r"(?:please|pls|plz|kindly|now|then|also|just|only|maybe|hey|yo|hi|hello|ok|okay|so|first|next|finally|lastly"
+    r"(?:(?:hey|ok|okay|hi|hello) (?:there|assistant|siri|alexa|google|computer|everyone|guys|dude|buddy|man|friend)"
+    r"|(?:please|pls|plz)(?: to)?|kindly|now|then|also|just|only|maybe|hey|yo|hi|hello|ok|okay|so|first|next|finally|lastly"
     r"|(?:can|could|would|will) (?:you|u)(?: mind)?|(?:how|what) about|can (?:i|we)(?: please)? (?:get|have|hear)"
     r"|i (?:want|need)(?: you)?(?: to)?"
     r"|i'd rather have|i wish to|we (?:want|need)(?: to)?|let's|let (?:me|us)|try to|help me(?: to)?|go ahead and"
@@ -74,6 +78,7 @@ _BEFORE = re.compile(rf"^{_POLITE}\b[, ]*")
 _AFTER = re.compile(
     r"[, ]*\b(?:(?:to|from|in|of|into|on|over|for|within|throughout|under|underneath|onto) it|on top(?: of it)?"
     r"|please|pls|plz|thx|too|as well"
+    r"|(?:that|which) (?:goes|go|fits?|match(?:es)?|works?)(?: well)?(?: with| to)? it|to (?:go with|match|fit) it"
     r"|also|thanks|thank you|now|for me|if (?:you can|possible)|completely|entirely|altogether)$"
 )
 _ARTICLE = re.compile(r"\bthe (?=\{instrument)")
@@ -117,6 +122,7 @@ def plain(said: str) -> str:
     """Put a sentence into lower case and plain words: `Could you mute it?` -> `could you mute it`, `this song` -> `it`."""
     text = without_accents(said.replace("’", "'").replace("‘", "'").replace("–", "-").replace("—", ", ")).lower()
     text = re.sub(r"(?<= )[:;]-?[)d](?= |$)", "", text)
+    text = re.sub(r"^(\w+): ", r"\1 ", re.sub(r"\bw/(?= )", "with", text.replace("w/o ", "without ")))
     text = re.sub(r"[\"“”]|(?<!\w)'|'(?!\w)", "", re.sub(r"[()\[\]]", " ", re.sub(r":(?= |$)", ",", text)))
     text = re.sub(r"(?<=\d)(?=(?:db|s|sec|secs|seconds?|m|min|mins|minutes?)\b)", " ", text)
     text = re.sub(r"[!?]+(?=\s)", ";", text).strip(" .!?,;")
@@ -143,9 +149,9 @@ def _digits(match: re.Match[str]) -> str:
 
 
 def _it(match: re.Match[str]) -> str:
-    """Read `the rap track` as the music; `the drum track` is a part of it."""
+    """Read `the rap track` and `the music clip` as the music; `the drum track` is a part of it."""
     kind = (match["kind"] or "").strip()
-    return "it" if not kind or slots.genre(kind) else match[0]
+    return "it" if not kind or re.fullmatch(rf"{_MUSIC}|sound", kind) or slots.genre(kind) else match[0]
 
 
 def article_free(template: str) -> str:

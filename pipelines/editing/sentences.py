@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from instructme.dataset_tools.tasks import task_module, task_modules, task_names
 from instructme.manifests import genres, spelling
 from instructme.manifests.instruments import INSTRUMENTS
-from instructme.pipelines.editing import phrasing, refusals, slots, time_spans, typos
+from instructme.pipelines.editing import conflicts, kept_parts, phrasing, pronouns, refusals, slots, time_spans, typos
 from instructme.pipelines.editing.plan import EditStep, Plan
 from instructme.pipelines.editing.refusals import LARGEST_DB, SentenceError
 
@@ -63,11 +63,11 @@ def read(sentence: str, templates: Templates | None = None) -> Plan:
     trained = json.dumps(templates or {}, sort_keys=True)
     if step := _verbatim(said, trained):
         return Plan((step,))
-    words = phrasing.plain(said)
-    if steps := _steps(words, trained, said):
+    words = pronouns.named(phrasing.plain(said))
+    if steps := _edits(words, trained, said):
         return Plan(steps)
     corrected, notes = _corrected(words, trained)
-    if notes and (steps := _steps(corrected, trained, said)):
+    if notes and (steps := _edits(corrected, trained, said)):
         return Plan(steps, notes)
     raise SentenceError(refusals.explain(said, words, _known(trained), lambda clause: bool(_whole(clause, trained))), words)
 
@@ -125,6 +125,18 @@ def _canonical(field: str, words: str) -> bool:
         return words.isdecimal() and 0 < int(words) <= LARGEST_DB
     names = words.split(", ") if field == "instruments" else [words]
     return all(name in INSTRUMENTS and INSTRUMENTS[name].editable for name in names)
+
+
+def _edits(words: str, trained: str, said: str) -> tuple[EditStep, ...] | None:
+    """Read all clauses, and those that say what to keep; None if they can't all be read.
+
+    Raises:
+        SentenceError: what they say isn't clear or can't be.
+    """
+    steps = _steps(words, trained, said) or kept_parts.read(words, lambda edit: _steps(edit, trained, said))
+    if steps and (reason := conflicts.find(steps)):
+        raise SentenceError(refusals.line(said, reason, words), words)
+    return steps
 
 
 def _steps(words: str, trained: str, said: str) -> tuple[EditStep, ...] | None:

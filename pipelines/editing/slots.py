@@ -15,6 +15,7 @@ _ARTICLES = re.compile(
     r"\s+)+"
 )
 _NOUNS = re.compile(r"\s+(?:tracks?|parts?|lines?|stems?|sounds?|playing|layers?|instruments?)$")
+_ADVERB_LAST = re.compile(r" (?:back|on)$")
 _STYLE_BEFORE = re.compile(r"^(?:the\s+)?style\s+of\s+")
 _STYLE_AFTER = re.compile(
     r"\s+(?:genre|style|music|songs?|version|remix|track|tune|piece|feel|feeling|vibe|groove|flavou?r|sound|arrangement|number)$"
@@ -22,7 +23,7 @@ _STYLE_AFTER = re.compile(
 UNCLEAR = frozenset(
     {"beat", "beats", "egg", "eggs", "solo", "808", "taylor", "rap", "vibe", "virus", "prophet", "massive", "shake"}
     | {"room", "rooms", "fx", "loop", "loops", "sequence", "sequences", "overhead", "overheads", "amp", "cab", "cabinet"}
-    | {"ambience", "ambient", "programmed", "programming"}
+    | {"chorus", "ambience", "ambient", "programmed", "programming"}
 )
 """Names of files that mean something else, or more than one thing, in a sentence."""
 _PIECE_OF_KIT, GROUP = 3, 2
@@ -47,6 +48,8 @@ def instruments(text: str, either: bool = False) -> tuple[str, ...] | None:
 def instrument(label: str) -> str | None:
     """Name the instrument of a label in lower case, by all of its words; None if it isn't clear."""
     bare = _ARTICLES.sub("", label)
+    if _ADVERB_LAST.search(bare):  # names of files: "vocals back" and "bass on" are backing vocals and a bassoon
+        return None
     for words in (bare, _NOUNS.sub("", bare)):
         if words in INSTRUMENTS:
             return words if INSTRUMENTS[words].editable else None
