@@ -176,6 +176,10 @@ def test_collected_sentences_are_read_as_meant(row):
         ("mute vocals for the last 10 seconds", "times count from the start"),
         ("bring in a flute at 1:00", 'such as "after 0:30"'),
         ("the drums are not too loud", "what not to do"),
+        ("extract the drums and then the bass", 'no bass is left after "extract drums"'),
+        ("remove strings, then make the violin louder", "no violin is left"),
+        ("extract vocals, karaoke", 'leaves nothing after "extract vocals"'),
+        ("make it rock and jazz", 'undoes "remix to Rock genre"'),
         ("add " + "x" * 400, "is not known"),
     ],
 )

@@ -39,7 +39,11 @@ PHRASES = (
     *(f"{let} {{instrument_b}} play {{instrument_a}}" for let in ("let", "have")),
     "play {instrument_a} on {instrument_b}",
     "substitute {instrument_b} for {instrument_a}",
-    *(f"{verb}{{instrument_b}} {instead} {{instrument_a}}" for verb in ("", "use ", "put ", "add ") for instead in ("instead of", "in place of")),
+    *(
+        f"{verb}{{instrument_b}} {instead} {{instrument_a}}"
+        for verb in ("", "use ", "put ", "add ")
+        for instead in ("instead of", "in place of")
+    ),
 )
 HALVES = ("remove", "add")
 FIELDS = {"instrument_a": "named", "instrument_b": "added"}

@@ -5,7 +5,7 @@ from itertools import combinations
 from math import inf
 
 from instructme.dataset_tools.tasks import task_module
-from instructme.manifests.instruments import INSTRUMENTS
+from instructme.manifests.instruments import GENERAL_NAMES, INSTRUMENTS
 from instructme.pipelines.editing.plan import EditStep
 
 
@@ -34,7 +34,8 @@ def _plays_after(first: EditStep, name: str) -> bool:
     """Tell whether an instrument may still play after a step."""
     if task_module(first.task).KEEPS == "named":
         return INSTRUMENTS[name].family in {INSTRUMENTS[kept].family for kept in first.named}
-    taken = (_takes_away(first) or bool(first.with_instruments)) and name in first.named
+    names = {name, GENERAL_NAMES[INSTRUMENTS[name].family]}
+    taken = (_takes_away(first) or bool(first.with_instruments)) and names & set(first.named)
     return not taken or name in first.added
 
 

@@ -54,4 +54,4 @@ def _with_general(names: tuple[str, ...]) -> Iterator[str]:
     """Yield names, and for each the general name of its family."""
     for name in names:
         yield name
-        yield GENERAL_NAMES.get(INSTRUMENTS[name].family, name)
+        yield GENERAL_NAMES[INSTRUMENTS[name].family]

@@ -15,7 +15,9 @@ _GERUND = re.compile(
     r"(?P<before>^|[,;] |\b(?:and|then|mind|about|try) )"
     r"(?:(?P<short>remov|delet|mut|eras|isolat|separat|replac|introduc|reduc|increas|mak|tak)|(?P<whole>add|extract|turn|boost))ing\b"
 )
-_LESS = re.compile(r"\b(?:an? )?(?P<name>[a-z]+)(?:less|[ -]free)(?: version| mix| track| backing track)?(?=$| (?:please|pls|plz|thanks)\b)")
+_LESS = re.compile(
+    r"\b(?:an? )?(?P<name>[a-z]+)(?:less|[ -]free)(?: version| mix| track| backing track)?(?=$| (?:please|pls|plz|thanks)\b)"
+)
 _FROM_KIND = re.compile(r"(?<=genre|style) from (?P<kind>[\w&'/-]+(?: [\w&'/-]+)?)(?= (?:in)?to\b)")
 _THIS_KIND = re.compile(r"\bmake (?:this|that) (?P<kind>[\w&'/-]+(?: [\w&'/-]+){0,2})$")
 _ITEM = re.compile(r"(?:^|\s)\d[.)] ")
@@ -41,7 +43,12 @@ _REWRITES = [
     (re.compile(r"\bi(?:'d| would) (?:like|love|want)\b|\bi wanna\b"), "i want"),
     (re.compile(r"\bi (?:only|just) want(?: to hear)?\b"), "only"),
     (re.compile(r"\bkeep it(?: as it is| as is| the same)?,? (?:but|and)(?: just)? "), ""),
-    (re.compile(r"\b(?:a )?(?:backing track|play[ -]along(?: track| version)?|minus[ -]one|version)(?= (?:without|with no)\b)"), ""),
+    (
+        re.compile(
+            r"\b(?:a )?(?:backing track|play[ -]along(?: track| version)?|minus[ -]one|version)(?= (?:without|with no)\b)"
+        ),
+        "",
+    ),
     (re.compile(r"\bonly version\b"), "only"),
     (re.compile(r"^(?:music piece[.;,]? )?instruct(?:ion)?[,:]? "), ""),  # how Instruct-MusicGen is asked
     (re.compile(r"\b(?:thanks|thank you) (?:a lot|so much|very much)$"), "thanks"),
@@ -65,7 +72,7 @@ CONNECTOR = re.compile(
     r"(?:\s*(?:[,;&+]|\b(?:and|then|also|plus|after that|afterwards|finally|next)\b))*\s*"
 )
 """Between two clauses, or two instruments."""
-NEGATIVE = re.compile(r"(?:no|without|minus|do without|i don't want(?: to hear)?|there should be no|with no|it without|it with no|play it without)\b")
+NEGATIVE = re.compile(r"(?:no|(?:do |it |play it )?without|minus|(?:it )?with no|i don't want(?: to hear)?|there should be no)\b")
 _POLITE = (
     r"(?:(?:hey|ok|okay|hi|hello) (?:there|assistant|siri|alexa|google|computer|everyone|guys|dude|buddy|man|friend)"
     r"|(?:please|pls|plz)(?: to)?|kindly|now|then|also|just|only|maybe|hey|yo|hi|hello|ok|okay|so|first|next|finally|lastly"

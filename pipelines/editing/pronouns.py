@@ -4,7 +4,9 @@ import re
 
 from instructme.pipelines.editing import slots
 
-_COMPLAINT = r"(?:i can (?:barely|hardly) hear (?P<heard>.+?)|(?P<name>.+?) (?:is|are) (?:too (?:loud|quiet|soft)|not loud enough))"
+_COMPLAINT = (
+    r"(?:i can (?:barely|hardly) hear (?P<heard>.+?)|(?P<name>.+?) (?:is|are) (?:too (?:loud|quiet|soft)|not loud enough))"
+)
 _ASKED = r"(?P<verb>[a-z]+(?: (?:up|down|off|out))?) (?:it|them)\b(?P<end>[^,;.]*)"
 _PATTERN = re.compile(rf"{_COMPLAINT}(?:[,;.]| and| so)(?: (?:so|please|can you|could you|just))* {_ASKED}")
 

@@ -26,6 +26,12 @@ UNCLEAR = frozenset(
     | {"chorus", "ambience", "ambient", "programmed", "programming"}
 )
 """Names of files that mean something else, or more than one thing, in a sentence."""
+_UNCLEAR_ALONE = frozenset(
+    {"acid", "analog", "analogue", "bone", "dial", "diva", "flamenco", "grand", "horny", "humming", "interview", "jingle"}
+    | {"jingles", "monologue", "nord", "nylon", "parlour", "pipes", "poem", "precision", "quinto", "rattle", "spanish"}
+    | {"speak", "surge", "talk", "tres", "trump", "vital", "wind", "winds", "zebra"}
+)
+"""Such names that are clear beside another word: `spanish guitar`, `wind section`."""
 _PIECE_OF_KIT, GROUP = 3, 2
 """Ranks of names.csv: a piece of a drum kit, and the least rank that names an instrument without doubt."""
 
@@ -38,9 +44,10 @@ def instruments(text: str, either: bool = False) -> tuple[str, ...] | None:
         either: `or` joins, too, as in `no drums or bass`.
     """
     joined = _EITHER.sub(" and ", text) if either else text
-    labels = JOINED.split(joined)
-    kind = labels[-1].rpartition(" ")[2]
-    names = [instrument(label) or (instrument(f"{label} {kind}") if kind != labels[-1] else None) for label in labels]
+    *others, last = JOINED.split(joined)
+    kind = last.rpartition(" ")[2]
+    names = [instrument(label) or (instrument(f"{label} {kind}") if kind != last else None) for label in others]
+    names.append(instrument(last))
     return None if None in names else tuple(dict.fromkeys(name for name in names if name))
 
 
@@ -48,7 +55,8 @@ def instruments(text: str, either: bool = False) -> tuple[str, ...] | None:
 def instrument(label: str) -> str | None:
     """Name the instrument of a label in lower case, by all of its words; None if it isn't clear."""
     bare = _ARTICLES.sub("", label)
-    if _ADVERB_LAST.search(bare):  # names of files: "vocals back" and "bass on" are backing vocals and a bassoon
+    # As names of files, "vocals back" and "bass on" are backing vocals and a bassoon.
+    if bare in _UNCLEAR_ALONE or _ADVERB_LAST.search(bare):
         return None
     for words in (bare, _NOUNS.sub("", bare)):
         if words in INSTRUMENTS:
