@@ -70,3 +70,42 @@ def test_files_that_follow_each_other_are_told(lengths_s: dict[str, float], told
     one = FoundTrack("song", tmp_path, "song", tuple(found))
     track, _, rejects = headers.read(one, tmp_path, dataset="set", layout="folder", track_id="set-song")
     assert track and [row.item for row in rejects if row.reason == "trimmed"] == told
+
+
+def _noise(seed: int, length_s: float, silent_s: float = 0.0) -> np.ndarray:
+    wave = 0.1 * np.random.default_rng(seed).standard_normal(round(length_s * RATE_HZ))
+    wave[: round(silent_s * RATE_HZ)] = 0
+    return wave
+
+
+@pytest.mark.parametrize(
+    ("waves", "told"),
+    [
+        ({"bass": (14.0, 1.0), "drums": (14.0, 1.0), "keys": (14.0, 2.0), "vocals": (10.63, 0.0)}, True),
+        ({"bass": (14.0, 0.0), "drums": (15.951, 0.0), "keys": (14.0, 0.0)}, True),
+        ({"bass": (14.0, 1.0), "drums": (14.0, 1.0), "vocals": (10.63, 1.0)}, False),
+        ({"bass": (14.0, 0.0), "drums": (14.3, 0.0), "keys": (14.0, 0.0)}, False),
+        ({"bass": (14.0, 0.0), "drums": (14.0, 0.0), "keys": (14.0, 0.0)}, False),
+    ],
+)
+def test_one_stem_of_another_length_whose_start_may_be_cut_is_told(
+    waves: dict[str, tuple[float, float]], told: bool, tmp_path: Path
+) -> None:
+    for number, (name, (length_s, silent_s)) in enumerate(waves.items()):
+        soundfile.write(tmp_path / f"{name}.wav", _noise(number, length_s, silent_s), RATE_HZ)
+    found = [FoundStem(name, tmp_path / f"{name}.wav", name) for name in waves]
+    one = FoundTrack("song", tmp_path, "song", tuple(found))
+    _, stems, _ = headers.read(one, tmp_path, dataset="set", layout="folder", track_id="set-song")
+    assert bool(alignment.trimmed(stems, tmp_path)) is told
+
+
+@pytest.mark.parametrize(
+    ("length_s", "told"), [(12 * 44100 / 48000, True), (12 * 48000 / 44100, True), (11.1, False), (12.0, False)]
+)
+def test_a_stem_that_may_be_played_at_another_rate_is_told(length_s: float, told: bool, tmp_path: Path) -> None:
+    for name, seconds in (("bass", 12.0), ("drums", 12.0), ("keys", length_s)):
+        soundfile.write(tmp_path / f"{name}.wav", _noise(1, seconds), RATE_HZ)
+    found = [FoundStem(name, tmp_path / f"{name}.wav", name) for name in ("bass", "drums", "keys")]
+    one = FoundTrack("song", tmp_path, "song", tuple(found))
+    _, _, rejects = headers.read(one, tmp_path, dataset="set", layout="folder", track_id="set-song")
+    assert [(row.item, row.reason) for row in rejects] == ([("keys.wav", "rate_differs")] if told else [])

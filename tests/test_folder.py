@@ -296,3 +296,20 @@ def test_names_in_two_encodings_are_one_song(root: Path) -> None:
     assert {song.title: sorted(stem.label for stem in song.stems) for song in songs} == {
         title: ["bass", "drums", "keys", "vox"] for title in ("Can\u00e7\u00e3o", "Lonely")
     }
+
+
+@pytest.mark.parametrize(
+    ("folder_name", "artist", "title"),
+    [
+        ("05 - The Band - Highway", "The Band", "Highway"),
+        ("05 The Band - Highway", "The Band", "Highway"),
+        ("05. The Band - Highway", "The Band", "Highway"),
+        ("50 Cent - Highway", "50 Cent", "Highway"),
+        ("05 - Highway", None, "05 - Highway"),
+    ],
+)
+def test_a_number_in_front_is_not_of_the_artist(root: Path, folder_name: str, artist: str | None, title: str) -> None:
+    for stem in ("bass", "drums"):
+        sound(root / folder_name / f"{stem}.wav")
+    (song,) = found("folder", root)
+    assert (song.artist, song.title) == (artist, title)

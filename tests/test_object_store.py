@@ -207,8 +207,9 @@ def test_shards_in_a_store_have_the_same_bytes(work: Path, tmp_path: Path, bucke
     assert made_shards(work, urls.parse(url)) == index
     assert stored(url) == contents(tmp_path / "here")
     assert made_shards(work, urls.parse(url))["kept"] == len(index["shards"]) == 8
-    fewer = shard(work, urls.parse(url), per_shard=12, workers=0, splits=["train"])
-    assert fewer["kept"] == 4 and not [name for name in stored(url) if name.startswith(("test", "validation"))]
+    assert shard(work, urls.parse(url), per_shard=12, workers=0, splits=["train"])["kept"] == 8
+    fewer = shard(work, urls.parse(url), per_shard=12, limit=12, workers=0, splits=["train"])
+    assert fewer["kept"] == 5 and not [name for name in stored(url) if name.startswith("train-00001")]
 
 
 def test_a_run_that_died_while_it_uploaded_goes_on(

@@ -287,3 +287,35 @@ def test_a_dry_run_writes_nothing(root: Path, tmp_path: Path) -> None:
 def test_the_help_lists_every_layout() -> None:
     text = CliRunner().invoke(main, ["scan", "--help"]).output
     assert all(name in text for name in layouts.names())
+
+
+def test_songs_that_change_their_split_are_told(root: Path, tmp_path: Path) -> None:
+    for number in range(30):
+        for stem in ("bass", "drums"):
+            sound(root / f"Song of {chr(65 + number % 26)}{chr(97 + number)}mber" / f"{stem}.wav")
+    work = tmp_path / "work"
+    before = {track.title: track.split for track in scan(root, work).tracks}
+    again = scan(root, work)
+    assert not again.moved
+    for title in sorted(before)[::5]:
+        shutil.rmtree(root / title)
+    rows = scan(root, work)
+    moved = sum(before[track.title] != track.split for track in rows.tracks)
+    assert rows.moved.startswith(f"{moved} song") if moved else not rows.moved
+
+
+def test_a_dataset_that_was_moved_keeps_its_name(root: Path, tmp_path: Path) -> None:
+    for stem in ("bass", "drums"):
+        sound(root / "Song" / f"{stem}.wav")
+    work, place = tmp_path / "work", tmp_path / "elsewhere" / root.name
+    before = scan(root, work).tracks
+    place.parent.mkdir()
+    shutil.move(root, place)
+    assert scan(place, work).tracks == before and list(read_datasets(work)) == [root.name]
+
+
+def test_a_split_that_was_not_asked_for_is_not_missed(root: Path, tmp_path: Path) -> None:
+    for stem in ("bass", "drums"):
+        sound(root / "Song" / f"{stem}.wav")
+    run = CliRunner().invoke(main, ["scan", str(root), "-o", str(tmp_path / "work"), "--split", "1,0,0"])
+    assert run.exit_code == 0 and "no track is in" not in run.stdout

@@ -148,6 +148,20 @@ def test_removes_only_stale_files_of_its_own(work: Path, copy: Path) -> None:
     )
 
 
+def test_finished_shards_of_other_splits_stay_and_what_is_removed_is_told(
+    work: Path, made: Path, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (made / "index.json").read_bytes()
+    for name in ("test-00000.tar", "test-00000.json"):
+        (copy / name).unlink()
+    shard(work, copy, per_shard=PER_SHARD, splits=["test"], workers=0)
+    assert (copy / "index.json").read_bytes() == whole and "removes" not in capsys.readouterr().err
+    shard(work, copy, per_shard=PER_SHARD, limit=5, splits=["test"], workers=0)
+    assert (copy / "train-00001.tar").exists()
+    shard(work, copy, per_shard=PER_SHARD, limit=5, workers=0)
+    assert "removes" in capsys.readouterr().err and not (copy / "train-00001.tar").exists()
+
+
 def test_shards_of_somebody_else_are_never_replaced(work: Path, tmp_path: Path) -> None:
     (tmp_path / "train-00007.tar").write_text("precious")
     with pytest.raises(DataError, match=r"holds train-00007\.tar, which instructme did not write"):

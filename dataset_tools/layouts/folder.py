@@ -48,6 +48,8 @@ _COPY = re.compile(r"\s*(?i:copy|kopie|copie|copia|cópia)(?:\s*\(\d+\))?\s*")
 """What programs write behind the name of a copy: `Highway - Copy`."""
 _NUMBER = re.compile(r"^\d+\s*[_.)-]\s*")
 """A number in front of an artist's name, as separators write it: `1_The Band - Highway`."""
+_NUMBERED = re.compile(r"^\d+\s*[-–_.)]\s*(?=.*\s-\s)|^0\d\s+(?=.*\s-\s)")
+"""The number of a song in front of artist and title: `05 - The Band - Highway`."""
 _ACCOMPANIMENT = re.compile(r"accomp(?:animents?)?$", re.IGNORECASE)
 _JOINED = re.compile(r"([A-Z0-9][^\W_]*[a-z][^\W_]*)_([A-Z][^\W_]*[a-z][^\W_]*)")
 """`ArtistName_SongTitle`, as MedleyDB writes it."""
@@ -321,7 +323,7 @@ def _names(root: Path, place: Path, split: str | None) -> tuple[str, str | None,
     if inside and split and split_name(inside[0]) and (len(inside) > 1 or not _DIGIT.search(inside[0])):
         inside = inside[1:]  # unless `train_001` is a song itself
     last = inside[-1] if inside else root.name
-    artist, dash, title = last.partition(" - ")
+    artist, dash, title = (_NUMBERED.sub("", last) or last).partition(" - ")
     known = bool(dash) and bool(_LETTER.search(artist)) and not _COPY.fullmatch(title)
     return "/".join(inside) or root.name, _NUMBER.sub("", artist) if known else None, title if known else last
 

@@ -6,7 +6,7 @@ Their headers tell rates, starts and delays. Lengths and first samples tell that
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 
 from instructme.dataset_tools import audio
@@ -26,6 +26,9 @@ DIFFERENT_S = 0.05
 """Stems whose lengths differ by more are looked for in the mix of their song."""
 PIECES_S = 0.5
 """Files that follow each other are together as long as the longest stem, within this."""
+SPEED = 2e-4
+"""Of a ratio of lengths, to be that of two sample rates."""
+_RATES_HZ = (22050, 24000, 32000, 44100, 48000, 88200, 96000)
 _NEAR = 0.01
 """Numbers of frames that differ by so much are about the same: stems are trimmed. Rates of one length differ by 8 % or more."""
 
@@ -39,7 +42,7 @@ def check(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> tuple[list[Stem]
     """
     wrong = _of_other_rates(stems)
     kept = [stem for stem in stems if stem.path not in {each.item for each in wrong}]
-    return kept, [*wrong, *_starts(kept, facts), *_delays(kept, facts), *_pieces(kept)]
+    return kept, [*wrong, *_starts(kept, facts), *_delays(kept, facts), *_pieces(kept), *_of_other_speeds(kept)]
 
 
 def _of_other_rates(stems: Sequence[Stem]) -> list[Rejected]:
@@ -58,6 +61,21 @@ def _of_other_rates(stems: Sequence[Stem]) -> list[Rejected]:
         detail = f"it has as many frames as a stem of {others} Hz, but {stem.sample_rate_hz} Hz by its header: export it again"
         wrong.append(Rejected(stem.path, "rate_differs", detail))
     return wrong
+
+
+def _of_other_speeds(stems: Sequence[Stem]) -> list[Rejected]:
+    """Tell of a stem that is as much shorter or longer than all others as if it were played at another sample rate."""
+    if len(stems) < 3:
+        return []
+    whole_s = _lengths_s(stems)[len(stems) // 2]
+    odd = [stem for stem in stems if abs(stem.length_samples / stem.sample_rate_hz - whole_s) > DIFFERENT_S]
+    if len(odd) != 1:
+        return []
+    ratio = odd[0].length_samples / odd[0].sample_rate_hz / whole_s
+    if not any(abs(ratio * one / other - 1) < SPEED for one, other in permutations(_RATES_HZ, 2)):
+        return []
+    detail = f"it is {ratio:.4f} times as long as the other stems, as if it were played at another sample rate: export it again"
+    return [Rejected(odd[0].path, "rate_differs", f"{detail} if that is so")]
 
 
 def _starts(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> list[Rejected]:
@@ -110,16 +128,30 @@ def differ(stems: Sequence[Stem]) -> bool:
 
 
 def trimmed(stems: Sequence[Stem], root: Path) -> str | None:
-    """Tell of stems whose starts may have been cut: all begin with sound and have three lengths, or differ by whole seconds."""
+    """Tell of stems whose starts may have been cut: all begin with sound and have three lengths, or differ by whole seconds.
+
+    So may a stem alone be cut that is shorter than all others and begins with sound, or all others, if one is longer.
+    """
     lengths_s = _lengths_s(stems)
     steps_s = [step for one, other in pairwise(lengths_s) if (step := other - one) > SECOND_S]
     if not steps_s or lengths_s[-1] < SHORTEST_S:
         return None
     begin = sum(step > TRIMMED_S for step in steps_s) > 1 and all(_begins(stem, root) for stem in stems)
+    begin = begin or _odd_one_begins(stems, root)
     if not begin and any(abs(step - round(step)) > SECOND_S for step in steps_s):
         return None
-    lengths = f"its stems differ in length by {lengths_s[-1] - lengths_s[0]:.1f} s{' and all begin with sound' if begin else ''}"
+    lengths = f"its stems differ in length by {lengths_s[-1] - lengths_s[0]:.1f} s{' and begin with sound' if begin else ''}"
     return f"{lengths}: if their starts were cut, they are not in time; export them from the start of the song"
+
+
+def _odd_one_begins(stems: Sequence[Stem], root: Path) -> bool:
+    """Tell whether all stems but one have one length, and the shorter ones begin with sound as if their starts were cut."""
+    lengths_s = _lengths_s(stems)
+    steps_s = [other - one for one, other in pairwise(lengths_s)]
+    if len(stems) < 3 or sum(step > DIFFERENT_S for step in steps_s) != 1:
+        return False
+    shorter = [stem for stem in stems if stem.length_samples / stem.sample_rate_hz < lengths_s[-1] - TRIMMED_S]
+    return len(shorter) in (1, len(stems) - 1) and all(_begins(stem, root) for stem in shorter)
 
 
 def _lengths_s(stems: Sequence[Stem]) -> list[float]:

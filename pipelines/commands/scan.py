@@ -123,8 +123,11 @@ def _report(rows: "Rows", work: Path, fractions: tuple[float, ...], *, dry_run: 
         )
         _songs(rows, dataset)
     used = {track.split for track in rows.tracks}
-    if empty := [split for split in ("train", "validation", "test") if split not in used]:
+    wanted = [split for split, share in zip(("train", "validation", "test"), fractions, strict=True) if share]
+    if empty := [split for split in wanted if split not in used]:
         click.echo(f"no track is in {' or '.join(empty)}: there are too few artists or songs; see --split")
+    if rows.moved:
+        click.echo(rows.moved)
     drawn = {track.leak_group for track in rows.tracks if not track.official_split}
     if len(drawn) > 1 and any(0 < share * len(drawn) < 1 for share in fractions[1:]):
         click.echo(

@@ -93,6 +93,8 @@ def choose(
             raise DataError(f"one of {root} and {other} is inside the other: give only one, so that no song counts twice")
         old = next((name for name, entry in known.items() if _is_of(root, entry)), None)
         wanted = slug(name or old or (root.stem if root.is_file() else root.name), 30)
+        if old is None and wanted in known and _is_gone(known[wanted]):
+            old = wanted  # it was moved
         used = {*known, *(other.name for other in chosen)} - {old}
         if name and wanted in used:
             raise DataError(f"dataset name {wanted} is taken: choose another for {root}")
@@ -157,6 +159,11 @@ def _nested(one: Path, other: Path) -> bool:
         return False
     first, second = one.resolve(), other.resolve()
     return first in second.parents or second in first.parents
+
+
+def _is_gone(entry: Mapping[str, str]) -> bool:
+    """Tell whether the folder of an entry of datasets.json is no longer there."""
+    return not urls.is_url(entry["root"]) and not Path(entry["root"]).exists()
 
 
 def _is_of(root: Path, entry: Mapping[str, str]) -> bool:

@@ -160,7 +160,9 @@ def _roots(work: Path, datasets: set[str]) -> dict[str, Path]:
     for name, root in roots.items():
         urls.look(root)
         if not root.is_dir():
-            raise DataError(f"dataset {name} is not at {root}: move it back, or scan it at its new place")
+            raise DataError(
+                f"dataset {name} is not at {root}: move it back, or scan it at its new place with --dataset-name {name}"
+            )
     return roots
 
 

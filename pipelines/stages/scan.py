@@ -12,6 +12,7 @@ from instructme.dataset_tools.layouts import FoundTrack, Rejected
 from instructme.dataset_tools.stems import headers
 from instructme.dataset_tools.unread_files import unread
 from instructme.manifests import instruments, splits, tables, urls
+from instructme.manifests.counting import counted
 from instructme.manifests.datasets import read_datasets
 from instructme.manifests.files import sweep
 from instructme.manifests.paths import slug
@@ -33,6 +34,8 @@ class Rows:
     rejects: list[Reject] = field(default_factory=list)
     labels: set[str] = field(default_factory=set)
     """Of all stems of the datasets that were read, also of those that were rejected."""
+    moved: str = ""
+    """What to tell of songs that have another split than in the scan before."""
 
 
 def scan(
@@ -107,6 +110,7 @@ def scan(
         first = f"; first: {rows.rejects[0].detail}" if rows.rejects else ""
         raise DataError(f"nothing usable in {', '.join(map(str, places))}: {_told(reasons) or 'no tracks'}{first}")
     rows.rejects += _unused(own, rows)
+    rows.moved = _changed(work, rows)
     if dry_run:
         return rows
     arguments = {
@@ -153,6 +157,17 @@ def _unused(aliases: Mapping[str, str], rows: Rows) -> list[Reject]:
         Reject("scan", None, None, label, "unused_alias", "no stem has this label: compare its spelling with the files", 1)
         for label in unused
     ]
+
+
+def _changed(work: Path, rows: Rows) -> str:
+    """Tell of songs of an earlier scan that another split has now, because songs came or went; empty if there are none."""
+    path = work / "tracks.parquet"
+    old = {row.track_id: row.split for row in tables.read_rows(path, Track)} if path.exists() else {}
+    moved = [track for track in rows.tracks if old.get(track.track_id, track.split) != track.split]
+    if not moved:
+        return ""
+    first = f"{moved[0].track_id} from {old[moved[0].track_id]} to {moved[0].split}"
+    return f"{counted(len(moved), 'song')} moved to another split since the last scan, such as {first}: train models anew"
 
 
 def _told(reasons: Mapping[str, int]) -> str:

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import itertools
 import re
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -60,7 +61,8 @@ def shard(
     """Render `triplets.parquet` of a working folder into tar shards, describe them in a card, and write `index.json` last.
 
     Triplets keep the order of the table, in which `pair` has mixed tasks and clips. `limit` takes the first triplets of each
-    split. Finished shards with the same arguments and parents are kept. Shards that no longer belong to the set are removed.
+    split. Finished shards with the same arguments and parents are kept, also those of splits that are not in `splits`. Shards
+    that no longer belong to the set are removed, and their number is told.
 
     Example:
         ```python
@@ -86,9 +88,12 @@ def shard(
     units, used = [], set()
     for name, rows, arguments in _cut(recipes, splits, limit, per_shard, shard_size_mb, normalise, channels):
         key = resume.key(name, arguments, parents, tables.SCHEMA_VERSION, tables.tool_version())
-        used |= {track for side in ("source_track", "target_track") for track in pc.unique(rows[side]).to_pylist()}
-        units.append(ShardUnit(out.resolve() / f"{name}.json", _pack(rows), arguments, key))
-    if not units:
+        path, asked = out.resolve() / f"{name}.json", name.rpartition("-")[0] in splits
+        # Finished shards of other splits stay, for rendering them may have taken days.
+        if asked or resume.finished(path, {"key": key}) is not None:
+            used |= {track for side in ("source_track", "target_track") for track in pc.unique(rows[side]).to_pylist()}
+            units.append(ShardUnit(path, _pack(rows), arguments, key))
+    if not any(unit.name.rpartition("-")[0] in splits for unit in units):
         raise DataError(f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair again with other counts")
     markers = _open(out, units)
     kept = len(markers)
@@ -133,9 +138,9 @@ def _cut(
     normalise: str,
     channels: int,
 ) -> Iterator[tuple[str, pa.Table, dict[str, Any]]]:
-    """Cut each split into shards, in the order of the table: name, recipes and arguments of each."""
-    for split in splits:
-        rows = recipes.filter(pc.equal(recipes["split"], split))[:limit]
+    """Cut each split into shards, in the order of the table: name, recipes and arguments of each. `limit` is for `splits`."""
+    for split in SPLITS:
+        rows = recipes.filter(pc.equal(recipes["split"], split))[: limit if split in splits else None]
         count = per_shard if size_mb is None else _count(rows, size_mb, channels)
         for number, first in enumerate(range(0, len(rows), count)):
             # A slice: `take` would copy all columns of all recipes for each shard.
@@ -170,6 +175,7 @@ def _open(out: Path, units: Sequence[ShardUnit]) -> dict[str, dict[str, Any]]:
             out.mkdir(parents=True, exist_ok=True)
         _claim(out)
         (out / "index.json").unlink(missing_ok=True)
+        _tell_removed(out, {unit.name for unit in units})
         _remove_stale(out, {unit.name for unit in units})
         held = {path.name for path in _held(out)}
         likely = [unit for unit in units if unit.marker.name in held]
@@ -193,6 +199,15 @@ def _held(out: Path) -> list[Path]:
         return sorted(out.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _tell_removed(out: Path, wanted: set[str]) -> None:
+    """Say in one line on stderr how many finished shards are removed, for other options have made them."""
+    markers = (path for path in _held(out) if path.suffix == ".json" and tar_file.NAME.fullmatch(path.stem))
+    gone = [path for path in markers if path.stem not in wanted]
+    if gone:
+        what = f"{len(gone)} finished shard{'' if len(gone) == 1 else 's'}"
+        print(f"shard: removes {what} of other options or recipes from {out}", file=sys.stderr)
 
 
 def _remove_stale(out: Path, wanted: set[str]) -> None:
