@@ -22,9 +22,15 @@ _TRACK_NUMBER = re.compile(r"^\s*(?:\d+\s*[-–_.)]\s*|0\d\s+)(?=\D)")
 _COPY = re.compile(r"(?:\s*\(\d+\)|[\s_–-]+(?:copy|kopie|copie|copia|cópia)(?:\s*\(?\d+\)?)?)\s*$", re.IGNORECASE)
 
 _IN_KEY = r"in [a-g][#b♯♭]?(?:\s?(?:m|min|maj|minor|major))?"
-_ENDINGS = "|".join([*sorted(TITLE_WORDS["ending"]), r"v\d", r"ver\d", r"\d+\s?s(?:ec)?", r"\d{2,3}\s?bpm", _IN_KEY])
+_NUMBERS = [r"v\d[\d.]*", r"ver\d+", r"t\d", r"tk\d+", r"x\d[\d.]*", r"\d+\s?s(?:ec)?", r"\d{2,3}\s?bpm", r"\d{2,3}k", _IN_KEY]
+_ENDINGS = "|".join([*sorted(TITLE_WORDS["ending"]), *_NUMBERS])
+_OF_FILES = "|".join(sorted(TITLE_WORDS["ending after an underscore"] | TITLE_WORDS["section"] | TITLE_WORDS["version"]))
+"""Also the last words of titles: `Going Down` is no version of `Going`, but `Highway_down` is one of `Highway`."""
 _VERSION = re.compile(
-    rf"\s*[(\[][^()\[\]]*\b({_ENDINGS})\b[^()\[\]]*[)\]]\s*$|(\s[-–—]\s+(\w+\s+)?|[\s_])({_ENDINGS})\s*\d*\s*$", re.IGNORECASE
+    rf"\s*[(\[][^()\[\]]*\b({_ENDINGS}|{_OF_FILES})\b[^()\[\]]*[)\]]\s*$"
+    rf"|(\s[-–—]\s+(\w+\s+)?|[\s_])({_ENDINGS})[\s_]*[+-]?[\d.]*\s*$"
+    rf"|_({_OF_FILES})[\s_]*[+-]?[\d.]*\s*$",
+    re.IGNORECASE,
 )
 """What a title ends with where the same song is there in another version: `Highway (Club Remix)`."""
 
@@ -36,8 +42,11 @@ def _plain(name: str) -> str:
 
 
 def _plain_title(title: str) -> str:
-    """Reduce a title likewise, without the number of a track in front and what names a copy or another version behind it."""
-    return _plain(_VERSION.sub("", _COPY.sub("", _TRACK_NUMBER.sub("", title))) or title)
+    """Reduce a title likewise, without the number of a track in front and what names a copy or other versions behind it."""
+    rest, before = _COPY.sub("", _TRACK_NUMBER.sub("", title)), ""
+    while rest != before:  # `Highway_T1_dry`, `Highway_pitch_up_2`
+        rest, before = _VERSION.sub("", rest) or rest, rest
+    return _plain(rest or title)
 
 
 def artist_key(artist: str | None) -> str | None:
@@ -66,7 +75,7 @@ def _titled(tracks: Sequence[Track]) -> list[Track]:
     songs = {track.track_id: track.song_group for track in tracks}
     unknown = [track for track in tracks if ":" not in track.song_group]
     for members in _grouped(unknown, lambda track: _plain_title(track.title)).values():
-        often = max(Counter(track.dataset for track in members).values()) > _MOST_NAMESAKES
+        often = max(Counter((track.dataset, _plain(track.title)) for track in members).values()) > _MOST_NAMESAKES
         one = not often and all(says_song(track.title) for track in members) and len(_official(members)) < 2
         first = min(track.track_id for track in members)
         songs |= {track.track_id: first if one else track.track_id for track in members}

@@ -215,3 +215,19 @@ def test_groups_whose_split_is_known_count_before_any_is_drawn(seed: int) -> Non
     kept, _ = assign(tracks, FRACTIONS, seed)
     ours = [row.split for row in kept if row.dataset == "d"]
     assert [ours.count(split) for split in SPLITS] == [80, 10, 10]
+
+
+VERSIONS = (
+    *("T1", "_tk2", " Intro", " part1", "_Pt2", " dry", "_48k", "_Final2", " (Radio Edit)", " Extended", "_Mono", "_Alt", "_Main"),
+    *("_Clean", " V1.0", " Rehearsal", "_chunk_0", "_loop1", " inst", " cover", "_x1.1", " seg000", "_pitch+2", "_ps-3"),
+    *("_stretch1.1", "_speed0.9", "_slow", "_pitch_up_2", "_noise", "_reverb", "_reverse", "_aug1", "_T1_dry"),
+)
+
+
+def test_versions_and_augmented_copies_of_a_song_are_in_one_split() -> None:
+    songs = ["Highway", *(f"Highway{' ' * ending[0].isalpha()}{ending}" for ending in VERSIONS)]
+    others = ["Going Down", "Going", "The Master", "The", "Symphony 5", "Symphony 7", "Love Again", "Love"]
+    kept, _ = assign([track(title) for title in [*songs, *others]], (0.6, 0.2, 0.2), 0)
+    groups = {row.track_id: row.leak_group for row in kept}
+    assert {title for title in songs if groups[title] != groups["Highway"]} == set()
+    assert len({groups[title] for title in others}) == len(others)
