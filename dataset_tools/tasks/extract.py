@@ -19,21 +19,21 @@ PHRASES = (
     *(f"{verb} {{instrument}}" for verb in ("extract", "isolate", "solo", "separate", "keep only", "only keep", "keep just")),
     *(f"{verb} {only} {{instrument}}" for verb in ("extract", "isolate") for only in ("only", "just")),
     *(f"{verb} {{instrument}} from the rest" for verb in ("extract", "isolate", "separate")),
-    *(f"{verb} {{instrument}}" for verb in ("leave only", "leave just", "only", "just", "nothing but")),
+    *(f"{verb} {{instrument}}" for verb in ("leave only", "leave just", "get only", "get just", "only", "just", "nothing but")),
     *(
         f"{verb} {all_but} {{instrument}}"
-        for verb in ("remove", "mute", "delete", "drop", "cut", "silence", "take out", "get rid of")
+        for verb in ("remove", "mute", "delete", "drop", "cut", "silence", "take out", "get rid of", "lose", "ditch", "scrap", "nix")
         for all_but in ("everything but", "everything except", "all but", "all except")
     ),
     *(
         f"{keep} {{instrument}}{joined} {verb} the rest"
-        for keep in ("keep", "keep only")
+        for keep in ("keep", "keep only", "only")
         for joined in (" and", ",", ", and", " but")
         for verb in ("remove", "mute", "drop", "cut", "lose", "delete", "silence", "get rid of")
     ),
     *(f"{verb} the rest and keep {{instrument}}" for verb in ("remove", "mute")),
     *(f"{verb}{{instrument}} {alone}" for verb in ("", "keep ") for alone in (*_ALONE, "only", "alone", "and nothing else")),
-    *(f"{verb} {{instrument}} {alone}" for verb in ("extract", "isolate", "solo", "i want") for alone in (*_ALONE, "only")),
+    *(f"{verb} {{instrument}} {alone}" for verb in ("extract", "isolate", "solo", "get", "i want") for alone in (*_ALONE, "only")),
 )
 IDIOMS = {"acapella": "vocals"}
 FIELDS = {"instrument": "named"}

@@ -28,6 +28,16 @@ _VERBS = (
     "reduce",
     "decrease",
     "crank up",
+    "crank",
+    "pump up",
+    "bump",
+    "bump up",
+    "bump down",
+    "tone down",
+    "attenuate",
+    "dial down",
+    "dial back",
+    "pull back",
 )
 _WAYS = ("louder", "quieter", "softer", "less loud")
 ORDER = 5
@@ -47,7 +57,16 @@ PHRASES = (
     *(f"{{instrument}} too {way}" for way in ("loud", "quiet", "soft")),
     *(f"{{instrument}} {be} loud enough" for be in ("is not", "isn't", "are not", "aren't")),
     *(f"i can {barely} hear {{instrument}}" for barely in ("barely", "hardly")),
-    *(f"{verb} {{instrument}} {way}" for verb in ("turn", "bring", "push", "pull") for way in ("up", "down")),
+    *(f"{verb} {{instrument}} {way}" for verb in ("turn", "bring", "push", "pull", "bump", "crank") for way in ("up", "down")),
+    *(f"{verb} {{instrument}} {way}" for verb, way in (("pump", "up"), ("tone", "down"), ("dial", "down"))),
+    *(f"{verb} {{instrument}} back" for verb in ("dial", "pull")),
+    *(f"{verb} {{instrument}} {way} by {{gain}} dB" for verb in ("nudge", "bump") for way in ("up", "down")),
+    *(f"nudge {way} {{instrument}} by {{gain}} dB" for way in ("up", "down")),
+    *(f"{verb} {{gain}} dB {to} {{instrument}}" for verb, to in (("add", "to"), ("take", "off"), ("knock", "off"))),
+    *(f"give {{instrument}} a {{gain}} dB {way}" for way in ("boost", "cut")),
+    "give {instrument} a boost",
+    *(f"give {{instrument}} {{gain}} dB {way}" for way in ("more", "less")),
+    *(f"{{gain}} dB {way} on {{instrument}}" for way in ("up", "down", "more", "less")),
     *(f"turn the volume of {{instrument}} {way}" for way in ("up", "down")),
     *(f"make {{instrument}} {way}" for way in _WAYS),
     *(f"i want {{instrument}} to be {way}" for way in _WAYS),
@@ -67,7 +86,7 @@ SPLIT_NEEDS_PARTS = False
 USUAL_DB = 6
 """By how much, where an instruction doesn't say."""
 GAINS_DB = np.array([-12, -9, -6, -3, 3, 6, 9, 12])
-_DOWN = re.compile(r"\b(?:down|quieter|softer|lower|reduce|decrease|drop|cut|halve|less|too loud)\b", re.IGNORECASE)
+_DOWN = re.compile(r"\b(?:down|quieter|softer|lower|reduce|decrease|drop|cut|halve|less|too loud|attenuate|(?:dial|pull).* back|off)\b", re.IGNORECASE)
 
 
 def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:

@@ -55,6 +55,7 @@ PHRASES = (
     "give it {genre}",
     "{genre} remix",
     "{genre} version",
+    *(f"same song{comma} but {way}{{genre}}" for comma in ("", ",") for way in ("", "in ", "as ", "make it ")),
     *(f"{verb} with {{instruments}} in {way}{{genre}}" for way in ("the style of ", "") for verb in ("remix", "remix it")),
     *(f"{verb} to {{genre}} with {{instruments}}" for verb in ("remix", "remix it")),
     *(f"{verb} it into {{genre}} with {{instruments}}" for verb in ("turn", "change", "convert", "transform")),

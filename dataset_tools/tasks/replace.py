@@ -44,6 +44,12 @@ PHRASES = (
         for verb in ("", "use ", "put ", "add ")
         for instead in ("instead of", "in place of")
     ),
+    *(
+        f"{instead} {{instrument_a}}{comma} {verb} {{instrument_b}}"
+        for instead in ("instead of", "in place of")
+        for comma in ("", ",")
+        for verb in ("use", "put", "put in", "play", "add", "have", "i want")
+    ),
 )
 HALVES = ("remove", "add")
 FIELDS = {"instrument_a": "named", "instrument_b": "added"}

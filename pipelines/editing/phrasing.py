@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from instructme.manifests.word_tables import plain as without_accents
 from instructme.pipelines.editing import slots
+from instructme.pipelines.editing.rewrites import REWRITES
 
 _MUSIC = r"(?:mix|mixture|song|track|music|audio|recording|clip|piece|tune|file|loop)"
 _THIS = r"(?:the|this|my|our|that)(?: (?:whole|entire|full|original|given|existing|current|following))?"
@@ -22,45 +23,6 @@ _FROM_KIND = re.compile(r"(?<=genre|style) from (?P<kind>[\w&'/-]+(?: [\w&'/-]+)
 _THIS_KIND = re.compile(r"\bmake (?:this|that) (?P<kind>[\w&'/-]+(?: [\w&'/-]+){0,2})$")
 _ITEM = re.compile(r"(?:^|\s)\d[.)] ")
 _VERSION = re.compile(r"\b(?:a|the) version(?: of it)?(?= (?:without|with no|minus)\b)|(?<=version) of it\b")
-_REWRITES = [
-    (re.compile(r"\b(?:except for|other than|apart from|aside from|besides|but for|save for|bar|excluding)\b"), "except"),
-    (
-        re.compile(
-            r"\b(?:all(?: of)?(?: the)?(?: other)? (?:instruments|parts|stems|sounds)"
-            r"|every(?: other)? (?:instrument|part|sound)|all)(?= (?:except|but)\b)"
-        ),
-        "everything",
-    ),
-    (
-        re.compile(r"\b(?:everything else|all else|(?:all )?(?:the )?others?(?: instruments| parts)?)(?=$|[,;]| and\b)"),
-        "the rest",
-    ),
-    (re.compile(r"\bthe rest of (?:it|the instruments|the parts)\b"), "the rest"),
-    (re.compile(r"\ba[ -]?cap+el+a\b"), "acapella"),
-    (re.compile(r"\b(instrumental|acapella|karaoke) only$"), r"\1"),
-    (re.compile(r"(?<=\w )'?n'?(?= \w)"), "and"),
-    (re.compile(r"\bdo not\b"), "don't"),
-    (re.compile(r"\bi(?:'d| would) (?:like|love|want)\b|\bi wanna\b"), "i want"),
-    (re.compile(r"\bi (?:only|just) want(?: to hear)?\b"), "only"),
-    (re.compile(r"\bkeep it(?: as it is| as is| the same)?,? (?:but|and)(?: just)? "), ""),
-    (
-        re.compile(
-            r"\b(?:a )?(?:backing track|play[ -]along(?: track| version)?|minus[ -]one|version)(?= (?:without|with no)\b)"
-        ),
-        "",
-    ),
-    (re.compile(r"\bonly version\b"), "only"),
-    (re.compile(r"^(?:music piece[.;,]? )?instruct(?:ion)?[,:]? "), ""),  # how Instruct-MusicGen is asked
-    (re.compile(r"\b(?:thanks|thank you) (?:a lot|so much|very much)$"), "thanks"),
-    (re.compile(r"\bthe first minute\b"), "the first 1 minute"),
-    (re.compile(r"\b(?:after|since) the first (?=\d)"), "after "),
-    (re.compile(r"\bfirst (?=\d)"), "the first "),
-    (re.compile(r"\bthe the first\b"), "the first"),
-    (re.compile(r"\b(?:decibels?|dbs)\b"), "db"),
-    (re.compile(r"\b(genre|style) of it\b"), r"\1"),
-    (re.compile(r"\bvolume up\b"), "up"),
-    (re.compile(r"\bvolume down\b"), "down"),
-]
 _ONES = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _TENS = {"twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90}
 _NUMBER_WORD = re.compile(
@@ -68,18 +30,27 @@ _NUMBER_WORD = re.compile(
     r"(?=[ -](?:db|decibels?|seconds?|secs?|minutes?|and|to|dbs)\b)"
 )
 CONNECTOR = re.compile(
-    r"\s*(?:[,;&+]|\.(?= )|\b(?:and|then|plus|after that|afterwards|finally)\b)"
-    r"(?:\s*(?:[,;&+]|\b(?:and|then|also|plus|after that|afterwards|finally|next)\b))*\s*"
+    r"\s*(?:[,;&]|\+(?!\d)|\.(?= )|\b(?:and|then|plus|after that|afterwards|finally)\b)"
+    r"(?:\s*(?:[,;&]|\+(?!\d)|\b(?:and|then|also|plus|after that|afterwards|finally|next)\b))*\s*"
 )
 """Between two clauses, or two instruments."""
-NEGATIVE = re.compile(r"(?:no|(?:do |it |play it )?without|minus|(?:it )?with no|i don't want(?: to hear)?|there should be no)\b")
+NEGATIVE = re.compile(r"(?:no|(?:do |it |play it )?without|(?:it )?minus|sans|(?:it )?with no|i don't want(?: to hear)?|there should be no)\b")
+_VERSION_NEXT = (
+    r"(?= (?:it (?:without|minus|with no)|an? [\w&'-]+(?: [\w&'-]+){0,2} (?:version|remix|only)|(?:an? |the )?(?:karaoke|instrumental|acapella))\b)"
+)
 _POLITE = (
     r"(?:(?:hey|ok|okay|hi|hello) (?:there|assistant|siri|alexa|google|computer|everyone|guys|dude|buddy|man|friend)"
     r"|(?:please|pls|plz)(?: to)?|kindly|now|then|also|just|only|maybe|hey|yo|hi|hello|ok|okay|so|first|next|finally|lastly"
-    r"|(?:can|could|would|will) (?:you|u)(?: mind)?|(?:how|what) about|can (?:i|we)(?: please)? (?:get|have|hear)"
+    r"|(?:can|could|would|will) (?:you|u)(?: mind)?|(?:how|what) about|same song,? but"
+    r"|(?:can|could|may) (?:i|we)(?: please)?(?: (?:get|have|hear))?"
+    r"|(?:would|is) it (?:be )?possible (?:for you )?to|(?:is there )?any (?:way|chance) (?:to|you (?:can|could))"
+    r"|is there a way (?:to|you (?:can|could))|(?:do|would) you (?:think|mind if) you could"
+    r"|i(?:'d| would)(?: really)? (?:appreciate it|be (?:so |very )?(?:grateful|happy|glad)) if you (?:can|could|would)"
+    r"|it(?:'d| would) be (?:great|nice|good|cool|awesome|lovely|amazing) if you (?:can|could|would)"
+    r"|i was (?:wondering|hoping)(?: if)? you (?:can|could|would)|do me a favou?r and|would you be so kind as to|be so kind as to"
     r"|i (?:want|need)(?: you)?(?: to)?"
-    r"|i'd rather have|i wish to|we (?:want|need)(?: to)?|let's|let (?:me|us)|try to|help me(?: to)?|go ahead and"
-    r"|give me|gimme|get me|hear|play|make(?= a \w+ (?:version|remix))|create(?= a \w+ (?:version|remix)))"
+    r"|i'd rather have|i wish to|we (?:want|need)(?: to)?|let's(?: have| hear| get)?|let (?:me|us)|try to|help me(?: to)?|go ahead and"
+    rf"|give me|gimme|get me|hear|play|(?:make|create|do|produce|extract|prepare|get)(?: me| us)?{_VERSION_NEXT})"
 )
 _BEFORE = re.compile(rf"^{_POLITE}\b[, ]*")
 _AFTER = re.compile(
@@ -95,11 +66,11 @@ _AMOUNTS = [
         re.compile(r"\b(?:just )?(?:by )?(?:(?:a|an|just a) (?:tiny |little )?bit|a (?:little|touch|tad)|slightly|somewhat)\b"),
         3.0,
     ),
-    (re.compile(r"\b(?:by )?(?:a (?:whole )?lot|much|way|considerably|significantly)\b"), 9.0),
+    (re.compile(r"\b(?:by )?(?:a (?:whole )?lot|much|way(?! (?:to|you)\b)|considerably|significantly)\b"), 9.0),
 ]
 WORDS = frozenset(
     word
-    for pattern in (_MUSIC_OF, _ALONE, _BEFORE, _AFTER, CONNECTOR, *(rule for rule, _ in (*_REWRITES, *_AMOUNTS)))
+    for pattern in (_MUSIC_OF, _ALONE, _BEFORE, _AFTER, CONNECTOR, *(rule for rule, _ in (*REWRITES, *_AMOUNTS)))
     for word in re.findall(r"[a-z]{2,}", re.sub(r"\\[a-zA-Z]|\?P<\w+>", " ", pattern.pattern))
 ) | frozenset(
     [
@@ -137,7 +108,7 @@ def plain(said: str) -> str:
     text = _MUSIC_OF.sub(_it, " ".join(text.split()))
     text = _VERSION.sub(lambda match: "it" if match[0].startswith(("a ", "the ")) else "", _ALONE.sub("it", text))
     text = _known_kinds(text)
-    for pattern, words in _REWRITES:
+    for pattern, words in REWRITES:
         text = pattern.sub(words, text)
     return " ".join(text.split())
 

@@ -218,7 +218,8 @@ def _whole(clause: str, trained: str) -> tuple[_Clause, ...]:
 def _step(text: _Text, fields: Mapping[str, str], gain_db: float | None) -> EditStep | None:
     """Fill a step; None where a word of a field isn't known, or a level is said of a task that has none."""
     module = task_module(text.task)
-    if gain_db is not None and "gain" not in module.FIELDS:
+    heard = "gain" in module.FIELDS
+    if (gain_db is not None and not heard) or (heard and slots.NEW.search(fields.get("instrument", ""))):
         return None
     if set(fields) == {"genre"} and (known := slots.idiom(fields["genre"])):
         return EditStep(known[0], (known[1],))
@@ -229,7 +230,7 @@ def _step(text: _Text, fields: Mapping[str, str], gain_db: float | None) -> Edit
         values[key] = slots.genre(words) if field == "genre" else slots.instruments(words, either)
     if None in values.values() or set(values.get("instruments", ())) & set(values.get("with_instruments", ())):
         return None
-    if "gain" in module.FIELDS:
+    if heard:
         values["gain_db"] = float(module.meant(text.template, gain_db))
         if not 0 < abs(values["gain_db"]) <= LARGEST_DB:
             return None

@@ -14,6 +14,8 @@ _ARTICLES = re.compile(
     r"^(?:(?:the|a|an|some|any|all|all of|both|this|that|these|those|my|your|its|his|her|their|our|another version of|sounds? of)"
     r"\s+)+"
 )
+NEW = re.compile(r"(?:^|[,&+/] ?|\b(?:and|plus|as well as) )(?:an?|some|another) ")
+"""Before the name of something new, which has no level yet: `turn up the bass and a piano`."""
 _NOUNS = re.compile(r"\s+(?:tracks?|parts?|lines?|stems?|sounds?|playing|layers?|instruments?)$")
 _ADVERB_LAST = re.compile(r" (?:back|on)$")
 _STYLE_BEFORE = re.compile(r"^(?:the\s+)?style\s+of\s+")

@@ -1,0 +1,50 @@
+"""Other ways to say the same: each pattern is put into the words on its right, which the rest of the reader knows."""
+
+import re
+
+REWRITES = [
+    (re.compile(r"\b(?:except for|other than|apart from|aside from|besides|but for|save for|bar|excluding)\b"), "except"),
+    (
+        re.compile(
+            r"\b(?:all(?: of)?(?: the)?(?: other)? (?:instruments|parts|stems|sounds)"
+            r"|every(?: other)? (?:instrument|part|sound)|all)(?= (?:except|but)\b)"
+        ),
+        "everything",
+    ),
+    (
+        re.compile(r"\b(?:everything else|all else|(?:all )?(?:the )?others?(?: instruments| parts)?)(?=$|[,;]| and\b)"),
+        "the rest",
+    ),
+    (re.compile(r"\bthe rest of (?:it|the instruments|the parts)\b"), "the rest"),
+    (re.compile(r"\ba[ -]?cap+el+a\b"), "acapella"),
+    (re.compile(r"\b(instrumental|acapella|karaoke) only$"), r"\1"),
+    (re.compile(r"(?<=\w )'?n'?(?= \w)"), "and"),
+    (re.compile(r"\bdo not\b"), "don't"),
+    (re.compile(r"\bi(?:'d| would) (?:like|love|want)\b|\bi wanna\b"), "i want"),
+    (re.compile(r"\bi (?:only|just) (?:want|need)(?: to hear)?\b(?! (?:you|to|an?|some)\b)"), "only"),
+    (re.compile(r"\bkeep it(?: as it is| as is| the same)?,? (?:but|and)(?: just)? "), ""),
+    (
+        re.compile(
+            r"\b(?:a )?(?:backing track|play[ -]along(?: track| version)?|minus[ -]one|version)(?= (?:without|with no)\b)"
+        ),
+        "",
+    ),
+    (re.compile(r"[ -]only (?:version|mix|track|edit|cut)\b|(?<=[a-z])-only\b"), " only"),
+    (re.compile(r"\b(?:an? )?(?:song|track|mix|music)(?= (?:without|with no|minus|sans)\b)"), "it"),
+    (
+        re.compile(r"\b(?:(?:exactly )?the )?(?:exact )?same (?:song|track|tune|thing|music|piece|mix|recording)(?=,? but\b)"),
+        "same song",
+    ),
+    (re.compile(r"\b(?:rip|grab)(?: me)?(?= (?!an? |some |out |it\b|them\b))"), "extract"),
+    (re.compile(r"(?<=[+-]) (?=\d+(?:\.\d+)? ?db\b)|(?<=\badd )\+(?=\d)"), ""),
+    (re.compile(r"^(?:music piece[.;,]? )?instruct(?:ion)?[,:]? "), ""),  # how Instruct-MusicGen is asked
+    (re.compile(r"\b(?:thanks|thank you) (?:a lot|so much|very much)$"), "thanks"),
+    (re.compile(r"\bthe first minute\b"), "the first 1 minute"),
+    (re.compile(r"\b(?:after|since) the first (?=\d)"), "after "),
+    (re.compile(r"\bfirst (?=\d)"), "the first "),
+    (re.compile(r"\bthe the first\b"), "the first"),
+    (re.compile(r"\b(?:decibels?|dbs)\b"), "db"),
+    (re.compile(r"\b(genre|style) of it\b"), r"\1"),
+    (re.compile(r"\bvolume up\b"), "up"),
+    (re.compile(r"\bvolume down\b"), "down"),
+]
