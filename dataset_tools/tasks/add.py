@@ -19,7 +19,8 @@ PHRASES = (
     *(f"{verb} {{instrument}}" for verb in ("generate", "create", "compose", "write")),
     *(f"{verb} in {{instrument}}" for verb in ("put", "bring", "add", "throw", "mix", "layer", "drop", "sprinkle")),
     "sprinkle {instrument}",
-    *(f"{verb} {{instrument}} {place}" for verb in ("put", "bring", "mix", "throw", "sprinkle") for place in ("in", "on top", "over it")),
+    *(f"{verb} {{instrument}} in" for verb in ("put", "bring", "mix", "throw", "sprinkle")),
+    *(f"{verb} {{instrument}} {place}" for verb in ("put", "bring", "mix", "throw") for place in ("on top", "over it")),
     *(f"{verb} {{instrument}}" for verb in ("accompany it with", "give it", "it needs")),
     *(f"{verb} {{instrument}} in it" for verb in ("i want", "i need")),
 )

@@ -12,6 +12,7 @@ from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, tota
 from instructme.manifests.rows import Triplet
 
 _ALONE = ("on its own", "on their own", "by itself", "by themselves", "in isolation")
+_REMOVE = ("remove", "mute", "delete", "drop", "cut", "silence", "take out", "get rid of")
 ORDER = 2
 SHARE = 2
 TEMPLATES = ("extract {instrument}", "Extract {instrument}")
@@ -19,10 +20,11 @@ PHRASES = (
     *(f"{verb} {{instrument}}" for verb in ("extract", "isolate", "solo", "separate", "keep only", "only keep", "keep just")),
     *(f"{verb} {only} {{instrument}}" for verb in ("extract", "isolate") for only in ("only", "just")),
     *(f"{verb} {{instrument}} from the rest" for verb in ("extract", "isolate", "separate")),
+    "get {instrument} only",
     *(f"{verb} {{instrument}}" for verb in ("leave only", "leave just", "get only", "get just", "only", "just", "nothing but")),
     *(
         f"{verb} {all_but} {{instrument}}"
-        for verb in ("remove", "mute", "delete", "drop", "cut", "silence", "take out", "get rid of", "lose", "ditch", "scrap", "nix")
+        for verb in (*_REMOVE, "lose", "ditch", "scrap", "nix")
         for all_but in ("everything but", "everything except", "all but", "all except")
     ),
     *(
@@ -33,7 +35,7 @@ PHRASES = (
     ),
     *(f"{verb} the rest and keep {{instrument}}" for verb in ("remove", "mute")),
     *(f"{verb}{{instrument}} {alone}" for verb in ("", "keep ") for alone in (*_ALONE, "only", "alone", "and nothing else")),
-    *(f"{verb} {{instrument}} {alone}" for verb in ("extract", "isolate", "solo", "get", "i want") for alone in (*_ALONE, "only")),
+    *(f"{verb} {{instrument}} {alone}" for verb in ("extract", "isolate", "solo", "i want") for alone in (*_ALONE, "only")),
 )
 IDIOMS = {"acapella": "vocals"}
 FIELDS = {"instrument": "named"}

@@ -86,7 +86,10 @@ SPLIT_NEEDS_PARTS = False
 USUAL_DB = 6
 """By how much, where an instruction doesn't say."""
 GAINS_DB = np.array([-12, -9, -6, -3, 3, 6, 9, 12])
-_DOWN = re.compile(r"\b(?:down|quieter|softer|lower|reduce|decrease|drop|cut|halve|less|too loud|attenuate|(?:dial|pull).* back|off)\b", re.IGNORECASE)
+_DOWN = re.compile(
+    r"\b(?:down|quieter|softer|lower|reduce|decrease|drop|cut|halve|less|too loud|attenuate|(?:dial|pull).* back|off)\b",
+    re.IGNORECASE,
+)
 
 
 def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:

@@ -16,7 +16,8 @@ SHARE = 2
 TEMPLATES = ("remove {instrument}", "Remove {instrument}")
 PHRASES = (
     *(f"{verb} {{instrument}}" for verb in ("remove", "delete", "drop", "mute", "erase", "cut", "strip", "eliminate")),
-    *(f"{verb} {{instrument}}" for verb in ("kill", "silence", "lose", "ditch", "omit", "exclude", "subtract", "get rid of", "nix", "scrap")),
+    *(f"{verb} {{instrument}}" for verb in ("kill", "silence", "lose", "ditch", "omit", "exclude", "subtract", "get rid of")),
+    *(f"{verb} {{instrument}}" for verb in ("nix", "scrap", "sans", "it minus")),
     *(f"{verb} out {{instrument}}" for verb in ("take", "cut", "strip", "leave", "filter", "edit")),
     *(f"{verb} {{instrument}} out" for verb in ("take", "cut", "strip", "leave", "filter", "edit", "get")),
     *(f"{verb} away {{instrument}}" for verb in ("take", "strip")),
@@ -25,7 +26,7 @@ PHRASES = (
     *(f"{verb} {{instrument}} off" for verb in ("turn", "switch")),
     *(
         f"{start} {{instrument}}"
-        for start in ("no", "without", "minus", "sans", "with no", "no more", "it without", "it minus", "play it without", "it with no")
+        for start in ("no", "without", "minus", "with no", "no more", "it without", "play it without", "it with no")
     ),
     *(f"{start} {{instrument}}" for start in ("do without", "i don't want", "i don't want to hear", "there should be no")),
     *(

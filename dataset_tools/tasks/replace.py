@@ -45,10 +45,9 @@ PHRASES = (
         for instead in ("instead of", "in place of")
     ),
     *(
-        f"{instead} {{instrument_a}}{comma} {verb} {{instrument_b}}"
-        for instead in ("instead of", "in place of")
+        f"instead of {{instrument_a}}{comma} {verb} {{instrument_b}}"
         for comma in ("", ",")
-        for verb in ("use", "put", "put in", "play", "add", "have", "i want")
+        for verb in ("use", "put in", "play", "add", "i want")
     ),
 )
 HALVES = ("remove", "add")

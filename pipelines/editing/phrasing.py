@@ -34,22 +34,27 @@ CONNECTOR = re.compile(
     r"(?:\s*(?:[,;&]|\+(?!\d)|\b(?:and|then|also|plus|after that|afterwards|finally|next)\b))*\s*"
 )
 """Between two clauses, or two instruments."""
-NEGATIVE = re.compile(r"(?:no|(?:do |it |play it )?without|(?:it )?minus|sans|(?:it )?with no|i don't want(?: to hear)?|there should be no)\b")
+NEGATIVE = re.compile(
+    r"(?:no|(?:do |it |play it )?without|(?:it )?minus|sans|(?:it )?with no|i don't want(?: to hear)?|there should be no)\b"
+)
 _VERSION_NEXT = (
-    r"(?= (?:it (?:without|minus|with no)|an? [\w&'-]+(?: [\w&'-]+){0,2} (?:version|remix|only)|(?:an? |the )?(?:karaoke|instrumental|acapella))\b)"
+    r"(?= (?:it (?:without|minus|with no)"
+    r"|an? [\w&'-]+(?: [\w&'-]+){0,2} (?:version|remix|only)"
+    r"|(?:an? |the )?(?:karaoke|instrumental|acapella))\b)"
 )
 _POLITE = (
     r"(?:(?:hey|ok|okay|hi|hello) (?:there|assistant|siri|alexa|google|computer|everyone|guys|dude|buddy|man|friend)"
     r"|(?:please|pls|plz)(?: to)?|kindly|now|then|also|just|only|maybe|hey|yo|hi|hello|ok|okay|so|first|next|finally|lastly"
     r"|(?:can|could|would|will) (?:you|u)(?: mind)?|(?:how|what) about|same song,? but"
-    r"|(?:can|could|may) (?:i|we)(?: please)?(?: (?:get|have|hear))?"
+    r"|(?:can|could|may) (?:i|we)(?: please)?(?: (?:get(?! rid)|have|hear))?"
     r"|(?:would|is) it (?:be )?possible (?:for you )?to|(?:is there )?any (?:way|chance) (?:to|you (?:can|could))"
     r"|is there a way (?:to|you (?:can|could))|(?:do|would) you (?:think|mind if) you could"
     r"|i(?:'d| would)(?: really)? (?:appreciate it|be (?:so |very )?(?:grateful|happy|glad)) if you (?:can|could|would)"
     r"|it(?:'d| would) be (?:great|nice|good|cool|awesome|lovely|amazing) if you (?:can|could|would)"
     r"|i was (?:wondering|hoping)(?: if)? you (?:can|could|would)|do me a favou?r and|would you be so kind as to|be so kind as to"
     r"|i (?:want|need)(?: you)?(?: to)?"
-    r"|i'd rather have|i wish to|we (?:want|need)(?: to)?|let's(?: have| hear| get)?|let (?:me|us)|try to|help me(?: to)?|go ahead and"
+    r"|i'd rather have|i wish to|we (?:want|need)(?: to)?"
+    r"|let's(?: have| hear| get(?! rid))?|let (?:me|us)|try to|help me(?: to)?|go ahead and"
     rf"|give me|gimme|get me|hear|play|(?:make|create|do|produce|extract|prepare|get)(?: me| us)?{_VERSION_NEXT})"
 )
 _BEFORE = re.compile(rf"^{_POLITE}\b[, ]*")

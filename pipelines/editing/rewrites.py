@@ -20,6 +20,7 @@ REWRITES = [
     (re.compile(r"\b(instrumental|acapella|karaoke) only$"), r"\1"),
     (re.compile(r"(?<=\w )'?n'?(?= \w)"), "and"),
     (re.compile(r"\bdo not\b"), "don't"),
+    (re.compile(r"\bin place of\b"), "instead of"),
     (re.compile(r"\bi(?:'d| would) (?:like|love|want)\b|\bi wanna\b"), "i want"),
     (re.compile(r"\bi (?:only|just) (?:want|need)(?: to hear)?\b(?! (?:you|to|an?|some)\b)"), "only"),
     (re.compile(r"\bkeep it(?: as it is| as is| the same)?,? (?:but|and)(?: just)? "), ""),
