@@ -37,10 +37,11 @@ CONNECTOR = re.compile(
 NEGATIVE = re.compile(
     r"(?:no|(?:do |it |play it )?without|(?:it )?minus|sans|(?:it )?with no|i don't want(?: to hear)?|there should be no)\b"
 )
+_IDIOM = r"(?:an? |the )?(?:karaoke|instrumental|acapella)\b"
 _VERSION_NEXT = (
-    r"(?= (?:it (?:without|minus|with no)"
-    r"|an? [\w&'-]+(?: [\w&'-]+){0,2} (?:version|remix|only)"
-    r"|(?:an? |the )?(?:karaoke|instrumental|acapella))\b)"
+    r"(?= (?:it (?:without|minus|with no)\b"
+    r"|an? [\w&'-]+(?: [\w&'-]+){0,2} (?:version|remix|only)\b"
+    rf"|{_IDIOM}))"
 )
 _POLITE = (
     r"(?:(?:hey|ok|okay|hi|hello) (?:there|assistant|siri|alexa|google|computer|everyone|guys|dude|buddy|man|friend)"
@@ -55,7 +56,7 @@ _POLITE = (
     r"|i (?:want|need)(?: you)?(?: to)?"
     r"|i'd rather have|i wish to|we (?:want|need)(?: to)?"
     r"|let's(?: have| hear| get(?! rid))?|let (?:me|us)|try to|help me(?: to)?|go ahead and"
-    rf"|give me|gimme|get me|hear|play|(?:make|create|do|produce|extract|prepare|get)(?: me| us)?{_VERSION_NEXT})"
+    rf"|give me|gimme|get me|hear|play|(?:make|create|do|produce|prepare|get)(?: me| us)?{_VERSION_NEXT}|extract(?= {_IDIOM}))"
 )
 _BEFORE = re.compile(rf"^{_POLITE}\b[, ]*")
 _AFTER = re.compile(

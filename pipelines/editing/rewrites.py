@@ -30,13 +30,16 @@ REWRITES = [
         ),
         "",
     ),
-    (re.compile(r"[ -]only (?:version|mix|track|edit|cut)\b|(?<=[a-z])-only\b"), " only"),
+    (
+        re.compile(r"[ -]only (?:version|mix|track|edit|cut)(?=$|[,;]| (?:please|pls|plz|thanks|and)\b)|(?<=[a-z])-only\b"),
+        " only",
+    ),
     (re.compile(r"\b(?:an? )?(?:song|track|mix|music)(?= (?:without|with no|minus|sans)\b)"), "it"),
     (
         re.compile(r"\b(?:(?:exactly )?the )?(?:exact )?same (?:song|track|tune|thing|music|piece|mix|recording)(?=,? but\b)"),
         "same song",
     ),
-    (re.compile(r"\b(?:rip|grab)(?: me)?(?= (?!an? |some |out |it\b|them\b))"), "extract"),
+    (re.compile(r"\b(?:rip|grab)(?: me)?(?= (?!an? |some |it\b|them\b|.*\bout\b))"), "extract"),
     (re.compile(r"(?<=[+-]) (?=\d+(?:\.\d+)? ?db\b)|(?<=\badd )\+(?=\d)"), ""),
     (re.compile(r"^(?:music piece[.;,]? )?instruct(?:ion)?[,:]? "), ""),  # how Instruct-MusicGen is asked
     (re.compile(r"\b(?:thanks|thank you) (?:a lot|so much|very much)$"), "thanks"),
