@@ -17,7 +17,7 @@ _ARTICLES = re.compile(
 NEW = re.compile(r"(?:^|[,&+/] ?|\b(?:and|plus|as well as) )(?:an?|some|another) ")
 """Before the name of something new, which has no level yet: `turn up the bass and a piano`."""
 _NOUNS = re.compile(r"\s+(?:tracks?|parts?|lines?|stems?|sounds?|playing|layers?|instruments?)$")
-_ADVERB_LAST = re.compile(r" (?:back|on)$")
+_ADVERB = re.compile(r"^(?:up|down) | (?:back|on|up|down|out|off)$")
 _STYLE_BEFORE = re.compile(r"^(?:the\s+)?style\s+of\s+")
 _STYLE_AFTER = re.compile(
     r"\s+(?:genre|style|music|songs?|version|remix|track|tune|piece|feel|feeling|vibe|groove|flavou?r|sound|arrangement|number)$"
@@ -57,8 +57,8 @@ def instruments(text: str, either: bool = False) -> tuple[str, ...] | None:
 def instrument(label: str) -> str | None:
     """Name the instrument of a label in lower case, by all of its words; None if it isn't clear."""
     bare = _ARTICLES.sub("", label)
-    # As names of files, "vocals back" and "bass on" are backing vocals and a bassoon.
-    if bare in _UNCLEAR_ALONE or _ADVERB_LAST.search(bare):
+    # As names of files, "vocals back", "bass on" and "up bass" are backing vocals, a bassoon and a double bass.
+    if bare in _UNCLEAR_ALONE or _ADVERB.search(bare):
         return None
     for words in (bare, _NOUNS.sub("", bare)):
         if words in INSTRUMENTS:
