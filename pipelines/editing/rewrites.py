@@ -39,7 +39,7 @@ REWRITES = [
         re.compile(r"\b(?:(?:exactly )?the )?(?:exact )?same (?:song|track|tune|thing|music|piece|mix|recording)(?=,? but\b)"),
         "same song",
     ),
-    (re.compile(r"\b(?:rip|grab)(?: me)?(?= (?!an? |some |it\b|them\b|.*\bout\b))"), "extract"),
+    (re.compile(r"\b(?:rip|grab)(?: me)?(?= (?!an? |some |it\b|them\b|.*\bout\b))"), "isolate"),
     (re.compile(r"(?<=[+-]) (?=\d+(?:\.\d+)? ?db\b)|(?<=\badd )\+(?=\d)"), ""),
     (re.compile(r"^(?:music piece[.;,]? )?instruct(?:ion)?[,:]? "), ""),  # how Instruct-MusicGen is asked
     (re.compile(r"\b(?:thanks|thank you) (?:a lot|so much|very much)$"), "thanks"),
