@@ -61,9 +61,14 @@ def find_later(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int) -
         later = own.start - other.start
         near = abs(later) < min(_ECHO_S * rate_hz, _ECHO_SHARE * sounding)
         if later and near and _alike(own.sketch, other.sketch, _NEARLY_SAME):
-            when = f"{abs(later) / rate_hz:.3g} s {'later' if later > 0 else 'earlier'}"
-            return f"nearly the same sound as {path}, {when}: it is heard twice, unless it is an echo or a microphone"
+            same = f"nearly the same sound as {path}, {when(later / rate_hz)}"
+            return f"{same}: it is heard twice, unless it is an echo or a microphone"
     return None
+
+
+def when(late_s: float) -> str:
+    """Say how much later something is, in words."""
+    return f"{abs(late_s):.3g} s {'later' if late_s > 0 else 'earlier'}"
 
 
 def _moved(one: StemSketch, other: StemSketch, rate_hz: int) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from instructme.dataset_tools import broken_headers
 from instructme.dataset_tools.broken_headers import Facts
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, no_stem
-from instructme.dataset_tools.stems import alignment, stereo_pairs
+from instructme.dataset_tools.stems import alignment, mid_side, stereo_pairs
 from instructme.manifests import genres, instruments, urls
 from instructme.manifests.companions import companions
 from instructme.manifests.instruments import INSTRUMENTS, InstrumentMatch
@@ -86,7 +86,8 @@ def read(
     )
     rejected += [*_outside(root, found), *_unknown(found, track)]
     stems, unpaired = stereo_pairs.join(_distinct(stems))
-    return track, stems, [*rejected, *unpaired]
+    stems, doubted = mid_side.join(stems)
+    return track, stems, [*rejected, *unpaired, *doubted]
 
 
 def _named(found: FoundTrack, root: Path, aliases: Mapping[str, str]) -> FoundTrack:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.stems import copies
 from instructme.dataset_tools.stored import Stored, mono
 
 SUM = 0.97
@@ -45,12 +46,15 @@ class Overlap(NamedTuple):
     share: float
     is_sum: bool
     """It is the sum of several others, and nothing else."""
+    late_s: float = 0.0
+    """How much later it is than what it holds."""
 
     @property
     def detail(self) -> str:
         """Say what it holds, and what was done."""
         more = f" and {len(self.holds) - _NAMED} more" if len(self.holds) > _NAMED else ""
-        holds = f"{', '.join(self.holds[:_NAMED])}{more}"
+        when = f", {copies.when(self.late_s)} than they are" if self.late_s else ""
+        holds = f"{', '.join(self.holds[:_NAMED])}{more}{when}"
         if self.is_sum:
             rest = 1 - self.share
             own = f", with {rest:.1%} of its power that they don't explain" if rest >= _EXACT else ""

@@ -1,10 +1,10 @@
 """Merge the stems of a track into parts: one 16-bit FLAC per instrument, all of one length and one gain."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,19 +12,21 @@ from instructme.dataset_tools import activity, audio
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stems import (
     copies,
-    dc_offset,
     heard_twice,
+    late_sums,
     measures,
     mix_lags,
     mixtures,
     name_check,
-    stereo_pairs,
+    sources,
     versions,
 )
 from instructme.dataset_tools.stems.copies import StemSketch
+from instructme.dataset_tools.stems.late_sums import Spectra
+from instructme.dataset_tools.stems.sources import CANCELLED, Note
 from instructme.dataset_tools.stems.versions import Version
 from instructme.dataset_tools.stored import Stored
-from instructme.manifests.paths import inside, slug
+from instructme.manifests.paths import slug
 from instructme.manifests.rows import DataError, Part, Reject, Stem, Track
 
 LENGTH_TOLERANCE_S = 5.0
@@ -32,10 +34,7 @@ LENGTH_TOLERANCE_S = 5.0
 LOUD_TOLD, LOUD_REJECTED = 2.0, 10.0
 """Peaks above 6 dB over full scale are told; files that peak 20 dB over it hold something else than float samples."""
 _TURNED = "all stems of the track are turned down"
-_LOW_BITS = "its samples never use their highest {} bits, so it may be {} dB too soft: export it again, if it should be louder"
 _UNNAMED = "it is used in mixes, and no instruction names it; if the name is right, give it with scan --aliases"
-CANCELLED = 0.03
-"""Share of two signals' power that is left of their sum (-15 dB) where one is the opposite of the other."""
 SOFT, SOFT_TARGET = 0.05, 0.5
 """A track whose loudest part peaks below -26 dBFS is turned up to -6 dBFS."""
 BALANCED_LUFS = {"vocals": -19.0, "drums": -20.0, "bass": -22.0, "guitar": -24.0, "keys": -24.0, "other": -25.0}
@@ -90,38 +89,40 @@ def merge(
     groups = [list(group) for _, group in groupby(by_instrument, key=lambda stem: stem.instrument)]
 
     def read(source: Sequence[Stem]) -> Stored:
-        return _decoded(source, root, scratch, rate_hz, channels, lags_s)[0]
+        return sources.read(source, root, scratch, rate_hz, channels, lags_s)[0]
 
     held_bytes = _MEMORY_BYTES // max(1, len(groups))
 
-    def summed(sources: Iterable[Sequence[Stem]]) -> Merged:
+    def summed(several: Iterable[Sequence[Stem]]) -> Merged:
         used, total = list[Stem](), Stored(scratch, channels, held_bytes)
-        for source in sources:
+        for source in several:
             samples = read(source)
             _add(total, samples)
             samples.close()
             used += source
         return Merged(used, total, measures.full_scale(total))
 
-    guides = versions.guides([*_sources(by_instrument)], read, rate_hz) if track.aligned else []
+    guides = versions.guides([*sources.group(by_instrument)], read, rate_hz) if track.aligned else []
     rejects += _version_rows(track, guides)
     guided = {each.source for each in guides}
     left_out = {each.source for each in guides if each.certain}
     merged = []
     heard: dict[str, StemSketch] = {}
     sketches: dict[str, Samples] = {}
+    spectra: dict[str, Spectra] = {}
+    length = max((math.ceil(stem.length_samples * rate_hz / stem.sample_rate_hz) for stem in kept), default=0)
     for group in groups:
         total = Stored(scratch, channels, held_bytes)
         used: list[Stem] = []
-        sources = [source for source in _sources(group) if source not in left_out]
-        found = versions.find(sources, read, rate_hz) if track.aligned else []
+        several = [source for source in sources.group(group) if source not in left_out]
+        found = versions.find(several, read, rate_hz) if track.aligned else []
         rejects += _version_rows(track, [each for each in found if each.source not in guided])
         gone = [each.source for each in found if each.certain]
-        for source in (source for source in sources if source not in gone):
+        for source in (source for source in several if source not in gone):
             try:
-                samples, notes = _decoded(source, root, scratch, rate_hz, channels, lags_s)
+                samples, notes = sources.read(source, root, scratch, rate_hz, channels, lags_s)
                 notes += [*_fault(source[0], samples, total, heard, rate_hz)]
-                notes += _low_bits([inside(root, stem.path) for stem in source], samples)
+                notes += sources.low_bits(source, root, samples)
             except DataError as error:
                 rejects += [reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")) for stem in source]
                 continue
@@ -130,11 +131,13 @@ def merge(
                 _add(total, samples)
                 used += source
                 sketches[source[0].path] = mixtures.sketch(samples, rate_hz)
+                spectra[source[0].path] = late_sums.spectra(samples, rate_hz, length)
             samples.close()
         if used:
             merged.append(Merged(used, total, measures.full_scale(total)))
-    by_path = {source[0].path: source for source in _sources(by_instrument)}
-    doubled = heard_twice.find(kept, sketches, lambda path: read(by_path[path]), rate_hz, channels) if track.aligned else []
+    by_path = {source[0].path: source for source in sources.group(by_instrument)}
+    song = heard_twice.Song(kept, sketches, spectra, lambda path: read(by_path[path]), rate_hz, channels, scratch)
+    doubled = heard_twice.find(song) if track.aligned else []
     rejects += [reject(track, each.name, "mixture" if each.is_sum else "overlap", each.detail) for each in doubled]
     merged = _without({each.name for each in doubled if each.is_sum}, merged, summed)
     merged, doubted = _asked(merged, rate_hz)
@@ -157,7 +160,7 @@ def _without(
     """Sum the parts that hold sums of other stems again without these; a part of nothing else goes."""
     parts = []
     for part in merged:
-        rest = [source for source in _sources(part.stems) if source[0].path not in sums]
+        rest = [source for source in sources.group(part.stems) if source[0].path not in sums]
         if not any(stem.path in sums for stem in part.stems):
             parts.append(part)
             continue
@@ -260,103 +263,31 @@ def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) 
         sound.close()
 
 
-class _Note(NamedTuple):
-    """Something to tell of a stem; a fatal one leaves it out."""
-
-    reason: str
-    detail: str
-    fatal: bool
-
-
-def _sources(group: Sequence[Stem]) -> Iterator[tuple[Stem, ...]]:
-    """Yield each stem of a group, and split stereo as two stems at once, left before right, where the first of them stands."""
-    by_id = {stem.stem_id: stem for stem in group}
-    for stem in group:
-        other = by_id.get(stem.pair or "")
-        if other is None:
-            yield (stem,)
-        elif group.index(stem) < group.index(other):
-            yield stereo_pairs.left_first(stem, other)
-
-
-def _decoded(
-    source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int, lags_s: Mapping[str, float]
-) -> tuple[Stored, list[_Note]]:
-    """Read a stem without what would count as sound, behind the silence that its lag says."""
-    samples, notes = _decode(source, root, scratch, rate_hz, channels)
-    offset = dc_offset.remove(samples, rate_hz)
-    if late := round(lags_s.get(source[0].path, 0.0) * rate_hz):
-        on_time, samples = samples, Stored(scratch, channels)
-        samples.extend([audio.silence(late, channels)]).extend(block for _, block in on_time.blocks())
-        on_time.close()
-    return samples, notes + ([_Note("dc_offset", f"{offset} was removed", False)] if offset else [])
-
-
-def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[_Note]]:
-    """Read a stem, of one file or of a file for each side: as mono, the mean, or as stereo.
-
-    Of channels that cancel each other out, the first is the music.
-    """
-    detail = "its channels are opposite, so their mean is silent: only the first channel is used"
-    cancels = [_Note("cancels", detail, False)]
-    paths = [inside(root, stem.path) for stem in source]
-    if len(paths) == 1:
-        surround = [] if source[0].channels <= 2 else [_surround(source[0].channels)]
-        try:
-            return Stored(scratch, channels).extend(audio.stream(paths[0], rate_hz, channels=channels)), surround
-        except audio.OppositeChannelsError:
-            first = audio.stream(paths[0], rate_hz, channel=0, channels=channels)
-            return Stored(scratch, channels).extend(first), cancels
-    left, right = (Stored(scratch).extend(audio.stream(path, rate_hz)) for path in paths)
-    joined, mean_power, power = Stored(scratch, channels), 0.0, 0.0
-    for start, one in left.blocks(stop=len(right)):
-        other = right[start : start + len(one)]
-        mean = (one + other) / np.float32(2)
-        mean_power += float(np.vdot(mean, mean))
-        power += (float(np.vdot(one, one)) + float(np.vdot(other, other))) / 2
-        joined.put(start, mean if channels == 1 else np.stack([one, other], axis=1))
-    if mean_power < CANCELLED * power:
-        return Stored(scratch, channels).extend(audio.in_channels(block, channels) for _, block in left.blocks()), cancels
-    return joined, []
-
-
-def _low_bits(paths: Sequence[Path], samples: Stored) -> list[_Note]:
-    """Tell of samples that lie at the low end of a wider format."""
-    soft = measures.peak(samples) < 1.1 * audio.SOFT_BITS  # resampling may raise a peak
-    unused = max(map(audio.unused_bits, paths)) if soft else 0
-    return [_Note("low_bits", _LOW_BITS.format(unused, 6 * unused), False)] if unused else []
-
-
-def _surround(channels: int) -> _Note:
-    detail = f"the part holds the mean of its {channels} channels: if they are stems, export each as a file"
-    return _Note("surround", detail, False)
-
-
-def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, StemSketch], rate_hz: int) -> Iterator[_Note]:
+def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, StemSketch], rate_hz: int) -> Iterator[Note]:
     """Find what keeps a stem from being summed: silence, a copy, the opposite of what is there, levels beyond reason."""
     highest = measures.peak(samples)
     if highest < audio.STEP / 2:
-        yield _Note("silent", "it holds no sound", False)
+        yield Note("silent", "it holds no sound", False)
         return
     own = copies.listen(stem.instrument, samples, 0.1 * highest, rate_hz)
     if first := copies.find(own, heard, rate_hz):
         name = heard[first].instrument
         wrong = "" if name == stem.instrument else f", which is named {name}; one of the names is wrong"
-        yield _Note("twice", f"the same sound as {first}{wrong}: only the first is used", True)
+        yield Note("twice", f"the same sound as {first}{wrong}: only the first is used", True)
         return
     if opposite := copies.find(own, heard, rate_hz, sign=-1):
-        yield _Note("cancels", f"it is the opposite of {opposite}: together they are silent; only the first is used", True)
+        yield Note("cancels", f"it is the opposite of {opposite}: together they are silent; only the first is used", True)
         return
     if later := copies.find_later(own, heard, rate_hz):
-        yield _Note("overlap", later, False)
+        yield Note("overlap", later, False)
     heard[stem.path] = own
     if highest > LOUD_REJECTED:
-        yield _Note("too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True)
+        yield Note("too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True)
         return
     if highest > LOUD_TOLD:
-        yield _Note("loud", f"it peaks {audio.db(highest):.0f} dB over full scale: {_TURNED}", False)
+        yield Note("loud", f"it peaks {audio.db(highest):.0f} dB over full scale: {_TURNED}", False)
     if _cancels(samples, total):
-        yield _Note("cancels", "it is the opposite of another stem of its instrument: together they are silent", True)
+        yield Note("cancels", "it is the opposite of another stem of its instrument: together they are silent", True)
 
 
 def _cancels(samples: Stored, total: Stored) -> bool:

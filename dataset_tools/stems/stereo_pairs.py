@@ -39,8 +39,9 @@ def join(stems: Sequence[Stem]) -> tuple[list[Stem], list[Rejected]]:
         (left,), (right,) = halves["l"], halves["r"]
         if left.stem_id in other or right.stem_id in other:
             continue
-        if problem := _difference(left, right):
-            notes.append(Rejected(right.path, "unpaired", f"it looks like the other channel of {left.path}, but {problem}"))
+        if problem := difference(left, right):
+            detail = f"it looks like the other channel of {left.path}, but {problem}: the part takes the sum"
+            notes.append(Rejected(right.path, "unpaired", detail))
         else:
             other |= {left.stem_id: right.stem_id, right.stem_id: left.stem_id}
     named = {stem.stem_id for halves in sides.values() for half in halves.values() for stem in half}
@@ -66,10 +67,10 @@ def _readings(path: str) -> list[tuple[str, str]]:
     ]
 
 
-def _difference(left: Stem, right: Stem) -> str | None:
-    """Say why two files are not the channels of one; None if they are."""
-    if left.channels != 1 or right.channels != 1:
-        return "they are not both mono: the part takes the sum"
-    if (left.sample_rate_hz, left.length_samples) != (right.sample_rate_hz, right.length_samples):
-        return "their lengths differ: the part takes the sum; export both with one length to get the mean"
+def difference(one: Stem, other: Stem) -> str | None:
+    """Say why two files are not the channels of one; None if they may be."""
+    if one.channels != 1 or other.channels != 1:
+        return "they are not both mono"
+    if (one.sample_rate_hz, one.length_samples) != (other.sample_rate_hz, other.length_samples):
+        return "their lengths or rates differ; if they belong together, export both with one length"
     return None

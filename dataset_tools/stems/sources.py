@@ -1,0 +1,110 @@
+"""Decode one sound of a song: a file, or two files that hold its channels, left and right or mid and side."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from instructme.dataset_tools import audio
+from instructme.dataset_tools.stems import dc_offset, measures, mid_side, stereo_pairs
+from instructme.dataset_tools.stored import Stored
+from instructme.manifests.paths import inside
+from instructme.manifests.rows import Stem
+
+_LOW_BITS = "its samples never use their highest {} bits, so it may be {} dB too soft: export it again, if it should be louder"
+CANCELLED = 0.03
+"""Share of two signals' power that is left of their sum (-15 dB) where one is the opposite of the other."""
+
+
+class Note(NamedTuple):
+    """Something to tell of a stem; a fatal one leaves it out."""
+
+    reason: str
+    detail: str
+    fatal: bool
+
+
+def group(stems: Sequence[Stem]) -> Iterator[tuple[Stem, ...]]:
+    """Yield each stem, and the two of a pair at once, left before right and mid before side, where the first of them stands."""
+    by_id = {stem.stem_id: stem for stem in stems}
+    for stem in stems:
+        other = by_id.get(stem.pair or "")
+        if other is None:
+            yield (stem,)
+        elif stems.index(stem) < stems.index(other):
+            yield mid_side.mid_first(stem, other) or stereo_pairs.left_first(stem, other)
+
+
+def read(
+    source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int, lags_s: Mapping[str, float]
+) -> tuple[Stored, list[Note]]:
+    """Read a stem without what would count as sound, behind the silence that its lag says."""
+    samples, notes = _decode(source, root, scratch, rate_hz, channels)
+    offset = dc_offset.remove(samples, rate_hz)
+    if late := round(lags_s.get(source[0].path, 0.0) * rate_hz):
+        on_time, samples = samples, Stored(scratch, channels)
+        samples.extend([audio.silence(late, channels)]).extend(block for _, block in on_time.blocks())
+        on_time.close()
+    return samples, notes + ([Note("dc_offset", f"{offset} was removed", False)] if offset else [])
+
+
+def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[Note]]:
+    """Read a stem, of one file or of a file for each channel: as mono, the mean, or as stereo.
+
+    Of channels that cancel each other out, the first is the music.
+    """
+    if len(source) == 2:
+        pair = [Stored(scratch).extend(audio.stream(inside(root, stem.path), rate_hz)) for stem in source]
+        return _mid_side(source, pair, scratch, channels) if mid_side.mid_first(*source) else _left_right(pair, scratch, channels)
+    path = inside(root, source[0].path)
+    surround = [] if source[0].channels <= 2 else [_surround(source[0].channels)]
+    try:
+        return Stored(scratch, channels).extend(audio.stream(path, rate_hz, channels=channels)), surround
+    except audio.OppositeChannelsError:
+        return Stored(scratch, channels).extend(audio.stream(path, rate_hz, channel=0, channels=channels)), [_cancels()]
+
+
+def _left_right(pair: Sequence[Stored], scratch: Path, channels: int) -> tuple[Stored, list[Note]]:
+    left, right = pair
+    joined, mean_power, power = Stored(scratch, channels), 0.0, 0.0
+    for start, one in left.blocks(stop=len(right)):
+        other = right[start : start + len(one)]
+        mean = (one + other) / np.float32(2)
+        mean_power += float(np.vdot(mean, mean))
+        power += (float(np.vdot(one, one)) + float(np.vdot(other, other))) / 2
+        joined.put(start, mean if channels == 1 else np.stack([one, other], axis=1))
+    if mean_power < CANCELLED * power:
+        return Stored(scratch, channels).extend(audio.in_channels(block, channels) for _, block in left.blocks()), [_cancels()]
+    return joined, []
+
+
+def _mid_side(source: Sequence[Stem], pair: Sequence[Stored], scratch: Path, channels: int) -> tuple[Stored, list[Note]]:
+    """Decode mid and side; two sounds of which the second is the louder one are summed, as they may be two takes."""
+    mid, side = pair
+    is_side = measures.rms_db(side) <= measures.rms_db(mid)
+    joined = Stored(scratch, channels)
+    for start, one in mid.blocks(stop=len(side)):
+        other = side[start : start + len(one)]
+        if is_side:
+            joined.put(start, one if channels == 1 else np.stack([one + other, one - other], axis=1))
+        else:
+            joined.put(start, audio.in_channels(one + other, channels))
+    return joined, [Note("mid_side" if is_side else "unpaired", mid_side.detail(source[1], is_side, channels), False)]
+
+
+def _cancels() -> Note:
+    detail = "its channels are opposite, so their mean is silent: only the first channel is used"
+    return Note("cancels", detail, False)
+
+
+def low_bits(source: Sequence[Stem], root: Path, samples: Stored) -> list[Note]:
+    """Tell of samples that lie at the low end of a wider format."""
+    soft = measures.peak(samples) < 1.1 * audio.SOFT_BITS  # resampling may raise a peak
+    unused = max(audio.unused_bits(inside(root, stem.path)) for stem in source) if soft else 0
+    return [Note("low_bits", _LOW_BITS.format(unused, 6 * unused), False)] if unused else []
+
+
+def _surround(channels: int) -> Note:
+    detail = f"the part holds the mean of its {channels} channels: if they are stems, export each as a file"
+    return Note("surround", detail, False)
