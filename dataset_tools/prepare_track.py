@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from instructme.dataset_tools import audio, clips, harmony, same_songs
+from instructme.dataset_tools import audio, clips, harmony, same_songs, shared_parts
 from instructme.dataset_tools.beats import rhythm
 from instructme.dataset_tools.midi import grid_check, tempo_map
 from instructme.dataset_tools.stems import parts
@@ -76,7 +76,7 @@ def _rows(track: Track, stems: Sequence[Stem], root: Path, folder: Path, setting
     if not merged:
         rejects.append(parts.reject(track, track.path, "no_parts", "no stem of the track could be used"))
         return {"rejects": rejects}
-    written, loudness = [], []
+    written, loudness, numbers = [], [], []
     played: list[rhythm.PartMidi] = []
     midi = _own_midi(stems, root) if settings.rhythm in ("auto", "midi") else {}
     mix = Stored(folder, settings.channels)
@@ -85,12 +85,14 @@ def _rows(track: Track, stems: Sequence[Stem], root: Path, folder: Path, setting
     for part, sound in parts.write(merged, folder, Path("parts", track.track_id), settings.sample_rate_hz):
         written.append(part)
         loudness.append(clips.measure(sound, settings.window))
+        numbers.append(shared_parts.numbers(sound, settings.sample_rate_hz))
         if files := [midi[stem] for stem in part.stems if stem in midi]:
             played.append((files, grid_check.onset_envelope(sound, settings.sample_rate_hz)))
         for start, block in sound.blocks():
             mix.add(start, block)
     heard = mix if settings.channels == 1 else Stored(folder).extend(audio.mono(block) for _, block in mix.blocks())
     same_songs.write(folder, written, heard)
+    shared_parts.write(folder, numbers)
     beats, complaints = find_rhythm(track, stems, root, heard, settings, played)
     cut, dropped = clips.cut(
         written,

@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,8 @@ _NOBODY = ("", "unknown", "unknownartist", "various", "variousartists", "va", "n
 _UNTITLED = TITLE_WORDS["version"] | TITLE_WORDS["section"] | TITLE_WORDS["file or folder"]
 """Words that many titles consist of, by which no song is known."""
 
+MOST_SHARING = 0.5
+"""Songs that share a stem are parted if they would be more than this share of all: what nearly all songs hold is no loop."""
 _MOST_NAMESAKES = 4
 """A title that more songs of one dataset have is the name of a kind of folder."""
 _TRACK_NUMBER = re.compile(r"^\s*(?:\d+\s*[-–_.)]\s*|0\d\s+)(?=\D)")
@@ -97,6 +99,17 @@ def _linked(tracks: Sequence[Track], leak: Mapping[str, str]) -> dict[str, str]:
     return linked
 
 
+def _sharing(tracks: Sequence[Track], leak: Mapping[str, str], shared: Iterable[Collection[str]]) -> dict[str, str]:
+    """Make one leak group of those that share a stem, unless official splits part them, or it would hold most of all tracks."""
+    linked, most = dict(leak), max(MOST_SHARING * len(tracks), 2)
+    for ids in shared:
+        names = {linked[track_id] for track_id in ids if track_id in linked}
+        joined = [track for track in tracks if linked[track.track_id] in names] if len(names) > 1 else []
+        if len(joined) <= most and len(_official(joined)) < 2:
+            linked |= {track.track_id: min(names) for track in joined}
+    return linked
+
+
 def _narrow(track: Track) -> str:
     """Name the group that must never be cut: the song, or what the dataset says."""
     return track.song_group if track.leak_group.startswith("artist:") else track.leak_group
@@ -121,13 +134,15 @@ def _official(tracks: Iterable[Track]) -> list[str]:
     return [split for split in reversed(SPLITS) if split in present]
 
 
-def assign(tracks: Sequence[Track], fractions: Sequence[float], seed: int) -> tuple[list[Track], list[Track]]:
+def assign(
+    tracks: Sequence[Track], fractions: Sequence[float], seed: int, shared: Iterable[Collection[str]] = ()
+) -> tuple[list[Track], list[Track]]:
     """Give every track its leak group and its split; tracks that only a title names share its song group.
 
     The leak group is the artist where known, and the song alone for artists whom official splits divide. Tracks with
     an official split keep it; the others follow an official split of their leak group, else whole groups are drawn
     per dataset, so that its shares come as near to `fractions` as groups allow. The result doesn't depend on the
-    order of the tracks, nor on the splits that an earlier call drew.
+    order of the tracks, nor on the splits that an earlier call drew. `shared` are ids of tracks that share a stem.
 
     Returns:
         The tracks in order of track_id, and those left out because official splits hold their song twice: the most
@@ -138,7 +153,7 @@ def assign(tracks: Sequence[Track], fractions: Sequence[float], seed: int) -> tu
     for wide, members in _grouped(tracks, _wide).items():
         divided = len(_official(members)) > 1
         leak.update({track.track_id: _narrow(track) if divided else wide for track in members})
-    leak = _linked(tracks, leak)
+    leak = _sharing(tracks, _linked(tracks, leak), shared)
     grouped = _grouped((replace(track, leak_group=leak[track.track_id]) for track in tracks), lambda track: track.leak_group)
     official = {group: splits[0] for group, members in grouped.items() if (splits := _official(members))}
     lost = [

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from instructme.dataset_tools import same_songs
+from instructme.dataset_tools import same_songs, shared_parts
 from instructme.dataset_tools.prepare_track import TABLES, PrepareSettings, prepare_track
 from instructme.dataset_tools.recognisers import beat_network
 from instructme.dataset_tools.stems import parts
@@ -229,6 +229,14 @@ def make(unit: TrackUnit) -> Reject | None:
     return None
 
 
+def _shared_files(work: Path, units: Sequence[TrackUnit]) -> set[tuple[str, str]]:
+    """List track_id and stem_id of the stems that are files of other songs, as `scan` told."""
+    rejects = tables.read_rows(work / "rejects.parquet", Reject) if (work / "rejects.parquet").exists() else []
+    told = {(row.track_id, row.item) for row in rejects if row.stage == "scan" and row.reason == "shared_stem"}
+    pairs = [(unit.track.track_id, stem) for unit in units for stem in unit.stems]
+    return {(track_id, stem.stem_id) for track_id, stem in pairs if (track_id, stem.path) in told}
+
+
 def _lost(unit: TrackUnit) -> Reject:
     """Account for a track that killed its workers; it is tried again by the next run, as it left no marker."""
     detail = "workers died on it, because memory ran out or a library crashed: run again with fewer --workers"
@@ -253,7 +261,10 @@ def _gather(work: Path, units: Sequence[TrackUnit], settings: PrepareSettings, l
                 joined[name].filter(pc.invert(pc.is_in(joined[name]["track_id"], left_out))) if doubles else joined[name]
             )
             tables.write(work / f"{name}.parquet", joined[name], row_type, arguments=settings.arguments(), parents=parents)
-    rejects = [*(Reject(**row) for row in joined["rejects"].to_pylist()), *lost, *doubles, *copies]
+    unlike = {name: folder for name, folder in homes.items() if name not in lost_ids | {row.track_id for row in copies}}
+    parts_of = joined["parts"].select(["track_id", "instrument", "stems"]).to_pylist()
+    shared = shared_parts.find(unlike, tracks, parts_of, _shared_files(work, finished))
+    rejects = [*(Reject(**row) for row in joined["rejects"].to_pylist()), *lost, *doubles, *copies, *shared]
     tables.write_rejects(work / "rejects.parquet", "prepare", rejects)
     reasons: Counter[str] = Counter()
     for row in rejects:

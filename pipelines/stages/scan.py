@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from instructme.dataset_tools import shared_files
 from instructme.dataset_tools.layouts import FoundTrack, Rejected
 from instructme.dataset_tools.stems import headers
 from instructme.dataset_tools.unread_files import unread
@@ -104,7 +105,7 @@ def scan(
         known[dataset.name] = {"root": str(dataset.folder), "layout": dataset.layout}
         if dataset.folder != dataset.root:
             known[dataset.name]["table"] = dataset.root.relative_to(dataset.folder).as_posix()
-    _split(rows, split, seed)
+    _split(rows, split, seed, {name: urls.parse(entry["root"]) for name, entry in known.items()})
     if not rows.tracks:
         reasons = Counter(reject.reason for reject in rows.rejects)
         first = f"; first: {rows.rejects[0].detail}" if rows.rejects else ""
@@ -247,12 +248,18 @@ def _identifier(dataset: Dataset, found: Sequence[FoundTrack], taken: Container[
     return identify
 
 
-def _split(rows: Rows, fractions: Sequence[float], seed: int) -> None:
-    """Give all tracks their splits, and order the rows; a song that an official split holds twice stays once."""
+def _split(rows: Rows, fractions: Sequence[float], seed: int, folders: Mapping[str, Path]) -> None:
+    """Give all tracks their splits, and order the rows; a song that an official split holds twice stays once.
+
+    `folders` are those of the datasets. Songs that share a file are in one split, if that is drawn.
+    """
     # Written so that NaN fails, too.
     if len(fractions) != len(SPLITS) or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
         raise DataError(f"split {fractions}: give three shares for {', '.join(SPLITS)} that sum to 1, such as 0.8,0.1,0.1")
-    rows.tracks, lost = splits.assign(rows.tracks, fractions, seed)
+    equal = shared_files.find(rows.stems, {track.track_id: folders[track.dataset] for track in rows.tracks})
+    songs = sorted({tuple(sorted({stem.track_id for stem in group})) for group in equal})
+    rows.tracks, lost = splits.assign(rows.tracks, fractions, seed, songs)
+    rows.rejects = [row for row in rows.rejects if row.reason != "shared_stem"] + shared_files.rows(equal, rows.tracks)
     for track in lost:
         detail = f"official {track.split} track of a song that an official split holds out"
         rows.rejects.append(Reject("scan", track.dataset, track.track_id, track.path, "leaks", detail, 1))
