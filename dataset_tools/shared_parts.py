@@ -22,7 +22,7 @@ from instructme.manifests.rows import Reject, Track
 FILE = "part_sounds.npy"
 HEARD_S, SHORTEST_S = 30, 4
 """So much of a part is compared, from its first sound on; parts that sound for less are not."""
-SAME = 0.998
+SAME = 0.97
 """Correlation from which on two parts are the same."""
 _PIECE_S = 1 / 1500
 _NUMBERS = 64

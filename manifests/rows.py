@@ -124,7 +124,7 @@ class Stem:
     known_bad: Annotated[str | None, "why the stem is known to be wrong (manifests/data/known_bad.csv); such stems make no part"]
     flagged_rendered: Annotated[bool | None, "what the dataset's own metadata claims about the file's existence"]
     guess: Annotated[str | None, "instrument that the label may mean; it is not used as one unless guesses are accepted"] = None
-    pair: Annotated[str | None, "stem_id of the other channel of a split stereo stem; the part takes the mean of both"] = None
+    pair: Annotated[str | None, "stem_id of the other channel of a split stereo stem: left and right, or mid and side"] = None
 
 
 @dataclass(frozen=True, slots=True)

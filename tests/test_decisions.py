@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from instructme.dataset_tools import activity, clips, fingerprint, song_files
+from instructme.dataset_tools import activity, clips, fingerprint, shared_parts, song_files
 from instructme.dataset_tools.beats import bar_witness, pulse_check, rhythm
 from instructme.dataset_tools.midi import bar_check, grid_check, offset_check
 from instructme.dataset_tools.pairing import combinations, matching
-from instructme.dataset_tools.stems import copies, headers, mixtures, name_check, parts, versions
-from instructme.manifests import instruments
+from instructme.dataset_tools.stems import copies, headers, late_sums, mixtures, name_check, parts, versions
+from instructme.manifests import instruments, splits
 from instructme.pipelines.stages import verify
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +26,10 @@ CONSTANTS = {
     "A group beside one of its stems is reported": f"{100 * mixtures.GROUP_OVERLAP:.0f} %",
     "A copy of a stem at another time is reported": f"up to {copies._ECHO_S:g} s, and "
     f"by at most {100 * copies._ECHO_SHARE:.0f} %",
+    "Sums of stems at another time are found, too": f"up to {late_sums.FARTHEST_S:g} s",
+    "Their lag is certain": f"{late_sums.HEIGHT:g} times",
+    "`prepare`: the same sound in two parts": f"correlation {shared_parts.SAME:g}, over up to {shared_parts.HEARD_S} s",
+    "Shortest part that is compared": f"{shared_parts.SHORTEST_S} s",
     "Takes are alternatives": f"{100 * versions.TOGETHER:.0f} %",
     "Dry and wet are one performance": f"coherence {versions.COHERENCE:g}, or common motion of levels {versions.COMMON_MOTION:g}",
     "The later of the two is used": f"coherence {versions.SURE_COHERENCE:g}, or common motion {versions.SURE_COMMON_MOTION:g}",
@@ -91,7 +95,7 @@ def test_constants_are_those_of_the_code(rule: str, value: str) -> None:
 
 def test_constants_of_sentences_are_those_of_the_code() -> None:
     assert f"At most {combinations.LARGEST} instruments" in PAGE and f"at most {combinations.MOST_PARTS} parts" in PAGE
-    assert f"less than {fingerprint.SAME:g} of the bits" in PAGE
+    assert f"less than {fingerprint.SAME:g} of the bits" in PAGE and f"more than {splits.MOST_SHARING:g} of all tracks" in PAGE
 
 
 def test_names_of_instruments_are_read_as_the_page_shows() -> None:

@@ -1,5 +1,6 @@
 """Find the stems of a song that are heard twice: sums of other stems, also at another time, and what overlaps with them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +67,11 @@ def _moved(song: Song, names: set[str], name: str, lag_s: float) -> Overlap | No
     """Compare a stem with others as if it were earlier by a lag; None if it holds little of them, or of one alone."""
     sound = song.read(name)
     moved = late_sums.earlier(sound, lag_s, song.rate_hz, song.scratch)
+    # Its file may have lost what it would hold at one of its ends.
+    first, stop = max(-lag_s, 0) * song.rate_hz / mixtures.PIECE, (len(sound) - max(lag_s, 0) * song.rate_hz) / mixtures.PIECE
     sketches = {other: song.sketches[other] for other in names} | {name: mixtures.sketch(moved, song.rate_hz)}
-    seen = mixtures.overlaps(sketches, song.unnamed, song.groups)
+    common = {other: sketch[math.ceil(first) : math.floor(stop)] for other, sketch in sketches.items()}
+    seen = mixtures.overlaps(common, song.unnamed, song.groups)
     for each in (sound, moved):
         each.close()
     return next((_asked(each._replace(late_s=lag_s), song) for each in seen if each.name == name and len(each.holds) > 1), None)

@@ -99,7 +99,8 @@ def earlier(sound: Stored, by_s: float, rate_hz: int, scratch: Path) -> Stored:
     """Play a sound earlier, also by a part of a sample (a windowed sinc); later, if `by_s` is negative."""
     whole, part = divmod(by_s * rate_hz, 1)
     places = np.arange(-_TAPS, _TAPS + 1)
-    taps = (np.sinc(places - part) * np.hanning(2 * _TAPS + 3)[1:-1])[::-1]
+    taps = np.sinc(places - part) * np.cos(np.pi / 2 * (places - part) / (_TAPS + 1)) ** 2
+    taps = taps[::-1] / taps.sum()
     moved = Stored(scratch, sound.channels)
     for start in range(0, len(sound), BLOCK_FRAMES):
         first, stop = start + int(whole) - _TAPS, min(start + BLOCK_FRAMES, len(sound)) + int(whole) + _TAPS

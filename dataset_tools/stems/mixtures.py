@@ -33,7 +33,7 @@ _HEARD = 0.05
 _NAMED = 3
 _EXACT = 1e-3
 """A sum may hold something quiet of its own, such as toms that have no stem: more than -30 dB of it is told."""
-_PIECE = 256
+PIECE = 256
 """Each piece of so many samples becomes one number of a sketch."""
 _LONGEST_S = 1200
 
@@ -72,12 +72,12 @@ def sketch(sound: Stored, rate_hz: int, weights: Sequence[float] = ()) -> Sample
         rate_hz: its rate.
         weights: of the channels; without them, the channels are averaged.
     """
-    signs = np.random.default_rng(0).choice(np.array([-1, 1], dtype=np.float32), _PIECE)
+    signs = np.random.default_rng(0).choice(np.array([-1, 1], dtype=np.float32), PIECE)
     pieces = []
     for start, block in sound.blocks(stop=_LONGEST_S * rate_hz):
-        stop = start + -(-len(block) // _PIECE) * _PIECE
+        stop = start + -(-len(block) // PIECE) * PIECE
         one = (sound[start:stop] @ np.array(weights, np.float32), 0, stop - start) if weights else (sound, start, stop)
-        pieces.append(mono(*one).reshape(-1, _PIECE) @ signs)
+        pieces.append(mono(*one).reshape(-1, PIECE) @ signs)
     return np.concatenate(pieces)
 
 
