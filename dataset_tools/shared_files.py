@@ -14,12 +14,15 @@ from instructme.dataset_tools import audio
 from instructme.manifests import urls
 from instructme.manifests.rows import DataError, Reject, Stem, Track
 
+SHORTEST_S = 4
+"""Shorter files, such as a single hit of a drum, tell nothing of a song."""
 _PEEK_BYTES = 1 << 16
 
 
 def find(stems: Iterable[Stem], roots: Mapping[str, Path]) -> list[list[Stem]]:
-    """List the stems of several songs that are one file: equal bytes, and some sound. `roots` are folders by track_id."""
-    found = [[stem for stem in stems if stem.known_bad is None]]
+    """List the stems of several songs that are one file: equal bytes, 4 s or more, some sound; `roots` are by track_id."""
+    long = [stem for stem in stems if stem.length_samples >= SHORTEST_S * stem.sample_rate_hz]
+    found = [[stem for stem in long if stem.known_bad is None]]
     for key in (
         lambda stem: (stem.size_bytes, stem.sample_rate_hz, stem.channels, stem.length_samples),
         lambda stem: _bytes(roots[stem.track_id] / stem.path, stem.size_bytes // 2, _PEEK_BYTES),

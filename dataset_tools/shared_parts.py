@@ -15,13 +15,13 @@ import numpy as np
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.shared_files import where
+from instructme.dataset_tools.shared_files import SHORTEST_S, where
 from instructme.dataset_tools.stored import Stored, mono
 from instructme.manifests.rows import Reject, Track
 
 FILE = "part_sounds.npy"
-HEARD_S, SHORTEST_S = 30, 4
-"""So much of a part is compared, from its first sound on; parts that sound for less are not."""
+HEARD_S = 30
+"""So much of a part is compared, from its first sound on; parts that sound for less than `SHORTEST_S` are not."""
 SAME = 0.97
 """Correlation from which on two parts are the same."""
 _PIECE_S = 1 / 1500

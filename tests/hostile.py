@@ -1,5 +1,6 @@
 """Build datasets with something bad in them through the command line, and say what became of the bad and of the good."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from unittest import mock
 
@@ -10,7 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 from conftest import write_tone
 
-from instructme.dataset_tools import same_songs
+from instructme.dataset_tools import same_songs, shared_files, shared_parts
 from instructme.manifests import tables
 from instructme.manifests.rows import Clip, Part, Reject, Rhythm
 from instructme.pipelines.cli import main
@@ -39,9 +40,12 @@ def error_of(result: Result) -> str:
 def build(work: Path, *roots: Path, layout: str = "auto", chords: str = "midi") -> list[tuple[str, str | None, str]]:
     """Scan and prepare; return stage, track and reason of every reject, sorted.
 
-    All tracks are the same band with one fault each, so they may sound alike here.
+    All tracks are the same band with one fault each, so they may sound alike and share their stems here.
     """
-    with mock.patch.object(same_songs, "doubles", return_value=[]):
+    alike = ((same_songs, "doubles"), (shared_files, "find"), (shared_parts, "find"))
+    with ExitStack() as patches:
+        for module, name in alike:
+            patches.enter_context(mock.patch.object(module, name, return_value=[]))
         for arguments in (("scan", *roots, "-o", work, "--layout", layout), ("prepare", work, *PREPARE, "--chords", chords)):
             result = invoke(*arguments)
             assert result.exit_code == 0, result.output

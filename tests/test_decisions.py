@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from instructme.dataset_tools import activity, clips, fingerprint, shared_parts, song_files
+from instructme.dataset_tools import activity, clips, fingerprint, shared_files, shared_parts, song_files
 from instructme.dataset_tools.beats import bar_witness, pulse_check, rhythm
 from instructme.dataset_tools.midi import bar_check, grid_check, offset_check
 from instructme.dataset_tools.pairing import combinations, matching
@@ -29,7 +29,7 @@ CONSTANTS = {
     "Sums of stems at another time are found, too": f"up to {late_sums.FARTHEST_S:g} s",
     "Their lag is certain": f"{late_sums.HEIGHT:g} times",
     "`prepare`: the same sound in two parts": f"correlation {shared_parts.SAME:g}, over up to {shared_parts.HEARD_S} s",
-    "Shortest part that is compared": f"{shared_parts.SHORTEST_S} s",
+    "Shortest stem that is compared": f"{shared_files.SHORTEST_S} s",
     "Takes are alternatives": f"{100 * versions.TOGETHER:.0f} %",
     "Dry and wet are one performance": f"coherence {versions.COHERENCE:g}, or common motion of levels {versions.COMMON_MOTION:g}",
     "The later of the two is used": f"coherence {versions.SURE_COHERENCE:g}, or common motion {versions.SURE_COMMON_MOTION:g}",

@@ -18,9 +18,9 @@ from instructme.pipelines.stages.scan import Rows, scan
 RATE_HZ = 8000
 
 
-def write(path: Path, seed: int, gain: float = 1.0, length: int = 2 * RATE_HZ) -> None:
+def write(path: Path, seed: int, gain: float = 1.0, length: int = 4 * RATE_HZ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, gain * noise(4, seed=seed, rate_hz=RATE_HZ)[:length], RATE_HZ)
+    soundfile.write(path, gain * noise(6, seed=seed, rate_hz=RATE_HZ)[:length], RATE_HZ)
 
 
 def songs(root: Path, count: int, shared: int, gain: float = 1.0) -> None:
@@ -51,6 +51,14 @@ def test_a_clean_dataset_and_silent_stems_are_not_told(tmp_path: Path) -> None:
         write(tmp_path / "d" / f"Song {chr(65 + number)}" / "vocals.wav", 1, gain=0.0)
     rows = scan(tmp_path / "d", tmp_path / "work")
     assert not told(rows) and len({row.leak_group for row in rows.tracks}) == 4
+
+
+@pytest.mark.parametrize(("length", "shared"), [(4 * RATE_HZ, 1), (4 * RATE_HZ - 1, 0)])
+def test_short_files_tell_nothing(length: int, shared: int, tmp_path: Path) -> None:
+    for name in "ab":
+        write(tmp_path / "d" / f"Song {name}" / "drums.wav", ord(name))
+        write(tmp_path / "d" / f"Song {name}" / "bass.wav", 0, length=length)
+    assert len(told(scan(tmp_path / "d", tmp_path / "work"))) == shared
 
 
 def test_files_of_one_size_that_differ_in_one_sample_are_not_shared(tmp_path: Path) -> None:
