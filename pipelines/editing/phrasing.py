@@ -56,7 +56,8 @@ _POLITE = (
     r"|i (?:want|need)(?: you)?(?: to)?"
     r"|i'd rather have|i wish to|we (?:want|need)(?: to)?"
     r"|let's(?: have| hear| get(?! rid))?|let (?:me|us)|try to|help me(?: to)?|go ahead and"
-    rf"|give me|gimme|get me|hear|play|(?:make|create|do|produce|prepare|get)(?: me| us)?{_VERSION_NEXT}|(?:isolate|extract)(?= {_IDIOM}))"
+    rf"|give me|gimme|get me|hear|play|(?:make|create|do|produce|prepare|get)(?: me| us)?{_VERSION_NEXT}"
+    rf"|(?:isolate|extract)(?= {_IDIOM}))"
 )
 _BEFORE = re.compile(rf"^{_POLITE}\b[, ]*")
 _AFTER = re.compile(
