@@ -77,11 +77,11 @@ def rows(groups: Iterable[Sequence[Stem]], tracks: Iterable[Track]) -> list[Reje
     homes = {track.track_id: track for track in tracks}
     told = []
     for group in groups:
-        first, *others = [stem for stem in group if stem.track_id in homes] or [None]
-        for stem in others:
-            if first and homes[stem.track_id].song_group != homes[first.track_id].song_group:
-                one, own = homes[first.track_id], homes[stem.track_id]
-                detail = f"it is the same file as {first.path} of {one.track_id}: {where(own, one)}"
+        kept = [stem for stem in group if stem.track_id in homes]
+        for stem in kept[1:]:
+            one, own = homes[kept[0].track_id], homes[stem.track_id]
+            if own.song_group != one.song_group:
+                detail = f"it is the same file as {kept[0].path} of {one.track_id}: {where(own, one)}"
                 told.append(Reject("scan", own.dataset, own.track_id, stem.path, "shared_stem", detail, 1))
     return told
 

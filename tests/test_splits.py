@@ -218,8 +218,8 @@ def test_groups_whose_split_is_known_count_before_any_is_drawn(seed: int) -> Non
 
 
 VERSIONS = (
-    *("T1", "_tk2", " Intro", " part1", "_Pt2", " dry", "_48k", "_Final2", " (Radio Edit)", " Extended", "_Mono", "_Alt", "_Main"),
-    *("_Clean", " V1.0", " Rehearsal", "_chunk_0", "_loop1", " inst", " cover", "_x1.1", " seg000", "_pitch+2", "_ps-3"),
+    *("T1", "_tk2", " Intro", " part1", "_Pt2", " dry", "_48k", "_Final2", " (Radio Edit)", " Extended", "_Mono", "_Alt"),
+    *("_Main", "_Clean", " V1.0", " Rehearsal", "_chunk_0", "_loop1", " inst", " cover", "_x1.1", " seg000", "_pitch+2", "_ps-3"),
     *("_stretch1.1", "_speed0.9", "_slow", "_pitch_up_2", "_noise", "_reverb", "_reverse", "_aug1", "_T1_dry"),
 )
 
