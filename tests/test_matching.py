@@ -11,6 +11,7 @@ from instructme.dataset_tools import chord_labels
 from instructme.dataset_tools.pairing import grids, matching
 from instructme.dataset_tools.pairing import pool as pools
 from instructme.dataset_tools.pairing.edits import PairOptions
+from instructme.dataset_tools.tasks import remix
 from instructme.dataset_tools.triplets import Order, default_templates, draw
 from instructme.manifests import tables
 from instructme.manifests.instruments import INSTRUMENTS
@@ -159,6 +160,25 @@ def test_named_parts_are_active_in_the_target_window(remixes, pool):
         length = np.array([int(LENGTH * row["target_stretch"])])
         heard = pool.curves.hear(track, np.array([row["target_start_samples"]]), length)
         assert set(row["added"]) <= set(pool.names(track, heard.usable).to_pylist()[0])
+
+
+@pytest.mark.parametrize("count", [50, 10**6])
+def test_a_search_that_finds_too_few_is_widened_until_there_are_enough(pool, monkeypatch, count):
+    few, options = replace(pool.of("train"), windows=pool.of("train").windows[:60]), PairOptions()
+    existing = remix.draw(few, 10**6, np.random.default_rng(0), options).existing
+    monkeypatch.setattr(matching, "SEARCHED", 16)
+    monkeypatch.setattr(remix, "FEWEST_MATCHES", 1)
+    found = remix.draw(few, count, np.random.default_rng(0), options)
+    assert existing > 500 and len(found.recipes) == min(count, existing)
+    assert found.existing == existing or not found.exact
+
+
+def test_targets_of_two_parts_are_asked_for(pool):
+    """All other parts lead: a duo has one combination, and an instruction names it."""
+    duos = replace(pool, leads=np.full_like(pool.leads, ~0b11), genre=np.full_like(pool.genre, -1))
+    rows = draw_remixes(duos, 20)
+    assert len(rows) == 20
+    assert {len(row["added"]) for row in rows} == {2}
 
 
 def test_rhythm_alone_matches_more(pool):
