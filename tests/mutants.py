@@ -38,7 +38,7 @@ TESTS = {
     "dataset_tools/fingerprint.py": "audit_leakage",
     "dataset_tools/audit/labels.py": "audit_labels",
     "dataset_tools/audit/leakage.py": "audit_leakage",
-    "dataset_tools/audit/midi_files.py": "audit_labels",
+    "dataset_tools/audit/midi_files.py": "audit_labels audit_leakage",
     "dataset_tools/corpus/": "charts",
     "dataset_tools/corpus/arrange.py": "corpus",
     "dataset_tools/corpus/midi_score.py": "corpus",

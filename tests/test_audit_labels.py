@@ -71,6 +71,22 @@ def test_sound_that_follows_its_notes_is_fine(tmp_path):
     assert one.level == "fine" and "1 parts compared" in one.detail
 
 
+def test_shares_of_notes_and_sound_are_told_in_percent(tmp_path):
+    early = [note for note in notes(1) if note[1] < SECONDS / 4]
+    songs = [sounding(tmp_path, notes(1), early), Song("b", "test", parts(2), stems={"piano": {"midi_path": "b.mid"}})]
+    write_midi(tmp_path / "data/b.mid", notes(2))
+    report = audit(made_songs.write(tmp_path, songs))
+    (table,) = (line for line in item(report, "Notes against sound by instrument").rows)
+    (case,) = next(each for each in findings(report, "labels") if "disagree" in each.title).table.rows
+    _, _, notes_s, sound_s, of_notes, of_sound = case
+    midi = midi_files.read(tmp_path / "data/a.mid")
+    assert notes_s == midi_files.frames(midi.times_s, SECONDS * 10).sum() / 10
+    assert of_notes == pytest.approx(100 * sound_s / notes_s, abs=4) and of_sound == 100
+    assert table[:2] == ("piano", 2) and table[3] == of_notes and table[4] == 100
+    assert table[2] == pytest.approx((of_notes + 100) / 2, abs=3), "the median of a part that agrees and one that doesn't"
+    assert all(round(value, 1) == value for value in table[2:]), "tenths of a percent are fine enough"
+
+
 @pytest.mark.parametrize("which", ["notes without sound", "sound without notes"])
 def test_sound_that_contradicts_its_notes_is_found(tmp_path, which):
     early = [note for note in notes(1) if note[1] < SECONDS / 4]
@@ -104,6 +120,24 @@ def test_frames_of_notes_are_those_of_pretty_midi(tmp_path):
         last = max(last, off)
     found_frames = midi_files.frames(midi_files.read(tmp_path / "x.mid").times_s, 200)
     assert (found_frames != expected).sum() <= 2  # a note that ends on the edge of a frame
+
+
+def test_the_same_notes_are_the_same_at_another_tempo_and_after_a_rest(tmp_path):
+    tune = [(0.5 * beat, 0.5 * beat + 0.4, 60 + beat % 5) for beat in range(20)]
+    swung = [(on + 0.1 * (place % 2), off, pitch) for place, (on, off, pitch) in enumerate(tune)]
+    late = [(on + 2, off + 2, pitch) for on, off, pitch in tune]
+    higher = [(on, off, pitch + 1) for on, off, pitch in tune]
+    digests = []
+    for number, (which, tempo) in enumerate(((tune, 120), (tune, 93), (late, 120), (swung, 120), (higher, 120))):
+        write_midi(tmp_path / f"{number}.mid", which, tempo=tempo)
+        digests.append(midi_files.read(tmp_path / f"{number}.mid").digest)
+    assert len(set(digests[:3])) == 1 and len(set(digests)) == 3
+
+
+def test_a_midi_file_without_notes_has_no_program(tmp_path):
+    write_midi(tmp_path / "empty.mid", [])
+    empty = midi_files.read(tmp_path / "empty.mid")
+    assert (empty.count, empty.program, len(empty.times_s)) == (0, None, 0)
 
 
 def test_without_a_folder_of_the_dataset_nothing_is_compared(tmp_path):

@@ -2,9 +2,11 @@
 
 import io
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import made_songs
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from made_songs import RATE_HZ, Song, late, notes, parts, play, write_midi
 
 from instructme.dataset_tools import fingerprint
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.audit import audit
+from instructme.dataset_tools.audit import audit, midi_files
 from instructme.dataset_tools.audit.report import Finding
 from instructme.manifests import tables
 from instructme.manifests.rows import Triplet
@@ -137,6 +139,31 @@ def test_the_same_drum_pattern_is_no_song(tmp_path):
         write_midi(tmp_path / f"data/{song.track_id}.mid", notes(1))
         song.stems = {"drums": {"midi_path": f"{song.track_id}.mid"}}
     assert leaks(made_songs.write(tmp_path, songs, stage="scan"), "the same notes").level == "fine"
+
+
+def same_notes(songs: dict[str, dict[str, int]]) -> list[tuple[str, str, float]]:
+    """Compare songs of stems, each of so many notes; stems of one name have the same notes."""
+    stems = pd.DataFrame({"track_id": [], "stem_id": [], "family": []})
+    none = np.zeros((0, 2))
+    notes = {
+        (track, stem): midi_files.StemNotes(count, stem, None, none)
+        for track, own in songs.items()
+        for stem, count in own.items()
+    }
+    return midi_files.same_notes(SimpleNamespace(stems=stems), notes)
+
+
+def test_songs_are_one_if_half_of_the_shorter_ones_notes_are_the_same():
+    both = {"melody": 20, "bass": 30}
+    assert same_notes({"a": {**both, "own a": 50}, "b": {**both, "own b": 90}}) == [("a", "b", 0.5)]
+    assert same_notes({"a": {**both, "own a": 51}, "b": {**both, "own b": 90}}) == []
+    assert same_notes({"a": {"riff": 15}, "b": {"riff": 15}}) == [], "fewer than 16 notes are no evidence"
+    assert same_notes({"a": {"riff": 16}, "b": {"riff": 16}}) == [("a", "b", 1.0)]
+
+
+@pytest.mark.parametrize(("songs", "found"), [(50, 50 * 49 // 2), (51, 0)])
+def test_what_more_than_fifty_songs_share_is_a_pattern(songs, found):
+    assert len(same_notes({f"{number:02}": {"loop": 40} for number in range(songs)})) == found
 
 
 @pytest.mark.parametrize("group", ["leak_group", "song_group"])
