@@ -341,6 +341,28 @@ def test_unknown_and_uncertain_names_are_listed_with_their_mending(tmp_path):
     assert "--aliases" in unmatched.detail and guessed.table.rows[0][:2] == ("drmz", "drums")
 
 
+@pytest.mark.parametrize(("strange", "level"), [(1, "note"), (2, "warning")])
+def test_unknown_names_are_a_warning_from_a_hundredth_of_the_stems_on(tmp_path, strange, level):
+    made = [Song(f"{number:02}", "train", parts(1)) for number in range(34)]
+    for song in made[:strange]:
+        song.stems = {"piano": {"rule": "unmatched", "label": "zzqx", "instrument": "other", "editable": False}}
+    report = audit(made_songs.write(tmp_path, made, stage="scan"), audio=False)
+    told = findings(report, "names")[0]
+    assert (told.level, told.title) == (level, f"1 label without an instrument, {strange} of 102 stems")
+
+
+def test_what_is_known_and_never_edited_is_counted_by_label(tmp_path):
+    made = songs()
+    effects = {"instrument": "sound effects", "family": "other", "editable": False}
+    labels = {"a": "FX", "b": "Noise", "c": "Noise"}
+    for song in made[:3]:
+        song.stems = {"piano": {**effects, "label": labels[song.track_id]}}
+    report = audit(made_songs.write(tmp_path / "some", made, stage="scan"), audio=False)
+    assert item(report, "Known, but never edited").rows == (("sound effects", "Noise", 2), ("sound effects", "FX", 1))
+    clean = audit(made_songs.write(tmp_path / "none", songs(), stage="scan"), audio=False)
+    assert "Known, but never edited" not in {each.title for section in clean.sections for each in section.items}
+
+
 @pytest.mark.parametrize(("stage", "following"), [("scan", "prepare"), ("prepare", "pair"), ("pair", "shard")])
 def test_works_at_every_stage(tmp_path, stage, following):
     work = made_songs.write(tmp_path / "work", songs(), stage=stage)
@@ -385,6 +407,26 @@ def test_shards_are_compared_with_recipes(tmp_path):
     tables.write(work / "triplets.parquet", recipes[:4], made_songs.Triplet)
     titles = {found.title for found in findings(audit(work, audio=False), "tables", "error")}
     assert titles == {"The shards do not hold every recipe", "The shards were made from other tables"}
+
+
+@pytest.mark.parametrize(
+    ("counted", "level", "why"), [(0, "note", "rendered with --limit or --splits"), (9, "error", "belong to other recipes")]
+)
+def test_shards_of_too_few_and_of_other_recipes_are_told_apart(tmp_path, counted, level, why):
+    made = songs()
+    sides = {"target_instruments": ["piano"]}
+    work = made_songs.write(tmp_path, made, recipes=[recipe(n, made[0], "remove", ["drums"], [], **sides) for n in range(3)])
+    shard(work, work / "shards", workers=0)
+    path = work / "shards/index.json"
+    index = json.loads(path.read_text())
+    index["counts"] = {"train": {"remove": counted} if counted else {}}
+    path.write_text(json.dumps({**index, "bytes": 1_234_000_000}))
+    (told,) = (each for each in findings(audit(work, audio=False), "tables") if each.title.startswith("The shards do not hold"))
+    assert told.level == level and why in told.detail and "3 triplets in 1 shard, 1.23 GB" in told.detail
+    assert told.table.rows == (("train", "remove", 3, counted),)
+    path.unlink()
+    unfinished = findings(audit(work, audio=False), "tables", "warning")
+    assert [each.title for each in unfinished] == ["1 shard of an unfinished run"]
 
 
 def run(*arguments: object):
