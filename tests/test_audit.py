@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from made_songs import Song, parts, recipe, row
 from synthetic import write_tables
 
-from instructme.dataset_tools.audit import audit, inputs
+from instructme.dataset_tools.audit import audit, inputs, shapes
 from instructme.dataset_tools.audit.report import Finding, Histogram, Matrix, Report, Table
 from instructme.manifests import tables, urls
 from instructme.manifests.rows import DataError, Part, Reject, Rhythm, Stem, Track
@@ -321,6 +321,64 @@ def test_rejects_are_counted_by_reason_with_an_example(tmp_path):
     assert item(report, "Rejects").values == {"silent_clip": 7.0, "unreadable": 2.0}
     (lost,) = (found for found in findings(report, "rejects") if found.level == "warning")
     assert lost.title == "1 of 4 songs gave no clip" and lost.table.rows == (("d", "test", "silent_clip"),)
+
+
+@pytest.mark.parametrize(("lost", "level"), [(0, "fine"), (1, "note"), (2, "warning")])
+def test_lost_songs_are_a_warning_where_they_are_more_than_a_tenth(tmp_path, lost, level):
+    made = [Song(f"{number}", "train", parts(1)) for number in range(10)]
+    rejects = [Reject("prepare", "set", "0", "clips", reason, "", 1) for reason in ("silent_clip", "short", "short")]
+    work = made_songs.write(tmp_path, made, rejects=rejects)
+    clips = [clip for clip in tables.read_rows(work / "clips.parquet", made_songs.Clip) if int(clip.track_id) >= lost]
+    tables.write(work / "clips.parquet", clips, made_songs.Clip)
+    told = findings(audit(work, audio=False), "rejects")[0]
+    assert told.level == level
+    if lost:
+        assert told.title == f"{lost} of 10 songs gave no clip"
+        assert told.table.rows == (("0", "train", "short, silent_clip"), ("1", "train", "unknown"))[:lost]
+
+
+def test_songs_and_datasets_that_lost_the_most_come_first(tmp_path):
+    rejects = [
+        Reject("scan", None, None, "x.wav", "unreadable", "bad header", 2),
+        Reject("prepare", "set", "a", "clips", "silent_clip", "3 of 4", 3),
+        Reject("prepare", "other", "b", "clips", "silent_clip", "4 of 4", 4),
+        Reject("prepare", "other", "b", "piano", "short", "1 s", 1),
+    ]
+    report = audit(made_songs.write(tmp_path, songs(), rejects=rejects), audio=False)
+    assert item(report, "Songs with most rejects").rows == (("b", 5, "short, silent_clip"), ("a", 3, "silent_clip"))
+    assert [line[1:4] for line in item(report, "By reason").rows] == [
+        ("silent_clip", 7, 2),
+        ("unreadable", 2, 0),
+        ("short", 1, 1),
+    ]
+    datasets = item(report, "Rejects by dataset")
+    assert datasets.columns == ("other", "set", "unknown")
+    assert dict(zip(datasets.rows, datasets.values, strict=True)) == {
+        "short": (1, 0, 0),
+        "silent_clip": (4, 3, 0),
+        "unreadable": (0, 0, 2),
+    }
+
+
+def test_two_hundred_rows_of_a_table_are_shown_and_the_rest_is_counted():
+    short, long = (shapes.table("Table", pd.DataFrame({"n": range(rows)}), "A note.") for rows in (200, 1300))
+    assert (len(short.rows), short.note) == (200, "A note.")
+    assert (len(long.rows), long.note) == (200, "A note. 1,100 more rows aren't shown.")
+
+
+def test_cells_have_four_digits_words_for_truth_and_nothing_where_nothing_is():
+    values = pd.DataFrame(
+        {"x": [np.float64(0.123456), 999.96, 12345.678, True, np.int64(7), np.nan, np.inf, None, "word"]}, dtype=object
+    )
+    cells = [line[0] for line in shapes.table("Table", values).rows]
+    assert cells == [0.1235, 1000.0, 12345.7, "yes", 7, None, None, None, "word"]
+
+
+def test_values_beyond_a_histogram_are_in_its_outer_bins():
+    values, splits = pd.Series([-5.0, 0.5, 1.5, 99.0, np.nan]), pd.Series(["train", "train", "test", "train", "test"])
+    counted = shapes.histogram("Histogram", "dB", values, splits, [0, 1, 2, 3])
+    assert counted.series == {"train": (2, 0, 1), "test": (0, 1, 0)} and list(counted.series) == ["train", "test"]
+    assert shapes.histogram("Histogram", "dB", values[:0], splits[:0], [0, 1, 2, 3]).series == {"none": (0, 0, 0)}
 
 
 def test_unknown_and_uncertain_names_are_listed_with_their_mending(tmp_path):
