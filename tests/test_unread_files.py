@@ -36,6 +36,19 @@ def test_files_that_no_song_takes_are_named_one_by_one(root: Path, tmp_path: Pat
     assert len(twice) == 2 and set(twice.values()) == {"vocals.WAV is read in its place"}
 
 
+def test_a_link_to_another_stem_is_no_second_stem(root: Path, tmp_path: Path) -> None:
+    """Within a song and from song to song: heard twice, a stem would be 6 dB louder in its mix."""
+    for name in ("A/bass.wav", "A/drums.wav", "B/bass.wav", "B/drums.wav"):
+        sound(root / name)
+    (root / "A/keys.wav").symlink_to("bass.wav")
+    (root / "B/vocals.wav").symlink_to("../A/drums.wav")
+    rows = scan([root], tmp_path / "work")
+    assert sorted(stem.path for stem in rows.stems) == ["A/bass.wav", "A/drums.wav", "B/bass.wav", "B/drums.wav"]
+    twice = {row.item: row.detail for row in rows.rejects if row.reason == "twice"}
+    assert {Path(item).name for item in twice} == {"keys.wav", "vocals.wav"}
+    assert set(twice.values()) == {"another stem already is this file: remove one of the two"}
+
+
 def test_archives_and_films_are_told(root: Path, tmp_path: Path) -> None:
     for name in ("A/bass.wav", "A/drums.wav"):
         sound(root / name)
