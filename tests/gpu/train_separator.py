@@ -4,7 +4,8 @@
 
 Songs may still be rendered into BANK meanwhile: new ones are read in a thread. OUT holds log.jsonl, separator.json
 (configuration), the average of the weights in float16 (separator.safetensors), and state.pt, from which the same command goes
-on. Needs torch, numpy and safetensors only.
+on. With --start, it trains the weights of a run further, with the floors of the loss of the end of training. Needs torch, numpy
+and safetensors only.
 """
 
 import argparse
@@ -18,15 +19,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
+from instructme.model.checkpoint import WEIGHTS
 from instructme.model.config import SeparatorConfig
 from instructme.model.separation_loss import separation_loss, separation_scores_db, total
 from instructme.model.separator import Separator
 from instructme.pipelines.training.drawn_mixes import NAMES, RenderedMixes, ask, draw, render
 from instructme.pipelines.training.part_bank import PartBank, read_song
 
-QUESTIONS = 2
 WARMUP_STEPS = 200
 EMA_DECAY = 0.999
 
@@ -63,6 +64,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--first-songs", type=int, default=60)
     parser.add_argument("--validate-every", type=float, default=90.0, help="seconds")
     parser.add_argument("--validation-mixes", type=int, default=64)
+    parser.add_argument("--start", type=Path, help="a run whose weights are trained further")
+    parser.add_argument("--questions", type=int, default=2, help="of each mix")
+    parser.add_argument("--absent", type=float, default=0.2, help="share of questions about instruments that do not play")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--set", default="{}", help="fields of the configuration as JSON")
     return parser.parse_args()
@@ -95,6 +99,9 @@ class Trainer:
         others = [each for each in self.model.parameters() if each.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=options.rate, betas=(0.9, 0.98), fused=device.type == "cuda")
+        if options.start:
+            weights = load_file(options.start / f"{WEIGHTS}.safetensors", device=str(device))
+            self.model.load_state_dict({name: each.float() for name, each in weights.items()})
         self.average = [each.detach().clone() for each in self.model.parameters()]
         self.step, self.elapsed_s = 0, 0.0
         self.generator = torch.Generator(device).manual_seed(1)
@@ -107,7 +114,7 @@ class Trainer:
     def _draw(self) -> None:
         rng = np.random.default_rng(time.time_ns())
         while True:
-            self.queue.put(draw(self.bank, self.options.batch, QUESTIONS, rng))
+            self.queue.put(draw(self.bank, self.options.batch, self.options.questions, rng, absent=self.options.absent))
 
     def run(self, banks: dict[str, PartBank]) -> None:
         """Train until the time is over."""
@@ -154,7 +161,8 @@ class Trainer:
         mix, answers = self.model.stft(mixes.mix), self.model.stft(mixes.answers)
         with self._autocast():
             mask, presence = self.model(mix, *self._questions(mixes.asked, asked))
-        losses = separation_loss(mask, presence, answers, mix, min(1.0, self.elapsed_s / self.options.seconds))
+        progress = 1.0 if self.options.start else min(1.0, self.elapsed_s / self.options.seconds)
+        losses = separation_loss(mask, presence, answers, mix, progress)
         self.optimizer.zero_grad(set_to_none=True)
         total(losses).backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -200,9 +208,8 @@ class Trainer:
         values: dict[str, list[torch.Tensor]] = {}
         rng = np.random.default_rng(5)
         for _ in range(batches):
-            mixes = render(
-                bank, draw(bank, self.options.validation_mixes, QUESTIONS, rng, absent=0.15), self.config.sample_rate_hz
-            )
+            drawn = draw(bank, self.options.validation_mixes, self.options.questions, rng, absent=0.15)
+            mixes = render(bank, drawn, self.config.sample_rate_hz)
             with self._autocast():
                 estimates, _ = self.model.separate(mixes.mix, mixes.asked)
             scores = separation_scores_db(estimates, mixes.answers, mixes.mix)
