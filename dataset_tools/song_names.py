@@ -179,8 +179,11 @@ def _unbracketed(text: str) -> str:
 
 
 def key(text: str) -> str:
-    """Reduce a text to its words in small letters, by which two spellings of a song or a label are one."""
-    return " ".join(re.findall(r"[^\W_]+", text.lower()))
+    """Reduce a text to its words in small letters, by which two spellings of a song or a label are one.
+
+    A sign in front of a number counts, and a sharp: `Highway_-3st` and `Highway_+3st`, `C` and `C#` are two songs.
+    """
+    return " ".join(re.findall(r"(?<![^\W_])[+-](?=\d)[^\W_]+|[^\W_]+[#♯]?", text.lower()))
 
 
 def names_instrument(label: str) -> bool:

@@ -44,6 +44,7 @@ SEVERAL = {
     "Highway_Insert 1 Kick|Highway_Insert 2 Bass|Lonely_Insert 1 Kick|Lonely_Insert 2 Bass": {"Highway", "Lonely"},
     "A_bass|A_drums|B_bass|B_drums|C_bass|C_drums": {"A", "B", "C"},
     "v1_bass|v1_drums|v2_bass|v2_drums": {"v1", "v2"},
+    "In C_bass|In C_drums|In C#_bass|In C#_drums": {"C", "C#"},
 }
 ONE = [
     "Kick In|Kick Out|Snare Top|Snare Bottom|OH - L|OH - R|Bass DI|Gtr 1",
@@ -71,6 +72,7 @@ DOUBTFUL = [
     "Rhythm_bass|Rhythm_drums|Solo_bass|Solo_drums",
     "Bass 57|Gtr 57|Bass 421|Gtr 421",
     "Rain_bass|Rain_drums|Rain Again_bass|Rain Again_drums",
+    "Alpha_-3st_bass|Alpha_-3st_drums|Alpha_+3st_bass|Alpha_+3st_drums",
 ]
 """Names that mean one song or several, and nothing says which."""
 
