@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.beats import rhythm
-from instructme.dataset_tools.midi import grid_check, tempo_map
+from instructme.dataset_tools.midi import bar_check, grid_check, tempo_map
 from instructme.dataset_tools.recognisers import beat_network
 from instructme.manifests.rows import DataError
 
@@ -174,6 +174,32 @@ def test_bars_are_trusted_only_where_chords_agree(tmp_path, bar, first, trusted)
     assert (grid.source, grid.meter) == ("midi", "4/4" if trusted else None)
     assert grid.trusted == grid.downbeat_known == trusted
     assert grid.reason == (None if trusted else rhythm.NO_BARS)
+
+
+def half_a_beat_off(folder: Path, on_half: int, on_beats: int, bass: float | None = None) -> bool:
+    """Ask of chords that change on so many half-beats and beats, with a bass at one phase of 32 beats."""
+    halves = np.arange(8 * (on_half + on_beats) + 8)
+    changing = [8 * (number + 1) + (number < on_half) for number in range(on_half + on_beats)]
+    bars = np.searchsorted(changing, halves, side="right")
+    pitches = tuple((60, 65, 67, 62)[number % 4] for number in bars)
+    files = [write_midi(folder / "a.mid", halves * 0.3, pitches=pitches)]
+    if bass is not None:
+        files.append(write_midi(folder / "b.mid", (np.arange(32) + bass) * 0.6, pitches=(40,)))
+    return bar_check.is_between(tempo_map.read(files))
+
+
+def test_chords_alone_tell_that_music_is_half_a_beat_off_where_most_change_there(tmp_path):
+    assert half_a_beat_off(tmp_path, 16, 0)
+    assert half_a_beat_off(tmp_path, 18, 6)
+    assert not half_a_beat_off(tmp_path, 12, 6), "two to one is too little alone"
+    assert not half_a_beat_off(tmp_path, 0, 16)
+    assert not half_a_beat_off(tmp_path, 5, 0), "too few changes"
+
+
+@pytest.mark.parametrize(("bass", "off"), [(0.5, True), (0.0, False), (0.25, False)])
+def test_fewer_chords_tell_it_with_a_bass_that_agrees(tmp_path, bass, off):
+    assert half_a_beat_off(tmp_path, 12, 6, bass) == off
+    assert not half_a_beat_off(tmp_path, 6, 12, bass)
 
 
 def test_a_waltz_under_its_own_signature_is_trusted(tmp_path):
