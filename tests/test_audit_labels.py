@@ -9,6 +9,8 @@ from test_audit import findings, item
 
 from instructme.dataset_tools.audit import audit, midi_files
 from instructme.dataset_tools.audit.report import Finding
+from instructme.manifests import tables
+from instructme.manifests.rows import Part
 
 
 def found(work, title: str, *, audio: bool = False) -> Finding:
@@ -75,13 +77,16 @@ def test_shares_of_notes_and_sound_are_told_in_percent(tmp_path):
     early = [note for note in notes(1) if note[1] < SECONDS / 4]
     songs = [sounding(tmp_path, notes(1), early), Song("b", "test", parts(2), stems={"piano": {"midi_path": "b.mid"}})]
     write_midi(tmp_path / "data/b.mid", notes(2))
-    report = audit(made_songs.write(tmp_path, songs))
+    work = made_songs.write(tmp_path, songs)
+    report = audit(work)
     (table,) = (line for line in item(report, "Notes against sound by instrument").rows)
     (case,) = next(each for each in findings(report, "labels") if "disagree" in each.title).table.rows
     _, _, notes_s, sound_s, of_notes, of_sound = case
     midi = midi_files.read(tmp_path / "data/a.mid")
-    assert notes_s == midi_files.frames(midi.times_s, SECONDS * 10).sum() / 10
-    assert of_notes == pytest.approx(100 * sound_s / notes_s, abs=4) and of_sound == 100
+    active = next(each.activity for each in tables.read_rows(work / "parts.parquet", Part) if each.instrument == "piano")
+    on = midi_files.frames(midi.times_s, len(active))
+    assert (notes_s, sound_s) == (pytest.approx(on.sum() / 10), pytest.approx(sum(active) / 10))
+    assert of_notes == pytest.approx(100 * np.mean(np.array(active)[on]), abs=0.051) and of_sound == 100
     assert table[:2] == ("piano", 2) and table[3] == of_notes and table[4] == 100
     assert table[2] == pytest.approx((of_notes + 100) / 2, abs=3), "the median of a part that agrees and one that doesn't"
     assert all(round(value, 1) == value for value in table[2:]), "tenths of a percent are fine enough"
