@@ -249,10 +249,7 @@ def _identifier(dataset: Dataset, found: Sequence[FoundTrack], taken: Container[
 
 
 def _split(rows: Rows, fractions: Sequence[float], seed: int, folders: Mapping[str, Path]) -> None:
-    """Give all tracks their splits, and order the rows; a song that an official split holds twice stays once.
-
-    `folders` are those of the datasets. Songs that share a file are in one split, if that is drawn.
-    """
+    """Give all tracks their splits, one to songs that share a file, and order the rows; official doubles of a song stay once."""
     # Written so that NaN fails, too.
     if len(fractions) != len(SPLITS) or not (min(fractions) >= 0 and abs(sum(fractions) - 1) <= 1e-6):
         raise DataError(f"split {fractions}: give three shares for {', '.join(SPLITS)} that sum to 1, such as 0.8,0.1,0.1")
