@@ -58,7 +58,8 @@ def unread(folder: Path, items: Iterable[FoundTrack | Rejected], companions: Seq
         if _is_named(path, left_out) or (path.lower().endswith(_METADATA) and not _names_stems(folder, path, used)):
             continue
         twin = twins.get(PurePosixPath(path).with_suffix("")) if path.lower().endswith(_AUDIO) else None
-        yield Rejected(path, "twice", f"{PurePosixPath(twin).name} is read in its place") if twin else _untold(path)
+        read = twin is not None and is_file(folder / twin)
+        yield Rejected(path, "twice", f"{PurePosixPath(twin).name} is read in its place") if twin and read else _untold(path)
 
 
 def once(folder: Path, items: Sequence[FoundTrack | Rejected], *, in_a_track: bool) -> Iterator[FoundTrack | Rejected]:

@@ -116,3 +116,9 @@ def test_a_mixture_beside_the_stems_of_its_song_is_no_song(root: Path, names: tu
     (song,) = _tracks(root, *(f"Some Folder/{name}" for name in names))
     assert [stem.path.stem for stem in song.stems] == sorted({*names} - {mix})
     assert [(item.item, item.reason) for item in song.rejected] == [(f"Some Folder/{mix}.wav", "not_a_stem")]
+
+
+def test_a_folder_of_recordings_without_instruments_is_told(root: Path) -> None:
+    assert len(_tracks(root, "0001", "0002", "0003")) == 1 and _told(root) == [("*", 1)]
+    _tracks(root / "named", "0001", "0002", "bass")
+    assert not _told(root / "named")

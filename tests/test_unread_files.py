@@ -151,3 +151,11 @@ def test_every_file_is_accounted_for(files: set[tuple[str, str]]) -> None:
             path = f"{place}/{name}".lstrip("/")
             assert path in used or path.rsplit(".", 1)[0] in told(rows), path
         assert len({stem.path for stem in rows.stems}) == len(rows.stems)
+
+
+def test_a_file_beside_one_that_the_table_names_and_nobody_has_is_not_read(root: Path, tmp_path: Path) -> None:
+    for name in ("a1", "a2"):
+        sound(root / f"{name}.wav")
+    (root / "stems.csv").write_text("track_id,path,instrument\nAlpha,a1.wav,bass\nAlpha,a2.flac,drums\n")
+    reasons = {row.item: row.reason for row in scan([root], tmp_path / "work").rejects}
+    assert reasons["a2.wav"] == "not_read" and "a2.flac" in reasons

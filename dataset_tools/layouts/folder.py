@@ -117,9 +117,11 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
     sounds, below = audio(folder), folders(folder)
     yield from unread_audio(root, folder)
     grouping = song_files.group(list(sounds))
-    if grouping.doubtful and not grouping.songs:
-        yield _kept_together.doubt(root, folder, "its files are read as one song")
     top = folder == root or (folder.parent == root and split is not None)
+    # Many datasets are a folder of recordings: `0001.wav`, `0002.wav`.
+    nameless = top and len(sounds) > 1 and not any(map(song_names.names_instrument, sounds))
+    if (grouping.doubtful or nameless) and not grouping.songs:
+        yield _kept_together.doubt(root, folder, "its files are read as one song")
     if folder != root and _folder_names.holds_mixes(folder):
         yield from _unnamed(root, sounds)
     elif grouping.songs:
