@@ -319,3 +319,11 @@ def test_a_split_that_was_not_asked_for_is_not_missed(root: Path, tmp_path: Path
         sound(root / "Song" / f"{stem}.wav")
     run = CliRunner().invoke(main, ["scan", str(root), "-o", str(tmp_path / "work"), "--split", "1,0,0"])
     assert run.exit_code == 0 and "no track is in" not in run.stdout
+
+
+def test_a_dataset_without_a_split_is_told_so(root: Path, tmp_path: Path) -> None:
+    for split in ("Dev", "Test"):
+        for stem in ("bass", "drums"):
+            sound(root / split / f"Song of {split}" / f"{stem}.wav")
+    run = CliRunner().invoke(main, ["scan", str(root), "-o", str(tmp_path / "work")])
+    assert "no track is in train: the dataset has no such split" in run.stdout

@@ -125,7 +125,9 @@ def _report(rows: "Rows", work: Path, fractions: tuple[float, ...], *, dry_run: 
     used = {track.split for track in rows.tracks}
     wanted = [split for split, share in zip(("train", "validation", "test"), fractions, strict=True) if share]
     if empty := [split for split in wanted if split not in used]:
-        click.echo(f"no track is in {' or '.join(empty)}: there are too few artists or songs; see --split")
+        given = all(track.official_split for track in rows.tracks)
+        cause = "the dataset has no such split (`dev` means validation)" if given else "there are too few artists or songs"
+        click.echo(f"no track is in {' or '.join(empty)}: {cause}; see --split")
     if rows.moved:
         click.echo(rows.moved)
     drawn = {track.leak_group for track in rows.tracks if not track.official_split}
