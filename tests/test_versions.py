@@ -73,6 +73,19 @@ def test_doubles_and_microphones_are_summed_without_a_word(names: tuple[str, str
     assert len(used) == 2 and not told
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("Gtr_1", "Gtr_2", "Gtr_Comp"), [("Gtr Comp", "overlap")]),
+        (("Gtr_take_1", "Gtr_COMP"), [("Gtr COMP", "overlap")]),
+        (("Gtr_Comp", "Lead_Gtr"), []),
+        (("Comp", "Gtr_1"), []),
+    ],
+)
+def test_a_comp_beside_its_takes_is_told(names: tuple[str, ...], told: list[tuple[str, str]], tmp_path: Path) -> None:
+    assert played(tmp_path, **{name: noise(6, seed=number) for number, name in enumerate(names)})[1] == told
+
+
 def hits(step_s: float, start_s: float = 0.1, seed: int = 0) -> Samples:
     """Strike a drum of noise for 10 s, by hand; each seed is another drum and another take."""
     random, wave = np.random.default_rng(seed), np.zeros(11 * RATE_HZ, np.float32)

@@ -65,6 +65,7 @@ _GUIDED = ("vocals", "guitar", "bass", "drums")
 """Families of which one instrument may guide another. Elsewhere it guides the same instrument."""
 _MAIN = frozenset(["lead", "ld", "main", "final", "new", "comp"])
 """Words of the take that is used."""
+_COMPS = frozenset(["comp", "comped", "composite"])
 _DIRECT, _AMPLIFIED = frozenset(["di", "direct"]), frozenset(["amp", "cab", "mic"])
 _SAID = _TAKES | _OTHERS | _EARLIER | _LATER | _DIRECT | _AMPLIFIED
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
@@ -121,7 +122,17 @@ def find(sources: Sequence[Source], read: Callable[[Source], Stored], rate_hz: i
             found += _direct(group)
         elif len(group) > 1 and said:
             found += _versions(group, read, rate_hz)
-    return found
+    told = {version.source for version in found}
+    return [*found, *(each for each in _comps(sources) if each.source not in told)]
+
+
+def _comps(sources: Sequence[Source]) -> Iterator[Version]:
+    """Tell of what may be cut together from takes beside it, `Vox Comp` beside `Vox 1`, or may be a compressed copy."""
+    words = {source: _words(source[0]) for source in sources}
+    for source, own in words.items():
+        if rest := own - _COMPS if own & _COMPS else set():
+            others = [other for other, theirs in words.items() if theirs - _TAKES == rest - _TAKES]
+            yield from [Version(source, others[0][0].path, False)] if others else []
 
 
 def guides(sources: Sequence[Source], read: Callable[[Source], Stored], rate_hz: int) -> list[Version]:
