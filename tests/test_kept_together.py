@@ -55,6 +55,23 @@ def test_two_arrangements_of_a_song_are_in_one_split_and_told(root: Path) -> Non
     assert [count for _, count in _told(root)] == [1, 1]
 
 
+@pytest.mark.parametrize(
+    "names", [("Original", "Remaster"), ("T1", "T2"), ("V1.0", "V2.1"), ("Radio Edit", "Extended"), ("dry", "Club Mix")]
+)
+def test_versions_in_a_folder_of_their_song_are_in_one_split(root: Path, names: tuple[str, str]) -> None:
+    songs = _tracks(
+        root, *(f"{song}/{name}/{stem}" for song in ("Alpha", "Beta") for name in names for stem in ("bass", "drums"))
+    )
+    assert [song.leak_group for song in songs] == ["folder:alpha", "folder:alpha", "folder:beta", "folder:beta"]
+
+
+def test_songs_by_number_are_songs(root: Path) -> None:
+    songs = _tracks(
+        root, *(f"music/{name}/{stem}" for name in ("Track 01", "Track 02", "0003", "Song 4") for stem in ("bass", "drums"))
+    )
+    assert len(songs) == 4 and not any(song.leak_group for song in songs) and not _told(root)
+
+
 def test_a_song_that_is_called_like_a_style_is_no_part_of_its_neighbours(root: Path) -> None:
     songs = _tracks(root, *(f"{song}/{stem}" for song in ("Ambient", "Electric", "Highway") for stem in ("bass", "drums")))
     assert not any(song.leak_group for song in songs) and not _told(root)

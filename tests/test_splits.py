@@ -225,9 +225,21 @@ VERSIONS = (
 
 
 def test_versions_and_augmented_copies_of_a_song_are_in_one_split() -> None:
-    songs = ["Highway", *(f"Highway{' ' * ending[0].isalpha()}{ending}" for ending in VERSIONS)]
-    others = ["Going Down", "Going", "The Master", "The", "Symphony 5", "Symphony 7", "Love Again", "Love"]
+    songs = [
+        "Highway",
+        *(f"Highway{' ' * ending[0].isalpha()}{ending}" for ending in VERSIONS),
+        "Highway Original",
+        "Highway Main",
+    ]
+    others = ["Symphony 5", "Symphony 7", "Love Again", "Love", "Track 1", "Track 2"]
     kept, _ = assign([track(title) for title in [*songs, *others]], (0.6, 0.2, 0.2), 0)
     groups = {row.track_id: row.leak_group for row in kept}
     assert {title for title in songs if groups[title] != groups["Highway"]} == set()
     assert len({groups[title] for title in others}) == len(others)
+
+
+def test_titles_of_an_artist_that_end_in_common_words_are_different_songs() -> None:
+    rows = [track("a", artist="Ann", title="Going Down", song=song_key("Ann", "Going Down"), official="train")]
+    rows += [track("b", artist="Ann", title="Going Up", song=song_key("Ann", "Going Up"), official="test")]
+    kept, lost = assign(rows, FRACTIONS, 0)
+    assert len(kept) == 2 and not lost

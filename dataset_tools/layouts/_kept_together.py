@@ -8,7 +8,10 @@ from pathlib import Path, PurePosixPath
 from instructme.dataset_tools import song_names
 from instructme.dataset_tools.layouts import FoundTrack, Rejected, _folder_names
 from instructme.manifests.paths import slug
+from instructme.manifests.splits import is_version
 
+_MOST = 20
+"""A folder with more songs is a dataset, however they are called."""
 _ADVICE = "if that is wrong, move the files of each song into a folder of their own, or list them in a table"
 
 
@@ -39,15 +42,15 @@ def _nested_reading(tracks: Sequence[FoundTrack]) -> str:
 
 
 def untitled(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
-    """Keep songs in one split whose folders have words of instruments for names: `Highway/Acoustic`, `Highway/Electric`."""
+    """Keep songs in one split whose folders have words of instruments or versions for names: `Highway/Acoustic`, `Highway/T1`."""
     tracks = [item for item in items if isinstance(item, FoundTrack)]
     groups: defaultdict[str, list[FoundTrack]] = defaultdict(list)
     for item in tracks:
-        if item.aligned and _folder_names.is_untitled(item.path.name):
+        if item.aligned and (_folder_names.is_untitled(item.path.name) or is_version(item.path.name)):
             groups[str(PurePosixPath(item.name).parent)].append(item)
     # Right below the root, a dataset of songs may have one that is called `Ambient`.
     groups["."] = groups["."] if len(groups["."]) == len(tracks) else []
-    yield from _told(items, {name: own for name, own in groups.items() if len(own) > 1}, _untitled_reading)
+    yield from _told(items, {name: own for name, own in groups.items() if 1 < len(own) <= _MOST}, _untitled_reading)
 
 
 def _untitled_reading(tracks: Sequence[FoundTrack]) -> str:
