@@ -6,7 +6,7 @@ Their headers tell rates, starts and delays. Lengths and first samples tell that
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import pairwise, permutations
+from itertools import pairwise
 from pathlib import Path
 
 from instructme.dataset_tools import audio
@@ -26,9 +26,8 @@ DIFFERENT_S = 0.05
 """Stems whose lengths differ by more are looked for in the mix of their song."""
 PIECES_S = 0.5
 """Files that follow each other are together as long as the longest stem, within this."""
-SPEED = 2e-4
-"""Of a ratio of lengths, to be that of two sample rates."""
-_RATES_HZ = (22050, 24000, 32000, 44100, 48000, 88200, 96000)
+_SPEED, NEAR_SPEED = 44100 / 48000, 2e-4
+"""Ratio of the lengths of one recording at the wrong one of two usual sample rates, and how near to it a ratio is the same."""
 _NEAR = 0.01
 """Numbers of frames that differ by so much are about the same: stems are trimmed. Rates of one length differ by 8 % or more."""
 
@@ -72,7 +71,7 @@ def _of_other_speeds(stems: Sequence[Stem]) -> list[Rejected]:
     if len(odd) != 1:
         return []
     ratio = odd[0].length_samples / odd[0].sample_rate_hz / whole_s
-    if not any(abs(ratio * one / other - 1) < SPEED for one, other in permutations(_RATES_HZ, 2)):
+    if min(abs(ratio / _SPEED - 1), abs(ratio * _SPEED - 1)) > NEAR_SPEED:
         return []
     detail = f"it is {ratio:.4f} times as long as the other stems, as if it were played at another sample rate: export it again"
     return [Rejected(odd[0].path, "rate_differs", f"{detail} if that is so")]
