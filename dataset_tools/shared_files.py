@@ -7,6 +7,7 @@ that differ.
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def find(stems: Iterable[Stem], roots: Mapping[str, Path]) -> list[list[Stem]]:
         lambda stem: _bytes(roots[stem.track_id] / stem.path, stem.size_bytes // 2, _PEEK_BYTES),
         lambda stem: _bytes(roots[stem.track_id] / stem.path, 0, stem.size_bytes),
     ):
-        found = [part for group in found for part in _parted(group, key)]
+        found = _parted(found, key)
     heard = [group for group in found if _sounds(roots[group[0].track_id] / group[0].path)]
     return sorted((sorted(group, key=_order) for group in heard), key=lambda group: _order(group[0]))
 
@@ -37,13 +38,15 @@ def _order(stem: Stem) -> tuple[str, str]:
     return stem.track_id, stem.path
 
 
-def _parted(stems: Sequence[Stem], key: Callable[[Stem], Any]) -> list[list[Stem]]:
-    """Part stems by a key; only groups of several songs stay."""
-    groups: defaultdict[Any, list[Stem]] = defaultdict(list)
-    for stem in stems:
-        if (value := key(stem)) is not None:
-            groups[value].append(stem)
-    return [group for group in groups.values() if len({stem.track_id for stem in group}) > 1]
+def _parted(groups: Sequence[Sequence[Stem]], key: Callable[[Stem], Any]) -> list[list[Stem]]:
+    """Part groups of stems by a key, found in threads, as files are waited for; only groups of several songs stay."""
+    stems = [(number, stem) for number, group in enumerate(groups) for stem in group]
+    parted: defaultdict[Any, list[Stem]] = defaultdict(list)
+    with ThreadPoolExecutor(urls.THREADS) as threads:
+        for (number, stem), value in zip(stems, threads.map(key, (stem for _, stem in stems)), strict=True):
+            if value is not None:
+                parted[number, value].append(stem)
+    return [group for group in parted.values() if len({stem.track_id for stem in group}) > 1]
 
 
 def _bytes(path: Path, start: int, length: int) -> bytes | None:

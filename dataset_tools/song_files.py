@@ -37,7 +37,8 @@ class Grouping(NamedTuple):
 
 def group(names: Sequence[str]) -> Grouping:
     """Group the names of the files of one folder, without suffix, by song."""
-    names = [name for name in names if name != whole(names)]
+    heading = whole(names)
+    names = [name for name in names if name != heading]
     texts = [song_names.cleaned(names, numbers=numbers) for numbers in (True, False)]
     readings = [
         _Readings({name: list(song_names.cuts(text, reverse)) for name, text in rests.items()}, reverse)

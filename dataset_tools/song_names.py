@@ -86,9 +86,8 @@ def _without_last_words(names: Sequence[str]) -> dict[str, str]:
     while len(rests) > 1 and len(last := {_tail(rest) for rest in rests}) == 1 and "" not in last:
         rests = [rest[: -len(_tail(rest))].rstrip(_ENDS) for rest in rests]
     cut = dict(zip(names, rests, strict=True))
-    return (
-        dict(zip(names, names, strict=True)) if any(normalise(name[len(rest) :]).editable for name, rest in cut.items()) else cut
-    )
+    named = any(normalise(ending).editable for ending in {name[len(rest) :] for name, rest in cut.items()})
+    return dict(zip(names, names, strict=True)) if named else cut
 
 
 def _tail(text: str) -> str:

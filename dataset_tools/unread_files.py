@@ -6,9 +6,11 @@ told if it names stems.
 
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -51,15 +53,16 @@ def unread(folder: Path, items: Iterable[FoundTrack | Rejected], companions: Seq
         rejected = [item] if isinstance(item, Rejected) else item.rejected
         left_out |= {each.item.replace(f"{folder}/", "") for each in rejected}
         used |= _files(folder, item) if isinstance(item, FoundTrack) else set()
+    stems = sorted(used)
     twins = {PurePosixPath(path).with_suffix(""): path for path in used if path.lower().endswith(_AUDIO)}
     for path in _listed(folder):
         if path in used or any(fnmatchcase(path, pattern) or fnmatchcase(f"/{path}", f"*/{pattern}") for pattern in companions):
             continue
-        if _is_named(path, left_out) or (path.lower().endswith(_METADATA) and not _names_stems(folder, path, used)):
+        if _is_named(path, left_out) or (path.lower().endswith(_METADATA) and not _names_stems(folder, path, stems)):
             continue
         twin = twins.get(PurePosixPath(path).with_suffix("")) if path.lower().endswith(_AUDIO) else None
-        read = twin is not None and is_file(folder / twin)
-        yield Rejected(path, "twice", f"{PurePosixPath(twin).name} is read in its place") if twin and read else _untold(path)
+        twin = twin if twin and is_file(folder / twin) else None
+        yield Rejected(path, "twice", f"{PurePosixPath(twin).name} is read in its place") if twin else _untold(path)
 
 
 def once(folder: Path, items: Sequence[FoundTrack | Rejected], *, in_a_track: bool) -> Iterator[FoundTrack | Rejected]:
@@ -103,9 +106,14 @@ def _untold(path: str) -> Rejected:
     return Rejected(path, "not_read", "no track uses it; --layout folder reads any folder of stems")
 
 
-def _names_stems(folder: Path, path: str, used: set[str]) -> bool:
-    """Tell whether metadata names half of the stems of its folder, and two or more: it may say what they are."""
-    beside = {PurePosixPath(each).stem for each in used if each.startswith(str(PurePosixPath(path).parent / "_")[:-1])}
+def _names_stems(folder: Path, path: str, used: Sequence[str]) -> bool:
+    """Tell whether metadata names half of the stems of its folder, and two or more: it may say what they are.
+
+    `used` is in order, so that a folder is a stretch of it: a dataset may have a file of metadata for each song.
+    """
+    place = path[: path.rfind("/") + 1]
+    stretch = (used[at] for at in range(bisect_left(used, place), len(used)))
+    beside = {PurePosixPath(each).stem for each in takewhile(lambda each: each.startswith(place), stretch)}
     if len(beside) < 2 or not is_file(folder / path) or (folder / path).stat().st_size > LARGEST_METADATA_BYTES:
         return False
     text = (folder / path).read_text("utf-8", errors="replace")

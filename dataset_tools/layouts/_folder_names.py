@@ -109,8 +109,9 @@ def is_untitled(name: str) -> bool:
 
 def all_audio(folder: Path) -> dict[str, Path]:
     """List the audio of a folder and of those in it, by path without suffix."""
-    found = dict(audio(folder))
-    for part in folders(folder):
-        if not part.is_symlink():
-            found |= {f"{part.name}/{name}": path for name, path in all_audio(part).items()}
-    return found
+    return audio(folder) | audio_of(part for part in folders(folder) if not part.is_symlink())
+
+
+def audio_of(parts: Iterable[Path]) -> dict[str, Path]:
+    """List the audio of several folders and of those in them, by the name of the folder and the path in it without suffix."""
+    return {f"{part.name}/{name}": path for part in parts for name, path in all_audio(part).items()}

@@ -16,7 +16,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from instructme.dataset_tools import song_files, song_names
 from instructme.dataset_tools.layouts import (
@@ -132,13 +132,15 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
     elif below and all(map(_folder_names.is_part, below)) and (not top or any(map(audio, below))):
         if top or _folder_names.holds_collection(below):
             yield from _collection(root, folder, below, split)
-        elif grouped := {f"{part.name}/{name}": path for part in below for name, path in _folder_names.all_audio(part).items()}:
+        elif grouped := _folder_names.audio_of(below):
             if _folder_names.may_hold_several(below):
                 yield _kept_together.doubt(root, folder, "its folders of instruments are read as one song")
             yield _track(root, _Song(folder, folder, grouped, {}), split)
         return
     elif not top and not sounds and (sections := _folder_names.sections(below)):
-        yield from _in_sections(root, folder, sections, split)
+        if not _folder_names.are_channels(part.name for part in below):
+            yield _kept_together.doubt(root, folder, f"folders without titles are read as one song, {folder.name}")
+        yield _track(root, _Song(folder, folder, sections, {}), split)
         return
     elif sounds and not top:
         yield from _unnamed(root, sounds)
@@ -156,12 +158,6 @@ def _collection(root: Path, folder: Path, parts: Sequence[Path], split: str | No
     if several := sum(count > 1 for count in songs.values()):
         reading = f"{several} names are in several folders of instruments, and such files are not read as one song"
         yield _kept_together.doubt(root, folder, reading)
-
-
-def _in_sections(root: Path, folder: Path, sounds: dict[str, Path], split: str | None) -> Iterator[FoundTrack | Rejected]:
-    if not _folder_names.are_channels({PurePosixPath(label).parts[0] for label in sounds}):
-        yield _kept_together.doubt(root, folder, f"folders without titles are read as one song, {folder.name}")
-    yield _track(root, _Song(folder, folder, sounds, {}), split)
 
 
 def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
@@ -250,7 +246,7 @@ def _song_folder(
     families = {normalise(label).family for label in sounds}
     nested = {}
     for part in parts:
-        inside = {f"{part.name}/{name}": path for name, path in _folder_names.all_audio(part).items()}
+        inside = _folder_names.audio_of([part])
         if normalise(part.name).family in families:
             detail = f"the folder of the song already has {normalise(part.name).family}: remove one of the two"
             yield from (Rejected(path.relative_to(root).as_posix(), "twice", detail) for path in inside.values())
@@ -334,7 +330,8 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
     name, artist, title = _names(root, song.place, split)
     alone = len(song.midi) == 1 and not song.midi.keys() & {label.lower() for label in song.sounds}
     shared = next(iter(song.midi.values())) if alone else None
-    mixes = [label for label in song.sounds if not _is_stem(label, song.sounds) or _is_whole(label, song, title)]
+    wholes = _wholes(song, title)
+    mixes = [label for label in song.sounds if label in wholes or not _is_stem(label, song.sounds)]
     labels = song_names.labels([label for label in song.sounds if label not in mixes], song.place.name)
     stems = tuple(
         FoundStem(
@@ -361,10 +358,13 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
     )
 
 
-def _is_whole(label: str, song: _Song, title: str) -> bool:
-    """Tell whether a file is called like its song, beside stems: `Highway/Highway.wav`."""
-    called = slug(label) in {slug(title), slug(song.place.name)} or label == song_files.whole([*song.sounds])
-    return called and len(song.sounds) > 2 and normalise(label).rule == "unmatched"
+def _wholes(song: _Song, title: str) -> set[str]:
+    """List the files that are called like their song, beside stems: `Highway/Highway.wav`."""
+    if len(song.sounds) < 3:
+        return set()
+    names, heading = {slug(title), slug(song.place.name)}, song_files.whole([*song.sounds])
+    called = (label for label in song.sounds if label == heading or slug(label) in names)
+    return {label for label in called if normalise(label).rule == "unmatched"}
 
 
 def _annotation(folder: Path, name: str, *suffixes: str) -> Path | None:

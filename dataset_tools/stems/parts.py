@@ -130,8 +130,9 @@ def merge(
             if not any(note.fatal for note in notes):
                 _add(total, samples)
                 used += source
-                sketches[source[0].path] = mixtures.sketch(samples, rate_hz)
-                spectra[source[0].path] = late_sums.spectra(samples, rate_hz, length)
+                if track.aligned:
+                    sketches[source[0].path] = mixtures.sketch(samples, rate_hz)
+                    spectra[source[0].path] = late_sums.spectra(samples, rate_hz, length)
             samples.close()
         if used:
             merged.append(Merged(used, total, measures.full_scale(total)))
