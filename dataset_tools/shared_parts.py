@@ -16,6 +16,7 @@ import numpy as np
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.shared_files import SHORTEST_S, where
+from instructme.dataset_tools.stems import measures
 from instructme.dataset_tools.stored import Stored, mono
 from instructme.manifests.rows import Reject, Track
 
@@ -33,8 +34,7 @@ _BLOCK = 4096
 
 def numbers(sound: Stored, rate_hz: int) -> Samples:
     """Reduce a part to `(64,)` of length 1: the same for the same sound at another level or start; zeros if it is short."""
-    highest = max(audio.peak(block) for _, block in sound.blocks())
-    start, stop = _extent(sound, max(_LOUD * highest, audio.STEP), rate_hz)
+    start, stop = _extent(sound, max(_LOUD * measures.peak(sound), audio.STEP), rate_hz)
     if stop - start < SHORTEST_S * rate_hz:
         return np.zeros(_NUMBERS, np.float32)
     piece, count = max(1, round(_PIECE_S * rate_hz)), round(HEARD_S / _PIECE_S / _NUMBERS) * _NUMBERS

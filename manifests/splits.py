@@ -1,6 +1,7 @@
 """Assign tracks to train, validation and test so that no song or artist is in two of them."""
 
 import hashlib
+import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -101,21 +102,12 @@ def _titled(tracks: Sequence[Track]) -> list[Track]:
     ]
 
 
-def _linked(tracks: Sequence[Track], leak: Mapping[str, str]) -> dict[str, str]:
-    """Make one leak group of those that share a song, unless official splits part them."""
+def _linked(
+    tracks: Sequence[Track], leak: Mapping[str, str], groups: Iterable[Collection[str]], most: float = math.inf
+) -> dict[str, str]:
+    """Make one leak group of those that each group of track_ids meets, unless official splits part them, or it is too large."""
     linked = dict(leak)
-    for members in _grouped(tracks, lambda track: track.song_group).values():
-        names = {linked[track.track_id] for track in members}
-        joined = [track for track in tracks if linked[track.track_id] in names] if len(names) > 1 else []
-        if len(_official(joined)) < 2:
-            linked |= {track.track_id: min(names) for track in joined}
-    return linked
-
-
-def _sharing(tracks: Sequence[Track], leak: Mapping[str, str], shared: Iterable[Collection[str]]) -> dict[str, str]:
-    """Make one leak group of those that share a stem, unless official splits part them, or it would hold most of all tracks."""
-    linked, most = dict(leak), max(MOST_SHARING * len(tracks), 2)
-    for ids in shared:
+    for ids in groups:
         names = {linked[track_id] for track_id in ids if track_id in linked}
         joined = [track for track in tracks if linked[track.track_id] in names] if len(names) > 1 else []
         if len(joined) <= most and len(_official(joined)) < 2:
@@ -166,7 +158,9 @@ def assign(
     for wide, members in _grouped(tracks, _wide).items():
         divided = len(_official(members)) > 1
         leak.update({track.track_id: _narrow(track) if divided else wide for track in members})
-    leak = _sharing(tracks, _linked(tracks, leak), shared)
+    songs = _grouped(tracks, lambda track: track.song_group).values()
+    leak = _linked(tracks, leak, ([track.track_id for track in members] for members in songs))
+    leak = _linked(tracks, leak, shared, max(MOST_SHARING * len(tracks), 2))
     grouped = _grouped((replace(track, leak_group=leak[track.track_id]) for track in tracks), lambda track: track.leak_group)
     official = {group: splits[0] for group, members in grouped.items() if (splits := _official(members))}
     lost = [

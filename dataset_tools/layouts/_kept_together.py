@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from instructme.dataset_tools import song_names
 from instructme.dataset_tools.layouts import FoundTrack, Rejected, _folder_names
+from instructme.manifests.counting import counted
 from instructme.manifests.paths import slug
 from instructme.manifests.splits import is_version
 
@@ -67,8 +68,8 @@ def equal_titles(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack 
     yield from items
     if several:
         first = several[0]
-        count = "1 title is" if len(several) == 1 else f"{len(several)} titles are"
-        reading = f"{count} there more than once, such as {_listed([track.name for track in first])}; each is read as a song"
+        titled = f"{counted(len(several), 'title')} {'is' if len(several) == 1 else 'are'}"
+        reading = f"{titled} there more than once, such as {_listed([track.name for track in first])}; each is read as a song"
         yield Rejected(first[0].name, "grouping", f"{reading}. {_ADVICE.capitalize()}", len(several))
 
 

@@ -67,10 +67,10 @@ def _of_other_speeds(stems: Sequence[Stem]) -> list[Rejected]:
     if len(stems) < 3:
         return []
     whole_s = _lengths_s(stems)[len(stems) // 2]
-    odd = [stem for stem in stems if abs(stem.length_samples / stem.sample_rate_hz - whole_s) > DIFFERENT_S]
+    odd = [stem for stem in stems if abs(_length_s(stem) - whole_s) > DIFFERENT_S]
     if len(odd) != 1:
         return []
-    ratio = odd[0].length_samples / odd[0].sample_rate_hz / whole_s
+    ratio = _length_s(odd[0]) / whole_s
     if min(abs(ratio / _SPEED - 1), abs(ratio * _SPEED - 1)) > NEAR_SPEED:
         return []
     detail = f"it is {ratio:.4f} times as long as the other stems, as if it were played at another sample rate: export it again"
@@ -149,12 +149,16 @@ def _odd_one_begins(stems: Sequence[Stem], root: Path) -> bool:
     steps_s = [other - one for one, other in pairwise(lengths_s)]
     if len(stems) < 3 or sum(step > DIFFERENT_S for step in steps_s) != 1:
         return False
-    shorter = [stem for stem in stems if stem.length_samples / stem.sample_rate_hz < lengths_s[-1] - TRIMMED_S]
+    shorter = [stem for stem in stems if _length_s(stem) < lengths_s[-1] - TRIMMED_S]
     return len(shorter) in (1, len(stems) - 1) and all(_begins(stem, root) for stem in shorter)
 
 
 def _lengths_s(stems: Sequence[Stem]) -> list[float]:
-    return sorted(stem.length_samples / stem.sample_rate_hz for stem in stems)
+    return sorted(map(_length_s, stems))
+
+
+def _length_s(stem: Stem) -> float:
+    return stem.length_samples / stem.sample_rate_hz
 
 
 def _begins(stem: Stem, root: Path) -> bool:

@@ -130,9 +130,11 @@ def _comps(sources: Sequence[Source]) -> Iterator[Version]:
     """Tell of what may be cut together from takes beside it, `Vox Comp` beside `Vox 1`, or may be a compressed copy."""
     words = {source: _words(source[0]) for source in sources}
     for source, own in words.items():
-        if rest := own - _COMPS if own & _COMPS else set():
-            others = [other for other, theirs in words.items() if theirs - _TAKES == rest - _TAKES]
-            yield from [Version(source, others[0][0].path, False)] if others else []
+        rest = own - _COMPS
+        if rest and rest != own:
+            of = next((other for other, theirs in words.items() if theirs - _TAKES == rest - _TAKES), None)
+            if of:
+                yield Version(source, of[0].path, False)
 
 
 def guides(sources: Sequence[Source], read: Callable[[Source], Stored], rate_hz: int) -> list[Version]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from instructme.manifests.counting import counted
+from instructme.manifests.rows import SPLITS
 from instructme.pipelines.commands import options
 
 if TYPE_CHECKING:
@@ -116,14 +117,14 @@ def _report(rows: "Rows", work: Path, fractions: tuple[float, ...], *, dry_run: 
         origin = "official" if own == len(tracks) else "drawn" if not own else f"{own} official, others drawn"
         hours = sum(longest[track.track_id] for track in tracks) / 3600
         files = sum(stems[track.track_id] for track in tracks)
-        shares = ", ".join(f"{split} {counts[split]}" for split in ("train", "validation", "test"))
+        shares = ", ".join(f"{split} {counts[split]}" for split in SPLITS)
         click.echo(
             f"{dataset}: layout {tracks[0].layout}, {counted(len(tracks), 'track')}, {counted(files, 'stem')}, "
             f"{hours:.2f} h; {shares} ({origin})"
         )
         _songs(rows, dataset)
     used = {track.split for track in rows.tracks}
-    wanted = [split for split, share in zip(("train", "validation", "test"), fractions, strict=True) if share]
+    wanted = [split for split, share in zip(SPLITS, fractions, strict=True) if share]
     if empty := [split for split in wanted if split not in used]:
         given = all(track.official_split for track in rows.tracks)
         cause = "the dataset has no such split (`dev` means validation)" if given else "there are too few artists or songs"

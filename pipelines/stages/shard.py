@@ -86,11 +86,14 @@ def shard(
     recipes = library.recipes(work, task_names())
     channels = library.read(work).channels
     units, used = [], set()
+    urls.look(out)
     for name, rows, arguments in _cut(recipes, splits, limit, per_shard, shard_size_mb, normalise, channels):
         key = resume.key(name, arguments, parents, tables.SCHEMA_VERSION, tables.tool_version())
         path, asked = out.resolve() / f"{name}.json", name.rpartition("-")[0] in splits
         # Finished shards of other splits stay, for rendering them may have taken days.
-        if asked or resume.finished(path, {"key": key}) is not None:
+        with urls.explained(out):
+            stays = asked or resume.finished(path, {"key": key}) is not None
+        if stays:
             used |= {track for side in ("source_track", "target_track") for track in pc.unique(rows[side]).to_pylist()}
             units.append(ShardUnit(path, _pack(rows), arguments, key))
     if not any(unit.name.rpartition("-")[0] in splits for unit in units):
@@ -169,14 +172,13 @@ def _unpack(packed: bytes) -> list[Triplet]:
 
 def _open(out: Path, units: Sequence[ShardUnit]) -> dict[str, dict[str, Any]]:
     """Make the folder ready: claim it, remove what isn't wanted, and read the markers of shards that are finished."""
-    urls.look(out)
     with urls.explained(out):
         if not urls.is_remote(out):
             out.mkdir(parents=True, exist_ok=True)
         _claim(out)
         (out / "index.json").unlink(missing_ok=True)
-        _tell_removed(out, {unit.name for unit in units})
-        _remove_stale(out, {unit.name for unit in units})
+        if gone := _remove_stale(out, {unit.name for unit in units}):
+            print(f"shard: removes {counted(gone, 'finished shard')} of other options or recipes from {out}", file=sys.stderr)
         held = {path.name for path in _held(out)}
         likely = [unit for unit in units if unit.marker.name in held]
         markers = {unit.name: marker for unit in likely if (marker := unit.finished()) is not None}
@@ -201,20 +203,14 @@ def _held(out: Path) -> list[Path]:
         return []
 
 
-def _tell_removed(out: Path, wanted: set[str]) -> None:
-    """Say in one line on stderr how many finished shards are removed, for other options have made them."""
-    markers = (path for path in _held(out) if path.suffix == ".json" and tar_file.NAME.fullmatch(path.stem))
-    gone = [path for path in markers if path.stem not in wanted]
-    if gone:
-        what = f"{len(gone)} finished shard{'' if len(gone) == 1 else 's'}"
-        print(f"shard: removes {what} of other options or recipes from {out}", file=sys.stderr)
-
-
-def _remove_stale(out: Path, wanted: set[str]) -> None:
-    """Remove files of unwanted shards and files left by killed runs; other files stay."""
+def _remove_stale(out: Path, wanted: set[str]) -> int:
+    """Remove files of unwanted shards and files left by killed runs; other files stay. Returns the number of finished shards."""
+    finished = 0
     for path in _held(out):
         if _FILES.fullmatch(path.name) and (path.name.startswith(".") or path.stem not in wanted):
+            finished += bool(tar_file.NAME.fullmatch(path.stem)) and path.suffix == ".json"
             path.unlink()
+    return finished
 
 
 def _make(work: Path, out: Path, parents: Mapping[str, str], unit: ShardUnit) -> dict[str, Any]:
