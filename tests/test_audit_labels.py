@@ -4,8 +4,8 @@ import made_songs
 import numpy as np
 import pretty_midi
 import pytest
+from audited import findings, item
 from made_songs import SECONDS, Song, notes, parts, play, write_midi
-from test_audit import findings, item
 
 from instructme.dataset_tools.audit import audit, midi_files
 from instructme.dataset_tools.audit.report import Finding

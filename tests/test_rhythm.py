@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import librosa
 import mir_eval
@@ -11,65 +10,19 @@ import pretty_midi
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from played_midi import FEELS, RATE_HZ, chords, feel, write_midi
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.beats import rhythm
-from instructme.dataset_tools.midi import bar_check, grid_check, tempo_map
+from instructme.dataset_tools.midi import grid_check, tempo_map
 from instructme.dataset_tools.recognisers import beat_network
 from instructme.manifests.rows import DataError
 
-RATE_HZ = 24000
 OFF_GRID = {  # songs recorded without a click, as phase histograms of their notes show
     *("freedoom1_D_BUNNY", "freedoom1_D_INTRO", "freedoom1_D_INTROA", "freedoom2_D_DEAD", "freedoom2_D_DM2INT"),
     *("freedoom2_D_DM2TTL", "freedoom2_D_OPENIN", "freedoom2_D_SHAWN", "freedoom2_D_SHAWN2", "freedoom2_D_THEDA3"),
     "freedoom2_D_THE_DA",
 }
-FEELS = {
-    "straight": (0, 0.5),
-    "sixteenths": (0, 0.25, 0.5, 0.75),
-    "triplets": (0, 1 / 3, 2 / 3),
-    "swing": (0, 2 / 3),
-}
-
-
-def write_midi(
-    path: Path,
-    onsets_s: np.ndarray,
-    bpm: float = 100.0,
-    signatures: tuple[tuple[int, int, float], ...] = ((4, 4, 0.0),),
-    pitches: tuple[int, ...] = (60,),
-) -> Path:
-    """Write notes of 100 ms at one tempo; pretty_midi adds 4/4 unless a signature is given, so none is removed again."""
-    midi = pretty_midi.PrettyMIDI(initial_tempo=bpm, resolution=960)
-    midi.time_signature_changes = [pretty_midi.TimeSignature(*each) for each in signatures]
-    piano = pretty_midi.Instrument(0)
-    piano.notes = [pretty_midi.Note(90, pitches[i % len(pitches)], t, t + 0.1) for i, t in enumerate(onsets_s)]
-    midi.instruments = [piano]
-    midi.write(str(path))
-    if not signatures:
-        strip_signatures(path)
-    return path
-
-
-def chords(onsets_s: np.ndarray, bpm: float = 100.0, bar: int = 4, first: int = 0) -> tuple[int, ...]:
-    """Give each onset the pitch of its bar: another one in each; the first bar begins on beat `first`."""
-    bars = np.floor((onsets_s * bpm / 60 - first + 1e-3) / bar).astype(int)
-    return tuple((60, 65, 67, 62)[number % 4] for number in bars)
-
-
-def strip_signatures(path: Path) -> None:
-    import mido
-
-    midi = mido.MidiFile(path)
-    for track in midi.tracks:
-        track[:] = [message for message in track if message.type != "time_signature"]
-    midi.save(path)
-
-
-def feel(name: str, beats: int = 64, bpm: float = 100.0, jitter_s: float = 0.0, seed: int = 0) -> np.ndarray:
-    onsets = np.concatenate([np.arange(beats) + phase for phase in FEELS[name]])
-    noise = np.random.default_rng(seed).normal(0, jitter_s, len(onsets)) if jitter_s else 0.0
-    return np.sort(np.maximum(onsets * 60 / bpm + noise, 0))
 
 
 def click_track(onsets_s: np.ndarray, seconds: float) -> audio.Samples:
@@ -140,80 +93,6 @@ def test_free_playing_over_a_default_tempo_is_refused(tmp_path_factory, played_b
 def test_beats_half_a_beat_off_are_refused(tmp_path):
     onsets = np.concatenate([feel("straight"), np.repeat((np.arange(64) + 0.5) * 0.6, 3)])
     assert "avoid the beats" in str(rhythm.from_midi([write_midi(tmp_path / "a.mid", onsets)], None, RATE_HZ).reason)
-
-
-def test_without_time_signature_nothing_is_known_of_bars(tmp_path):
-    path = write_midi(tmp_path / "a.mid", feel("straight"), signatures=())
-    grid = rhythm.from_midi([path], None, RATE_HZ)
-    assert (grid.source, grid.trusted, grid.downbeat_known, grid.meter) == ("midi", False, False, None)
-    assert grid.reason == "no time signature"
-    assert not grid.beat_positions.any()
-
-
-def test_bar_lines_that_the_bass_avoids_are_not_trusted(tmp_path):
-    piano = write_midi(tmp_path / "a.mid", feel("straight", bpm=120), 120.0)
-    bass = write_midi(tmp_path / "b.mid", (np.arange(16) * 4 + 1) * 0.5, 120.0, pitches=(40,))
-    grid = rhythm.from_midi([piano, bass], None, RATE_HZ)
-    assert (grid.source, grid.trusted, grid.downbeat_known, grid.reason) == (
-        "midi",
-        False,
-        False,
-        rhythm.NO_BARS,
-    )
-    bass = write_midi(tmp_path / "b.mid", (np.arange(16) * 4) * 0.5, 120.0, pitches=(40,))
-    assert rhythm.from_midi([piano, bass], None, RATE_HZ).trusted
-
-
-@pytest.mark.parametrize(("bar", "first", "trusted"), [(4, 0, True), (4, 1, False), (4, 2, False), (3, 0, False)])
-def test_bars_are_trusted_only_where_chords_agree(tmp_path, bar, first, trusted):
-    """A 4/4 grid over music with a pickup of one or two beats, and over a waltz; the bass is steady."""
-    onsets = feel("straight", beats=96)
-    piano = write_midi(tmp_path / "a.mid", onsets, pitches=chords(onsets, bar=bar, first=first))
-    bass = write_midi(tmp_path / "b.mid", np.arange(96) * 0.6, pitches=(40,))
-    grid = rhythm.from_midi([piano, bass], None, RATE_HZ)
-    assert (grid.source, grid.meter) == ("midi", "4/4" if trusted else None)
-    assert grid.trusted == grid.downbeat_known == trusted
-    assert grid.reason == (None if trusted else rhythm.NO_BARS)
-
-
-def half_a_beat_off(folder: Path, on_half: int, on_beats: int, bass: float | None = None) -> bool:
-    """Ask of chords that change on so many half-beats and beats, with a bass at one phase of 32 beats."""
-    halves = np.arange(8 * (on_half + on_beats) + 8)
-    changing = [8 * (number + 1) + (number < on_half) for number in range(on_half + on_beats)]
-    bars = np.searchsorted(changing, halves, side="right")
-    pitches = tuple((60, 65, 67, 62)[number % 4] for number in bars)
-    files = [write_midi(folder / "a.mid", halves * 0.3, pitches=pitches)]
-    if bass is not None:
-        files.append(write_midi(folder / "b.mid", (np.arange(32) + bass) * 0.6, pitches=(40,)))
-    return bar_check.is_between(tempo_map.read(files))
-
-
-def test_chords_alone_tell_that_music_is_half_a_beat_off_where_most_change_there(tmp_path):
-    assert half_a_beat_off(tmp_path, 16, 0)
-    assert half_a_beat_off(tmp_path, 18, 6)
-    assert not half_a_beat_off(tmp_path, 12, 6), "two to one is too little alone"
-    assert not half_a_beat_off(tmp_path, 0, 16)
-    assert not half_a_beat_off(tmp_path, 5, 0), "too few changes"
-
-
-@pytest.mark.parametrize(("bass", "off"), [(0.5, True), (0.0, False), (0.25, False)])
-def test_fewer_chords_tell_it_with_a_bass_that_agrees(tmp_path, bass, off):
-    assert half_a_beat_off(tmp_path, 12, 6, bass) == off
-    assert not half_a_beat_off(tmp_path, 6, 12, bass)
-
-
-def test_a_waltz_under_its_own_signature_is_trusted(tmp_path):
-    """Its bass plays the first beat, and two chords follow."""
-    beats_s = np.arange(96) * 0.6
-    chord = write_midi(tmp_path / "a.mid", beats_s[np.arange(96) % 3 > 0], signatures=((3, 4, 0.0),))
-    bass = write_midi(tmp_path / "b.mid", beats_s[::3], signatures=((3, 4, 0.0),), pitches=(36, 41, 43))
-    grid = rhythm.from_midi([chord, bass], None, RATE_HZ)
-    assert (grid.trusted, grid.meter) == (True, "3/4")
-
-
-def test_where_nothing_tells_the_bars_they_are_unknown(tmp_path):
-    path = write_midi(tmp_path / "a.mid", feel("sixteenths"))
-    assert rhythm.from_midi([path], None, RATE_HZ).reason == rhythm.NO_BARS
 
 
 def test_bad_midi_gives_a_reason(tmp_path):
