@@ -91,9 +91,7 @@ class Track:
         RelativePath | None, "beats that the dataset states (time s, position in the bar), relative to its folder"
     ] = None
     downbeats_path: Annotated[RelativePath | None, "downbeats that the dataset states (time s), relative to its folder"] = None
-    mix_path: Annotated[
-        RelativePath | None, "mix of the song, where its stems differ in length, relative to the dataset's folder"
-    ] = None
+    mix_path: Annotated[RelativePath | None, "mix of the song, relative to the dataset's folder"] = None
 
 
 @dataclass(frozen=True, slots=True)

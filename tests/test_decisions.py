@@ -9,7 +9,7 @@ from instructme.dataset_tools import activity, clips, fingerprint, shared_files,
 from instructme.dataset_tools.beats import bar_witness, pulse_check, rhythm
 from instructme.dataset_tools.midi import bar_check, grid_check, offset_check
 from instructme.dataset_tools.pairing import combinations, matching
-from instructme.dataset_tools.stems import copies, headers, late_sums, mixtures, name_check, parts, versions
+from instructme.dataset_tools.stems import copies, headers, late_sums, mix_check, mixtures, name_check, parts, song_spectra, versions
 from instructme.manifests import instruments, splits
 from instructme.pipelines.stages import verify
 
@@ -26,7 +26,12 @@ CONSTANTS = {
     "A group beside one of its stems is reported": f"{100 * mixtures.GROUP_OVERLAP:.0f} %",
     "A copy of a stem at another time is reported": f"up to {copies._ECHO_S:g} s, and "
     f"by at most {100 * copies._ECHO_SHARE:.0f} %",
-    "Sums of stems at another time are found, too": f"up to {late_sums.FARTHEST_S:g} s",
+    "Sums of stems at another time are found, too": f"up to {song_spectra.FARTHEST_S:g} s",
+    "A stem of equal length is not in the mix as it is": f"under {mix_check.HEARD:g} standard deviations here, and over "
+    f"{mix_check.CLEAR:g} at another time; or it should be {mix_check.EXPECTED:g}",
+    "Stems are not all of the mix": f"less than {1 - mix_check.LACKING:.0%} of it; or less than "
+    f"{1 - mix_check.LACKING_ALIKE:.1%}, and".replace("%", " %"),
+    "Levels differ from the mix": f"by {mix_check.BALANCE_DB:g} dB",
     "Their lag is certain": f"{late_sums.HEIGHT:g} times",
     "`prepare`: the same sound in two parts": f"correlation {shared_parts.SAME:g}, over up to {shared_parts.HEARD_S} s",
     "Shortest stem that is compared": f"{shared_files.SHORTEST_S} s",

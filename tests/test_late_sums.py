@@ -8,7 +8,7 @@ from test_parts import RATE_HZ, make, make_stem, noise, reasons
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.stems import late_sums
+from instructme.dataset_tools.stems import late_sums, song_spectra
 from instructme.dataset_tools.stored import BLOCK_FRAMES, Stored
 
 LAGS_S = (0.03, 1323.4 / 44100, 1 / 44100, 0.1, -0.02, 1.5)
@@ -33,7 +33,7 @@ def late(wave: Samples, by_s: float) -> Samples:
 def lags(folder: Path, waves: dict[str, Samples]) -> dict[str, float]:
     length = max(map(len, waves.values()))
     return late_sums.lags(
-        {name: late_sums.spectra(Stored(folder).extend([wave]), RATE_HZ, length) for name, wave in waves.items()}
+        {name: song_spectra.of(Stored(folder).extend([wave]), RATE_HZ, length) for name, wave in waves.items()}
     )
 
 
@@ -129,7 +129,7 @@ def test_stretches_lie_all_over_a_long_song(tmp_path: Path) -> None:
     one, two, three = (np.concatenate([quiet, noise(20, seed=seed, rate_hz=rate_hz)]) for seed in range(3))
     bus = np.roll(one + two, 400)
     found = {
-        name: late_sums.spectra(Stored(tmp_path).extend([wave]), rate_hz, len(one))
+        name: song_spectra.of(Stored(tmp_path).extend([wave]), rate_hz, len(one))
         for name, wave in {"one": one, "two": two, "three": three, "bus": bus}.items()
     }
     assert found["one"].shape[0] == 8 and late_sums.lags(found)["bus"] == pytest.approx(0.05, abs=1e-5)

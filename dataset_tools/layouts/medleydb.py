@@ -15,6 +15,7 @@ from instructme.dataset_tools.layouts import (
     FoundStem,
     FoundTrack,
     Rejected,
+    audio,
     folders,
     is_file,
     is_folder,
@@ -60,6 +61,7 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
             stems=tuple(_stems(folder, metadata, bleed)),
             licence=_LICENCE,
             bleed=bleed,
+            mix_path=audio(folder).get(f"{folder.name}_MIX"),
         )
 
 

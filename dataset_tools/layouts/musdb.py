@@ -66,6 +66,7 @@ def _song(root: Path, folder: Path, split: str) -> FoundTrack:
         ),
         genre=listed["genre"],
         licence=listed.get("licence", _LICENCE),
+        mix_path=sounds.get("mixture"),
         split="validation" if listed.get("validation") and split == "train" else split,
         rejected=tuple(
             Rejected(f"{where}/{stem}", "missing", "no such stem in the folder") for stem in _STEMS if stem not in sounds

@@ -109,6 +109,7 @@ def _track(folder: Path, metadata: dict[str, Any], split: str | None) -> FoundTr
         tempo_bpm=positive(metadata.get("tempo_bpm")),
         key=text(metadata.get("key")) or None,
         chords_path=chords if chords.is_file() else None,
+        mix_path=audio(folder).get("mix"),
         rejected=tuple(rejected),
     )
 

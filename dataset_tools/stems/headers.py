@@ -82,7 +82,7 @@ def read(
         bleed=found.bleed,
         beats_path=relative(root, found.beats_path),
         downbeats_path=relative(root, found.downbeats_path),
-        mix_path=relative(root, found.mix_path) if alignment.differ(stems) and found.aligned else None,
+        mix_path=relative(root, found.mix_path) if found.aligned else None,
     )
     rejected += [*_outside(root, found), *_unknown(found, track)]
     stems, unpaired = stereo_pairs.join(_distinct(stems))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stems import bus_effects, bus_sides, late_sums, mixtures
-from instructme.dataset_tools.stems.late_sums import Spectra
 from instructme.dataset_tools.stems.mixtures import Overlap
+from instructme.dataset_tools.stems.song_spectra import Spectra
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests import free_names
 from instructme.manifests.rows import Stem

@@ -53,7 +53,7 @@ def place(stems: Sequence[Stem], mix: str | None, root: Path) -> tuple[dict[str,
                 break
         return np.concatenate(blocks)[: _LONGEST_S * RATE_HZ]
 
-    lags_s = find(stems, mix, read) if mix else {}
+    lags_s = find(stems, mix, read) if mix and alignment.differ(stems) else {}
     moved = {path: lag_s for path, lag_s in lags_s.items() if lag_s}
     told = [
         Rejected(path, "stem_moved", f"in {mix} it begins {lag_s:.3f} s after the start, and it was moved there")

@@ -13,16 +13,17 @@ from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stems import (
     copies,
     heard_twice,
-    late_sums,
     measures,
+    mix_check,
     mix_lags,
     mixtures,
     name_check,
+    song_spectra,
     sources,
     versions,
 )
 from instructme.dataset_tools.stems.copies import StemSketch
-from instructme.dataset_tools.stems.late_sums import Spectra
+from instructme.dataset_tools.stems.song_spectra import Spectra
 from instructme.dataset_tools.stems.sources import CANCELLED, Note
 from instructme.dataset_tools.stems.versions import Version
 from instructme.dataset_tools.stored import Stored
@@ -132,7 +133,7 @@ def merge(
                 used += source
                 if track.aligned:
                     sketches[source[0].path] = mixtures.sketch(samples, rate_hz)
-                    spectra[source[0].path] = late_sums.spectra(samples, rate_hz, length)
+                    spectra[source[0].path] = song_spectra.of(samples, rate_hz, length)
             samples.close()
         if used:
             merged.append(Merged(used, total, measures.full_scale(total)))
@@ -140,7 +141,12 @@ def merge(
     song = heard_twice.Song(kept, sketches, spectra, lambda path: read(by_path[path]), rate_hz, channels, scratch)
     doubled = heard_twice.find(song) if track.aligned else []
     rejects += [reject(track, each.name, "mixture" if each.is_sum else "overlap", each.detail) for each in doubled]
-    merged = _without({each.name for each in doubled if each.is_sum}, merged, summed)
+    sums = {each.name for each in doubled if each.is_sum}
+    if track.mix_path and spectra and not any(each.reason == "trimmed" for each in told):
+        alone = {path: each for path, each in spectra.items() if path not in sums}
+        differ = mix_check.compare(alone, track.mix_path, root, length / rate_hz)
+        rejects += [reject(track, each.item or track.path, each.reason, each.detail) for each in differ]
+    merged = _without(sums, merged, summed)
     merged, doubted = _asked(merged, rate_hz)
     rejects += [reject(track, stem.path, "name_doubted", detail) for stem, detail in doubted]
     loud = {row.item for row in rejects if row.reason == "loud"}

@@ -17,7 +17,7 @@ import numpy as np
 from studio import EFFECTS, RATE_HZ, mixed, songs
 
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.stems import heard_twice, late_sums, mixtures
+from instructme.dataset_tools.stems import heard_twice, mixtures, song_spectra
 from instructme.dataset_tools.stored import Stored
 
 
@@ -28,7 +28,7 @@ def verdict(waves: Mapping[str, Samples], bus: str, scratch: Path) -> str:
     song = heard_twice.Song(
         stems=[SimpleNamespace(path=name, label="drums" if name == bus else "x", rule="name") for name in stored],  # type: ignore[misc]
         sketches={name: mixtures.sketch(sound, RATE_HZ) for name, sound in stored.items()},
-        spectra={name: late_sums.spectra(sound, RATE_HZ, length) for name, sound in stored.items()},
+        spectra={name: song_spectra.of(sound, RATE_HZ, length) for name, sound in stored.items()},
         read=lambda name: Stored(scratch).extend([waves[name]]),
         rate_hz=RATE_HZ,
         channels=1,
