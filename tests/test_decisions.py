@@ -9,7 +9,17 @@ from instructme.dataset_tools import activity, clips, fingerprint, shared_files,
 from instructme.dataset_tools.beats import bar_witness, pulse_check, rhythm
 from instructme.dataset_tools.midi import bar_check, grid_check, offset_check
 from instructme.dataset_tools.pairing import combinations, matching
-from instructme.dataset_tools.stems import copies, headers, late_sums, mix_check, mixtures, name_check, parts, song_spectra, versions
+from instructme.dataset_tools.stems import (
+    copies,
+    headers,
+    late_sums,
+    mix_check,
+    mixtures,
+    name_check,
+    parts,
+    song_spectra,
+    versions,
+)
 from instructme.manifests import instruments, splits
 from instructme.pipelines.stages import verify
 

@@ -32,9 +32,7 @@ def late(wave: Samples, by_s: float) -> Samples:
 
 def lags(folder: Path, waves: dict[str, Samples]) -> dict[str, float]:
     length = max(map(len, waves.values()))
-    return late_sums.lags(
-        {name: song_spectra.of(Stored(folder).extend([wave]), RATE_HZ, length) for name, wave in waves.items()}
-    )
+    return late_sums.lags({name: song_spectra.of(Stored(folder).extend([wave]), RATE_HZ, length) for name, wave in waves.items()})
 
 
 def stems(folder: Path, waves: dict[str, Samples]) -> list:
