@@ -19,10 +19,11 @@ import pytest
 import soundfile
 import yaml
 from click.testing import CliRunner
+from hostile import HERE, invoke
 
 from instructme.dataset_tools.corpus import arrange, charts, grooves, midi_score, real, songs
-from instructme.manifests import genres
-from instructme.manifests.rows import SPLITS, DataError
+from instructme.manifests import genres, tables
+from instructme.manifests.rows import SPLITS, DataError, Reject, Track
 from instructme.pipelines import cli
 from instructme.pipelines.stages import corpus as pipeline
 
@@ -109,6 +110,17 @@ def test_longer_plans_begin_with_shorter_ones_and_vary():
     assert {song.split for song in one_chart} == {"train"}
     assert len({song.name for song in long}) == len(long)
     assert songs.plan(None, 60.0, 7200, 1) != short
+
+
+@needs_programs
+def test_scan_and_prepare_have_nothing_to_tell_of_it(small: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    assert invoke("scan", small, "-o", work).exit_code == 0
+    assert invoke("prepare", work, "--rhythm", "none", "--chords", "none", *HERE).exit_code == 0
+    assert {row.mix_path for row in tables.read_rows(work / "tracks.parquet", Track)} == {
+        f"{track.relative_to(small)}/mix.flac" for track in tracks(small)
+    }
+    assert tables.read_rows(work / "rejects.parquet", Reject) == []
 
 
 @needs_programs

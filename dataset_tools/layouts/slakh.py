@@ -2,7 +2,8 @@
 
 `[train|validation|test|omitted/]TrackNNNNN/{metadata.yaml, all_src.mid, MIDI/SXX.mid, stems/SXX.flac}`. What is there
 is decided by the files alone: the flags and folder names in `metadata.yaml` are wrong in several releases, and numbers
-of stems have holes. The built-in corpus adds `chords.lab` and the keys genre, chart, licence, tempo_bpm and key.
+of stems have holes. The built-in corpus adds `chords.lab`, `recipe.json` and the keys genre, chart, licence,
+tempo_bpm and key.
 
 Splits: the folder where there are split folders. A flat tree of Slakh2100 (numbers 1 to 2100, beyond the 20 of
 BabySlakh, MIDI from Lakh) has the ranges of the original release, and, if it holds tracks that redux omits, the moves
@@ -37,7 +38,7 @@ from instructme.manifests.rows import DataError
 from instructme.manifests.word_tables import rows
 
 EXPECTS = "TrackNNNNN/metadata.yaml and TrackNNNNN/stems/, flat or in train/, validation/, test/"
-COMPANIONS = ("mix.*", "metadata.yaml", "all_src.mid", "MIDI/*")
+COMPANIONS = ("mix.*", "metadata.yaml", "recipe.json", "all_src.mid", "MIDI/*")
 _TRACK = re.compile(r"Track(\d{5})")
 _TRAIN_UNTIL, _VALIDATION_UNTIL, _LAST, _LAST_OF_BABY = 1500, 1875, 2100, 20
 
