@@ -228,6 +228,16 @@ def test_rows_of_a_table_that_can_not_be_used_have_reasons(tmp_path: Path) -> No
     assert [row.instrument for row in tables.read_rows(tmp_path / "work" / "parts.parquet", Part)] == ["bass", "flute", "piano"]
 
 
+def test_an_old_working_folder_in_a_dataset_is_told_once_and_not_read(tmp_path: Path) -> None:
+    good_song(tmp_path / "data" / "Good")
+    build(tmp_path / "old", tmp_path / "data")
+    shutil.move(tmp_path / "old", tmp_path / "data" / "old")
+    good_song(tmp_path / "data" / "Another" / "parts")
+    assert build(tmp_path / "work", tmp_path / "data") == [("scan", "", "working_folder")]
+    songs = {row.title for row in tables.read_rows(tmp_path / "work" / "tracks.parquet", Track)}
+    assert songs == {"Another", "Good"}
+
+
 @pytest.mark.parametrize("columns", [("track_id", "path"), ("path", "instrument"), ("a", "b", "c"), ("",)])
 def test_a_table_without_a_needed_column_is_one_line_and_leaves_the_rest_as_it_was(
     columns: tuple[str, ...], tmp_path: Path

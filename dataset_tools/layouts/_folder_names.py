@@ -6,12 +6,27 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from instructme.dataset_tools import song_names
-from instructme.dataset_tools.layouts import audio, folders
+from instructme.dataset_tools.layouts import audio, files, folders
 from instructme.manifests.free_names import whole_name
 from instructme.manifests.instruments import INSTRUMENTS, NO_STEM, normalise
 from instructme.manifests.paths import slug
 
-_INNER = ("stems", "audio", "tracks", "multitrack", "multitracks", "raw", "mono", "stereo", "dry", "wet", "processed")
+_INNER = (
+    "stems",
+    "stem",
+    "parts",
+    "sources",
+    "audio",
+    "tracks",
+    "multitrack",
+    "multitracks",
+    "raw",
+    "mono",
+    "stereo",
+    "dry",
+    "wet",
+    "processed",
+)
 """Names of folders that say nothing about the song."""
 _FORMAT = re.compile(
     r"(wavs?|flac|aiff?|mp3|audio files|files|bounces?|exports?|renders?(?=[\s_-]*[\d\s_.-]*$)|\d{2}[\s_-]?bits?"
@@ -69,6 +84,11 @@ def may_hold_several(parts: Sequence[Path]) -> bool:
     count = Counter(title for own in titles for title in own)
     again = [title for title, times in count.items() if times > 1]
     return len(again) > 1 and any(map(song_names.is_own, again))
+
+
+def is_working(folder: Path, below: Iterable[Path]) -> bool:
+    """Tell whether a folder is what `scan` and `prepare` write: their tables beside a folder of parts."""
+    return any(inner.name == "parts" for inner in below) and {"tracks", "stems", "parts"} <= files(folder, ".parquet").keys()
 
 
 def holds_mixes(folder: Path) -> bool:

@@ -115,6 +115,10 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
         yield Rejected(where, "link", f"links to folders are not followed: give {folder.resolve()} as another root")
         return
     sounds, below = audio(folder), folders(folder)
+    if folder != root and _folder_names.is_working(folder, below):
+        detail = "a working folder of this program: its parts are no stems; move it out of the dataset"
+        yield Rejected(folder.relative_to(root).as_posix(), "working_folder", detail)
+        return
     yield from unread_audio(root, folder)
     grouping = song_files.group(list(sounds))
     top = folder == root or (folder.parent == root and split is not None)

@@ -16,7 +16,7 @@ _HARMLESS = {
     *("split", "split_unused", "silent_clip", "bad_chart", "bad_beats", "midi_refused", "midi_moved", "long"),
     *("grouping", "unpaired", "wrong_length", "time_reference", "mp3_delay", "overlap", "surround"),
     *("trimmed", "stem_moved", "not_understood", "unread_column", "rows_differ", "copy", "names_differ", "low_rate"),
-    *("mid_side", "shared_stem", "mix_differs", "mix_unread"),
+    *("mid_side", "shared_stem", "mix_differs", "mix_unread", "working_folder"),
 }
 """Reasons that cost no stem."""
 _TRACKS = {"metadata", "no_stems", "link"}
