@@ -11,22 +11,10 @@ from instructme.manifests.free_names import whole_name
 from instructme.manifests.instruments import INSTRUMENTS, NO_STEM, normalise
 from instructme.manifests.paths import slug
 
-_INNER = (
-    "stems",
-    "stem",
-    "parts",
-    "sources",
-    "audio",
-    "tracks",
-    "multitrack",
-    "multitracks",
-    "raw",
-    "mono",
-    "stereo",
-    "dry",
-    "wet",
-    "processed",
-)
+_INNER = {
+    *("stems", "stem", "parts", "sources", "audio", "tracks", "multitrack", "multitracks"),
+    *("raw", "mono", "stereo", "dry", "wet", "processed"),
+}
 """Names of folders that say nothing about the song."""
 _FORMAT = re.compile(
     r"(wavs?|flac|aiff?|mp3|audio files|files|bounces?|exports?|renders?(?=[\s_-]*[\d\s_.-]*$)|\d{2}[\s_-]?bits?"
