@@ -13,6 +13,7 @@ from typing import NamedTuple
 from instructme.dataset_tools import song_names
 from instructme.manifests.instruments import INSTRUMENTS, normalise
 
+_BOTH = {"l", "r"}
 _MOST_BARE = 1
 """A folder with more files that are called nothing but an instrument holds one song."""
 
@@ -50,7 +51,10 @@ def group(names: Sequence[str]) -> Grouping:
     if found is None or _are_mixes_beside_one_song(found):
         doubtful = _is_grid(names) or any(_may_be_several(read) or _is_scattered(read) for read in readings)
         return Grouping((), doubtful=doubtful)
-    return found._replace(doubtful=found.aligned and not any(map(song_names.is_own, (song.name for song in found.songs))))
+    titled = any(map(song_names.is_own, (song.name for song in found.songs)))
+    band = {normalise(label).instrument for song in found.songs for label in song.labels.values()}
+    # `beat1_Insert 1` and `beat2_Insert 1` are no song `Insert 1` of two drum machines.
+    return found._replace(doubtful=found.aligned and not (titled and len(band) > 1))
 
 
 def whole(names: Sequence[str]) -> str | None:
@@ -153,14 +157,16 @@ def _is_scattered(read: _Readings) -> bool:
 
 
 def _is_grid(names: Sequence[str]) -> bool:
-    """Tell whether names of no instrument pair the same fronts with the same ends: `001_1`, `001_2`, `002_1`, `002_2`."""
+    """Tell whether names pair the same fronts with the same ends, and not all fronts are instruments: `001_1`, `001_2`."""
     ends: defaultdict[str, set[str]] = defaultdict(set)
     for name in names:
         cuts = [cut for cut in song_names.GAP.finditer(name) if cut.start()]
-        if not cuts or song_names.names_instrument(name):
+        if not cuts or song_names.names_instrument(name[cuts[-1].end() :]):
             return False
         ends[name[: cuts[-1].start()].lower()].add(name[cuts[-1].end() :].lower())
-    return len(ends) > 1 and len({*map(frozenset, ends.values())}) == 1 < len(next(iter(ends.values())))
+    first = next(iter(ends.values()), _BOTH)
+    alike = len(ends) > 1 and all(own == first for own in ends.values())
+    return alike and len(first) > 1 and first != _BOTH and not all(map(song_names.names_instrument, ends))
 
 
 def _root(song: str) -> str:

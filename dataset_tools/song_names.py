@@ -86,7 +86,10 @@ def _without_last_words(names: Sequence[str]) -> dict[str, str]:
     while len(rests) > 1 and len(last := {_tail(rest) for rest in rests}) == 1 and "" not in last:
         rests = [rest[: -len(_tail(rest))].rstrip(_ENDS) for rest in rests]
     cut = dict(zip(names, rests, strict=True))
-    named = any(normalise(ending).editable for ending in {name[len(rest) :] for name, rest in cut.items()})
+    last_words = [normalise(ending) for ending in {name[len(rest) :] for name, rest in cut.items()}]
+    # `vn_01_Jupiter` beside `vc_01_Jupiter`: a word that may be an instrument's is a title's behind different instruments.
+    apart = len({match.instrument for match in map(normalise, rests) if match.editable}) > 1
+    named = any(match.editable and (match.certain or not apart) for match in last_words)
     return dict(zip(names, names, strict=True)) if named else cut
 
 

@@ -35,6 +35,8 @@ _PACKED = (
     *(".aup3", ".h5", ".hdf5", ".npz", ".tfrecord", ".mov", ".mkv", ".webm", ".avi"),
 )
 """Archives, projects and films, which may hold stems."""
+_USED = ("grouping", "split_unused")
+"""Reasons that tell of folders whose files are used."""
 _PARTIAL = (".part", ".partial", ".crdownload", ".download", ".icloud")
 """What programs call a file that they have not loaded as a whole."""
 
@@ -51,7 +53,7 @@ def unread(folder: Path, items: Iterable[FoundTrack | Rejected], companions: Seq
     left_out: set[str] = set()
     for item in items:
         rejected = [item] if isinstance(item, Rejected) else item.rejected
-        left_out |= {each.item.replace(f"{folder}/", "") for each in rejected}
+        left_out |= {each.item.replace(f"{folder}/", "") for each in rejected if each.reason not in _USED}
         used |= _files(folder, item) if isinstance(item, FoundTrack) else set()
     stems = sorted(used)
     twins = {PurePosixPath(path).with_suffix(""): path for path in used if path.lower().endswith(_AUDIO)}

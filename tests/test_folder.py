@@ -93,6 +93,42 @@ def test_a_mixture_that_is_called_like_its_song_is_no_stem(root: Path) -> None:
     assert [stem.label for stem in anna.stems] == ["Anna", "bass"]
 
 
+@pytest.mark.parametrize(
+    ("title", "mix"),
+    [
+        ("Highway", "Highway.mp3"),
+        ("01_Highway_vn_vc", "AuMix_01_Highway_vn_vc"),
+        ("Highway", "Highway Master"),
+        ("Highway", "Highway"),
+    ],
+)
+def test_what_is_called_like_its_song_is_its_mix(title: str, mix: str, root: Path) -> None:
+    for name in ("1_vn_01_Highway", "2_vc_01_Highway", mix):
+        sound(root / title / f"{name}.wav")
+    (song,) = found("folder", root)
+    assert len(song.stems) == 2 and song.mix_path == root / title / f"{mix}.wav"
+
+
+def test_the_mix_and_the_midi_of_a_folder_of_stems_are_beside_it(root: Path) -> None:
+    for song, inner in (("A", "stems"), ("B", "stems_audio")):
+        sound(root / song / "mix.wav")
+        for name in ("1_violin", "2_cello"):
+            sound(root / song / inner / f"{name}.wav")
+            (root / song / "stems_midi").mkdir(exist_ok=True)
+            (root / song / "stems_midi" / f"{name}.mid").touch()
+    songs = found("folder", root)
+    assert [song.title for song in songs] == ["A", "B"]
+    assert [song.mix_path for song in songs] == [root / "A/mix.wav", root / "B/mix.wav"]
+    assert all(stem.midi_path and stem.midi_path.stem == stem.path.stem for song in songs for stem in song.stems)
+    assert {row.reason for row in rejected("folder", root)} == {"not_a_stem"}
+
+
+def test_recordings_in_folders_are_told(root: Path) -> None:
+    for name in ("000/000002", "000/000005", "Song/bass", "Song/001"):
+        sound(root / f"{name}.wav")
+    assert [(row.item, row.reason) for row in rejected("folder", root)] == [("000", "grouping")]
+
+
 def test_an_album_called_like_an_instrument_holds_songs(root: Path) -> None:
     for name in ("bass", "drums", "vocals"):
         sound(root / "The Pianos" / "Keys" / "Third" / f"{name}.wav")

@@ -47,6 +47,19 @@ def test_splits_are_read_from_folders_of_many_names_at_any_depth(root: Path) -> 
     }
 
 
+def test_tr_cv_and_tt_are_splits_together_and_one_alone_is_none(root: Path) -> None:
+    for place in ("tr/One", "cv/Two", "tt/Three"):
+        sound(root / "all" / place / "bass.wav")
+        sound(root / "some" / place.split("/")[1] / "drums.wav")
+    sound(root / "some" / "tr" / "drums.wav")
+    assert {song.title: song.split for song in found("folder", root / "all")} == {
+        "One": "train",
+        "Two": "validation",
+        "Three": "test",
+    }
+    assert {song.split for song in found("folder", root / "some")} == {None}
+
+
 def test_a_song_that_is_called_train_is_a_song_beside_songs_and_no_split(root: Path) -> None:
     flat = ("dev/One_bass", "dev/One_drums", "dev/Six_bass", "dev/Six_drums")
     for place in ("Train/bass", "Train/drums", "Hotel/bass", "test/Two/bass", *flat):

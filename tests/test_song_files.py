@@ -165,3 +165,15 @@ def test_file_names_of_a_studio_are_one_song(names: set[str], numbered: bool) ->
 def test_fronts_and_ends_that_pair_up_may_be_songs(names: str, doubtful: bool) -> None:
     found = group(names.split("|"))
     assert (found.songs, found.doubtful) == ((), doubtful)
+
+
+def test_songs_of_one_instrument_each_are_doubtful() -> None:
+    names = [f"beat{number}_{part}" for number in (1, 2) for part in ("Insert 1", "Insert 2", "808", "Current")]
+    assert group(names).doubtful
+
+
+def test_a_grid_of_takes_is_doubtful_though_one_front_may_be_an_instrument() -> None:
+    voices = [f"{voice}{number}" for voice in "SATB" for number in (1, 2)]
+    assert group([f"{front}_{voice}" for front in ("DG_FT_take1", "DH1_take1") for voice in voices]).doubtful
+    assert not group(["Kick_In", "Kick_Out", "Snare_In", "Snare_Out"]).doubtful
+    assert not group(["Gtr_L", "Gtr_R", "Extra_L", "Extra_R"]).doubtful

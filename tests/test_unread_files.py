@@ -66,7 +66,7 @@ def test_metadata_that_names_stems_is_told(root: Path, tmp_path: Path) -> None:
     (root / "B/info.json").write_text('{"title": "drums and the like", "year": 1999}')
     (root / "B/broken.xml").write_bytes(b"\xff\xfe<drums>")
     told = {(row.item, row.reason) for row in scan([root], tmp_path / "work").rejects if "label" not in row.reason}
-    assert told == {("A/labels.json", "unread_table"), ("all.yaml", "unread_table")}
+    assert told == {("A", "grouping"), ("A/labels.json", "unread_table"), ("all.yaml", "unread_table")}
 
 
 def test_other_formats_sheets_and_unfinished_downloads_are_told(root: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from instructme.manifests.instruments import INSTRUMENTS, NO_STEM, normalise
 from instructme.manifests.paths import slug
 
 _INNER = {
-    *("stems", "stem", "parts", "sources", "audio", "tracks", "multitrack", "multitracks"),
+    *("stems", "stem", "stems_audio", "parts", "audio", "tracks", "multitrack", "multitracks"),
     *("raw", "mono", "stereo", "dry", "wet", "processed"),
 }
 """Names of folders that say nothing about the song."""

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from instructme.dataset_tools import song_names
 from instructme.dataset_tools.layouts import FoundTrack, Rejected, _folder_names
 from instructme.manifests.counting import counted
+from instructme.manifests.instruments import normalise
 from instructme.manifests.paths import slug
 from instructme.manifests.splits import is_version
 
@@ -47,7 +48,8 @@ def untitled(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Re
     tracks = [item for item in items if isinstance(item, FoundTrack)]
     groups: defaultdict[str, list[FoundTrack]] = defaultdict(list)
     for item in tracks:
-        if item.aligned and (_folder_names.is_untitled(item.path.name) or is_version(item.path.name)):
+        name = PurePosixPath(item.name).name
+        if item.aligned and (_folder_names.is_untitled(name) or is_version(name)):
             groups[str(PurePosixPath(item.name).parent)].append(item)
     # Right below the root, a dataset of songs may have one that is called `Ambient`.
     groups["."] = groups["."] if len(groups["."]) == len(tracks) else []
@@ -71,6 +73,16 @@ def equal_titles(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack 
         titled = f"{counted(len(several), 'title')} {'is' if len(several) == 1 else 'are'}"
         reading = f"{titled} there more than once, such as {_listed([track.name for track in first])}; each is read as a song"
         yield Rejected(first[0].name, "grouping", f"{reading}. {_ADVICE.capitalize()}", len(several))
+
+
+def nameless(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
+    """Tell of songs in which no file is called like an instrument: they may be recordings, such as `000/000002.mp3`."""
+    told = {item.item.removesuffix("/*") for item in items if isinstance(item, Rejected) and item.reason == "grouping"}
+    yield from items
+    for track in (item for item in items if isinstance(item, FoundTrack) and item.aligned and item.name not in told):
+        if len(track.stems) > 1 and all(normalise(stem.label).rule == "unmatched" for stem in track.stems):
+            reading = f"no name of its {len(track.stems)} files is an instrument's, and they are read as the stems of one song"
+            yield Rejected(track.name, "grouping", f"{reading}. {_ADVICE.capitalize()}")
 
 
 def _told(

@@ -14,7 +14,7 @@ Found by walking down from the root, never along links:
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +24,9 @@ from instructme.dataset_tools.layouts import (
     FoundStem,
     FoundTrack,
     Rejected,
+    _beside_stems,
     _folder_names,
+    _folder_splits,
     _kept_together,
     audio,
     files,
@@ -42,8 +44,6 @@ COMPANIONS = ()
 _DEPTH = 32
 _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
-_MIX = re.compile(r"mix|master|2trk|2track|two.?track|output|(?:stereo|main).?out", re.IGNORECASE)
-_PARTIAL_MIX = re.compile(r"instrumental|karaoke|minus|rough|no[ _-]|without", re.IGNORECASE)
 _COPY = re.compile(r"\s*(?i:copy|kopie|copie|copia|cópia)(?:\s*\(\d+\))?\s*")
 """What programs write behind the name of a copy: `Highway - Copy`."""
 _NUMBER = re.compile(r"^\d+\s*[_.)-]\s*")
@@ -73,7 +73,7 @@ def recognises(root: Path) -> bool:
 def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
     """Read every song or single part below the root."""
     items = list(_without_mixes(root, list(_walk(root, root, None, _DEPTH))))
-    for rule in (_kept_together.nested, _kept_together.untitled, _kept_together.equal_titles):
+    for rule in (_kept_together.nested, _kept_together.untitled, _kept_together.equal_titles, _kept_together.nameless):
         items = list(rule(items))
     names = {item.name: match for item in items if isinstance(item, FoundTrack) and (match := _joined(item))}
     several = len({match[1] for match in names.values()}) > 1
@@ -122,9 +122,7 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
     yield from unread_audio(root, folder)
     grouping = song_files.group(list(sounds))
     top = folder == root or (folder.parent == root and split is not None)
-    # Many datasets are a folder of recordings: `0001.wav`, `0002.wav`.
-    nameless = top and len(sounds) > 1 and not any(map(song_names.names_instrument, sounds))
-    if (grouping.doubtful or nameless) and not grouping.songs:
+    if grouping.doubtful and not grouping.songs:
         yield _kept_together.doubt(root, folder, "its files are read as one song")
     if folder != root and _folder_names.holds_mixes(folder):
         yield from _unnamed(root, sounds)
@@ -169,8 +167,8 @@ def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth
     if len(inner) > 1:
         yield from _formats(root, folder, inner, split, depth)
     songs = {part for part in below if _holds_one_song(part)}
-    known = _splits(below, songs, top=folder == root, inside=split is not None)
-    yield from () if split else _unused_splits(root, below, songs, known)
+    known = _folder_splits.read(below, songs, top=folder == root, inside=split is not None)
+    yield from () if split else _folder_splits.unused(root, below, songs, known)
     versions: list[FoundTrack | Rejected] = []
     for part in below:
         if len(inner) > 1 and part in inner:
@@ -182,28 +180,6 @@ def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth
         else:
             yield Rejected(part.relative_to(root).as_posix(), "too_deep", f"more than {_DEPTH} folders deep: give it as a root")
     yield from _kept_together.one_work(root, folder, versions)
-
-
-def _splits(below: Sequence[Path], songs: Container[Path], *, top: bool, inside: bool) -> dict[Path, str]:
-    """Find the folders that are splits; `inside` one, there are none but below the root."""
-    splits = {part: named for part in below if (named := split_name(part.name))}
-    numbered = len({*splits.values()}) == 1 and all(_DIGIT.search(part.name) for part in splits)
-    if numbered or any(part in songs and part not in splits for part in below):
-        # `Test 1` and `Test 2` may be songs; beside songs, a folder `Train` that holds stems is a song as well
-        splits = {part: named for part, named in splits.items() if part not in songs}
-    # Deeper down, a folder `test` alone may be a song.
-    return splits if top or (not inside and len({*splits.values()}) > 1) else {}
-
-
-def _unused_splits(root: Path, below: Sequence[Path], songs: Container[Path], known: Mapping[Path, str]) -> Iterator[Rejected]:
-    """Tell of folders whose names may mean splits, such as `fold1_train` beside `fold1_test`, and are not read so."""
-    hints = {part: hint for part in below if part not in known and (hint := split_hint(part.name))}
-    if any(part in songs and part not in hints for part in below):
-        hints = {part: hint for part, hint in hints.items() if part not in songs}
-    if hints and (len({*hints.values(), *known.values()}) > 1 or 1 < len(hints) == len(below)):
-        others = f" and {len(hints) - 1} more" if len(hints) > 1 else ""
-        detail = f"its name{others} may mean a split, but was not read so: if it does, rename it to train, validation or test"
-        yield Rejected(next(iter(hints)).relative_to(root).as_posix(), "split_unused", detail, len(hints))
 
 
 def _holds_one_song(folder: Path) -> bool:
@@ -260,7 +236,7 @@ def _song_folder(
     title = song_names.title(list(sounds)) if top or split_name(folder.name) or _folder_names.SHELF.fullmatch(folder.name) else ""
     title = title if top or song_names.is_own(title) else ""
     place = folder / title if title else folder
-    song = _track(root, _Song(place, folder, {**sounds, **nested}, _by_label(files(folder, ".mid", ".midi"))), split)
+    song = _track(root, _Song(place, folder, {**sounds, **nested}, _by_label(_beside_stems.midi(root, folder))), split)
     # What lies in a song's folder may be another version of it.
     yield from _kept_together.one_work(root, folder, [song, *other])
 
@@ -334,7 +310,7 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
     name, artist, title = _names(root, song.place, split)
     alone = len(song.midi) == 1 and not song.midi.keys() & {label.lower() for label in song.sounds}
     shared = next(iter(song.midi.values())) if alone else None
-    wholes = _wholes(song, title)
+    wholes = _beside_stems.wholes(song.sounds, (title, song.place.name))
     mixes = [label for label in song.sounds if label in wholes or not _is_stem(label, song.sounds)]
     labels = song_names.labels([label for label in song.sounds if label not in mixes], song.place.name)
     stems = tuple(
@@ -348,6 +324,7 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
         if label not in mixes
     )
     own = song.place == song.folder
+    mix = _beside_stems.mix({label: song.sounds[label] for label in mixes}, wholes)
     return FoundTrack(
         name=name,
         path=song.place,
@@ -355,25 +332,11 @@ def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
         artist=artist,
         stems=stems,
         split=split,
-        chords_path=_annotation(song.folder, "chords", ".lab", ".jams", ".csv", ".txt") if own else None,
-        beats_path=_annotation(song.folder, "beats", ".beats", ".txt", ".csv", ".jams") if own else None,
-        mix_path=next((song.sounds[label] for label in mixes if _MIX.search(label) and not _PARTIAL_MIX.search(label)), None),
+        chords_path=_beside_stems.annotation(song.folder, "chords", ".lab", ".jams", ".csv", ".txt") if own else None,
+        beats_path=_beside_stems.annotation(song.folder, "beats", ".beats", ".txt", ".csv", ".jams") if own else None,
+        mix_path=mix or _beside_stems.mix_above(root, song.folder),
         rejected=tuple(no_stem(song.sounds[label].relative_to(root).as_posix(), label, normalise(label)) for label in mixes),
     )
-
-
-def _wholes(song: _Song, title: str) -> set[str]:
-    """List the files that are called like their song, beside stems: `Highway/Highway.wav`."""
-    if len(song.sounds) < 3:
-        return set()
-    names, heading = {slug(title), slug(song.place.name)}, song_files.whole([*song.sounds])
-    called = (label for label in song.sounds if label == heading or slug(label) in names)
-    return {label for label in called if normalise(label).rule == "unmatched"}
-
-
-def _annotation(folder: Path, name: str, *suffixes: str) -> Path | None:
-    """Find the chords or beats of a song in its folder."""
-    return next((path for key, path in files(folder, *suffixes).items() if key.lower() == name), None)
 
 
 def _single(path: Path, instrument: str, split: str | None) -> FoundTrack:
