@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from instructme.dataset_tools import song_names
+from instructme.manifests import spelling
 from instructme.manifests.instruments import INSTRUMENTS, normalise
 
 _BOTH = {"l", "r"}
@@ -49,7 +50,9 @@ def group(names: Sequence[str]) -> Grouping:
     tries = [*map(_several, readings), *map(_singles, readings)]
     found = next((found for found in tries if found), None)
     if found is None or _are_mixes_beside_one_song(found):
-        doubtful = _is_grid(names) or any(_may_be_several(read) or _is_scattered(read) for read in readings)
+        doubtful = any(_is_grid([*rests.values()]) for rests in texts) or any(
+            _may_be_several(read) or _is_scattered(read) for read in readings
+        )
         return Grouping((), doubtful=doubtful)
     titled = any(map(song_names.is_own, (song.name for song in found.songs)))
     band = {normalise(label).instrument for song in found.songs for label in song.labels.values()}
@@ -157,7 +160,7 @@ def _is_scattered(read: _Readings) -> bool:
 
 
 def _is_grid(names: Sequence[str]) -> bool:
-    """Tell whether names pair the same fronts with the same ends, and not all fronts are instruments: `001_1`, `001_2`."""
+    """Tell whether names pair the same fronts with the same ends: `001_1`, `001_2`, but not `Kick_In`, `Kick_Out`."""
     ends: defaultdict[str, set[str]] = defaultdict(set)
     for name in names:
         cuts = [cut for cut in song_names.GAP.finditer(name) if cut.start()]
@@ -166,7 +169,13 @@ def _is_grid(names: Sequence[str]) -> bool:
         ends[name[: cuts[-1].start()].lower()].add(name[cuts[-1].end() :].lower())
     first = next(iter(ends.values()), _BOTH)
     alike = len(ends) > 1 and all(own == first for own in ends.values())
-    return alike and len(first) > 1 and first != _BOTH and not all(map(song_names.names_instrument, ends))
+    return alike and len(first) > 1 and first != _BOTH and not all(map(_says_no_more, ends))
+
+
+def _says_no_more(front: str) -> bool:
+    """Tell whether a text names an instrument, and has no word that nobody knows: `Kick`, but not `LI_FullChoir`."""
+    words = [token.lower() for token in spelling.tokens(front) if token.isalpha()]
+    return song_names.names_instrument(front) and all(map(spelling.knows, words))
 
 
 def _root(song: str) -> str:

@@ -98,6 +98,7 @@ def test_a_mixture_that_is_called_like_its_song_is_no_stem(root: Path) -> None:
     [
         ("Highway", "Highway.mp3"),
         ("01_Highway_vn_vc", "AuMix_01_Highway_vn_vc"),
+        ("01_Highway_vn_vc", "AuMix_01_Highway"),
         ("Highway", "Highway Master"),
         ("Highway", "Highway"),
     ],

@@ -136,6 +136,6 @@ def test_a_mixture_beside_the_stems_of_its_song_is_no_song(root: Path, names: tu
 
 
 def test_a_folder_of_recordings_without_instruments_is_told(root: Path) -> None:
-    assert len(_tracks(root, "0001", "0002", "0003")) == 1 and _told(root) == [("*", 1)]
+    assert len(_tracks(root, "0001", "0002", "0003")) == 1 and _told(root) == [("data", 1)]
     _tracks(root / "named", "0001", "0002", "bass")
     assert not _told(root / "named")

@@ -3,6 +3,7 @@
 import pytest
 
 from instructme.dataset_tools.song_names import labels, title, without, work
+from instructme.manifests.instruments import normalise
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,10 @@ def test_what_all_names_share_is_no_instrument_unless_it_says_which() -> None:
 )
 def test_an_instrument_is_cut_off_a_name(name: str, instrument: str, song: str) -> None:
     assert without(name, instrument) == song
+
+
+def test_a_title_that_may_be_an_instrument_is_cut_off_behind_different_instruments() -> None:
+    names = ["AuSep_1_vn_01_Jupiter", "AuSep_2_vc_01_Jupiter"]
+    assert [normalise(label).instrument for label in labels(names).values()] == ["violin", "cello"]
+    pads = ["Soft_Jupiter", "Loud_Jupiter"]
+    assert {normalise(label).instrument for label in labels(pads).values()} == {"synthesizer"}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Container, Mapping
 from pathlib import Path
 
-from instructme.dataset_tools import song_files
+from instructme.dataset_tools import song_files, song_names
 from instructme.dataset_tools.layouts import AUDIO_SUFFIXES, _folder_names, audio, files, folders
 from instructme.manifests.instruments import normalise
 from instructme.manifests.paths import slug
@@ -40,14 +40,22 @@ def wholes(sounds: Collection[str], names: Collection[str]) -> set[str]:
     heading = song_files.whole([*sounds])
     slugs = {slug(name) for name in names}
     called = {label for label in sounds if label == heading or slug(_without_suffix(label)) in slugs}
-    mixes = {label for label in sounds for name in names if name in label and _is_mix_of(label, name)}
+    mixes = {
+        label for label in sounds for name in (*names, _title_in(label, sounds)) if name in label and _is_mix_of(label, name)
+    }
     return {label for label in called if normalise(label).rule == "unmatched"} | mixes
+
+
+def _title_in(label: str, sounds: Collection[str]) -> str:
+    """Give what follows the first word of a label, if all other labels of the song hold it, too."""
+    rest = song_names.GAP.split(label, maxsplit=1)[-1]
+    return rest if rest != label and all(rest in other for other in sounds) else ""
 
 
 def _is_mix_of(label: str, song: str) -> bool:
     """Tell whether a label is the name of its song and a word for mixtures: `AuMix_01_Jupiter`."""
-    rest = label.replace(song, " ", 1).strip(" -")
-    return bool(rest) and not normalise(rest).is_stem
+    rest = label.replace(song, " ", 1).strip(" -_")
+    return bool(song) and bool(rest) and not normalise(rest).is_stem
 
 
 def _without_suffix(label: str) -> str:

@@ -76,12 +76,13 @@ def equal_titles(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack 
 
 
 def nameless(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
-    """Tell of songs in which no file is called like an instrument: they may be recordings, such as `000/000002.mp3`."""
+    """Tell of songs in which no file is surely called like an instrument: they may be recordings, such as `000/000002.mp3`."""
     told = {item.item.removesuffix("/*") for item in items if isinstance(item, Rejected) and item.reason == "grouping"}
     yield from items
     for track in (item for item in items if isinstance(item, FoundTrack) and item.aligned and item.name not in told):
-        if len(track.stems) > 1 and all(normalise(stem.label).rule == "unmatched" for stem in track.stems):
-            reading = f"no name of its {len(track.stems)} files is an instrument's, and they are read as the stems of one song"
+        if len(track.stems) > 1 and not any(normalise(stem.label).certain for stem in track.stems):
+            files = f"no name of its {len(track.stems)} files is for certain an instrument's"
+            reading = f"{files}, and they are read as the stems of one song"
             yield Rejected(track.name, "grouping", f"{reading}. {_ADVICE.capitalize()}")
 
 
