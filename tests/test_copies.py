@@ -51,7 +51,17 @@ def test_one_sample_at_two_places_of_a_song_is_no_copy(later: int, copies: int, 
     assert copies or np.abs(files["cymbals"][:48000] / 32768 - waves[0] - waves[1]).max() < 1e-4
 
 
-@pytest.mark.parametrize(("later", "told"), [(9600, True), (-9600, True), (60000, False)])
+@pytest.mark.parametrize(("ends_earlier", "copies"), [(0, 0), (10_000, 0), (16_000, 1), (24_000, 1)])
+def test_lengths_tell_a_copy_without_silence_from_a_sample_at_two_places(ends_earlier: int, copies: int, tmp_path: Path) -> None:
+    """The first sound is a second earlier in one file; where that file lost its silence, it ends about a second earlier, too."""
+    late, early = np.zeros(72_000, np.float32), np.zeros(72_000 - ends_earlier, np.float32)
+    late[26_400:46_400] = early[2400:22_400] = noise(2)[:20_000]
+    stems = [make_stem(tmp_path, name, "drums", wave) for name, wave in (("crash 1", late), ("crash 2", early))]
+    rows, _, _, rejects = make(tmp_path, stems)
+    assert reasons(rejects) == [("crash 2", "twice")] * copies and len(rows["drums"].stems) == 2 - copies
+
+
+@pytest.mark.parametrize(("later", "told"), [(9600, True), (-9600, True), (30_000, False), (60_000, False)])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_a_copy_that_is_late_while_it_still_sounds_is_told_and_used(
     later: int, told: bool, channels: int, tmp_path: Path

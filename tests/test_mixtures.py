@@ -7,7 +7,7 @@ import pytest
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.stems.mixtures import overlaps, sketch
+from instructme.dataset_tools.stems.mixtures import Overlap, overlaps, sketch
 from instructme.dataset_tools.stored import Stored
 
 RATE_HZ = 24000
@@ -109,3 +109,19 @@ def test_what_a_bus_holds_of_its_own_is_told_as_it_is_left_out(tmp_path: Path) -
     assert bus.detail == "it is the sum of kick, snare: it is left out, with 1.4% of its power that they don't explain"
     sketches["drums"] = sketch(Stored(tmp_path).extend([kick + snare]), RATE_HZ)
     assert [each.detail for each in overlaps(sketches)] == ["it is the sum of kick, snare: it is left out"]
+
+
+@pytest.mark.parametrize(
+    ("count", "held"), [(1, "a"), (3, "a, b, c"), (4, "a, b, c and 1 more"), (5, "a, b, c and 2 more")]
+)
+def test_a_few_of_many_stems_are_named_and_the_others_counted(count: int, held: str) -> None:
+    assert Overlap("bus", tuple("abcde"[:count]), 1.0, True).detail == f"it is the sum of {held}: it is left out"
+
+
+def test_the_sketch_of_a_channel_is_that_of_its_sound_alone(tmp_path: Path) -> None:
+    """Longer than a block, and no whole number of pieces."""
+    left, right = noise(0, seconds=45.01), noise(1, seconds=45.01)
+    both = Stored(tmp_path, 2).extend([np.stack([left, right], axis=1)])
+    for weights, wave in (((1.0, 0.0), left), ((0.5, -0.5), (left - right) / 2), ((), (left + right) / 2)):
+        expected = sketch(Stored(tmp_path).extend([wave]), RATE_HZ)
+        assert np.allclose(sketch(both, RATE_HZ, weights), expected, atol=1e-5)
