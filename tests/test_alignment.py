@@ -38,14 +38,15 @@ def test_stems_without_their_silence_are_told(cut_start: bool, cut_end: bool, tm
     merged, rejects = parts.merge(TRACK, song(tmp_path, cut_start=cut_start, cut_end=cut_end), tmp_path, tmp_path, RATE_HZ)
     assert len(merged) == 3
     assert [(row.item, row.reason) for row in rejects] == ([("song", "trimmed")] if cut_start else [])
-    assert all("4.1 s" in row.detail or "3.9 s" in row.detail for row in rejects)
+    assert all("4.1 s and begin with sound" in row.detail or "3.9 s and" in row.detail for row in rejects)
 
 
 def test_stems_of_no_song_may_begin_as_they_like(tmp_path: Path) -> None:
     stems = song(tmp_path, cut_start=True, cut_end=False)
     assert not parts.merge(replace(TRACK, aligned=False), stems, tmp_path, tmp_path, RATE_HZ)[1]
     assert alignment.trimmed(stems[::2], tmp_path) is None
-    assert alignment.trimmed(stems[:2], tmp_path) is not None  # they differ by 2 s, to the sample
+    by_whole_seconds = alignment.trimmed(stems[:2], tmp_path)
+    assert by_whole_seconds and by_whole_seconds.startswith("its stems differ in length by 2.0 s: if")
     assert alignment.trimmed([replace(stems[1], path="lost.wav"), *stems[::2]], tmp_path) is not None
     short = [replace(stem, length_samples=stem.length_samples // 2) for stem in stems]
     assert alignment.trimmed(short, tmp_path) is None
@@ -84,6 +85,7 @@ def _noise(seed: int, length_s: float, silent_s: float = 0.0) -> np.ndarray:
         ({"bass": (14.0, 1.0), "drums": (14.0, 1.0), "keys": (14.0, 2.0), "vocals": (10.63, 0.0)}, True),
         ({"bass": (14.0, 0.0), "drums": (15.951, 0.0), "keys": (14.0, 0.0)}, True),
         ({"bass": (14.0, 1.0), "drums": (14.0, 1.0), "vocals": (10.63, 1.0)}, False),
+        ({"bass": (14.0, 1.0), "drums": (14.0, 1.0), "vocals": (10.63, 0.2)}, False),
         ({"bass": (14.0, 0.0), "drums": (14.3, 0.0), "keys": (14.0, 0.0)}, False),
         ({"bass": (14.0, 0.0), "drums": (14.0, 0.0), "keys": (14.0, 0.0)}, False),
     ],
@@ -109,3 +111,14 @@ def test_a_stem_that_may_be_played_at_another_rate_is_told(length_s: float, told
     one = FoundTrack("song", tmp_path, "song", tuple(found))
     _, _, rejects = headers.read(one, tmp_path, dataset="set", layout="folder", track_id="set-song")
     assert [(row.item, row.reason) for row in rejects] == ([("keys.wav", "rate_differs")] if told else [])
+
+
+@pytest.mark.parametrize(("longest_s", "searched"), [(1.0, False), (1.02, False), (1.1, True)])
+def test_stems_are_looked_for_in_their_mix_where_one_is_longer(longest_s: float, searched: bool, tmp_path: Path) -> None:
+    lengths_s = {"bass": 1.0, "drums": 1.0, "keys": longest_s, "mix": 1.1}
+    for name, seconds in lengths_s.items():
+        soundfile.write(tmp_path / f"{name}.wav", _noise(1, seconds), RATE_HZ)
+    found = tuple(FoundStem(name, tmp_path / f"{name}.wav", name) for name in ("bass", "drums", "keys"))
+    one = FoundTrack("song", tmp_path, "song", found, mix_path=tmp_path / "mix.wav")
+    track, _, _ = headers.read(one, tmp_path, dataset="set", layout="folder", track_id="set-song")
+    assert track and track.mix_path == ("mix.wav" if searched else None)

@@ -12,7 +12,7 @@ from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stems import mix_lags
 from instructme.manifests import tables
-from instructme.manifests.rows import Part, Reject, Track
+from instructme.manifests.rows import DataError, Part, Reject, Track
 
 RATE_HZ = 8000
 CUTS_S = {"bass": 3.0, "drums": 0.0, "guitar": 1.0, "piano": 2.0}
@@ -110,3 +110,35 @@ def test_a_loop_and_silence_have_no_certain_place(tmp_path: Path) -> None:
     held = {"loop": loop[3 * RATE_HZ :], "early": loop[3 * RATE_HZ : -RATE_HZ]}
     assert lags(held, waves["bass"] + loop, tmp_path) == {"loop.wav": 3.0}  # it ends with the mix, to the sample
     assert set(lags({"loop": loop[: -2 * RATE_HZ]}, waves["bass"] + loop, tmp_path).values()) <= {0.0}
+
+
+def test_a_mix_or_a_stem_that_cannot_be_read_stops_nothing(tmp_path: Path) -> None:
+    waves = song(8)
+    stems = [make_stem(tmp_path, name, name, wave, RATE_HZ) for name, wave in waves.items()]
+
+    def read(path: str) -> Samples:
+        if path == lost:
+            raise DataError("no audio")
+        return sum(waves.values()) if path == "mix" else waves[path.removesuffix(".wav")]
+
+    lost = "mix"
+    assert mix_lags.find(stems, "mix", read) == {}
+    lost = "drums.wav"
+    assert mix_lags.find(stems, "mix", read) == {"bass.wav": 0.0, "guitar.wav": 0.0, "piano.wav": 0.0}
+
+
+@pytest.mark.parametrize(("later_s", "placed"), [(0.03, True), (-0.03, True), (-0.3, False)])
+def test_a_delay_of_a_plugin_moves_no_stem(later_s: float, placed: bool, tmp_path: Path) -> None:
+    """What begins 0.3 s before the mix has no certain place."""
+    waves = song(8)
+    late = round(later_s * RATE_HZ)
+    mix = sum(wave if name != "bass" else np.roll(wave, late) for name, wave in waves.items())
+    assert lags(waves, mix, tmp_path) == {f"{name}.wav": 0.0 for name in waves if placed or name != "bass"}
+
+
+def test_the_end_of_a_loop_has_no_certain_place_though_it_ends_with_the_mix(tmp_path: Path) -> None:
+    waves = song()
+    loop = np.tile(waves["drums"][: 2 * RATE_HZ], 8)
+    loop[: 4 * RATE_HZ] = 0
+    loop[-4 * RATE_HZ :] *= 1.03
+    assert not lags({"loop": loop[-4 * RATE_HZ :]}, waves["bass"] + loop, tmp_path)
