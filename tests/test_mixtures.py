@@ -111,9 +111,7 @@ def test_what_a_bus_holds_of_its_own_is_told_as_it_is_left_out(tmp_path: Path) -
     assert [each.detail for each in overlaps(sketches)] == ["it is the sum of kick, snare: it is left out"]
 
 
-@pytest.mark.parametrize(
-    ("count", "held"), [(1, "a"), (3, "a, b, c"), (4, "a, b, c and 1 more"), (5, "a, b, c and 2 more")]
-)
+@pytest.mark.parametrize(("count", "held"), [(1, "a"), (3, "a, b, c"), (4, "a, b, c and 1 more"), (5, "a, b, c and 2 more")])
 def test_a_few_of_many_stems_are_named_and_the_others_counted(count: int, held: str) -> None:
     assert Overlap("bus", tuple("abcde"[:count]), 1.0, True).detail == f"it is the sum of {held}: it is left out"
 

@@ -165,6 +165,13 @@ def test_dry_and_wet_of_one_performance_are_one_stem(kind: str, horns: Samples, 
     assert used == ["horns"] and told == [("horns raw", "version")]
 
 
+def test_a_stem_beside_its_wet_version_is_that_version_and_doubles_are_not(horns: Samples, tmp_path: Path) -> None:
+    wet = np.tanh(8 * horns / np.abs(horns).max()).astype(np.float32)
+    assert played(tmp_path, Horns=horns, Horns_WET=wet) == (["Horns WET"], [("Horns", "version")])
+    used, told = played(tmp_path, **{"01_Horns": horns, "02_Horns": np.roll(horns, RATE_HZ), "03_Horns_WET": wet})
+    assert len(used) == 3 and "version" not in dict(told).values()
+
+
 def test_what_may_be_an_effect_alone_is_left_out_in_place_of_the_dry_stem(horns: Samples, tmp_path: Path) -> None:
     wet = reverberation(horns, dry=0.9)
     assert coherence(horns, wet) < SURE_COHERENCE and common_motion(horns, wet, RATE_HZ) < SURE_COMMON_MOTION
