@@ -131,3 +131,12 @@ def test_stretches_lie_all_over_a_long_song(tmp_path: Path) -> None:
         for name, wave in {"one": one, "two": two, "three": three, "bus": bus}.items()
     }
     assert found["one"].shape[0] == 8 and late_sums.lags(found)["bus"] == pytest.approx(0.05, abs=1e-5)
+
+
+def test_the_lag_of_a_sum_is_found_under_loud_steady_tones(tmp_path: Path) -> None:
+    time_s = np.arange(8 * RATE_HZ) / RATE_HZ
+    waves = {
+        str(seed): (noise(8, 0.05, seed) + 0.3 * np.sin(2 * np.pi * hz * time_s)).astype(np.float32)
+        for seed, hz in enumerate((55, 110, 165))
+    }
+    assert lags(tmp_path, {**waves, "bus": late(waves["0"] + waves["1"], 0.03)})["bus"] == pytest.approx(0.03, abs=1e-5)
