@@ -25,10 +25,9 @@ KICK, SNARE, TOM = hits(0.5), hits(1.0, 0.6, seed=1), hits(1.5, 0.35, seed=2)
 DRY = KICK + SNARE
 
 
-def share(folder: Path, bus: Samples) -> float:
-    return bus_effects.explained(
-        *((Stored(folder).extend([bus])), [Stored(folder).extend([each]) for each in (KICK, SNARE)]), RATE_HZ
-    )
+def share(folder: Path, bus: Samples, level: float = 1.0) -> float:
+    sounds = [Stored(folder).extend([(level * each).astype(np.float32)]) for each in (bus, KICK, SNARE)]
+    return bus_effects.explained(sounds[0], sounds[1:], RATE_HZ)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +40,12 @@ def test_effects_are_explained(bus: Samples, tmp_path: Path) -> None:
 @pytest.mark.parametrize("bus", [DRY + 0.6 * TOM, TOM, np.random.default_rng(0).standard_normal(len(DRY))])
 def test_sounds_of_its_own_are_not(bus: Samples, tmp_path: Path) -> None:
     assert share(tmp_path, bus.astype(np.float32)) < 0.95
+
+
+@pytest.mark.parametrize("level", [1e-4, 100.0])
+def test_the_level_changes_no_share(level: float, tmp_path: Path) -> None:
+    for bus in (DRY + room(DRY, 5, 0.5), DRY + 0.6 * TOM):
+        assert share(tmp_path, bus, level) == pytest.approx(share(tmp_path, bus), abs=1e-3)
 
 
 def test_too_few_windows_explain_nothing(tmp_path: Path) -> None:

@@ -110,9 +110,9 @@ def test_a_sound_is_moved_by_any_time(by: float, channels: int, tmp_path: Path, 
     assert BLOCK_FRAMES > 9000
     time = np.arange(60000) / RATE_HZ
     window = np.exp(-(((time - 1.2) / 0.2) ** 2))
-    wave = (np.sin(2 * np.pi * 700 * time) * window).astype(np.float32)
+    wave = ((np.sin(2 * np.pi * 700 * time) + np.sin(2 * np.pi * 9000 * time)) * window / 2).astype(np.float32)
     later = time + by / RATE_HZ
-    shifted = np.sin(2 * np.pi * 700 * later) * np.exp(-(((later - 1.2) / 0.2) ** 2))
+    shifted = (np.sin(2 * np.pi * 700 * later) + np.sin(2 * np.pi * 9000 * later)) * np.exp(-(((later - 1.2) / 0.2) ** 2)) / 2
     sound = wave if channels == 1 else np.stack([wave, -wave], axis=1)
     moved = late_sums.earlier(Stored(tmp_path, channels).extend([sound]), by / RATE_HZ, RATE_HZ, tmp_path)
     heard = moved[:] if channels == 1 else moved[:][:, 0]

@@ -29,6 +29,13 @@ def hits(seconds: float = 16.0) -> np.ndarray:
     return (wave * np.exp(-20 * (np.arange(len(wave)) / RATE_HZ % 0.25))).astype(np.float32)
 
 
+def sweeps(seconds: int = 16) -> np.ndarray:
+    """Play one tone a second that falls by an octave, as electronic toms do, from any pitch."""
+    at, random = np.arange(RATE_HZ) / RATE_HZ, np.random.default_rng(0)
+    tones = [np.sin(2 * np.pi * np.cumsum(random.uniform(300, 900) * 2**-at) / RATE_HZ) for _ in range(seconds)]
+    return np.concatenate([tone * np.exp(-3 * at) / 4 for tone in tones]).astype(np.float32)
+
+
 def ask(instrument: str, wave: np.ndarray, folder: Path) -> str | None:
     sound = name_check.measure(Stored(folder).extend([wave]), RATE_HZ)
     assert sound is not None
@@ -59,6 +66,7 @@ def test_a_sound_that_the_instrument_cannot_make_is_said(instrument: str, wave: 
         ("piano", notes(45.0)),
         ("drums", hits()),
         ("drums", notes(150.0, steps=(0, 4, 7))),  # three toms
+        ("drums", sweeps()),
         ("percussion", notes(440.0)),  # a kalimba may have this name
         ("synthesizer", hits()),
     ],
@@ -78,6 +86,19 @@ def test_the_rate_changes_no_answer(tmp_path: Path) -> None:
     sounds = [name_check.measure(Stored(tmp_path).extend([wave]), rate) for wave, rate in ((notes(220.0), 24000), (high, 48000))]
     assert None not in sounds
     assert sounds[0] == pytest.approx(sounds[1], abs=0.02)
+
+
+def test_the_level_changes_no_answer(tmp_path: Path) -> None:
+    sounds = [name_check.measure(Stored(tmp_path).extend([level * notes(45.0)]), RATE_HZ) for level in (1.0, 0.012)]
+    assert None not in sounds
+    assert sounds[0] == pytest.approx(sounds[1], abs=0.02)
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(5.0, True), (4.9, False)])
+def test_five_seconds_are_asked(seconds: float, asked: bool, tmp_path: Path) -> None:
+    at = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    wave = (np.sin(2 * np.pi * 440 * at) * np.exp(-3 * (at % 0.5)) / 4).astype(np.float32)
+    assert bool(name_check.measure(Stored(tmp_path).extend([wave]), RATE_HZ)) == asked
 
 
 def high_notes(seconds: float = 8.0) -> np.ndarray:
