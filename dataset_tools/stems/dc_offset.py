@@ -28,12 +28,12 @@ def remove(samples: Stored, rate_hz: int) -> str | None:
         return None
     middles = (np.arange(means.shape[1]) + 0.5) * frame
     for start, block in samples.blocks():
-        if any(drifting):
-            at = np.arange(start, start + len(block))
-            slow = [drifts * np.interp(at, middles, channel) for drifts, channel in zip(drifting, means, strict=True)]
-            samples.put(start, block - np.stack(slow, axis=1).astype(np.float32).reshape(block.shape))
-        else:
-            samples.put(start, block - np.array(offsets, dtype=np.float32))
+        at = np.arange(start, start + len(block))
+        slow = [
+            np.interp(at, middles, channel) if drifts else np.full(len(at), offset)
+            for channel, drifts, offset in zip(means, drifting, offsets, strict=True)
+        ]
+        samples.put(start, block - np.stack(slow, axis=1).astype(np.float32).reshape(block.shape))
     return "an offset that drifts" if any(drifting) else f"a constant offset of {max(offsets, key=abs):.3f}"
 
 
