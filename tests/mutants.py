@@ -53,7 +53,6 @@ TESTS = {
     "dataset_tools/layouts/_folder_names.py": "folder_names folder",
     "dataset_tools/layouts/folder.py": "layouts folder_splits",
     "dataset_tools/song_names.py": "song_names song_files",
-    "dataset_tools/stems/dc_offset.py": "parts",
     "dataset_tools/stems/heard_twice.py": "bus_effects mixtures late_sums",
     "dataset_tools/stems/measures.py": "parts stored",
     "dataset_tools/stems/sources.py": "parts stereo_pairs mid_side",
