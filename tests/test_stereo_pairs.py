@@ -73,9 +73,10 @@ def test_a_pair_is_the_mean_as_a_stereo_file_is(tmp_path: Path) -> None:
     assert np.abs(waves["piano"] - (left + right) / 2 - room).max() <= 2 / 32768
 
 
-def test_channels_of_a_pair_that_cancel_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [1.0, 0.9])
+def test_channels_of_a_pair_that_cancel_are_told(share: float, tmp_path: Path) -> None:
     left = noise(1, 0.3)
-    stems = [make_stem(tmp_path, "p.L", "piano", left), make_stem(tmp_path, "p.R", "piano", -left)]
+    stems = [make_stem(tmp_path, "p.L", "piano", left), make_stem(tmp_path, "p.R", "piano", -share * left)]
     joined = [replace(stems[0], pair="p.R"), replace(stems[1], pair="p.L")]
     _, waves, _, rejects = make(tmp_path, joined)
     assert [reject.reason for reject in rejects] == ["cancels"] and np.abs(waves["piano"] - left).max() <= 1 / 32768
