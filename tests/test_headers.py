@@ -84,6 +84,15 @@ def test_six_hours_are_the_longest_song(tmp_path: Path, extra_s: int, reasons: l
     assert not rejected or "lasts 6 h" in rejected[0].detail
 
 
+def test_a_header_that_does_not_say_how_long_the_sound_is_is_told(tmp_path: Path, tone: Callable[..., Path]) -> None:
+    data = bytearray(tone(tmp_path / "bass.flac", 0.1).read_bytes())
+    data[21:26] = bytes([data[21] & 0xF0, 0, 0, 0, 0])  # the number of samples, 0 if unknown
+    (tmp_path / "bass.flac").write_bytes(data)
+    _, _, rejected = read(tmp_path, FoundStem("x", tmp_path / "bass.flac", "bass"))
+    assert [item.reason for item in rejected] == ["empty", "no_stems"]
+    assert "doesn't say how many" in rejected[0].detail
+
+
 @pytest.mark.parametrize(("rate_hz", "usable"), [(999, False), (1000, True), (1_000_000, True), (1_000_001, False)])
 def test_rates_that_no_music_has_are_refused(tmp_path: Path, rate_hz: int, usable: bool) -> None:
     soundfile.write(tmp_path / "bass.wav", np.zeros(100, np.int16), rate_hz)

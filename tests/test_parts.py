@@ -212,6 +212,14 @@ def test_stems_and_channels_that_nearly_cancel_are_told(share: float, tmp_path: 
     assert all(np.abs(files[name] / 32768 - sound).max() < 1e-4 for name, sound in (("bass", wave), ("piano", other)))
 
 
+def test_the_opposite_of_all_stems_of_its_instrument_is_told_and_left_out(tmp_path: Path) -> None:
+    one, other = noise(2, 0.3), noise(2, 0.3, seed=5)
+    stems = [make_stem(tmp_path, name, "bass", wave) for name, wave in (("a", one), ("b", other), ("c", -one - other))]
+    rows, _, files, rejects = make(tmp_path, stems)
+    assert reasons(rejects) == [("c", "cancels")] and "together they are silent" in rejects[0].detail
+    assert rows["bass"].stems == ["a", "b"] and np.abs(files["bass"] / 32768 - one - other).max() < 1e-4
+
+
 def test_an_offset_that_drifts_is_taken_off_and_told(tmp_path: Path) -> None:
     drift = 0.2 * np.sin(2 * np.pi * 0.3 * np.arange(4 * RATE_HZ) / RATE_HZ)
     stems = [make_stem(tmp_path, "flute", "flute", drift + noise(4, 0.01))]
@@ -326,6 +334,15 @@ def test_balanced_stems_have_the_loudness_of_their_family_and_one_gain(tmp_path:
     )
     assert rows["flute"].balance_db == parts.MOST_BALANCE_DB and len({row.gain for row in rows.values()}) == 1
     assert max(row.peak_db for row in rows.values()) <= 0
+
+
+def test_in_a_rough_mix_the_voice_is_in_front_and_what_accompanies_behind(tmp_path: Path) -> None:
+    families = ("vocals", "drums", "bass", "keys", "guitar", "other")
+    stems = [make_stem(tmp_path, name, name, noise(1, 0.3, seed), family=name) for seed, name in enumerate(families)]
+    merged, _ = parts.merge(TRACK, stems, tmp_path, tmp_path, RATE_HZ)
+    balanced = {part.stems[0].family: 20 * np.log10(part.full_scale) for part in parts.balanced(merged, RATE_HZ)}
+    under = [balanced["vocals"] - balanced[family] for family in families]
+    assert under == sorted(under) and 2 < under[2] < 4 < under[3] == pytest.approx(under[4], abs=0.5) and under[5] < 8
 
 
 def test_balanced_parts_know_their_new_full_scale_and_effects_are_never_turned_up(tmp_path: Path) -> None:

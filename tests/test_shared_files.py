@@ -45,6 +45,16 @@ def test_songs_that_share_a_file_are_in_one_split_and_told(seed: int, tmp_path: 
     assert row.detail == f"it is the same file as Song A/bass.wav of d-song-a: both songs are in {splits['d-song-a']}"
 
 
+@pytest.mark.parametrize(("first", "second"), [("Alpha", "Zulu"), ("Zulu", "Alpha")])
+def test_two_songs_are_told_whatever_their_names_and_versions_of_one_are_not(first: str, second: str, tmp_path: Path) -> None:
+    songs(tmp_path / "d", 2, 2)
+    stems = scan(tmp_path / "d", tmp_path / "work", dry_run=True).stems
+    groups = shared_files.find(stems, {row.track_id: tmp_path / "d" for row in stems})
+    tracks = [track(f"d-song-{name}", song=f"song:{title}") for name, title in (("a", first), ("b", second))]
+    assert [row.track_id for row in shared_files.rows(groups, tracks)] == ["d-song-b"]
+    assert not shared_files.rows(groups, [track(f"d-song-{name}", song=f"song:{first}") for name in "ab"])
+
+
 def test_a_clean_dataset_and_silent_stems_are_not_told(tmp_path: Path) -> None:
     songs(tmp_path / "d", 4, 0)
     for number in range(4):

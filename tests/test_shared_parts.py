@@ -61,6 +61,11 @@ def test_silent_and_short_parts_are_like_nothing(tmp_path: Path) -> None:
     assert numbers(tmp_path, hit).any()
 
 
+def test_parts_that_begin_alike_and_go_on_otherwise_are_not_the_same(tmp_path: Path) -> None:
+    one, other = (np.concatenate([noise(5), noise(15, seed=seed)]) for seed in (1, 2))
+    assert abs(numbers(tmp_path, one) @ numbers(tmp_path, other)) < 0.8
+
+
 def part(name: str, instrument: str) -> dict[str, object]:
     return {"track_id": name, "instrument": instrument, "stems": [f"{instrument} 1"]}
 

@@ -61,6 +61,21 @@ def test_a_side_alone_and_other_instruments_are_no_pair() -> None:
     assert [each.pair for each in stereo_pairs.join([stem("Piano L")])[0]] == [None]
 
 
+def test_what_has_no_other_side_or_two_keeps_no_later_pair_apart() -> None:
+    names = ["Room L", "L Gtr L", "R Gtr L", "L Gtr R", "Piano L", "Piano R"]
+    stems, notes = stereo_pairs.join([stem(name) for name in names])
+    assert [each.pair for each in stems] == [None, "R Gtr L", "L Gtr L", None, "Piano R", "Piano L"] and not notes
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_left_file_is_the_left_channel_in_any_order(first: int, tmp_path: Path) -> None:
+    left, right = noise(1, 0.3), noise(1, 0.3, 1)
+    pair = [make_stem(tmp_path, "p.L", "piano", left, pair="p.R"), make_stem(tmp_path, "p.R", "piano", right, pair="p.L")]
+    assert stereo_pairs.left_first(pair[first], pair[1 - first]) == tuple(pair)
+    _, waves, _, _ = make(tmp_path, [pair[first], pair[1 - first]], channels=2)
+    assert np.abs(waves["piano"] - np.stack([left, right], axis=1)).max() <= 1 / 32768
+
+
 def test_a_pair_is_the_mean_as_a_stereo_file_is(tmp_path: Path) -> None:
     left, right, room = (noise(1, 0.3, seed) for seed in range(3))
     split = [make_stem(tmp_path, "p.L", "piano", left), make_stem(tmp_path, "room", "piano", room)]
