@@ -111,8 +111,9 @@ def _fronts(names: Sequence[str], song: str) -> dict[str, str]:
 def title(names: Sequence[str]) -> str:
     """Find the title with which all file names of one song begin; empty if there is none."""
     own = labels(names)
-    first = names[0] if names else ""
-    shared = first[: first.find(own[first])] if first else ""
+    fronts = [name[: name.find(own[name])] for name in names] or [""]
+    # Numbers that differ are those of the files.
+    shared = fronts[0] if len({front.lower() for front in fronts}) == 1 else _NUMBER.sub("", fronts[0])
     return shared.strip(" ._-()[]") if strength(shared) else ""
 
 

@@ -46,6 +46,12 @@ def test_beats_of_every_format_are_the_same(name: str, tmp_path: Path) -> None:
     assert annotations.beats(path) == ([0.5, 1.0, 1.5, 2.0], [3, 4, 1, 2])
 
 
+def test_jams_without_positions_have_beats_alone(tmp_path: Path) -> None:
+    data = [{"time": beat / 2, "duration": 0, "value": {"measure": 1 + beat // 4}} for beat in range(8)]
+    (tmp_path / "a.jams").write_text(json.dumps({"annotations": [{"namespace": "beat_position", "data": data}]}))
+    assert annotations.beats(tmp_path / "a.jams") == ([beat / 2 for beat in range(8)], [0] * 8)
+
+
 def test_seven_beats_of_a_bar_are_read_from_bar_and_beat(tmp_path: Path) -> None:
     (tmp_path / "beats.csv").write_text("\n".join(f"{beat},{12 + beat // 7}.{beat % 7 + 1}" for beat in range(14)))
     assert annotations.beats(tmp_path / "beats.csv").positions == [1, 2, 3, 4, 5, 6, 7] * 2

@@ -90,6 +90,11 @@ def test_a_line_of_names_decides_where_values_do_not(tmp_path: Path) -> None:
     assert annotations.beats(path) == (TIMES, PLACES)
 
 
+def test_times_that_are_a_tenth_apart_are_no_bars_and_beats() -> None:
+    times = [(beat + 5) / 10 for beat in range(24)]
+    assert beat_columns.split(list(zip(map(float, INDEX), times, strict=True))) == (times, ZEROS)
+
+
 def test_beats_at_whole_seconds_are_no_index(tmp_path: Path) -> None:
     path = write(tmp_path / "beats.txt", (INDEX, PLACES), separator=" ")
     assert annotations.beats(path) == (INDEX, PLACES)
@@ -118,6 +123,10 @@ ODD = {
     "downbeats marked 2, beats 1": ([2 if place == 1 else 1 for place in PLACES], None),
     "bars that are odd or even": ([bar % 2 for bar in BARS], None),
     "numbers of bars at downbeats": ([bar if place == 1 else 0 for bar, place in zip(BARS, PLACES, strict=True)], PLACES),
+    "eighths without positions": (
+        [0 if eighth % 2 else 1 + eighth // 2 % 4 for eighth in range(24)],
+        [1, 0, 2, 0, 3, 0, 4, 0] * 3,
+    ),
     "whole tempi": ([118 + beat % 5 for beat in range(24)], ZEROS),
     "sections": ([1 + beat // 16 for beat in range(24)], ZEROS),
 }

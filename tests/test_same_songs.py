@@ -59,6 +59,14 @@ def test_copies_at_another_level_or_with_a_late_start_are_told_once(tmp_path: Pa
     assert [row.track_id for row in rows] == ["b", "d"] and all("recording as a" in row.detail for row in rows)
 
 
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_copies_are_told_in_every_split_and_not_between_splits(split: str, tmp_path: Path) -> None:
+    paths = folders(tmp_path, a=sound(1), b=sound(1), c=sound(1))
+    other = "train" if split != "train" else "test"
+    tracks = [replace(track(name), split=own) for name, own in zip("abc", (split, split, other), strict=True)]
+    assert [row.track_id for row in same_songs.copies(paths, tracks)] == ["b"]
+
+
 def test_short_and_silent_songs_are_no_copies(tmp_path: Path) -> None:
     paths = folders(tmp_path, a=sound(1)[:16000], b=sound(1)[:16000], c=0 * sound(1), d=0 * sound(1))
     assert not same_songs.copies(paths, [replace(track(name), split="train") for name in "abcd"])
@@ -90,6 +98,13 @@ def test_tracks_of_older_versions_are_compared_from_where_they_begin_to_play(
 def test_what_is_left_of_a_short_track_is_heard(tmp_path: Path) -> None:
     words = same_songs._read(older(tmp_path, [False] * 60 + [True] * 60))
     assert len(words) == len(fingerprint.fingerprint(sound(1)[48000:], 8000)) > 100
+
+
+def test_a_track_of_an_older_version_may_have_one_part(tmp_path: Path) -> None:
+    folder = older(tmp_path, [True] * 120)
+    (part, *_) = tables.read_rows(folder / "parts.parquet", Part)
+    tables.write(folder / "parts.parquet", [part], Part)
+    assert np.array_equal(same_songs._read(folder), fingerprint.fingerprint(audio.read(folder / Path(part.path).name), 8000))
 
 
 def test_a_track_of_an_older_version_whose_files_are_gone_is_like_no_other(tmp_path: Path) -> None:

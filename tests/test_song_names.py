@@ -32,6 +32,20 @@ def test_what_all_names_share_is_no_instrument_unless_it_says_which() -> None:
 
 
 @pytest.mark.parametrize(
+    ("names", "song"),
+    [
+        (["Highway_bass", "highway_drums"], "Highway"),
+        (["01_Highway_bass", "02_Highway_drums"], "Highway"),
+        (["7_Rings_bass", "7_Rings_drums"], "7_Rings"),
+        (["01_bass", "02_drums"], ""),
+        ([], ""),
+    ],
+)
+def test_a_title_has_no_number_of_a_file(names: list[str], song: str) -> None:
+    assert title(names) == song
+
+
+@pytest.mark.parametrize(
     ("name", "instrument", "song"),
     [
         ("Alpha_bass", "Bass", "Alpha"),
