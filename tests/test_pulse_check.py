@@ -9,6 +9,8 @@ import pytest
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.beats import pulse_check, rhythm
+from instructme.dataset_tools.midi import grid_check
+from instructme.dataset_tools.recognisers import beat_network
 from instructme.dataset_tools.stored import Stored
 
 RATE_HZ = 24000
@@ -69,7 +71,25 @@ def test_beats_that_drift_are_not_believed(share: float) -> None:
 
 def test_beats_of_a_longer_version_are_not_believed_behind_the_cut() -> None:
     own = OWN["120"]
-    assert "beats at 1" in str(against(np.concatenate([own[:25], own[25:] + 0.08]), "120"))
+    assert "beats at 13 s" in str(against(np.concatenate([own[:25], own[25:] + 0.08]), "120"))
+
+
+def test_beats_that_are_late_and_then_early_are_not_believed() -> None:
+    own = OWN["120"]
+    assert "of another recording" in str(against(np.concatenate([own[:20] + 0.08, own[20:] - 0.08]), "120"))
+
+
+@pytest.mark.parametrize(("bpm", "told"), [(120, False), (113, True)])
+def test_beats_are_heard_over_what_sounds_all_the_time(bpm: int, told: bool) -> None:
+    """A tremolo or a shaker is a floor of onsets, from which beats stand out a little."""
+
+    def curve(frames_hz: float) -> Floats:
+        off = np.abs((np.arange(round(SECONDS * frames_hz)) / frames_hz - 0.3 + 0.25) % 0.5 - 0.25)
+        return 0.4 + 0.3 * np.exp(-((off / 0.03) ** 2))
+
+    activation = np.stack([curve(beat_network.FRAME_RATE_HZ) / 2] * 2, axis=1)
+    contradicted = pulse_check.against(beats(bpm), activation, curve(grid_check.ENVELOPE_HZ))
+    assert bool(contradicted) == told
 
 
 @pytest.mark.parametrize("lag_ms", [20, -20, 80, -100])
