@@ -10,7 +10,7 @@ import pytest
 from instructme.dataset_tools import harmony
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.beats import rhythm
-from instructme.dataset_tools.midi import grid_check
+from instructme.dataset_tools.midi import grid_check, offset_check, tempo_map
 
 RATE_HZ = 8000
 BEAT_S = 0.5
@@ -123,3 +123,16 @@ def test_chords_move_with_the_beats(tmp_path: Path) -> None:
     bars = np.arange(1, BARS) * 4 * BEAT_S + 0.25
     changes = chords.starts_samples[1:] / RATE_HZ
     assert (np.abs(bars[:, None] - changes).min(axis=1) < 0.02).mean() > 0.8
+
+
+def test_a_reprise_that_the_midi_lacks_does_not_doubt_its_place(tmp_path: Path) -> None:
+    """The audio ends as it begins, which is no lag of a second."""
+    onsets_s = np.sort(np.random.default_rng(3).uniform(0.05, 0.95, 20))
+    midi = tempo_map.read([write(tmp_path / "a.mid", [(at, at + 0.02, 38) for at in onsets_s], True)])
+    heard = grid_check.pulses(np.concatenate([onsets_s, onsets_s + 9]), 10 * grid_check.ENVELOPE_HZ).astype(np.float32)
+    found = offset_check.find(midi, np.zeros(10 * RATE_HZ, np.float32), RATE_HZ, [(onsets_s, heard)])
+    assert found.sure and abs(found.lag_s) < 0.02
+
+
+def test_silence_has_no_levels() -> None:
+    assert not offset_check.semitone_levels(np.zeros(RATE_HZ, np.float32), RATE_HZ).any()
