@@ -1,11 +1,15 @@
 """Rejects, lost songs, and names that an audit lists."""
 
+from types import SimpleNamespace
+
 import made_songs
+import pandas as pd
 import pytest
 from audited import findings, item, songs
 from made_songs import Song, parts
 
-from instructme.dataset_tools.audit import audit
+from instructme.dataset_tools.audit import audit, rejects
+from instructme.dataset_tools.audit.report import Bars
 from instructme.manifests import tables
 from instructme.manifests.rows import Reject
 
@@ -63,6 +67,16 @@ def test_songs_and_datasets_that_lost_the_most_come_first(tmp_path):
         "silent_clip": (4, 3, 0),
         "unreadable": (0, 0, 2),
     }
+
+
+def test_reasons_are_drawn_from_the_most_to_the_least_and_twenty_songs_are_listed():
+    rows = [("scan", "set", f"song {number}", "x.wav", "unreadable", "", 1) for number in range(25)]
+    rows += [("scan", "set", "song 9", "y.wav", "absent", "", 2)]
+    table = pd.DataFrame(rows, columns=["stage", "dataset", "track_id", "item", "reason", "detail", "count"])
+    items = rejects.section(SimpleNamespace(rejects=table, prepared=False)).items
+    bars = next(each for each in items if isinstance(each, Bars))
+    assert list(bars.values.items()) == [("unreadable", 25.0), ("absent", 2.0)]
+    assert len(items[-1].rows) == 20 and items[-1].rows[0] == ("song 9", 3, "absent, unreadable")
 
 
 def test_unknown_and_uncertain_names_are_listed_with_their_mending(tmp_path):
