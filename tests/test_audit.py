@@ -6,14 +6,13 @@ from pathlib import Path
 
 import fsspec
 import made_songs
-import numpy as np
 import pandas as pd
 import pytest
 from audited import cells, findings, item, songs
 from click.testing import CliRunner
 from made_songs import Song, parts, recipe, row
 
-from instructme.dataset_tools.audit import audit, shapes
+from instructme.dataset_tools.audit import audit
 from instructme.dataset_tools.audit.report import Finding, Histogram, Matrix, Table
 from instructme.manifests import tables, urls
 from instructme.manifests.rows import DataError, Reject, Stem, Track
@@ -87,27 +86,6 @@ def test_histograms_count_every_value_once(tmp_path):
         "validation": 3,
         "test": 3,
     }
-
-
-def test_two_hundred_rows_of_a_table_are_shown_and_the_rest_is_counted():
-    short, long = (shapes.table("Table", pd.DataFrame({"n": range(rows)}), "A note.") for rows in (200, 1300))
-    assert (len(short.rows), short.note) == (200, "A note.")
-    assert (len(long.rows), long.note) == (200, "A note. 1,100 more rows aren't shown.")
-
-
-def test_cells_have_four_digits_words_for_truth_and_nothing_where_nothing_is():
-    values = pd.DataFrame(
-        {"x": [np.float64(0.123456), 999.96, 12345.678, True, np.int64(7), np.nan, np.inf, None, "word"]}, dtype=object
-    )
-    cells = [line[0] for line in shapes.table("Table", values).rows]
-    assert cells == [0.1235, 1000.0, 12345.7, "yes", 7, None, None, None, "word"]
-
-
-def test_values_beyond_a_histogram_are_in_its_outer_bins():
-    values, splits = pd.Series([-5.0, 0.5, 1.5, 99.0, np.nan]), pd.Series(["train", "train", "test", "train", "test"])
-    counted = shapes.histogram("Histogram", "dB", values, splits, [0, 1, 2, 3])
-    assert counted.series == {"train": (2, 0, 1), "test": (0, 1, 0)} and list(counted.series) == ["train", "test"]
-    assert shapes.histogram("Histogram", "dB", values[:0], splits[:0], [0, 1, 2, 3]).series == {"none": (0, 0, 0)}
 
 
 @pytest.mark.parametrize(("stage", "following"), [("scan", "prepare"), ("prepare", "pair"), ("pair", "shard")])
