@@ -7,8 +7,8 @@ from instructme.dataset_tools.audit import shapes
 
 
 def test_two_hundred_rows_of_a_table_are_shown_and_the_rest_is_counted():
-    short, long = (shapes.table("Table", pd.DataFrame({"n": range(rows)}), "A note.") for rows in (200, 1300))
-    assert (len(short.rows), short.note) == (200, "A note.")
+    few, short, long = (shapes.table("Table", pd.DataFrame({"n": range(rows)}), "A note.") for rows in (3, 200, 1300))
+    assert [(len(table.rows), table.note) for table in (few, short)] == [(3, "A note."), (200, "A note.")]
     assert (len(long.rows), long.note) == (200, "A note. 1,100 more rows aren't shown.")
 
 

@@ -12,7 +12,8 @@ from instructme.dataset_tools.stored import Stored
 RATE_HZ = 8000
 TIME_S = np.arange(round(12.34 * RATE_HZ)) / RATE_HZ
 """Longer than ten seconds, and no whole number of tenths."""
-TONE = (0.02 * np.sin(2 * np.pi * 220 * TIME_S)).astype(np.float32)
+TONE = (0.02 * np.sin(2 * np.pi * 223 * TIME_S)).astype(np.float32)
+"""Its means differ a little from frame to frame."""
 DRIFT = np.sin(2 * np.pi * 0.1 * TIME_S)
 
 
@@ -25,7 +26,7 @@ def removed(folder: Path, wave: Samples) -> tuple[Samples, str | None]:
 @pytest.mark.parametrize("offset", [0.25, -0.1, 0.002])
 def test_a_constant_offset_is_taken_off_as_it_is(offset: float, tmp_path: Path) -> None:
     wave, told = removed(tmp_path, TONE + offset)
-    assert told == f"a constant offset of {offset:.3f}" and np.abs(wave - TONE).max() < 1e-4
+    assert told == f"a constant offset of {offset:.3f}" and np.abs(wave - TONE).max() < 5e-4
 
 
 def test_an_offset_that_drifts_is_taken_off_up_to_the_end(tmp_path: Path) -> None:
@@ -43,11 +44,11 @@ def test_a_drift_that_is_soft_or_less_than_the_sound_stays(level: float, tmp_pat
 
 def test_channels_have_offsets_of_their_own(tmp_path: Path) -> None:
     wave, told = removed(tmp_path, np.stack([TONE, TONE - 0.1], axis=1))
-    assert told == "a constant offset of -0.100" and np.abs(wave - TONE[:, None]).max() < 1e-4
+    assert told == "a constant offset of -0.100" and np.abs(wave - TONE[:, None]).max() < 5e-4
     wave, told = removed(tmp_path, np.stack([TONE, TONE + 0.2 * DRIFT], axis=1))
     assert told == "an offset that drifts" and np.array_equal(wave[:, 0], TONE)
     wave, _ = removed(tmp_path, np.stack([TONE - 0.1, TONE + 0.2 * DRIFT], axis=1))
-    assert np.abs(wave[:, 0] - TONE).max() < 1e-4
+    assert np.abs(wave[:, 0] - TONE).max() < 5e-4
 
 
 def test_less_than_a_second_stays_as_it_is(tmp_path: Path) -> None:
