@@ -104,8 +104,7 @@ def _fronts(names: Sequence[str], song: str) -> dict[str, str]:
     if song and all(titled.match(name) for name in names):
         return {name: titled.sub("", name, count=1) for name in names}
     rests = cleaned(names, numbers=False)
-    untitled = len(names) < 2 or all(rests[name] == name for name in names) or not _is_title(list(names), rests)
-    return dict(zip(names, names, strict=True)) if untitled else rests
+    return rests if len(names) > 1 and _is_title(list(names), rests) else dict(zip(names, names, strict=True))
 
 
 def title(names: Sequence[str]) -> str:

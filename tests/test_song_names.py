@@ -29,6 +29,7 @@ def test_what_all_names_share_is_no_instrument_unless_it_says_which() -> None:
     assert list(labels(["Bass_Guitar", "Lead_Guitar"]).values()) == ["Bass_Guitar", "Lead_Guitar"]
     assert list(labels(["BD_Keys", "BD_Hats", "BD_Heal it"]).values()) == ["Keys", "Hats", "Heal it"]
     assert list(labels(["E-Bass", "E-Gtr"]).values()) == ["E-Bass", "E-Gtr"]
+    assert list(labels(["Aud 1 - Bass"]).values()) == ["Aud 1 - Bass"] and labels([]) == {}
 
 
 @pytest.mark.parametrize(
