@@ -46,10 +46,12 @@ def test_beats_of_every_format_are_the_same(name: str, tmp_path: Path) -> None:
     assert annotations.beats(path) == ([0.5, 1.0, 1.5, 2.0], [3, 4, 1, 2])
 
 
-def test_jams_without_positions_have_beats_alone(tmp_path: Path) -> None:
-    data = [{"time": beat / 2, "duration": 0, "value": {"measure": 1 + beat // 4}} for beat in range(8)]
+@pytest.mark.parametrize(("first", "positions"), [({}, [0] * 8), ({"position": 1}, [1, 2, 3, 4] * 2)])
+def test_jams_may_have_positions_of_downbeats_or_none(first: dict[str, int], positions: list[int], tmp_path: Path) -> None:
+    values = [{"measure": 1 + beat // 4} | (first if beat % 4 == 0 else {}) for beat in range(8)]
+    data = [{"time": beat / 2, "duration": 0, "value": value} for beat, value in enumerate(values)]
     (tmp_path / "a.jams").write_text(json.dumps({"annotations": [{"namespace": "beat_position", "data": data}]}))
-    assert annotations.beats(tmp_path / "a.jams") == ([beat / 2 for beat in range(8)], [0] * 8)
+    assert annotations.beats(tmp_path / "a.jams") == ([beat / 2 for beat in range(8)], positions)
 
 
 def test_seven_beats_of_a_bar_are_read_from_bar_and_beat(tmp_path: Path) -> None:
