@@ -26,6 +26,7 @@ def test_what_all_names_share_is_no_instrument_unless_it_says_which() -> None:
     ):
         assert list(labels(names).values()) == ["Bass", "Drums", "Vocals"]
     assert list(labels(["Bass_Backing_Track)", "Piano_Backing_Track"]).values()) == ["Bass", "Piano"]
+    assert list(labels(["Electric_Bass_Highway", "Piano_Highway"]).values()) == ["Electric_Bass", "Piano"]
     assert list(labels(["Bass_Guitar", "Lead_Guitar"]).values()) == ["Bass_Guitar", "Lead_Guitar"]
     assert list(labels(["BD_Keys", "BD_Hats", "BD_Heal it"]).values()) == ["Keys", "Hats", "Heal it"]
     assert list(labels(["E-Bass", "E-Gtr"]).values()) == ["E-Bass", "E-Gtr"]
