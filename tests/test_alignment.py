@@ -113,12 +113,8 @@ def test_a_stem_that_may_be_played_at_another_rate_is_told(length_s: float, told
     assert [(row.item, row.reason) for row in rejects] == ([("keys.wav", "rate_differs")] if told else [])
 
 
-@pytest.mark.parametrize(("longest_s", "searched"), [(1.0, False), (1.02, False), (1.1, True)])
-def test_stems_are_looked_for_in_their_mix_where_one_is_longer(longest_s: float, searched: bool, tmp_path: Path) -> None:
-    lengths_s = {"bass": 1.0, "drums": 1.0, "keys": longest_s, "mix": 1.1}
-    for name, seconds in lengths_s.items():
-        soundfile.write(tmp_path / f"{name}.wav", _noise(1, seconds), RATE_HZ)
-    found = tuple(FoundStem(name, tmp_path / f"{name}.wav", name) for name in ("bass", "drums", "keys"))
-    one = FoundTrack("song", tmp_path, "song", found, mix_path=tmp_path / "mix.wav")
-    track, _, _ = headers.read(one, tmp_path, dataset="set", layout="folder", track_id="set-song")
-    assert track and track.mix_path == ("mix.wav" if searched else None)
+@pytest.mark.parametrize(("longest_s", "differ"), [(1.0, False), (1.02, False), (1.1, True)])
+def test_stems_differ_in_length_where_one_is_longer(longest_s: float, differ: bool, tmp_path: Path) -> None:
+    stem = song(tmp_path, cut_start=False, cut_end=False)[0]
+    stems = [replace(stem, length_samples=round(length_s * RATE_HZ)) for length_s in (1.0, 1.0, longest_s)]
+    assert alignment.differ(stems) is differ and not alignment.differ([])
