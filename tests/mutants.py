@@ -61,6 +61,7 @@ TESTS = {
     "dataset_tools/stems/heard_twice.py": "bus_effects mixtures late_sums",
     "dataset_tools/stems/measures.py": "parts stored",
     "dataset_tools/stems/parts.py": "copies name_check",
+    "dataset_tools/stems/song_spectra.py": "late_sums mix_check",
     "dataset_tools/stems/sources.py": "parts stereo_pairs mid_side",
     "dataset_tools/midi/": "rhythm bar_check",
     "dataset_tools/midi/note_chords.py": "harmony",
