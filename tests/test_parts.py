@@ -364,6 +364,13 @@ def test_balanced_parts_know_their_new_full_scale_and_effects_are_never_turned_u
     ]
 
 
+def test_a_good_copy_of_a_stem_that_is_left_out_is_used(tmp_path: Path) -> None:
+    wave = noise(2)
+    stems = [make_stem(tmp_path, "a", "bass", 30000 * wave), make_stem(tmp_path, "b", "bass", wave)]
+    rows, _, _, rejects = make(tmp_path, stems)
+    assert reasons(rejects) == [("a", "too_loud")] and rows["bass"].stems == ["b"]
+
+
 @pytest.mark.parametrize(("peak", "reason", "used"), [(1.9, [], True), (9.5, ["loud"], True), (10.5, ["too_loud"], False)])
 def test_a_stem_may_peak_20_db_over_full_scale_and_no_more(tmp_path: Path, peak: float, reason: list[str], used: bool) -> None:
     stems = [make_stem(tmp_path, "a", "bass", noise(1)), make_stem(tmp_path, "b", "drums", noise(1, peak, seed=2))]

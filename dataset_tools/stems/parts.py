@@ -287,7 +287,6 @@ def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, StemSket
         return
     if later := copies.find_later(own, heard, rate_hz):
         yield Note("overlap", later, False)
-    heard[stem.path] = own
     if highest > LOUD_REJECTED:
         yield Note("too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True)
         return
@@ -295,6 +294,8 @@ def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, StemSket
         yield Note("loud", f"it peaks {audio.db(highest):.0f} dB over full scale: {_TURNED}", False)
     if _cancels(samples, total):
         yield Note("cancels", "it is the opposite of another stem of its instrument: together they are silent", True)
+    else:
+        heard[stem.path] = own  # a copy of what is left out may be right
 
 
 def _cancels(samples: Stored, total: Stored) -> bool:
