@@ -150,3 +150,14 @@ def test_a_mix_that_is_broken_costs_nothing_and_is_told(tmp_path: Path) -> None:
     (row,) = [row for row in tables.read_rows(work / "rejects.parquet", Reject) if row.stage == "prepare"]
     assert (row.item, row.reason) == ("Song/Song Mix.wav", "mix_unread")
     assert "can't be compared with it" in row.detail and str(tmp_path) not in row.detail
+
+
+def test_stretches_beyond_a_short_file_are_silent(tmp_path: Path) -> None:
+    wave = STEMS["guitar"]
+    soundfile.write(tmp_path / "mix.wav", wave, RATE_HZ, "FLOAT")
+    spectra = song_spectra.read(tmp_path / "mix.wav", 48.0)
+    assert [bool(np.abs(row).max() > 0) for row in spectra] == [True, True, False, False, False, False]
+    whole = song_spectra.of(Stored(tmp_path).extend([wave]), RATE_HZ, 48 * RATE_HZ)
+    assert np.abs(spectra - whole).max() < 1e-3 * np.abs(whole).max()
+    late = song_spectra.read(tmp_path / "mix.wav", 48.0, late_s=-20.0)
+    assert [bool(np.abs(row).max() > 0) for row in late] == [False, False, True, True, True, False]
