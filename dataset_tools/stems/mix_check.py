@@ -56,28 +56,32 @@ def compare(stems: Mapping[str, Spectra], mix: str, root: Path, length_s: float)
         root: the folder of the dataset.
         length_s: length of the song.
     """
+    path = inside(root, mix)
     try:
-        spectra = song_spectra.read(inside(root, mix), length_s)
-        late_s = _common_lag_s(stems, spectra) or 0.0
-        if abs(late_s) > NEAR_S:  # else most of its stretches are the same
-            spectra = song_spectra.read(inside(root, mix), length_s, late_s)
+        spectra = song_spectra.read(path, length_s)
+        late_s = _common_lag_s(stems, spectra)
+        if late_s and abs(late_s) > NEAR_S:  # else its stretches are nearly the same
+            spectra = song_spectra.read(path, length_s, late_s)
+            late_s = _common_lag_s(stems, spectra)
     except DataError as error:
         return [Rejected(mix, "mix_unread", f"the stems can't be compared with it: {error}".replace(f"{root}/", ""))]
-    return check(stems, spectra, mix)
+    return _told(stems, spectra, late_s, mix)
 
 
 def check(stems: Mapping[str, Spectra], mix: Spectra, called: str) -> list[Rejected]:
     """Find the stems that are not heard in a mix as they are, and tell if they are not all of it."""
+    return _told(stems, mix, _common_lag_s(stems, mix), called)
+
+
+def _told(stems: Mapping[str, Spectra], mix: Spectra, late_s: float | None, called: str) -> list[Rejected]:
     powers = {name: song_spectra.power(each) for name, each in stems.items()}
     unit = {name: each / np.float32(np.sqrt(powers[name])) for name, each in stems.items() if powers[name] > 0}
     whole = song_spectra.power(mix)
     if not unit or not whole:
         return []
-    mix = mix / np.float32(np.sqrt(whole))
-    late_s = _common_lag_s(stems, mix)
     if late_s is None:
         return [Rejected("", "mix_differs", f"none of its stems is heard in {called}: is one of another version or speed?")]
-    mix = song_spectra.earlier(mix, late_s)
+    mix = song_spectra.earlier(mix / np.float32(np.sqrt(whole)), late_s)
     places = _places(unit, powers, mix)
     told = [Rejected(name, "mix_differs", detail) for name, detail in _wrong(places, called).items()]
     return (told or _lack(np.stack(list(unit.values())), mix, called)) + _balance(places, called)
