@@ -90,6 +90,14 @@ def test_a_table_that_can_not_be_used_is_explained(tmp_path: Path, change, words
     assert not (tmp_path / "study").exists()
 
 
+def test_a_folder_with_files_of_the_user_is_left_as_it_is(tmp_path: Path) -> None:
+    table = made_table(tmp_path / "mine")
+    before = sorted(path.name for path in table.parent.iterdir())
+    with pytest.raises(DataError, match=r"mine holds other files, such as edits.csv: choose a new folder"):
+        list(create(table.parent, from_table(table), Study()))
+    assert sorted(path.name for path in table.parent.iterdir()) == before
+
+
 def test_a_study_is_not_overwritten(study: Path) -> None:
     with pytest.raises(DataError, match="holds a study"):
         list(create(study, from_table(study.parent / "edits" / "edits.csv"), Study()))

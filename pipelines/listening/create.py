@@ -30,11 +30,10 @@ def create(folder: Path, cases: Sequence[Case], study: Study) -> Iterator[str]:
     """Write a new study into `folder`; yield lines for the user.
 
     Raises:
-        DataError: the folder has a study, an audio file can't be read, or there are too few systems.
+        DataError: the folder has a study or other files, an audio file can't be read, or there are too few systems.
     """
     check_edits(cases)
-    if (folder / SETTINGS).exists():
-        raise DataError(f"{folder} holds a study with its answers; choose another folder")
+    _check_new(folder)
     study = dataclasses.replace(
         study,
         systems=tuple(sorted({system for case in cases for system in case.edits})),
@@ -54,6 +53,14 @@ def create(folder: Path, cases: Sequence[Case], study: Study) -> Iterator[str]:
     yield f"made a study of {len(cases)} triplets and {len(study.systems)} systems ({', '.join(study.systems)}) in {folder}"
     if soft := [each for each in stimuli if each.task and each.loudness_lufs < study.loudness_lufs - 3]:
         yield f"{len(soft)} clips are softer than {study.loudness_lufs:g} LUFS because they are nearly silent or have high peaks"
+
+
+def _check_new(folder: Path) -> None:
+    """Refuse a folder that holds anything: the study takes its place as a whole."""
+    if (folder / SETTINGS).exists():
+        raise DataError(f"{folder} holds a study with its answers; choose another folder")
+    if held := sorted(path.name for path in folder.iterdir()) if folder.exists() else []:
+        raise DataError(f"{folder} holds other files, such as {held[0]}: choose a new folder for the study")
 
 
 class _Clips:
