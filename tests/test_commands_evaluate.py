@@ -13,7 +13,7 @@ from instructme.manifests import tables
 from instructme.manifests.rows import DataError, EditScore
 from instructme.pipelines.cli import main
 from instructme.pipelines.data.shard_reader import ShardReader
-from instructme.pipelines.evaluation import cases, evaluate, scoring
+from instructme.pipelines.evaluation import case_list, cases, evaluate, scoring
 from instructme.pipelines.evaluation.controls import CONTROLS
 from instructme.pipelines.evaluation.shard_cases import Choice, from_shards
 from instructme.pipelines.stages.shard import shard
@@ -151,6 +151,27 @@ def test_a_missing_source_is_a_reason_for_every_metric(tmp_path):
 def test_usage_errors_exit_with_2(tmp_path):
     assert run("-o", tmp_path).exit_code == 2
     assert run(tmp_path, "-o", tmp_path).exit_code == 2
+
+
+def test_edits_of_other_shards_are_never_scored(tmp_path, half_editor):
+    work = make_work(tmp_path / "work")
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half/config.json").write_text("{}")
+    out, shards = tmp_path / "out", work / "shards"
+    fixed = [shards, "--run", tmp_path / "half", "--split", "train", "--workers", 0, "--set", "controls=0"]
+    shard(work, shards, limit=4, splits=["train"], workers=0)
+    assert run(*fixed, "-o", out).exit_code == 0
+    before = {path.name: path.read_bytes() for path in (out / "edits/half").glob("*.flac")}
+    shard(work, shards, limit=4, splits=["train"], workers=0, normalise="side")  # other audio with the same keys
+    with pytest.raises(DataError, match=r"has changed since .*out was made"):
+        case_list.read_list(out)
+    result = run(shards, "--edits", out / "edits/half", "--split", "train", "-o", tmp_path / "given", "--workers", 0)
+    assert result.exit_code == 1 and "holds edits of other shards" in result.output
+    result = run(*fixed, "-o", out)
+    assert "4 edits of half are made again, because the run, the settings or the shards have changed" in result.output
+    after = {path.name: path.read_bytes() for path in (out / "edits/half").glob("*.flac")}
+    assert before.keys() == after.keys() and before != after
+    assert len(case_list.read_list(out)) == 4
 
 
 class HalfEditor:

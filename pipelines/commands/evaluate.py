@@ -156,6 +156,7 @@ def command(
         )
     if ood and edits:
         raise click.UsageError("--ood needs --run: a folder of --edits holds edits of SHARDS only")
+    from instructme.pipelines.data.shard_reader import ShardReader
     from instructme.pipelines.evaluation import evaluate, made_edits, protocols
     from instructme.pipelines.evaluation.absent_cases import absent_cases
     from instructme.pipelines.evaluation.case_list import write_list
@@ -170,14 +171,15 @@ def command(
     groups = {"edits": from_table(pairs) if pairs else from_shards(shards or Path(), choice, given)}
     if ood:
         groups["edits-ood"] = out_of_domain(from_shards(ood, choice, {}))
+    states = {name: ShardReader(place, split).state() for name, place in (("edits", shards), ("edits-ood", ood)) if place}
     cases = []
     for folder, found in groups.items():
         found += absent_cases(found) if absent else []
-        for line in made_edits.make_edits(found, systems, out / folder, _loader(device)):
+        for line in made_edits.make_edits(found, systems, out / folder, _loader(device), states.get(folder, "")):
             click.echo(line)
         cases += made_edits.with_edits(found, systems, out / folder)
     made = {system.name: out / "edits" / system.name for system in systems}
-    write_list(out, shards or pairs or Path(), choice, {**given, **made})
+    write_list(out, shards or pairs or Path(), choice, {**given, **made}, states.get("edits"))
     limits = {"joint": {"least_done": least_done, "most_kept_error_db": most_error}}
     carded = {name: run for name, run in folders.items() if name != PACKAGE}
     scored = evaluate.evaluate(

@@ -1,6 +1,7 @@
 """Read the rendered triplets of one split from shards, by their byte offsets."""
 
 import functools
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,6 +83,10 @@ class ShardReader:
             return tables.sha256(self.folder / f"{name}.json")
         except FileNotFoundError:
             raise DataError(f"no {name}.json in {self.folder}: run 'instructme shard' again") from None
+
+    def state(self) -> str:
+        """Hash what all shards of the split were made from: ids of triplets are the same after another `pair`."""
+        return hashlib.sha256(" ".join((*self.names, *self._keys)).encode()).hexdigest()
 
     def values(self, row: int) -> dict[str, Any]:
         """Read a row of the index: the `_COLUMNS` of a `Sample`."""

@@ -10,13 +10,14 @@ from typing import Any
 from instructme.manifests import urls
 from instructme.manifests.files import atomic
 from instructme.manifests.rows import DataError
+from instructme.pipelines.data.shard_reader import ShardReader
 from instructme.pipelines.evaluation.cases import Case, from_table
 from instructme.pipelines.evaluation.shard_cases import Choice, from_shards
 
 LIST = "cases.json"
 
 
-def write_list(out: Path, source: Path, choice: Choice, edits: Mapping[str, Path]) -> None:
+def write_list(out: Path, source: Path, choice: Choice, edits: Mapping[str, Path], state: str | None = None) -> None:
     """Write `cases.json` into the folder of an evaluation; paths are relative to it.
 
     Args:
@@ -24,9 +25,11 @@ def write_list(out: Path, source: Path, choice: Choice, edits: Mapping[str, Path
         source: shards, or a table of pairs.
         choice: which triplets of the shards.
         edits: system -> folder of edits of the shards.
+        state: of the shards, see `ShardReader.state`.
     """
     text = {
         "source": _relative(source, out),
+        "state": state,
         **dataclasses.asdict(choice),
         "families": sorted(choice.families),
         "edits": {system: _relative(folder, out) for system, folder in edits.items()},
@@ -44,7 +47,7 @@ def read_list(out: Path) -> list[Case]:
     """List the triplets and edits that an evaluation scored.
 
     Raises:
-        DataError: the folder is not of an evaluation, or its shards or table are gone.
+        DataError: the folder is not of an evaluation, or its shards or table are gone, or the shards have changed.
     """
     try:
         text = json.loads((out / LIST).read_text("utf-8"))
@@ -57,7 +60,11 @@ def read_list(out: Path) -> list[Case]:
     place = urls.parse(source)
     if not urls.is_remote(place):
         place = out / source
-    return from_table(place) if place.is_file() else from_shards(place, choice, edits)
+    if place.is_file():
+        return from_table(place)
+    if text.get("state") not in (None, ShardReader(place, choice.split).state()):
+        raise DataError(f"{place} has changed since {out} was made, so its edits are of other triplets: run evaluate again")
+    return from_shards(place, choice, edits)
 
 
 def _choice(text: Mapping[str, Any]) -> Choice:

@@ -19,6 +19,8 @@ from instructme.pipelines.evaluation.cases import Case, edit_file
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 
 STATE = "made.json"
+SHARDS = "shards"
+"""Field of STATE that says which shards were edited."""
 REFUSED = ".refused"
 """Suffix of a text file that stands for an edit which the run refused: the reason."""
 
@@ -68,10 +70,12 @@ def makers(
     return made
 
 
-def make_edits(cases: Sequence[Case], systems: Sequence[Maker], folder: Path, load: Callable[[Path], Edits]) -> Iterator[str]:
+def make_edits(
+    cases: Sequence[Case], systems: Sequence[Maker], folder: Path, load: Callable[[Path], Edits], shards: str = ""
+) -> Iterator[str]:
     """Make the edits that are missing in `folder`/SYSTEM/KEY.flac; yield lines for the user.
 
-    Edits of another state of the run or of other settings are made again.
+    Edits of another state of the run, of other settings or of other shards, whose `state` is given, are made again.
 
     Raises:
         DataError: a shard or a source can't be read.
@@ -80,9 +84,9 @@ def make_edits(cases: Sequence[Case], systems: Sequence[Maker], folder: Path, lo
 
     for system in systems:
         place = folder / system.name
-        stale = _prepare(place, system.state())
+        stale = _prepare(place, {**system.state(), SHARDS: shards})
         if stale:
-            yield f"{stale} edits of {system.name} are made again, because the run or the settings have changed"
+            yield f"{stale} edits of {system.name} are made again, because the run, the settings or the shards have changed"
         made = {path.stem for path in place.iterdir() if path.suffix in (".flac", REFUSED)}
         todo = [case for case in cases if case.key not in made]  # the rounds of chains in their order
         if not todo:
@@ -133,6 +137,21 @@ def _prepare(place: Path, state: dict[str, Any]) -> int:
     with atomic(place / STATE) as temporary:
         temporary.write_text(json.dumps(state, indent=1, sort_keys=True))
     return len(old)
+
+
+def check_shards(folder: Path, shards: str) -> None:
+    """Check that the edits in a folder, where `make_edits` made them, are of these shards.
+
+    Raises:
+        DataError: they are of others, whose triplets have the same keys.
+    """
+    try:
+        made: Any = json.loads((folder / STATE).read_text("utf-8"))
+        same = made[SHARDS] == shards
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if not same:
+        raise DataError(f"{folder} holds edits of other shards: the keys are the same, but not the triplets; make them again")
 
 
 def with_edits(cases: Sequence[Case], systems: Sequence[Maker], folder: Path) -> list[Case]:

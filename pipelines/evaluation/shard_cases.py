@@ -12,6 +12,7 @@ from instructme.dataset_tools.audio import Samples
 from instructme.manifests.rows import DataError, Triplet
 from instructme.pipelines.data.shard_reader import ShardReader
 from instructme.pipelines.evaluation.cases import Case, Follows, edit_file, with_strangers
+from instructme.pipelines.evaluation.made_edits import check_shards
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 from instructme.pipelines.training.tagger import tags
 
@@ -79,9 +80,11 @@ def from_shards(shards: Path, choice: Choice, edits: Mapping[str, Path]) -> list
         edits: system -> folder.
 
     Raises:
-        DataError: no such shards or split, or no such triplets.
+        DataError: no such shards or split, or no such triplets; or a folder holds edits of other shards.
     """
     reader = ShardReader(shards, choice.split)
+    for folder in edits.values():
+        check_shards(folder, reader.state())
     rows = [_Row(row, reader.values(row), reader.recipe(row)) for row in range(int(reader.sizes.sum()))]
     rows = [each for each in rows if choice.takes(each.recipe)]
     if not rows:
