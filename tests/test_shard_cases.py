@@ -41,6 +41,7 @@ class Reader:
     """Stand in for a split of shards; the gain of a source is 0.5, that of a target 0.25."""
 
     rows: ClassVar[list] = []
+    dataset = "set"
 
     def __init__(self, shards, split):
         self.sizes = np.array([len(self.rows)])
@@ -49,7 +50,7 @@ class Reader:
         """Read the index."""
         made = self.rows[row]
         lengths = {"length_samples": made.length_samples, "sample_rate_hz": 8000}
-        return {"triplet_id": made.triplet_id, "gain": 0.5, "target_gain": 0.25, **lengths}
+        return {"triplet_id": made.triplet_id, "dataset": self.dataset, "gain": 0.5, "target_gain": 0.25, **lengths}
 
     def recipe(self, row):
         """Read a recipe."""
@@ -77,6 +78,11 @@ def test_lengths_are_tables_of_their_own_and_chains_are_apart(shards):
     assert counted(seconds=(10, 30), count=4) == {("set, 10 s", "remove"): 4, ("set, 10 s", "add"): 4, ("set, 30 s", "remove"): 3}
     assert counted(rounds=True) == {("set", f"round_{number}"): 2 for number in (1, 2, 3)}
     assert counted(rounds=True, count=1) == {("set", f"round_{number}"): 1 for number in (1, 2, 3)}
+
+
+def test_a_dataset_has_its_whole_name(shards, monkeypatch):
+    monkeypatch.setattr(Reader, "dataset", "my-songs-2")
+    assert counted(seconds=(10,)) == {("my-songs-2", "remove"): 12, ("my-songs-2", "add"): 6}
 
 
 def test_protocols_choose_as_the_papers_do(shards):

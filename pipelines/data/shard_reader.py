@@ -18,11 +18,12 @@ from instructme.pipelines.data.byte_ranges import Ranges
 
 HELD = 64
 """Shards that stay open in a process: more than the two groups that a batch may touch."""
-_COLUMNS = [
-    *("triplet_id", "task", "instruction", "recipe", "channels", "sample_rate_hz", "length_samples", "gain", "target_gain"),
+_NUMBERS = [
+    *("sample_rate_hz", "length_samples", "gain", "target_gain"),
     *("source_offset_bytes", "source_size_bytes", "target_offset_bytes", "target_size_bytes"),
     *("json_offset_bytes", "json_size_bytes"),
 ]
+_COLUMNS = ["triplet_id", "task", "instruction", "dataset", "recipe", "channels", *_NUMBERS]
 
 
 class TripletAudio(NamedTuple):
@@ -156,7 +157,7 @@ class _Shard:
 
     def _sound(self, tar_bytes: int) -> bool:
         """Check that all rows are of known tasks, one rate and one length, and lie in the tar."""
-        column = {name: self._rows[name].to_numpy() for name in _COLUMNS[5:]}
+        column = {name: self._rows[name].to_numpy() for name in _NUMBERS}
         uniform = all(len(np.unique(column[name])) == 1 for name in ("sample_rate_hz", "length_samples"))
         known = set(self._rows["task"].unique().to_pylist()) <= set(task_names())
         places = [(column[f"{side}_offset_bytes"], column[f"{side}_size_bytes"]) for side in ("source", "target", "json")]

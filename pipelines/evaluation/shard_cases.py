@@ -159,7 +159,7 @@ def _case(triplet: ShardRow, row: _Row, before: _Row | None, edits: Mapping[str,
     return Case(
         key=row.key,
         task=f"{ROUND}{recipe.round}" if recipe.chain_id else recipe.task,
-        dataset=recipe.source_track.split("-")[0],
+        dataset=str(values["dataset"]),
         song=recipe.source_track,
         instruction=recipe.instruction,
         triplet=triplet,
