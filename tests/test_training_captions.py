@@ -88,3 +88,10 @@ def test_other_tables_are_refused_in_one_line(tmp_path, text):
     with pytest.raises(DataError, match="track_id,caption") as error:
         captions.read(path)
     assert "\n" not in str(error.value) and str(path) in str(error.value)
+
+
+def test_a_comma_without_quotes_cuts_no_caption(tmp_path):
+    path = tmp_path / "captions.csv"
+    path.write_text("track_id,caption\na,happy\nb,sad, slow\n")
+    with pytest.raises(DataError, match="line 3: write quotes around a caption that holds a comma"):
+        captions.read(path)

@@ -4,8 +4,9 @@ import csv
 import dataclasses
 import functools
 import hashlib
+import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +18,8 @@ from instructme.pipelines.evaluation.spectra import RATE_HZ
 
 COLUMNS = ("key", "source", "target", "edit")
 """Columns that a table of pairs must have; task, instruction, system, dataset, song, absent and lead are optional."""
+OF_TRIPLET = ("source", "target", "task", "instruction", "song", "absent", "lead")
+"""Columns that say something of the triplet, not of an edit: the same in all rows of a key."""
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
 
@@ -93,10 +96,11 @@ class Case:
 def from_table(path: Path) -> list[Case]:
     """Read a table of pairs: CSV or TSV with a header. Paths are relative to the table.
 
-    Rows with the same key, task, source and target are edits of one triplet by several systems.
+    Rows with the same key are edits of one triplet by several systems.
 
     Raises:
-        DataError: no such table, a column is missing, or a key stands for two different triplets.
+        DataError: no such table, a column is missing or there twice, a line has more cells than the header, or a key stands for
+            two different triplets.
     """
     rows = _rows(path)
     groups: dict[tuple[str, str], list[dict[str, str]]] = {}
@@ -104,9 +108,7 @@ def from_table(path: Path) -> list[Case]:
         groups.setdefault((row.get("dataset") or path.stem, row["key"]), []).append(row)
     cases = []
     for (dataset, key), group in groups.items():
-        first = group[0]
-        if any((row["source"], row["target"]) != (first["source"], first["target"]) for row in group):
-            raise DataError(f"{path}: key {key!r} has two different sources or targets: give each triplet its own key")
+        first = _of_triplet(path, key, group)
         edits: dict[str, Path] = {}
         for row in group:
             system = row.get("system") or "edit"
@@ -136,21 +138,43 @@ def from_table(path: Path) -> list[Case]:
     return with_strangers(cases)
 
 
+def _of_triplet(path: Path, key: str, group: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Take what the first row of a key says of its triplet; others may leave cells empty, but not say something else."""
+    stated = {name: {row[name] for row in group if row.get(name)} for name in OF_TRIPLET}
+    if unlike := [name for name, values in stated.items() if len(values) > 1]:
+        raise DataError(f"{path}: key {key!r} has two different cells of {unlike[0]}: give each triplet its own key")
+    return group[0]
+
+
 def _rows(path: Path) -> list[dict[str, str]]:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(f"can't read the table of pairs {path}: {error}") from None
     first = text.partition("\n")[0]
-    rows = list(csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in first else ";" if ";" in first else ","))
-    rows = [{(name or "").strip().lower(): (value or "").strip() for name, value in row.items() if name} for row in rows]
+    mark = "\t" if "\t" in first else ";" if ";" in first else ","
+    rows = list(_cells(path, csv.DictReader(io.StringIO(text, newline=""), delimiter=mark), mark))
     if not rows:
         raise DataError(f"{path} has no rows: give a header with {', '.join(COLUMNS)}, and a row for each edit")
-    if missing := [name for name in COLUMNS if name not in rows[0]]:
-        raise DataError(f"{path} has no column {' and no column '.join(missing)}: it has {', '.join(rows[0])}")
-    if bad := [number for number, row in enumerate(rows, start=2) if not all(row[name] for name in COLUMNS[:3])]:
-        raise DataError(f"{path}, line {bad[0]}: key, source and target must not be empty")
     return rows
+
+
+def _cells(path: Path, reader: "csv.DictReader[str]", mark: str) -> Iterator[dict[str, str]]:
+    """Read the lines that are not empty, by the names of their columns in small letters."""
+    names = [name.strip().lower() for name in reader.fieldnames or ()]
+    if missing := [name for name in COLUMNS if names and name not in names]:
+        raise DataError(f"{path} has no column {' and no column '.join(missing)}: it has {', '.join(names)}")
+    if twice := [name for name in names if name and names.count(name) > 1]:
+        raise DataError(f"{path} has two columns {twice[0]}: rename one of them")
+    for row in reader:
+        if any(row.pop(None, ())):  # type: ignore[call-overload]
+            what = f"has more cells than the header: write quotes around a cell that holds {mark!r}"
+            raise DataError(f"{path}, line {reader.line_num} {what}")
+        cells = {name.strip().lower(): (value or "").strip() for name, value in row.items() if name}
+        if any(cells.values()):
+            if not all(cells[name] for name in COLUMNS[:3]):
+                raise DataError(f"{path}, line {reader.line_num}: key, source and target must not be empty")
+            yield cells
 
 
 def _task(text: str) -> str:
