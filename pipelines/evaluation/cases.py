@@ -167,7 +167,7 @@ def _cells(path: Path, reader: "csv.DictReader[str]", mark: str) -> Iterator[dic
     if twice := [name for name in names if name and names.count(name) > 1]:
         raise DataError(f"{path} has two columns {twice[0]}: rename one of them")
     for row in reader:
-        if any(row.pop(None, ())):  # type: ignore[call-overload]
+        if any(row.pop(None, ())):
             what = f"has more cells than the header: write quotes around a cell that holds {mark!r}"
             raise DataError(f"{path}, line {reader.line_num} {what}")
         cells = {name.strip().lower(): (value or "").strip() for name, value in row.items() if name}

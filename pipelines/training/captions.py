@@ -107,7 +107,7 @@ def read(path: Path) -> dict[str, tuple[str, ...]]:
                     raise DataError(
                         f"{path}, line {rows.line_num}: needs a track_id and a caption under a heading 'track_id,caption'"
                     )
-                if any(row.pop(None, ())):  # type: ignore[call-overload]
+                if any(row.pop(None, ())):
                     raise DataError(f"{path}, line {rows.line_num}: write quotes around a caption that holds a comma")
                 found[track] = (*found.get(track, ()), caption)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
