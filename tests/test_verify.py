@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from made_work import RATE_HZ, WINDOW, make_part, make_work
+from made_work import RATE_HZ, WINDOW, make_part, make_work, recipe
 
 from instructme.dataset_tools import audio
+from instructme.dataset_tools.audio import STEP
 from instructme.dataset_tools.sharding import samples, tar_file
 from instructme.dataset_tools.sharding.index import index_of
 from instructme.dataset_tools.sharding.library import PARENTS
-from instructme.dataset_tools.tasks import task_names
+from instructme.dataset_tools.tasks import remix, task_names
 from instructme.manifests import tables
 from instructme.manifests.rows import DataError, Part, Rhythm, Sample, Track, Triplet
 from instructme.pipelines.cli import main
@@ -203,6 +204,23 @@ def test_a_remix_off_the_beat_breaks_the_law(work: Path) -> None:
         work, lambda row, fields: edit(fields, "target", lambda audio: np.roll(audio, round(0.08 * RATE_HZ))), ("remix",)
     )
     assert f"{SHARD}: {forged}: law of remix broken: onsets lie" in problems(work)
+
+
+@pytest.mark.parametrize("change", [np.flip, lambda audio: 0 * audio, lambda audio: audio * 10 ** (-1 / 20)])
+def test_the_target_of_a_remix_is_that_of_its_parts(work: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    forged = forge(work, lambda row, fields: edit(fields, "target", change), ("remix",))
+    found = [line for line in problems(work).splitlines() if f"{forged}: law of remix broken" in line]
+    assert found and ("has other levels than its parts" in found[0] or "onsets lie" in found[0])
+
+
+def test_a_remix_that_was_not_stretched_is_compared_by_the_sample() -> None:
+    kept = np.random.default_rng(0).integers(-9000, 9000, 48000).astype(np.int16)
+    sound = kept.astype(np.float32) * np.float32(STEP)
+    made = recipe("remix", 0, "set-a", 0, ["drums"], ["drums"])
+    reads = {"part": lambda name: kept, "source_beats_samples": np.array([], dtype=np.int64), "rate_hz": RATE_HZ}
+    assert remix.law(made, sound, sound, 1.0, target_part=lambda name: kept, **reads) is None
+    broken = remix.law(made, sound, np.roll(sound, 1), 1.0, target_part=lambda name: kept, **reads)
+    assert broken is not None and broken.startswith("target is off by")
 
 
 def test_a_wrong_part_breaks_the_law(work: Path) -> None:

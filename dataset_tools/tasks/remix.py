@@ -15,7 +15,7 @@ from instructme.dataset_tools.pairing.edits import PairOptions, rarity, track_we
 from instructme.dataset_tools.pairing.matching import Matches
 from instructme.dataset_tools.pairing.pool import Pool
 from instructme.dataset_tools.pairing.recipes import Drawn, RecipeArray, blank
-from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, off_the_beat, total
+from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, off_the_beat, off_the_levels, total
 from instructme.manifests.rows import Triplet
 
 ORDER = 4
@@ -155,16 +155,21 @@ def law(
     gain: float,
     part: ReadPart,
     *,
+    target_part: ReadPart,
     source_beats_samples: Ints,
     rate_hz: int,
     **_: object,
 ) -> str | None:
-    """Check that the source is the full mix less its leads, and that onsets of the target lie on the source's beats.
+    """Check that the source is the full mix less its leads, that onsets of the target lie on the source's beats, and its parts.
 
-    The beats count from the start of the source window. What `off_the_beat` can't hear is not found here.
+    The beats count from the start of the source window. What `off_the_beat` can't hear is not found here. A target that was
+    stretched in time is compared with the levels of its parts.
     """
     mixed = off("source", source - total(recipe.source_instruments, part, gain), ROUNDING)
-    return mixed or off_the_beat(target, source_beats_samples, rate_hz)
+    if broken := mixed or off_the_beat(target, source_beats_samples, rate_hz):
+        return broken
+    parts = total(recipe.target_instruments, target_part, gain)
+    return off("target", target - parts, ROUNDING) if recipe.target_stretch == 1.0 else off_the_levels("target", target, parts)
 
 
 def split(source: Samples, target: Samples, **_: object) -> tuple[Samples, Samples]:

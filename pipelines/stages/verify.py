@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -242,6 +243,7 @@ def _moved_bars(bars: Bars) -> Iterator[str]:
 def _law(recipe: Triplet, row: Sample, source: Samples, target: Samples, music: library.Library) -> str | None:
     """Apply the law of the task to the written audio and the part files, read without `render`."""
     task = task_module(recipe.task)
+    length = math.ceil(recipe.length_samples * recipe.target_stretch)
     beats = np.array(music.rhythm(recipe.source_track).beats_samples, dtype=np.int64) - recipe.source_start_samples
     broken: str | None = task.law(
         recipe,
@@ -249,6 +251,7 @@ def _law(recipe: Triplet, row: Sample, source: Samples, target: Samples, music: 
         target,
         row.gain,
         _reader(music, recipe.source_track, recipe.source_start_samples, recipe.length_samples),
+        target_part=_reader(music, recipe.target_track, recipe.target_start_samples, length),
         source_beats_samples=beats[(beats >= 0) & (beats < recipe.length_samples)],
         rate_hz=row.sample_rate_hz,
     )
