@@ -63,6 +63,8 @@ def test_pairs_become_scores_and_tables(pairs, tmp_path):
     rows = tables.read_rows(tmp_path / "out/scores.parquet", EditScore)
     assert len(rows) == 7 * len(FAST) * (2 + len(CONTROLS))
     assert {row.task for row in rows} == {"remove"} and {row.dataset for row in rows} == {"pairs"}
+    assert "none: 3 of 7 edits have no score (lengths_differ 1, missing_edit 1, unreadable_edit 1)" in result.output
+    assert "half: " not in result.output
     value = {(row.key, row.system, row.metric): row.value for row in rows}
     reason = {(row.key, row.system): (row.reason or "").partition(":")[0] for row in rows if row.metric == "clipped"}
     assert 0 < value["3", "half", "edit_done"] < value["3", "oracle", "edit_done"] == 1
@@ -112,6 +114,22 @@ def test_shards_are_scored_with_a_folder_of_edits(tmp_path):
     scored = [row.value for row in rows if row.metric == "si_sdr_db" and row.value is not None]
     assert len(scored) == 3 and min(scored) > 60
     assert sum(row.reason == "missing_edit" for row in rows if row.metric == "si_sdr_db") == 1
+
+
+def test_which_edits_are_meant_is_never_guessed(tmp_path):
+    work = make_work(tmp_path / "work")
+    shard(work, work / "shards", limit=4, splits=["train"], workers=0)
+    key = ShardReader(work / "shards", "train").audio(0).key
+    for folder in (tmp_path / "half", tmp_path / "mine/half"):
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+    fixed = [work / "shards", "--split", "train", "-o", tmp_path / "out", "--workers", 0]
+    result = run(*fixed, "--edits", tmp_path / "mine/half", "--run", tmp_path / "half")
+    assert result.exit_code == 1 and "half is the name of a run and of a folder of edits" in result.output
+    for suffix in (".wav", ".flac"):
+        soundfile.write(tmp_path / f"mine/half/{key}{suffix}", np.zeros(9), 24000)
+    result = run(*fixed, "--edits", tmp_path / "mine/half")
+    assert result.exit_code == 1 and f"has two edits of {key}, {key}.wav and {key}.flac" in result.output
 
 
 def test_more_triplets_hold_the_fewer_ones(tmp_path):

@@ -167,7 +167,7 @@ def command(
     folders = _folders(runs)
     systems = made_edits.makers(folders, guidance=_numbers(guidance, "--guidance"), samples=samples, steps=steps)
     choice = protocols.choose(protocol, split, count, tuple(map(round, _numbers(seconds, "--seconds"))), rounds)
-    given = evaluate.names(edits)
+    given = evaluate.names(edits, [system.name for system in systems])
     groups = {"edits": from_table(pairs) if pairs else from_shards(shards or Path(), choice, given)}
     if ood:
         groups["edits-ood"] = out_of_domain(from_shards(ood, choice, {}))

@@ -202,9 +202,15 @@ def drawn(cases: Sequence[Case], count: int | None) -> list[Case]:
 
 
 def edit_file(folder: Path, key: str) -> Path:
-    """Find the edit of a key in a folder: any format; the name that it should have if there is none."""
-    names = (folder / f"{key}{suffix}" for suffix in SUFFIXES)
-    return next((path for path in names if path.exists()), folder / f"{key}.flac")
+    """Find the edit of a key in a folder: any format; the name that it should have if there is none.
+
+    Raises:
+        DataError: there are two.
+    """
+    found = [path for path in (folder / f"{key}{suffix}" for suffix in SUFFIXES) if path.exists()]
+    if len(found) > 1:
+        raise DataError(f"{folder} has two edits of {key}, {found[0].name} and {found[1].name}: remove one of them")
+    return found[0] if found else folder / f"{key}.flac"
 
 
 def with_strangers(cases: Sequence[Case]) -> list[Case]:

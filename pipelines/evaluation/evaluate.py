@@ -1,6 +1,7 @@
 """Score cases and write the results: scores.parquet, sets.parquet, tables.md and scores.html."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from instructme.dataset_tools.recognisers import chord_network, weights
@@ -21,19 +22,26 @@ from instructme.pipelines.evaluation.set_scores import Embedded, markdown_of_set
 from instructme.pipelines.training.tagger import HEAD
 
 FEATURES = "features"
+WHOLE = (
+    *("refused", "missing_edit", "unreadable_edit", "empty_edit", "lengths_differ"),
+    *("unreadable_triplet", "silent_target", "empty_target"),
+)
+"""Reasons that an edit has for all metrics; others are reasons of one metric."""
 DEFAULT_TAGGER = Path(__file__).with_name(HEAD)
 TAGGER_ADVICE = "train a tagger with 'instructme train tagger' and name its run with --set tagger=RUN"
 
 
-def names(folders: Sequence[Path]) -> dict[str, Path]:
+def names(folders: Sequence[Path], runs: Collection[str] = ()) -> dict[str, Path]:
     """Name systems by their folders.
 
     Raises:
-        DataError: two folders have one name.
+        DataError: two folders have one name, or a folder has that of a run.
     """
     named = {folder.resolve().name: folder for folder in folders}
     if len(named) < len(folders):
         raise DataError("two folders of edits have the same name: rename one, because tables name systems by their folders")
+    if both := sorted(set(named) & set(runs)):
+        raise DataError(f"{both[0]} is the name of a run and of a folder of edits: rename one, because tables name systems so")
     return named
 
 
@@ -100,7 +108,20 @@ def evaluate(
     score_page.write(out / "scores.html", cases, rows, facts)
     yield from (model_card.write(run, name, scores, shards) for name, run in (runs or {}).items() if name in systems)
     yield from (f"{name} was not computed: {advice}" for name, advice in lacking.items())
+    yield from _not_scored(rows, systems)
     yield f"scored {len(cases)} triplets of {', '.join(systems) or 'no system'}: {out / 'tables.md'} and {out / 'scores.html'}"
+
+
+def _not_scored(rows: Sequence[EditScore], systems: Sequence[str]) -> Iterator[str]:
+    """Say for each system how many edits have no score at all, and why: their means are of other edits than those of others."""
+    reasons: dict[str, dict[tuple[str, str], set[str]]] = {system: {} for system in systems}
+    for row in (row for row in rows if row.system in reasons):
+        reasons[row.system].setdefault((row.dataset, row.key), set()).add((row.reason or "").partition(":")[0])
+    for system, edits in reasons.items():
+        lost = Counter(reason for each in edits.values() for reason in each if len(each) == 1 and reason in WHOLE)
+        if lost:
+            why = ", ".join(f"{reason} {count}" for reason, count in sorted(lost.items()))
+            yield f"{system}: {lost.total():,} of {len(edits):,} edits have no score ({why}), and are in no mean"
 
 
 def read_tagger(run: Path | None) -> TagHead | None:
