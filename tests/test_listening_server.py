@@ -11,6 +11,11 @@ from made_study import Rater
 pytest.importorskip("fastapi")
 from fastapi.testclient import TestClient
 
+from instructme.manifests.rows import DataError
+from instructme.pipelines.listening.ratings import read_ratings
+from instructme.pipelines.listening.server import make_app
+from instructme.pipelines.listening.study import read_study
+
 
 def rows(study: Path, query: str) -> list[tuple]:
     file = sqlite3.connect(study / "answers.sqlite")
@@ -33,6 +38,16 @@ def test_every_answer_of_a_whole_test_is_a_row(study: Path, client: TestClient) 
     )
     assert scales == [("harmony", 24, 6), ("quality", 24, 6), ("relevance", 24, 6)]
     assert 'data-kind="done"' in rater.text and re.search(r'id="code">[0-9A-F]{8}<', rater.text)
+
+
+def test_answers_of_another_study_are_refused(study: Path, client: TestClient) -> None:
+    Rater(client).finish(by_place)
+    assert read_ratings(study, read_study(study)).sessions == 1
+    table = study / "stimuli.csv"
+    table.write_text(table.read_text().replace("orca", "gull"))
+    for use in (make_app, lambda folder: read_ratings(folder, read_study(folder))):
+        with pytest.raises(DataError, match="holds answers to other clips than stimuli"):
+            use(study)
 
 
 def test_a_reload_shows_what_was_answered(client: TestClient) -> None:

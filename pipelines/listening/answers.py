@@ -16,6 +16,7 @@ from typing import Any
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS secret (value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS clips (hash TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS sessions (
   id INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE, participant TEXT NOT NULL, begun_at TEXT NOT NULL,
   step INTEGER NOT NULL DEFAULT 0, turn INTEGER UNIQUE, attempt INTEGER NOT NULL DEFAULT 1, state TEXT NOT NULL DEFAULT 'open');
@@ -88,6 +89,12 @@ class Answers:
     def _make_secret(self) -> str:
         self._file.execute("INSERT INTO secret SELECT ? WHERE NOT EXISTS (SELECT 1 FROM secret)", (secrets.token_hex(32),))
         return str(self._file.execute("SELECT value FROM secret").fetchone()[0])
+
+    def clips(self, digest: str) -> str:
+        """Give the hash of the table of clips that raters judge; at first it is `digest`."""
+        query = "INSERT INTO clips SELECT ? WHERE NOT EXISTS (SELECT 1 FROM clips)"
+        self._commit(lambda: self._file.execute(query, (digest,)))
+        return str(self._read("SELECT hash FROM clips", ())[0][0])
 
     def close(self) -> None:
         """Close the file."""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from instructme.manifests.rows import DataError
 from instructme.pipelines.listening.rated_edits import ANCHOR, REFERENCE
-from instructme.pipelines.listening.study import ANSWERS, Study, read_stimuli
+from instructme.pipelines.listening.study import ANSWERS, Study, check_clips, read_stimuli
 
 COLUMNS = ["session", "scale", "page", "item", "task", "length_s", "system", "value", "plays", "at"]
 _MOST_FAILED = 0.5
@@ -69,6 +69,13 @@ def _table(folder: Path, query: str) -> pd.DataFrame:
         raise DataError(f"can't read {path}: {error}") from None
 
 
+def _clips(folder: Path) -> str | None:
+    """Read which clips were judged; None in answers of older versions."""
+    known = len(_table(folder, "SELECT name FROM sqlite_master WHERE name = 'clips'"))
+    held = _table(folder, "SELECT hash FROM clips")["hash"].tolist() if known else []
+    return held[0] if held else None
+
+
 def read_ratings(folder: Path, study: Study, *, unfinished: bool = False) -> Ratings:
     """Read the last answer to each question, and decide which raters are left out.
 
@@ -76,7 +83,11 @@ def read_ratings(folder: Path, study: Study, *, unfinished: bool = False) -> Rat
         folder: folder of the study.
         study: its settings.
         unfinished: keep raters that stopped before the end.
+
+    Raises:
+        DataError: there are no answers, they can't be read, or they are those of another study.
     """
+    check_clips(folder, _clips(folder))
     sessions = _table(folder, "SELECT id, state, turn FROM sessions").set_index("id")
     every = clicks(folder)
     every = every[every["late"] == 0]

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from instructme.manifests.tables import sha256
 from instructme.pipelines.listening.answers import Answers, Click, Session
 from instructme.pipelines.listening.page_order import HEADPHONE_ATTEMPTS, Planner, Step
 from instructme.pipelines.listening.rater_page import consent, notice, options, rater_page
-from instructme.pipelines.listening.study import ANSWERS, CLIPS, WORDING, read_stimuli, read_study
+from instructme.pipelines.listening.study import ANSWERS, CLIPS, STIMULI, WORDING, check_clips, read_stimuli, read_study
 from instructme.pipelines.listening.wording import read_wording
 
 MOST_BYTES = 4096
@@ -105,6 +106,7 @@ class Rating:
         self.planner = Planner(self.study, read_stimuli(folder))
         self.preparation = self.planner.preparation()
         self.answers = Answers(folder / ANSWERS)
+        check_clips(folder, self.answers.clips(sha256(folder / STIMULI)))
         self.rounds = lru_cache(256)(self.planner.rounds)
 
     def session(self, token: str) -> Session:

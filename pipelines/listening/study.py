@@ -10,6 +10,7 @@ import yaml
 
 from instructme.manifests.files import atomic
 from instructme.manifests.rows import DataError
+from instructme.manifests.tables import sha256
 from instructme.pipelines.listening.wording import SCALES
 
 SETTINGS, STIMULI, CLIPS, ANSWERS, WORDING = "study.yaml", "stimuli.csv", "clips", "answers.sqlite", "wording.yaml"
@@ -129,6 +130,16 @@ def read_stimuli(folder: Path) -> list[Stimulus]:
         return [_stimulus(row) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error, TypeError, ValueError, KeyError) as error:
         raise DataError(f"can't read {path}: {error}; make the study again with 'listen create'") from None
+
+
+def check_clips(folder: Path, judged: str | None) -> None:
+    """Check that the clips that raters judged, by the hash of their table, are those of a study.
+
+    Raises:
+        DataError: they are not; numbers of triplets and names of systems would be taken for others.
+    """
+    if judged not in (None, sha256(folder / STIMULI)):
+        raise DataError(f"{folder / ANSWERS} holds answers to other clips than {STIMULI}: put the files of one study together")
 
 
 def _stimulus(row: dict[str, Any]) -> Stimulus:
