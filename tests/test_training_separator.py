@@ -106,6 +106,14 @@ def test_weights_of_other_sizes_or_kinds_are_no_start(work: Path, whole: Path, t
     assert not (tmp_path / "run").exists()
 
 
+def test_parts_of_another_scan_are_refused(work: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(work, tmp_path / "work"))
+    scan([work.parent / "songs"], moved, split=(0.2, 0.4, 0.4), seed=5)
+    assert sha256(moved / "tracks.parquet") != sha256(work / "tracks.parquet")
+    result = call(moved, tmp_path / "run", 1)
+    assert result.exit_code == 1 and "parquet has changed since: run 'instructme prepare" in result.output
+
+
 def test_the_package_is_a_start_for_the_default_preset(work: Path) -> None:
     bank = read_bank(work, "validation", override(SMALL_PRESET, [f"separator.sample_rate_hz={RATE_HZ}"]))
     preset = override(with_instruments(SMALL_PRESET), ["separator_training.validation_triplets=8"])

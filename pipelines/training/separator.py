@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from instructme.dataset_tools import audio
 from instructme.manifests.rows import DataError, Part, Track
-from instructme.manifests.tables import read_rows
+from instructme.manifests.tables import broken_chain, read_rows
 from instructme.model.checkpoint import read_config, restore
 from instructme.model.conditions.text import TextEncoder
 from instructme.model.config import ModelError, Preset
@@ -41,8 +41,11 @@ def read_bank(work: Path, split: str, preset: Preset) -> PartBank:
     """Read the parts of the tracks of a split into memory.
 
     Raises:
-        DataError: no parts, or parts of another rate than the preset's.
+        DataError: no parts, parts of another rate than the preset's, or of another scan than the tracks and their splits.
     """
+    if problems := broken_chain(work / "parts.parquet"):
+        what = problems[0].partition(";")[0]
+        raise DataError(f"{work}: {what}: run 'instructme prepare {work}' again")
     rate_hz = preset.separator.sample_rate_hz
     splits = {track.track_id: track.split for track in read_rows(work / "tracks.parquet", Track)}
     rows = [row for row in read_rows(work / "parts.parquet", Part) if splits.get(row.track_id) == split]
