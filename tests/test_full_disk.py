@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import toy_training
 from click.testing import CliRunner, Result
+from made_study import made_table
 from made_work import make_songs
 
 from instructme.manifests import files
@@ -168,6 +169,17 @@ def test_a_unit_without_memory_is_accounted_for() -> None:
     assert dict(engine.run(hoard, [0, 1], description="hoard", workers=1, lost=lambda unit: -unit)) == {0: 0, 1: -1}
     with pytest.raises(Exception, match=r"hoard: workers died on 1: .*--workers"):
         list(engine.run(hoard, [1], description="hoard", workers=1))
+
+
+def test_a_listening_test_is_made_whole_or_not_at_all(tmp_path: Path, disk: tuple[Path, Resize]) -> None:
+    folder, resize = disk
+    create = ["listen", "create", folder / "study", "--pairs", made_table(tmp_path / "edits")]
+    for size in ("100k", "1m"):
+        resize(f"size={size}")
+        result = run(*create)
+        assert result.exit_code == 1 and "No space left on device" in result.output and not list(folder.iterdir())
+    resize("size=100m")
+    assert run(*create).exit_code == 0
 
 
 def test_training_goes_on_from_the_last_checkpoint_that_fits(tmp_path: Path, disk: tuple[Path, Resize]) -> None:

@@ -1,6 +1,7 @@
 """Make a study: level the clips, add reference, anchor and the sounds of the checks, and give every file a random name."""
 
 import dataclasses
+import io
 import os
 import random
 import secrets
@@ -72,7 +73,9 @@ class _Clips:
     def write(self, samples: npt.NDArray[np.float32], rate_hz: int) -> str:
         """Write (T,) or (T, 2) as WAV: clips of equal length have files of equal size."""
         name = f"{secrets.token_hex(12)}.wav"
-        soundfile.write(self.folder / name, audio.to_int16(samples), rate_hz, format="WAV", subtype="PCM_16")
+        encoded = io.BytesIO()  # because libsndfile doesn't always tell when the disk is full
+        soundfile.write(encoded, audio.to_int16(samples), rate_hz, format="WAV", subtype="PCM_16")
+        (self.folder / name).write_bytes(encoded.getvalue())
         return name
 
     def equalise_times(self) -> None:
