@@ -1,6 +1,7 @@
 """Edits by the separator: what is removed and what is extracted add up, spans and levels hold, the rest is refused."""
 
 import dataclasses
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from instructme.model.presets import TINY
 from instructme.model.separator import Separator
 from instructme.pipelines.cli import main
 from instructme.pipelines.editing import run_folders
-from instructme.pipelines.editing.editor import Editor
+from instructme.pipelines.editing.editor import Editor, EditWarning
 from instructme.pipelines.editing.run_folders import find_run
 
 RATE_HZ = 44_100
@@ -64,6 +65,24 @@ def test_outside_of_a_time_span_nothing_changes(editor: Editor, music: np.ndarra
     assert np.array_equal(edited[: 2 * RATE_HZ], music[: 2 * RATE_HZ])
     assert np.array_equal(edited[4 * RATE_HZ :], music[4 * RATE_HZ :])
     assert not np.allclose(edited[3 * RATE_HZ], music[3 * RATE_HZ], atol=1e-4)
+
+
+def test_channels_of_opposite_polarity_are_no_silence(editor: Editor, music: np.ndarray) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        edited = editor.edit(music[:, :1] * [1, -1], RATE_HZ, "remove drums")
+    assert np.abs(edited - music[:, :1] * [1, -1]).max() > 0.01
+    with pytest.warns(EditWarning, match="silent"):
+        editor.edit(0 * music, RATE_HZ, "remove drums")
+
+
+def test_settings_without_effect_are_told(editor: Editor, run: Path, music: np.ndarray, tmp_path: Path) -> None:
+    with pytest.warns(EditWarning, match="steps, text_guidance changed nothing: a separator"):
+        editor.edit(music, RATE_HZ, "remove drums", steps=1, text_guidance=2.0)
+    soundfile.write(tmp_path / "song.wav", music[:RATE_HZ], RATE_HZ)
+    command = ["edit", str(tmp_path / "song.wav"), "remove drums", "--run", str(run), "-o", str(tmp_path / "out.wav")]
+    assert "warning" not in CliRunner().invoke(main, command).output
+    assert "all variations are equal" in CliRunner().invoke(main, [*command, "--variations", "2"]).output
 
 
 def test_several_instruments_are_taken_out_one_after_the_other(editor: Editor, music: np.ndarray) -> None:

@@ -142,13 +142,14 @@ class Editor:
         Raises:
             DataError: a task that it was not made for, or an instrument that it does not know.
         """
-        separated = self._separates(step)
+        separated = self.separates(step)
         if self._denoise is None and not separated:
             raise DataError(f"this editor can't {step.task}: it can {_SEPARATED}. {_TRAIN}")
         if separated and self._separator:
             self._separator.check(step.instruments)
 
-    def _separates(self, step: EditStep) -> bool:
+    def separates(self, step: EditStep) -> bool:
+        """Say whether a step is made by the separator, which draws nothing and has no sampler."""
         return self._separator is not None and hasattr(task_module(step.task), "from_part")
 
     def edit(
@@ -229,10 +230,12 @@ class Editor:
             raise DataError(f"the edit starts at {read.step.start_s:g} s, but the music is {len(audio) / rate_hz:.1f} s long")
         if settings.steps is not None and not 1 <= settings.steps <= most:
             raise DataError(f"can't sample in {settings.steps} steps: take 1 to {most}, or leave it to the run")
-        level = level_db(audio, rate_hz)
+        separated = self.separates(read.step)
+        level = level_db(audio, rate_hz, mixed=not separated)
         if level <= SILENCE_DB:
             warnings.warn("the music is silent: there is nothing to edit, so it stays as it is", EditWarning, stacklevel=2)
-        if self._separates(read.step):
+        if separated:
+            _tell_unused(settings)
             yield from self._separated(audio, rate_hz, read.step)
             return
         low, high = self.data.get("rms_range_db") or [self.data.get("rms_db", RMS_DB)] * 2
@@ -338,8 +341,17 @@ def _listen(folder: Path, rate_hz: int, device: str | torch.device) -> Listen:
     return lambda sound, prompt: joint_embedding.distance(joint, sound[:, None], rate_hz, [prompt])
 
 
-def level_db(audio: Audio, rate_hz: int) -> float:
-    """Measure the RMS of the mean of the channels over all seconds that sound, in dBFS; -120 if none does.
+def _tell_unused(settings: SamplingSettings) -> None:
+    """Warn of settings of the sampler where there is none."""
+    given = {name: value for name, value in dataclasses.asdict(settings).items() if name != "seed"}
+    if unused := [name for name, value in given.items() if value is not None]:
+        warnings.warn(
+            f"{', '.join(unused)} changed nothing: a separator made this edit, without a sampler", EditWarning, stacklevel=3
+        )
+
+
+def level_db(audio: Audio, rate_hz: int, mixed: bool = True) -> float:
+    """Measure the RMS over all seconds that sound, in dBFS, of the mean of the channels or of each; -120 if none does.
 
     Raises:
         DataError: NaN or infinite samples.
@@ -349,7 +361,7 @@ def level_db(audio: Audio, rate_hz: int) -> float:
         block = audio[start : start + rate_hz]
         if not np.isfinite(block).all():
             raise DataError(f"the audio holds NaN or infinite samples at {start / rate_hz:.0f} s: export it again")
-        loudness = rms_db(block.mean(axis=1))
+        loudness = rms_db(block.mean(axis=1) if mixed else np.ravel(block))
         if loudness > SILENCE_DB:
             power, seconds = power + 10 ** (loudness / 10), seconds + 1
     return db(np.sqrt(power / seconds)) if seconds else FLOOR_DB

@@ -85,6 +85,8 @@ class FileEdit:
             editor.check(each.step)
         for note in self._notes:
             warnings.warn(note, EditWarning, stacklevel=2)
+        if len(self._names) > 1 and all(editor.separates(each.step) for each in self._rounds):
+            warnings.warn("all variations are equal: a separator makes these edits, and draws nothing", EditWarning, stacklevel=2)
         results: list[list[Scratch]] = []
         for number, paths in enumerate(self._names):
             varied, result = dataclasses.replace(settings, seed=settings.seed + number), self._music
