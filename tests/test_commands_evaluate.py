@@ -65,6 +65,7 @@ def test_pairs_become_scores_and_tables(pairs, tmp_path):
     assert {row.task for row in rows} == {"remove"} and {row.dataset for row in rows} == {"pairs"}
     assert "none: 3 of 7 edits have no score (lengths_differ 1, missing_edit 1, unreadable_edit 1)" in result.output
     assert "half: " not in result.output
+    assert "\n4 edits of none are the source itself\n" in result.output and "edits of half are" not in result.output
     value = {(row.key, row.system, row.metric): row.value for row in rows}
     reason = {(row.key, row.system): (row.reason or "").partition(":")[0] for row in rows if row.metric == "clipped"}
     assert 0 < value["3", "half", "edit_done"] < value["3", "oracle", "edit_done"] == 1
@@ -168,6 +169,16 @@ def test_a_missing_source_is_a_reason_for_every_metric(tmp_path):
     run("--pairs", path, "-o", tmp_path / "out", "--workers", 0)
     rows = tables.read_rows(tmp_path / "out/scores.parquet", EditScore)
     assert len(rows) == len(FAST) and all(str(row.reason).startswith("unreadable_triplet") for row in rows)
+
+
+def test_a_table_that_names_wrong_files_is_told(tmp_path):
+    for name, samples in (("s", chords(0, seconds=3.0) + drums(3.0)), ("t", chords(0, seconds=3.0))):
+        soundfile.write(tmp_path / f"{name}.wav", samples, 24000)
+    path = tmp_path / "pairs.csv"
+    path.write_text("key,source,target,edit\na,s.wav,t.wav,t.wav\nb,s.wav,s.wav,t.wav\n")
+    result = run("--pairs", path, "-o", tmp_path / "out", "--workers", 0)
+    assert "\n1 edits of edit are the target itself\n" in result.output
+    assert "\n1 triplets have a target that is the source\n" in result.output
 
 
 def test_usage_errors_exit_with_2(tmp_path):

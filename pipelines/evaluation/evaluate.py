@@ -101,7 +101,8 @@ def evaluate(
         *markdown_of_paper(scores, sets),
         *markdown_of_samples(cases),
     ]
-    text = markdown(rows, lacking, notes_of(scored), extra)
+    notes = notes_of(scored)
+    text = markdown(rows, lacking, notes, extra)
     with atomic(out / "tables.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
     facts = {"triplets": f"{len(cases):,}", "systems": ", ".join(systems), **heard_by}
@@ -109,6 +110,7 @@ def evaluate(
     yield from (model_card.write(run, name, scores, shards) for name, run in (runs or {}).items() if name in systems)
     yield from (f"{name} was not computed: {advice}" for name, advice in lacking.items())
     yield from _not_scored(rows, systems)
+    yield from (f"{count:,} {note}" for note, count in notes.items())
     yield f"scored {len(cases)} triplets of {', '.join(systems) or 'no system'}: {out / 'tables.md'} and {out / 'scores.html'}"
 
 

@@ -86,12 +86,15 @@ def score_case(case: Case, settings: Settings, with_controls: bool = True) -> Ca
     if not len(target) or not target.any():
         _refuse(case, settings, result, list(case.edits), "silent_target" if len(target) else "empty_target")
         return result
+    if np.array_equal(source, target):
+        result.notes["triplets have a target that is the source"] += 1
     known = _Known(case, source, target, settings)
     for system, path in case.edits.items():
         edit = _read(path, len(target), result.notes)
         if isinstance(edit, str):
             _refuse(case, settings, result, [system], edit)
         else:
+            _note_sides(system, edit, {"target": target, "source": source}, result.notes)
             _add(case, settings, result, system, known.features(edit))
     if with_controls:
         stranger = case.stranger.read()[1] if case.stranger else None
@@ -151,6 +154,14 @@ def _read(path: Path, length: int, notes: Counter[str]) -> Samples | str:
     if len(edit) > length:
         notes["edits were longer than their targets, and were cut"] += 1
     return edit[:length]
+
+
+def _note_sides(system: str, edit: Samples, sides: Mapping[str, Samples], notes: Counter[str]) -> None:
+    """Note an edit that is a side of its triplet, sample by sample, as in a table that names a wrong file."""
+    for name, side in sides.items():
+        if np.array_equal(edit, side[: len(edit)]):
+            notes[f"edits of {system} are the {name} itself"] += 1
+            return
 
 
 def _add(case: Case, settings: Settings, result: CaseScores, system: str, values: Features) -> None:
