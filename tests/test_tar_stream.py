@@ -46,6 +46,11 @@ def test_shards_are_named_in_four_ways(made: Path) -> None:
     assert keys(open_shards(made, split="test")) == keys(open_shards(sorted(made.glob("test-*.tar"))))
 
 
+def test_a_tar_that_is_listed_twice_is_read_twice(made: Path) -> None:
+    tar = made / "train-00001.tar"
+    assert keys(open_shards([tar, tar])) == 2 * keys(open_shards(tar))
+
+
 def test_two_nodes_of_two_workers_read_every_sample_once(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
     for rank in range(2):

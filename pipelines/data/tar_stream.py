@@ -99,16 +99,15 @@ def _again(stage: Any, samples: Iterator[Encoded]) -> Iterator[Encoded]:
 class _Turns:
     """Name the tars of each epoch, in an order of its own where there is a seed."""
 
-    tars: Mapping[str, int | None]
-    """Their places, and how many samples they hold where that is known."""
+    tars: Sequence[tuple[str, int | None]]
+    """Their places, and how many samples they hold where that is known. One that is there twice is read twice."""
     seed: int | None
     epochs: int | None
 
     def __call__(self) -> Iterator[dict[str, Any]]:
-        names = list(self.tars)
         for epoch in count() if self.epochs is None else range(self.epochs):
-            order = range(len(names)) if self.seed is None else shard_order(self.seed, epoch, len(names))
-            yield from ({"url": names[place], "size": self.tars[names[place]]} for place in order)
+            order = range(len(self.tars)) if self.seed is None else shard_order(self.seed, epoch, len(self.tars))
+            yield from ({"url": self.tars[place][0], "size": self.tars[place][1]} for place in order)
 
 
 def shard_order(seed: int, epoch: int, shards: int) -> list[int]:
@@ -117,7 +116,7 @@ def shard_order(seed: int, epoch: int, shards: int) -> list[int]:
     return order
 
 
-def _tars(urls: str | Path | Sequence[str | Path], split: str) -> dict[str, int | None]:
+def _tars(urls: str | Path | Sequence[str | Path], split: str) -> list[tuple[str, int | None]]:
     """List the tars, with the number of their samples where a folder's index tells it."""
     if isinstance(urls, Sequence) and not isinstance(urls, str):
         tars = [str(each) for each in urls]
@@ -127,10 +126,10 @@ def _tars(urls: str | Path | Sequence[str | Path], split: str) -> dict[str, int 
         tars = [str(urls)] if Path(str(urls)).is_file() else expand_urls(str(urls))
     else:
         reader = ShardReader(parse(str(urls)) if isinstance(urls, str) else urls, split)
-        return {str(reader.folder / f"{name}.tar"): int(size) for name, size in zip(reader.names, reader.sizes, strict=True)}
+        return [(str(reader.folder / f"{name}.tar"), int(size)) for name, size in zip(reader.names, reader.sizes, strict=True)]
     if not tars:
         raise DataError("the list of shards is empty: give at least one tar")
-    return dict.fromkeys(tars)
+    return [(tar, None) for tar in tars]
 
 
 def _samples(shards: Iterable[Mapping[str, Any]]) -> Iterator[Encoded]:
