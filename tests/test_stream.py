@@ -279,6 +279,15 @@ def test_says_what_is_wrong_with_a_shard_when_it_is_read_also_from_a_worker(copy
     fails("no such table: .*train-00000.parquet: run 'instructme shard' first")
 
 
+def test_a_shard_of_another_run_with_as_many_samples_is_refused(copy: Path, work: Path, tmp_path: Path) -> None:
+    shard(work, tmp_path / "other", per_shard=7, normalise="side", splits=["train"], workers=0)
+    for suffix in ("tar", "parquet", "json"):
+        shutil.copy(tmp_path / f"other/train-00000.{suffix}", copy)
+    shard_reader._open.cache_clear()
+    with pytest.raises(DataError, match=r"train-00000\.tar isn't the shard that index\.json lists"):
+        Triplets(copy, "train", PRESET)[0]
+
+
 def test_parts_need_sides_of_the_same_gain(copy: Path, work: Path) -> None:
     shard_reader._open.cache_clear()
     index = copy / "train-00000.parquet"

@@ -34,8 +34,8 @@ def off_the_levels(what: str, samples: Samples, mixed: Floats) -> str | None:
     Both are cut into SEGMENTS of equal share. Of remixes of 50 songs, the third largest difference was below 0.2 dB, and below
     0.25 dB of bursts and clicks. Of other music it is above 0.5 dB in 98 of 100.
     """
-    levels = [_levels_db(mono(each)) for each in (samples, mixed)]
-    difference = float(np.sort(np.abs(levels[0] - levels[1]))[-3])
+    levels, of_parts = (_levels_db(mono(each)) for each in (samples, mixed.astype(np.float32)))
+    difference = float(np.sort(np.abs(levels - of_parts))[-3])
     return None if difference <= MOST_DB else f"{what} has other levels than its parts, by {difference:.1f} dB"
 
 

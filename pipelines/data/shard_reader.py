@@ -62,6 +62,7 @@ class ShardReader:
         self.channels = {each.get("channels", 1) for each in chosen}
         self.seconds = {each["seconds"] / each["samples"] for each in chosen}
         self._keys = [each["key"] for each in chosen]
+        self._bytes = [each["files"][f"{each['name']}.tar"]["bytes"] for each in chosen]
         self._ends = np.cumsum(self.sizes)
 
     def place(self, row: int) -> tuple[int, int]:
@@ -139,13 +140,14 @@ class ShardReader:
         return opened.json_text(opened.values(place))
 
     def _open(self, shard: int) -> "_Shard":
-        return _open(urls.reopened(self.folder), self.names[shard], self._keys[shard], int(self.sizes[shard]))
+        stated = int(self.sizes[shard]), self._bytes[shard]
+        return _open(urls.reopened(self.folder), self.names[shard], self._keys[shard], *stated)
 
 
 class _Shard:
     """An open shard: its index as an Arrow table, and its tar."""
 
-    def __init__(self, folder: Path, name: str, size: int) -> None:
+    def __init__(self, folder: Path, name: str, size: int, tar_bytes: int) -> None:
         self._path = folder / f"{name}.tar"
         self._rows: pa.Table = tables.read(folder / f"{name}.parquet", Sample, _COLUMNS)
         try:
@@ -154,6 +156,8 @@ class _Shard:
             raise DataError(f"can't read {self._path} ({error.strerror}): run 'instructme shard' again") from None
         if len(self._rows) != size or not self._sound(self._tar.size):
             raise DataError(f"{folder / name}.parquet isn't the index of {name}.tar: run 'instructme shard' again")
+        if self._tar.size != tar_bytes:
+            raise DataError(f"{self._path} isn't the shard that index.json lists: run 'instructme shard' again")
 
     def _sound(self, tar_bytes: int) -> bool:
         """Check that all rows are of known tasks, one rate and one length, and lie in the tar."""
@@ -194,9 +198,9 @@ class _Shard:
 
 
 @functools.lru_cache(maxsize=HELD)
-def _open(folder: Path, name: str, key: str, size: int) -> _Shard:
+def _open(folder: Path, name: str, key: str, size: int, tar_bytes: int) -> _Shard:
     """Open a shard once per process and state: KEY stands for its bytes."""
-    return _Shard(folder, name, size)
+    return _Shard(folder, name, size, tar_bytes)
 
 
 def _listed(folder: Path) -> list[dict[str, Any]]:
@@ -225,4 +229,12 @@ def _sound(each: Any) -> bool:
         and each.get("channels", 1) in (1, 2)
         and all(isinstance(each.get(name), kind) for name, kind in kinds.items())
     )
-    return stated and tar_file.NAME.fullmatch(each["name"]) is not None and each["samples"] > 0
+    return stated and tar_file.NAME.fullmatch(each["name"]) is not None and each["samples"] > 0 and _has_bytes(each)
+
+
+def _has_bytes(each: dict[str, Any]) -> bool:
+    """Check that a shard is listed with the size of its tar, by which one of another run is told."""
+    try:
+        return isinstance(each["files"][f"{each['name']}.tar"]["bytes"], int)
+    except (KeyError, TypeError):
+        return False
