@@ -1,5 +1,6 @@
 """Distances of sets against closed forms and against literal computations."""
 
+import warnings
 from itertools import combinations
 
 import numpy as np
@@ -141,3 +142,9 @@ def test_one_song_gives_no_interval():
 
 def test_keys_that_all_sets_have():
     assert common({"a": 1, "b": 2}, {"b": 1, "c": 2}) == ["b"]
+
+
+def test_a_single_frame_has_no_kernel_distance_and_makes_no_noise():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(kernel(np.ones((1, 3)), np.random.default_rng(0).standard_normal((5, 3))))

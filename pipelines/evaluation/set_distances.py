@@ -69,7 +69,9 @@ def prepared_kernel(one: Frames, other: Frames) -> Weighted:
         np.fill_diagonal(square, 0)
 
     def weighted(w: Doubles, v: Doubles) -> float:
-        within = sum(each @ value @ each / (each.sum() ** 2 - each @ each) for each, value in zip((w, v), values, strict=False))
+        with np.errstate(invalid="ignore"):  # a single frame, as the bootstrap of few songs draws it, has no pair: not a number
+            pairs = zip((w, v), values, strict=False)
+            within = sum(each @ value @ each / (each.sum() ** 2 - each @ each) for each, value in pairs)
         return float(100 * (within - 2 * (w @ values[2] @ v) / (w.sum() * v.sum())))
 
     return weighted
