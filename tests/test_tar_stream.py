@@ -3,6 +3,7 @@
 import itertools
 import json
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,14 @@ def test_shards_are_named_in_four_ways(made: Path) -> None:
 def test_a_tar_that_is_listed_twice_is_read_twice(made: Path) -> None:
     tar = made / "train-00001.tar"
     assert keys(open_shards([tar, tar])) == 2 * keys(open_shards(tar))
+
+
+def test_a_shard_of_another_run_with_as_many_samples_is_refused(made: Path, tmp_path: Path) -> None:
+    shards = Path(shutil.copytree(made, tmp_path / "shards"))
+    shard(made.parent, tmp_path / "other", per_shard=7, normalise="side", workers=0)
+    shutil.copy(tmp_path / "other/train-00001.tar", shards)
+    with pytest.raises(DataError, match=r"train-00001\.tar isn't the shard that index\.json lists"):
+        keys(open_shards(shards))
 
 
 def test_two_nodes_of_two_workers_read_every_sample_once(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

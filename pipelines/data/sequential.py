@@ -100,7 +100,8 @@ class SequentialBatches(IterableDataset[Item]):
         latents = self._triplets.latents
         folder = urls.reopened(latents.folder if latents else self._shards.folder)
         path = folder / (f"latents-{name}.tar" if latents else f"{name}.tar")
-        for place, sample in enumerate(tar_samples(path, int(self._shards.sizes[shard]))):
+        held = None if latents else self._shards.tar_bytes[shard]
+        for place, sample in enumerate(tar_samples(path, int(self._shards.sizes[shard]), held)):
             yield partial(self._latent_item if latents else self._audio_item, first + place, sample)
 
     def _audio_item(self, row: int, sample: Encoded, number: int) -> Item:

@@ -62,7 +62,7 @@ class ShardReader:
         self.channels = {each.get("channels", 1) for each in chosen}
         self.seconds = {each["seconds"] / each["samples"] for each in chosen}
         self._keys = [each["key"] for each in chosen]
-        self._bytes = [each["files"][f"{each['name']}.tar"]["bytes"] for each in chosen]
+        self.tar_bytes = [each["files"][f"{each['name']}.tar"]["bytes"] for each in chosen]
         self._ends = np.cumsum(self.sizes)
 
     def place(self, row: int) -> tuple[int, int]:
@@ -140,7 +140,7 @@ class ShardReader:
         return opened.json_text(opened.values(place))
 
     def _open(self, shard: int) -> "_Shard":
-        stated = int(self.sizes[shard]), self._bytes[shard]
+        stated = int(self.sizes[shard]), self.tar_bytes[shard]
         return _open(urls.reopened(self.folder), self.names[shard], self._keys[shard], *stated)
 
 

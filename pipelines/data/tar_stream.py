@@ -99,15 +99,15 @@ def _again(stage: Any, samples: Iterator[Encoded]) -> Iterator[Encoded]:
 class _Turns:
     """Name the tars of each epoch, in an order of its own where there is a seed."""
 
-    tars: Sequence[tuple[str, int | None]]
-    """Their places, and how many samples they hold where that is known. One that is there twice is read twice."""
+    tars: Sequence[Mapping[str, Any]]
+    """Their places as `url`, and where it is known `size` and `tar_bytes`. One that is there twice is read twice."""
     seed: int | None
     epochs: int | None
 
     def __call__(self) -> Iterator[dict[str, Any]]:
         for epoch in count() if self.epochs is None else range(self.epochs):
             order = range(len(self.tars)) if self.seed is None else shard_order(self.seed, epoch, len(self.tars))
-            yield from ({"url": self.tars[place][0], "size": self.tars[place][1]} for place in order)
+            yield from (dict(self.tars[place]) for place in order)
 
 
 def shard_order(seed: int, epoch: int, shards: int) -> list[int]:
@@ -116,8 +116,8 @@ def shard_order(seed: int, epoch: int, shards: int) -> list[int]:
     return order
 
 
-def _tars(urls: str | Path | Sequence[str | Path], split: str) -> list[tuple[str, int | None]]:
-    """List the tars, with the number of their samples where a folder's index tells it."""
+def _tars(urls: str | Path | Sequence[str | Path], split: str) -> list[dict[str, Any]]:
+    """List the tars, with what a folder's index tells of them: the number of their samples, and their size."""
     if isinstance(urls, Sequence) and not isinstance(urls, str):
         tars = [str(each) for each in urls]
     elif str(urls).endswith(".tar"):
@@ -126,22 +126,23 @@ def _tars(urls: str | Path | Sequence[str | Path], split: str) -> list[tuple[str
         tars = [str(urls)] if Path(str(urls)).is_file() else expand_urls(str(urls))
     else:
         reader = ShardReader(parse(str(urls)) if isinstance(urls, str) else urls, split)
-        return [(str(reader.folder / f"{name}.tar"), int(size)) for name, size in zip(reader.names, reader.sizes, strict=True)]
+        told = zip(reader.names, reader.sizes, reader.tar_bytes, strict=True)
+        return [{"url": str(reader.folder / f"{name}.tar"), "size": int(size), "tar_bytes": held} for name, size, held in told]
     if not tars:
         raise DataError("the list of shards is empty: give at least one tar")
-    return [(tar, None) for tar in tars]
+    return [{"url": tar} for tar in tars]
 
 
 def _samples(shards: Iterable[Mapping[str, Any]]) -> Iterator[Encoded]:
     for shard in shards:
-        yield from tar_samples(parse(shard["url"]), shard["size"])
+        yield from tar_samples(parse(shard["url"]), shard.get("size"), shard.get("tar_bytes"))
 
 
-def tar_samples(path: Path, size: int | None = None) -> Iterator[Encoded]:
+def tar_samples(path: Path, size: int | None = None, tar_bytes: int | None = None) -> Iterator[Encoded]:
     """Read the samples of a tar in its order, without decoding them.
 
     Raises:
-        DataError: it is missing or damaged, or holds another number of samples than `size`.
+        DataError: it is missing or damaged, holds another number of samples than `size`, or is another shard of that size.
     """
     from webdataset.tariterators import group_by_keys, tar_file_expander
 
@@ -156,6 +157,8 @@ def tar_samples(path: Path, size: int | None = None) -> Iterator[Encoded]:
             raise DataError(f"no such shard: {path}: check its name, or run 'instructme shard' again") from None
         except (tarfile.TarError, EOFError, ValueError) as error:
             raise DataError(f"damaged shard: {path}: run 'instructme shard' again ({error.args[0]})") from None
+    if size in (None, number) and tar_bytes not in (None, path.stat().st_size):
+        raise DataError(f"{path} isn't the shard that index.json lists: run 'instructme shard' again")
     if size not in (None, number):
         raise DataError(f"damaged shard: {path} holds {number} samples, not {size}: run 'instructme shard' again")
 
