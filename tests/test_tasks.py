@@ -1,6 +1,7 @@
 """Every file of dataset_tools/tasks keeps the contract, and its law finds what it says it finds."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -192,9 +193,11 @@ def test_remix_law_hears_a_shift_of_60_ms(bpm, recipes):
     source = np.sum([part(name) for name in recipe.source_instruments], axis=0, dtype=np.float32) * np.float32(0.1 / 32768)
     source = np.rint(source * 32768).astype(np.float32) / 32768
 
+    one = replace(recipe, target_instruments=["clicks"], target_stretch=1.0)
+
     def broken(target):
-        law = task_modules()["remix"].law
-        return law(recipe, source, target, 0.1, part, source_beats_samples=beats, rate_hz=RATE_HZ)
+        law, told = task_modules()["remix"].law, {"source_beats_samples": beats, "rate_hz": RATE_HZ}
+        return law(one, source, target, 0.1, part, target_part=lambda _: target * np.float32(32768 / 0.1), **told)
 
     target = clicks(beats)
     assert broken(target) is None
