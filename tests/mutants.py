@@ -60,7 +60,7 @@ TESTS = {
     "dataset_tools/stems/headers.py": "alignment broken_headers",
     "dataset_tools/stems/heard_twice.py": "bus_effects mixtures late_sums",
     "dataset_tools/stems/measures.py": "parts stored",
-    "dataset_tools/stems/parts.py": "copies name_check",
+    "dataset_tools/stems/parts.py": "copies name_check part_levels",
     "dataset_tools/stems/song_spectra.py": "late_sums mix_check",
     "dataset_tools/stems/sources.py": "parts stereo_pairs mid_side",
     "dataset_tools/midi/": "rhythm bar_check",
