@@ -81,6 +81,16 @@ def test_a_mix_that_holds_more_than_the_stems_is_told(tmp_path: Path) -> None:
     assert row.item == "" and "its stems explain" in row.detail and "may be missing" in row.detail
 
 
+@pytest.mark.parametrize("copy", ["slower", "gated", "distorted"])
+def test_a_changed_copy_that_the_mix_lacks_is_told(copy: str, tmp_path: Path) -> None:
+    wave = STEMS["guitar"]
+    slower = np.interp(np.arange(len(wave)) * 0.9995, np.arange(len(wave)), wave)
+    loud = np.repeat(np.abs(wave).reshape(-1, 400).max(axis=1) > 0.05, 400)
+    changed = {"slower": slower, "gated": wave * loud, "distorted": np.clip(20 * wave, -0.1, 0.1)}[copy]
+    (row,) = told(STEMS | {"guitar 2": changed}, sum(STEMS.values()), tmp_path)
+    assert row.item == "guitar 2" and "not heard at its time" in row.detail
+
+
 def test_a_soft_stem_that_is_missing_is_told(tmp_path: Path) -> None:
     three = {name: wave for name, wave in STEMS.items() if name != "bass"}
     (row,) = told(three, sum(three.values()) + 0.25 * STEMS["bass"], tmp_path)

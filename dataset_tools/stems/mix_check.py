@@ -155,7 +155,7 @@ def _wrong(places: Mapping[str, _Place], called: str) -> dict[str, str]:
         if place.heard:
             if sign * place.here < 0:
                 told[name] = f"in {called} it is inverted, against the other stems"
-        elif abs(place.highest) >= CLEAR and place.next <= NEXT * abs(place.highest):
+        elif abs(place.late_s) > NEAR_S and abs(place.highest) >= CLEAR and place.next <= NEXT * abs(place.highest):
             when = "later" if place.late_s > 0 else "earlier"
             told[name] = f"it is {abs(place.late_s):.3f} s {when} than in {called}, against the other stems"
         elif usual * place.usual >= EXPECTED and abs(place.here) < HEARD:
