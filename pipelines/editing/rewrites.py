@@ -2,6 +2,8 @@
 
 import re
 
+_BEGIN = r"(?:^|(?<=, )|(?<=; )|(?<=\band )|(?<=\bthen )|(?<=\bplease ))"
+"""Where a step may begin: there a verb is one, but not in `the axe`."""
 REWRITES = [
     (re.compile(r"\b(?:except for|other than|apart from|aside from|besides|but for|save for|bar|excluding)\b"), "except"),
     (
@@ -39,7 +41,17 @@ REWRITES = [
         re.compile(r"\b(?:(?:exactly )?the )?(?:exact )?same (?:song|track|tune|thing|music|piece|mix|recording)(?=,? but\b)"),
         "same song",
     ),
-    (re.compile(r"\b(?:rip|grab)(?: me)?(?= (?!an? |some |it\b|them\b|.*\bout\b))"), "isolate"),
+    (re.compile(r"\b(?:(?:rip|grab)(?: me)?|get me)(?= (?!an? |some |it\b|them\b|.*\bout\b))"), "isolate"),
+    (re.compile(rf"{_BEGIN}(?:nuke|axe|zap)(?= )"), "remove"),
+    (re.compile(rf"{_BEGIN}(?:chuck|toss) in(?= )"), "throw in"),
+    (re.compile(rf"{_BEGIN}slap(?= (?:an?|some) .*on top\b)"), "put"),
+    (re.compile(rf"{_BEGIN}split out(?= )"), "separate"),
+    (re.compile(rf"{_BEGIN}(?:shave|knock)(?= \d+(?:\.\d+)? ?db\b)"), "take"),
+    (re.compile(rf"{_BEGIN}knock(?= .*\bdown\b)"), "turn"),
+    (re.compile(rf"{_BEGIN}(?:need|want)(?= (?:an?|the) (?:acapella|instrumental|karaoke))"), "i want"),
+    (re.compile(r"\b(\d+(?:\.\d+)?) more db\b"), r"\1 db more"),
+    (re.compile(r"\b(give .+?) another (\d+(?:\.\d+)?) ?db\b"), r"\1 \2 db more"),
+    (re.compile(r"\banother (?=\d+(?:\.\d+)? ?db\b)"), ""),
     (re.compile(r"(?<=[+-]) (?=\d+(?:\.\d+)? ?db\b)|(?<=\badd )\+(?=\d)"), ""),
     (re.compile(r"^(?:music piece[.;,]? )?instruct(?:ion)?[,:]? "), ""),  # how Instruct-MusicGen is asked
     (re.compile(r"\b(?:thanks|thank you) (?:a lot|so much|very much)$"), "thanks"),
