@@ -21,7 +21,10 @@ MOST_SHARING = 0.5
 """Songs that share a stem are parted if they would be more than this share of all: what nearly all songs hold is no loop."""
 _MOST_NAMESAKES = 4
 """A title that more songs of one dataset have is the name of a kind of folder."""
-_TRACK_NUMBER = re.compile(r"^\s*(?:\d+\s*[-–_.)]\s*|0\d\s+)(?=\D)")
+_TRACK_NUMBER = re.compile(r"^\s*(?:(?:\d+\s*[-–_.)]\s*)+|0\d\s+)(?=\D)")
+"""Programs that separate what they have separated number it twice: `2_1_Highway`."""
+_SEPARATED = re.compile(r"_\([^()]+\)(?:_.*)?$")
+"""What such programs write behind a title: `Highway_(Instrumental)_model_bs_roformer`."""
 _COPY = re.compile(r"(?:\s*\(\d+\)|[\s_–-]+(?:copy|kopie|copie|copia|cópia)(?:\s*\(?\d+\)?)?)\s*$", re.IGNORECASE)
 
 _IN_KEY = r"in [a-g][#b♯♭]?(?:\s?(?:m|min|maj|minor|major))?"
@@ -53,6 +56,7 @@ def _plain_title(title: str, *, loosely: bool = False) -> str:
         loosely: words that may end a title too, as in `Going Down`, are cut off behind a space as behind an underscore.
     """
     rest, before = _COPY.sub("", _TRACK_NUMBER.sub("", title)), ""
+    rest = (_SEPARATED.sub("", rest) or rest) if loosely else rest
     while rest != before:  # `Highway_T1_dry`, `Highway_pitch_up_2`
         rest, before = _VERSION.sub("", rest) or rest, rest
         rest = (_LOOSE_VERSION.sub("", rest) or rest) if loosely else rest

@@ -123,6 +123,8 @@ def test_a_copy_and_a_track_number_make_no_other_song(title: str) -> None:
     "title",
     [
         "Highway (Club Remix)",
+        "2_1_Highway",
+        "3_1_Highway_(Instrumental)_model_bs_roformer_ep_317_sdr",
         "Highway [Live 2019]",
         "Highway - Radio Edit",
         "Highway Remastered",
