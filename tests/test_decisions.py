@@ -37,8 +37,8 @@ CONSTANTS = {
     "A copy of a stem at another time is reported": f"up to {copies._ECHO_S:g} s, and "
     f"by at most {100 * copies._ECHO_SHARE:.0f} %",
     "Sums of stems at another time are found, too": f"up to {song_spectra.FARTHEST_S:g} s",
-    "A stem of equal length is not in the mix as it is": f"under {mix_check.HEARD:g} standard deviations here, and over "
-    f"{mix_check.CLEAR:g} at another time; or it should be {mix_check.EXPECTED:g}",
+    "A stem of equal length is not in the mix as it is": f"under {mix_check.HEARD:g} standard deviations at its own "
+    f"time, and over {mix_check.CLEAR:g} at another one; or {mix_check.EXPECTED:g} is expected",
     "Stems are not all of the mix": f"less than {1 - mix_check.LACKING:.0%} of it; or less than "
     f"{1 - mix_check.LACKING_ALIKE:.1%}, and".replace("%", " %"),
     "Levels differ from the mix": f"by {mix_check.BALANCE_DB:g} dB",
