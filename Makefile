@@ -38,7 +38,7 @@ demo: setup system ## edit two songs, render a small corpus, turn it into verifi
 	$(INSTRUCTME) train latents $(DEMO)/vae $(DEMO)/work/shards --work $(DEMO)/work
 	$(INSTRUCTME) train editor $(DEMO)/work/shards --vae $(DEMO)/vae --work $(DEMO)/work -o $(DEMO)/editor --preset tiny --steps 20
 	$(INSTRUCTME) edit $(SONG) "remove drums" --run $(DEMO)/editor -o $(DEMO)/edit.wav --report $(DEMO)/edit.html
-	@echo "to listen to: $(DEMO)/funk.html and $(DEMO)/song.html (the editor in the package), $(DEMO)/edit.html (trained for a minute)"
+	@echo "to listen to: $(DEMO)/funk.html and $(DEMO)/song.html (the editor in the package), $(DEMO)/edit.html (trained on 20 batches)"
 	@echo "to look at: $(DEMO)/work/audit.html, $(DEMO)/editor/edits.html"
 	@echo "with your own music: $(INSTRUCTME) build FOLDER_OF_STEMS WORK; all verbs: $(INSTRUCTME) --help"
 
