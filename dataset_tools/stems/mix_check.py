@@ -4,7 +4,8 @@ Each stem's level in the mix is fitted (least squares). Then the stem is correla
 of the mix. So a stem that is late, inverted or of another version is told, also in a mix with an equaliser and a limiter.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -74,17 +75,17 @@ def check(stems: Mapping[str, Spectra], mix: Spectra, called: str) -> list[Rejec
 
 
 def _told(stems: Mapping[str, Spectra], mix: Spectra, late_s: float | None, called: str) -> list[Rejected]:
-    powers = {name: song_spectra.power(each) for name, each in stems.items()}
-    unit = {name: each / np.float32(np.sqrt(powers[name])) for name, each in stems.items() if powers[name] > 0}
+    sizes = {name: size for name, each in stems.items() if (size := math.sqrt(song_spectra.power(each)))}
     whole = song_spectra.power(mix)
-    if not unit or not whole:
+    if not sizes or not whole:
         return []
     if late_s is None:
         return [Rejected("", "mix_differs", f"none of its stems is heard in {called}: is one of another version or speed?")]
-    mix = song_spectra.earlier(mix / np.float32(np.sqrt(whole)), late_s)
-    places = _places(unit, powers, mix)
+    mix = song_spectra.earlier(mix / np.float32(math.sqrt(whole)), late_s)
+    unit = np.stack([stems[name] / np.float32(size) for name, size in sizes.items()])
+    places = dict(zip(sizes, _places(unit, [*sizes.values()], mix), strict=True))
     told = [Rejected(name, "mix_differs", detail) for name, detail in _wrong(places, called).items()]
-    return (told or _lack(np.stack(list(unit.values())), mix, called)) + _balance(places, called)
+    return (told or _lack(unit, mix, called)) + _balance(places, called)
 
 
 def _common_lag_s(stems: Mapping[str, Spectra], mix: Spectra) -> float | None:
@@ -115,17 +116,13 @@ class _Place(NamedTuple):
         return abs(self.here) >= HEARD and (abs(self.late_s) <= NEAR_S or abs(self.here) >= NEXT * abs(self.highest))
 
 
-def _places(unit: Mapping[str, Spectra], powers: Mapping[str, float], mix: Spectra) -> dict[str, _Place]:
-    """Look for each stem in what the others leave of a mix that begins with them."""
+def _places(unit: Spectra, sizes: Sequence[float], mix: Spectra) -> list[_Place]:
+    """Look for each stem of power 1 `(stems, stretches, frequencies)` in what the others leave of a mix that begins with them."""
     weighed = song_spectra.weights(mix)
-    spectra = np.stack(list(unit.values()))
-    flat = (spectra * np.sqrt(weighed)).reshape(len(unit), -1)
-    levels = _levels(flat, (mix * np.sqrt(weighed)).ravel())
-    rest = mix - np.tensordot(levels.astype(np.float32), spectra, 1)
-    return {
-        name: _place(rest, each, level, float(np.sqrt(powers[name])), weighed)
-        for (name, each), level in zip(unit.items(), levels, strict=True)
-    }
+    root = np.sqrt(weighed)
+    levels = _levels(*_products((unit[:, row] * root, mix[row] * root) for row in range(len(mix))))
+    rest = mix - np.tensordot(levels.astype(np.float32), unit, 1)
+    return [_place(rest, stem, float(level), size, weighed) for stem, level, size in zip(unit, levels, sizes, strict=True)]
 
 
 def _place(rest: Spectra, stem: Spectra, level: float, size: float, weighed: song_spectra.Weights) -> _Place:
@@ -165,13 +162,11 @@ def _wrong(places: Mapping[str, _Place], called: str) -> dict[str, str]:
 
 def _balance(places: Mapping[str, _Place], called: str) -> list[Rejected]:
     """Tell of levels that are far from those in the mix, as where each stem was normalised."""
-    levels_db = {name: audio.db(abs(place.level)) for name, place in places.items() if place.heard}
-    if len(levels_db) < 2:
+    levels = {name: abs(place.level) for name, place in places.items() if place.heard and place.level}
+    soft, loud = min(levels, key=levels.__getitem__, default=""), max(levels, key=levels.__getitem__, default="")
+    if not levels or (spread_db := audio.db(levels[loud] / levels[soft])) < BALANCE_DB:
         return []
-    soft, loud = min(levels_db, key=levels_db.__getitem__), max(levels_db, key=levels_db.__getitem__)
-    if (spread := levels_db[loud] - levels_db[soft]) < BALANCE_DB:
-        return []
-    detail = f"{loud} is {spread:.0f} dB louder against {soft} in {called} than in the stems: see prepare --balance-stems"
+    detail = f"{loud} is {spread_db:.0f} dB louder against {soft} in {called} than in the stems: see prepare --balance-stems"
     return [Rejected("", "mix_differs", detail)]
 
 
@@ -183,27 +178,35 @@ def _lack(stems: Spectra, mix: Spectra, called: str) -> list[Rejected]:
     """
     hz = np.arange(mix.shape[1]) * song_spectra.RATE_HZ / song_spectra.LENGTH
     bands = [(hz >= low_hz) & (hz < high_hz) for low_hz, high_hz in pairwise(_BANDS_HZ)]
-    pieces = [(stems[:, row, band], mix[row, band]) for band in bands for row in range(len(mix))]
-    whole = sum(song_spectra.power(own) for _, own in pieces)
-    left = 1 - sum(_explained(*piece) for piece in pieces) / whole
-    together = np.logical_or.reduce(bands)
-    left_at_once = 1 - _explained(stems[:, :, together].reshape(len(stems), -1), mix[:, together].ravel()) / whole
+    pieces = [_products([(stems[:, row, band], mix[row, band])]) for band in bands for row in range(len(mix))]
+    whole = song_spectra.power(mix[:, np.logical_or.reduce(bands)])
+    left = 1 - sum(_explained(*each) for each in pieces) / whole
+    left_at_once = 1 - _explained(*_summed(pieces)) / whole
     if left < LACKING and not (left > LACKING_ALIKE and left > ALIKE * left_at_once):
         return []
     lost = "a stem may be missing or of another version, or the mix has effects that the stems lack"
     return [Rejected("", "mix_differs", f"its stems explain {1 - left:.0%} of {called}: {lost}")]
 
 
-def _explained(stems: Spectra, mix: Spectra) -> float:
-    """Find how much power of a mix `(frequencies,)` stems `(stems, frequencies)` explain."""
-    return float(_levels(stems, mix) @ _products(stems, mix))
+def _products(pieces: Iterable[tuple[Spectra, Spectra]]) -> tuple[Real, Real]:
+    """Correlate stems `(stems, frequencies)` with each other, and with a mix `(frequencies,)`, over several pieces."""
+    return _summed([(_real(stems @ stems.conj().T), _real(stems @ mix.conj())) for stems, mix in pieces])
 
 
-def _levels(stems: Spectra, mix: Spectra) -> Real:
-    """Fit the levels of stems `(stems, frequencies)` in a mix `(frequencies,)`."""
-    among = (stems @ stems.conj().T).real.astype(np.float64)
-    return np.asarray(np.linalg.pinv(among, rcond=_TIE) @ _products(stems, mix))
+def _real(products: Spectra) -> Real:
+    return np.asarray(products.real, dtype=np.float64)
 
 
-def _products(stems: Spectra, mix: Spectra) -> Real:
-    return np.asarray((stems @ mix.conj()).real, dtype=np.float64)
+def _summed(products: Sequence[tuple[Real, Real]]) -> tuple[Real, Real]:
+    among, shared = zip(*products, strict=True)
+    return np.asarray(sum(among)), np.asarray(sum(shared))
+
+
+def _levels(among: Real, shared: Real) -> Real:
+    """Fit the levels of stems in a mix."""
+    return np.asarray(np.linalg.pinv(among, rcond=_TIE) @ shared)
+
+
+def _explained(among: Real, shared: Real) -> float:
+    """Find how much power of a mix stems explain."""
+    return float(_levels(among, shared) @ shared)
