@@ -115,7 +115,7 @@ def nearest(own: Spectra, others: Sequence[Spectra], late_s: float) -> tuple[flo
     rows = np.stack([each.ravel() for each in others])
     among = np.linalg.pinv((rows @ rows.conj().T).real.astype(np.float64), rcond=1e-6)
     shared = np.stack([(own * np.conj(each)).sum(axis=0) for each in others])
-    turn = 2j * np.pi * RATE_HZ / LENGTH * np.arange(own.shape[1])
+    turn = _turn(own)
 
     def share(moved_s: float) -> float:
         levels = (shared @ np.exp(turn * moved_s)).real
@@ -130,8 +130,12 @@ def nearest(own: Spectra, others: Sequence[Spectra], late_s: float) -> tuple[flo
 
 def earlier(sound: Spectra, by_s: float) -> Spectra:
     """Move a sound to an earlier time."""
-    turn = np.exp(2j * np.pi * RATE_HZ / LENGTH * by_s * np.arange(sound.shape[1]))
-    return np.asarray(sound * turn, dtype=np.complex64)
+    return np.asarray(sound * np.exp(_turn(sound) * by_s), dtype=np.complex64)
+
+
+def _turn(sound: Spectra) -> npt.NDArray[np.complex128]:
+    """Give the phase by which each frequency turns in a second: `(frequencies,)`."""
+    return np.asarray(2j * np.pi * RATE_HZ / LENGTH * np.arange(sound.shape[1]))
 
 
 def power(sound: Spectra) -> float:

@@ -4,6 +4,7 @@ import re
 
 _BEGIN = r"(?:^|(?<=, )|(?<=; )|(?<=\band )|(?<=\bthen )|(?<=\bplease ))"
 """Where a step may begin: there a verb is one, but not in `the axe`."""
+_NUMBER = r"\d+(?:\.\d+)?"
 REWRITES = [
     (re.compile(r"\b(?:except for|other than|apart from|aside from|besides|but for|save for|bar|excluding)\b"), "except"),
     (
@@ -46,13 +47,13 @@ REWRITES = [
     (re.compile(rf"{_BEGIN}(?:chuck|toss) in(?= )"), "throw in"),
     (re.compile(rf"{_BEGIN}slap(?= (?:an?|some) .*on top\b)"), "put"),
     (re.compile(rf"{_BEGIN}split out(?= )"), "separate"),
-    (re.compile(rf"{_BEGIN}(?:shave|knock)(?= \d+(?:\.\d+)? ?db\b)"), "take"),
+    (re.compile(rf"{_BEGIN}(?:shave|knock)(?= {_NUMBER} ?db\b)"), "take"),
     (re.compile(rf"{_BEGIN}knock(?= .*\bdown\b)"), "turn"),
     (re.compile(rf"{_BEGIN}(?:need|want)(?= (?:an?|the) (?:acapella|instrumental|karaoke))"), "i want"),
-    (re.compile(r"\b(\d+(?:\.\d+)?) more db\b"), r"\1 db more"),
-    (re.compile(r"\b(give .+?) another (\d+(?:\.\d+)?) ?db\b"), r"\1 \2 db more"),
-    (re.compile(r"\banother (?=\d+(?:\.\d+)? ?db\b)"), ""),
-    (re.compile(r"(?<=[+-]) (?=\d+(?:\.\d+)? ?db\b)|(?<=\badd )\+(?=\d)"), ""),
+    (re.compile(rf"\b({_NUMBER}) more db\b"), r"\1 db more"),
+    (re.compile(rf"\b(give .+?) another ({_NUMBER}) ?db\b"), r"\1 \2 db more"),
+    (re.compile(rf"\banother (?={_NUMBER} ?db\b)"), ""),
+    (re.compile(rf"(?<=[+-]) (?={_NUMBER} ?db\b)|(?<=\badd )\+(?=\d)"), ""),
     (re.compile(r"^(?:music piece[.;,]? )?instruct(?:ion)?[,:]? "), ""),  # how Instruct-MusicGen is asked
     (re.compile(r"\b(?:thanks|thank you) (?:a lot|so much|very much)$"), "thanks"),
     (re.compile(r"\bthe first minute\b"), "the first 1 minute"),
