@@ -43,7 +43,7 @@ REWRITES = [
         "same song",
     ),
     (re.compile(r"\b(?:(?:rip|grab)(?: me)?|get me)(?= (?!an? |some |it\b|them\b|.*\bout\b))"), "isolate"),
-    (re.compile(rf"{_BEGIN}(?:nuke|axe|zap)(?= )"), "remove"),
+    (re.compile(rf"{_BEGIN}(?:nuke|axe|zap)(?= )"), "delete"),
     (re.compile(rf"{_BEGIN}(?:chuck|toss) in(?= )"), "throw in"),
     (re.compile(rf"{_BEGIN}slap(?= (?:an?|some) .*on top\b)"), "put"),
     (re.compile(rf"{_BEGIN}split out(?= )"), "separate"),
