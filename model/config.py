@@ -117,6 +117,8 @@ class UnetConfig:
     chords_on_way_up: bool = False
     """In that of the blocks after it, too, each on its own clock."""
     text_in_bottleneck: bool = True
+    text_in_steps: bool = False
+    """Add the mean of the text's tokens to the embedding of the diffusion step, which reaches every residual block."""
     gates: bool = False
     """Add the source and the noisy latent, times gates that the network makes, to the prediction: what is kept or removed is near
     the source, and noise needn't fit through a network that is narrower than the latent."""
@@ -140,8 +142,13 @@ class DiffusionConfig:
     """The noisy latent enters times its signal, so that pure noise says nothing and one step depends on the conditions alone."""
     terminal_share: Share = 0.0
     """Share of training steps spent at the last step, beyond the uniform draw."""
-    predict: Literal["target", "changes"] = "target"
-    """The latent of the target, or those of what is removed and what is added: output = source - removed + added."""
+    predict: Literal["target", "changes", "named"] = "target"
+    """The latent of the target, or two latents. `changes`: what is removed and what is added; output = source - removed + added.
+    `named`: the same, but for extract they are the named part and silence, so that remove and extract ask for one thing."""
+    loss: Literal["square", "log"] = "square"
+    """Of a sample: the mean square of its error, or the logarithm of that, by which quiet and loud parts count the same."""
+    single_step_training: bool = False
+    """Train `single_step_tasks` at the last noise level alone. They can't be sampled in more steps then."""
     text_dropout: Share = 0.1
     """p_CFG."""
     source_dropout: Share = 0.05

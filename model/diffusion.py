@@ -14,6 +14,8 @@ from instructme.model.conditions import Conditions
 from instructme.model.config import DiffusionConfig, ModelError
 from instructme.model.devices import generator_on
 
+_FLOOR = 1e-3
+"""Added to the mean square of an error before its logarithm: -30 dB of a usual latent, whose variance is 1."""
 Denoiser = Callable[[Tensor, Tensor, Conditions], Tensor]
 """Noisy latent (B, C, F), steps (B,), conditions -> prediction, as `Unet` gives it."""
 
@@ -69,18 +71,26 @@ class Diffusion:
         self.log_posterior = torch.cat([posterior[1:2], posterior[1:]]).log()  # that of the first step is zero
         self.mean_clean = self.betas * before.sqrt() / (1 - kept)
 
-    def draw(self, generators: Sequence[torch.Generator], shape: Sequence[int], device: str | torch.device = "cpu") -> Draw:
+    def draw(
+        self,
+        generators: Sequence[torch.Generator],
+        shape: Sequence[int],
+        device: str | torch.device = "cpu",
+        last: Sequence[bool] = (),
+    ) -> Draw:
         """Draw for a batch, each sample from a CPU generator of its own, so that batches don't matter.
 
-        `shape` is that of one latent, (C, F). The noise is made on `device`; it is the same on all devices of a type.
+        `shape` is that of one latent, (C, F). The noise is made on `device`; it is the same on all devices of a type. Samples
+        marked in `last` are drawn at the last noise level.
         """
         config = self.config
         chances = torch.stack([torch.rand(4, generator=generator) for generator in generators])
         steps = torch.stack([torch.randint(config.steps, (), generator=generator) for generator in generators])
         sources = [generator_on(generator, device) for generator in generators]
         keep_text, keep_source, keep_chords = self._kept(chances)
+        at_last = (chances[:, 3] < config.terminal_share) | torch.tensor(last or [False] * len(chances))
         return Draw(
-            steps.where(chances[:, 3] >= config.terminal_share, config.steps - 1),
+            steps.where(~at_last, config.steps - 1),
             torch.stack([torch.randn(tuple(shape), generator=source, device=device) for source in sources]),
             keep_text,
             keep_source,
@@ -137,6 +147,8 @@ class Diffusion:
         output = unet(self.entering(noisy, steps), steps, conditions).float()
         predicted = output[:, : clean.shape[1]]
         simple = (predicted - self.wanted(clean, noise, steps)).square().mean(dim=(1, 2))
+        if self.config.loss == "log":
+            simple = (simple + _FLOOR).log()
         if not self.config.learned_variance:
             return {"loss": simple}
         bound = self._bound(clean, noisy, steps, predicted.detach(), output[:, clean.shape[1] :])

@@ -17,7 +17,7 @@ from instructme.model.config import ModelError, Preset
 
 def latents(preset: Preset) -> int:
     """Count the channels that are denoised: those of the target's latent, or of the removed and the added part's."""
-    return preset.vae.latent_channels * (2 if preset.diffusion.predict == "changes" else 1)
+    return preset.vae.latent_channels * (1 if preset.diffusion.predict == "target" else 2)
 
 
 class Block(nn.Module):
@@ -63,6 +63,7 @@ class Unet(nn.Module):
         self.null_source = nn.Parameter(torch.zeros(source_channels, 1))
         self.source = SourceEncoder(source_channels, config.channels, config.source_blocks) if aggregates else None
         self.chords = ChordEncoder(text) if config.chords else None
+        self.text = nn.Sequential(nn.LayerNorm(text), nn.Linear(text, step_width)) if config.text_in_steps else None
         self.enter = conv(latents(preset) + (0 if aggregates else source_channels), first)
 
         self.down, self.downsamples, width, skips = nn.ModuleList(), nn.ModuleList(), first, [first]
@@ -106,7 +107,7 @@ class Unet(nn.Module):
         source, text = self._source(conditions), self._text(conditions)
         noisy, source = _padded(noisy, extra), _padded(source, extra)
         features = noisy
-        embedded = self.step(step)
+        embedded = self._embedded(step, text, conditions.text_mask)
         maps: list[Tensor | None] = [None] * len(self.down)
         if self.source is not None:
             maps = list(self.source(source))
@@ -150,6 +151,14 @@ class Unet(nn.Module):
             return kept
         run: Tensor = block(features, step, **conditions)
         return run
+
+    def _embedded(self, step: Tensor, text: Tensor, mask: Tensor) -> Tensor:
+        """Embed diffusion steps (B,), and the mean of the tokens (B, L, D) where the preset asks for it."""
+        embedded: Tensor = self.step(step)
+        if self.text is None:
+            return embedded
+        words = mask[..., None].to(text.dtype)
+        return embedded + self.text((text * words).sum(dim=1) / words.sum(dim=1))  # type: ignore[no-any-return]
 
     def _text(self, conditions: Conditions) -> Tensor:
         return denied(conditions.text, self.null_text, conditions.keep_text)

@@ -37,7 +37,7 @@ def stand_in(removed=0.0, added=0.0, heard=None, preset=PRESET, data=None):
         if heard is not None:
             heard.append(chunk)
         parts = [part(chunk) if callable(part) else part * chunk.source for part in (removed, added)]
-        yield torch.cat(parts, dim=1) if preset.diffusion.predict == "changes" else parts[1], 1.0
+        yield torch.cat(parts, dim=1) if preset.diffusion.predict != "target" else parts[1], 1.0
 
     return Editor(preset, Frames(), denoise, data=data)
 

@@ -126,6 +126,28 @@ def test_a_perfect_denoiser_has_no_loss() -> None:
     assert losses["loss"].max() < 1e-10
 
 
+def test_the_logarithm_of_a_loss_weighs_soft_and_loud_samples_alike() -> None:
+    clean, noise, steps = batch()
+    output = torch.zeros(SHAPE, requires_grad=True)
+    loud = clean * torch.tensor([1.0, 1.0, 1.0, 10.0])[:, None, None]
+    diffusion = Diffusion(dataclasses.replace(TERMINAL, loss="log"))
+    last = torch.full_like(steps, 999)
+    losses = diffusion.losses(fixed(output), loud, conditions(), draw(last, noise))["loss"]
+    squares = Diffusion(TERMINAL).losses(fixed(output), loud, conditions(), draw(last, noise))["loss"]
+    assert torch.allclose(losses, squares.log(), atol=2e-3)
+    losses.sum().backward()
+    assert output.grad is not None
+    pushed = (output.grad * diffusion.wanted(loud, noise, last)).sum(dim=(1, 2))
+    assert torch.allclose(pushed, pushed[:1].expand(4), rtol=2e-3), "each sample pulls as hard"
+
+
+def test_what_is_marked_is_drawn_at_the_last_step() -> None:
+    marked = Diffusion(TERMINAL).draw(generators(200), (1, 1), last=[number % 2 == 0 for number in range(200)])
+    usual = Diffusion(TERMINAL).draw(generators(200), (1, 1))
+    assert (marked.steps[::2] == 999).all() and torch.equal(marked.steps[1::2], usual.steps[1::2])
+    assert torch.equal(marked.noise, usual.noise)
+
+
 def test_pure_noise_says_nothing_where_the_input_is_scaled() -> None:
     _, noise, steps = batch()
     scaled = Diffusion(dataclasses.replace(TERMINAL, scale_input=True))

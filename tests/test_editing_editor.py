@@ -2,6 +2,7 @@
 
 import functools
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_parts_add_up_to_the_source_unless_somebody_asks_for_something_else():
     def half(chunk):
         return 0.5 * chunk.source.roll(1, 1)
 
-    edit = stand_in(removed=half, added=half).edit
+    edit = stand_in(removed=half, added=half, preset=override(PRESET, ["diffusion.predict=changes"])).edit
     usual, consistent, plain = (edit(music(3), RATE, "extract drums", preserve=how) for how in (None, "consistent", "off"))
     np.testing.assert_array_equal(usual, consistent)
     assert np.abs(usual - plain).max() > 1e-3
@@ -97,6 +98,26 @@ def test_extract_gives_the_target_and_remix_a_new_sound_in_the_centre():
     np.testing.assert_allclose(extracted.mean(axis=1, keepdims=True), 0.5 * mid, atol=1e-5)
     remixed = stand_in(added=0.5).edit(audio, RATE, "remix to Jazz genre")
     np.testing.assert_allclose(remixed, 0.5 * np.repeat(mid, 2, axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("how", [None, "off", "ratio", "consistent"])
+def test_a_run_that_predicts_what_is_named_takes_it_out_or_gives_it_alone(how):
+    audio, preset = music(5, 1)[:, 0], override(PRESET, ["diffusion.predict=named"])
+    editor = stand_in(removed=0.25, added=0.0, preset=preset)
+    removed, extracted = (editor.edit(audio, RATE, f"{task} bass", preserve=how) for task in ("remove", "extract"))
+    np.testing.assert_allclose(removed, 0.75 * audio, atol=1e-5)
+    np.testing.assert_allclose(extracted, 0.25 * audio, atol=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{"steps": 4}, {"prompt": "a happy music"}])
+def test_settings_that_need_several_steps_are_told_where_the_run_takes_one(changes):
+    preset = override(PRESET, ["diffusion.single_step_training=true"])
+    with pytest.warns(EditWarning, match=f"{next(iter(changes))} changed nothing: this run was trained to remove in one step"):
+        stand_in(preset=preset).edit(music(1, 1), RATE, "remove bass", **changes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stand_in(preset=preset).edit(music(1, 1), RATE, "remove bass")
+        stand_in(preset=preset).edit(music(1, 1), RATE, "add bass", **changes)
 
 
 def test_a_run_that_predicts_targets():

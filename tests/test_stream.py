@@ -288,6 +288,16 @@ def test_a_shard_of_another_run_with_as_many_samples_is_refused(copy: Path, work
         Triplets(copy, "train", PRESET)[0]
 
 
+def test_what_is_named_is_the_target_of_an_extract(work: Path) -> None:
+    usual, named = (Triplets(work, "train", PRESET, changes=True, named=each) for each in (False, True))
+    for row in range(len(usual)):
+        before, item = usual[row], named[row]
+        if item["task"] == "extract":
+            assert torch.equal(item["removed"], item["target"]) and not item["added"].any()
+        else:
+            assert same(before, item)
+
+
 def test_parts_need_sides_of_the_same_gain(copy: Path, work: Path) -> None:
     shard_reader._open.cache_clear()
     index = copy / "train-00000.parquet"

@@ -113,13 +113,16 @@ BASELINE = [
 ]
 
 
-@pytest.mark.parametrize("settings", [["diffusion.predict=target"], BASELINE], ids=["target", "baseline"])
+NAMED = ["diffusion.predict=named", "diffusion.loss=log", "diffusion.single_step_training=true", "unet.text_in_steps=true"]
+
+
+@pytest.mark.parametrize("settings", [["diffusion.predict=target"], BASELINE, NAMED], ids=["target", "baseline", "named"])
 def test_target_prediction_and_the_baseline_train_in_the_same_loop(
     settings: list[str], work: Path, vae_run: Path, tmp_path: Path
 ) -> None:
     preset = config.override(PRESET, [*settings, "editor_training.steps=1", "editor_training.validation_triplets=2"])
     made = run_of(preset, work, vae_run, tmp_path / "run")
-    width = 32 * (2 if preset.diffusion.learned_variance else 1)
+    width = 32 * (2 if preset.diffusion.learned_variance or preset.diffusion.predict == "named" else 1)
     assert made.modules["unet"].predicted_channels == width  # type: ignore[union-attr]
 
 

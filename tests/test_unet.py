@@ -227,11 +227,27 @@ def test_the_diffusion_step_is_heard() -> None:
     assert not torch.allclose(early, late, atol=1e-5)
 
 
-def test_words_that_only_fill_up_are_not_read() -> None:
-    made, given = model(), conditions(24)
+@pytest.mark.parametrize("setting", ["unet.text_in_steps=false", "unet.text_in_steps=true"])
+def test_words_that_only_fill_up_are_not_read(setting: str) -> None:
+    made, given = model(setting), conditions(24)
     other = given.text.clone()
     other[:, 3:] = 9
     assert torch.equal(predict(made, given), predict(made, dataclasses.replace(given, text=other)))
+
+
+def test_text_in_the_steps_is_the_mean_of_its_words() -> None:
+    made, given = model("unet.text_in_steps=true"), conditions(24)
+    assert made.text is not None
+    for parameter in made.text.parameters():
+        torch.nn.init.normal_(parameter)
+    steps = torch.full((2,), 900)
+    mean = given.text[:, :3].mean(dim=1, keepdim=True)
+    with torch.no_grad():
+        several = made._embedded(steps, given.text, given.text_mask)
+        single = made._embedded(steps, mean, torch.ones(2, 1, dtype=torch.bool))
+        without = made.step(steps)
+    assert torch.allclose(several, single, atol=1e-5)
+    assert not torch.allclose(several, without, atol=0.1)
 
 
 @pytest.mark.parametrize("frames", [1, 5, 13, 16])

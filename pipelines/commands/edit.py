@@ -88,8 +88,8 @@ def command(
     half of its sample rate. Its new sound is in the centre. Stereo differences and higher frequencies are kept for add, dropped
     for remix, and attenuated elsewhere where the edit attenuates the mix.
 
-    The kept sound is the sound that the edit should not change. By default, a run with diffusion.predict=changes (tiny, small)
-    takes it from IN: the kept and the removed sound add up to IN.
+    The kept sound is the sound that the edit should not change. By default, a run of the preset tiny or small takes it from IN:
+    the kept and the removed sound add up to IN.
 
     \b
     Example:

@@ -39,8 +39,10 @@ class Triplets(Dataset[Item]):
 
     An item holds `key`, `task`, `instruction`, `number` (its global sample number) and float32 tensors: `source` and `target`
     (1, T), with `changes` also `removed` and `added` (1, T), with `chords` also `chords` (100, F), those of the source as given,
-    on the clock of the latent. Where latents of the VAE with SHA-256 `vae` lie in `latents` (by default beside the shards),
-    `encoded` is true and all but the chords are latents (C, F). `note` says which it is, and why.
+    on the clock of the latent. With `named`, the target of an extract is in `removed`, and its `added` is silent.
+
+    Where latents of the VAE with SHA-256 `vae` lie in `latents` (by default beside the shards), `encoded` is true and all but
+    the chords are latents (C, F). `note` says which it is, and why.
 
     A segment of `segment_seconds` starts at a multiple of the VAE's hop drawn from (seed, number); both sides have the same.
 
@@ -57,6 +59,7 @@ class Triplets(Dataset[Item]):
         *,
         segment_seconds: float | None = None,
         changes: bool = False,
+        named: bool = False,
         chords: bool = False,
         work: Path | None = None,
         vae: str | None = None,
@@ -72,7 +75,7 @@ class Triplets(Dataset[Item]):
         self._clip_samples = round(preset.clip_seconds * preset.sample_rate_hz)
         self._samples = min(round((segment_seconds or preset.clip_seconds) * preset.sample_rate_hz), self._clip_samples)
         self._names = SIDES + CHANGES if changes else SIDES
-        self._chords = chords
+        self._chords, self._named = chords, named
         wanted = (*self._names, CHORDS) if chords else self._names
         self.latents, self.note = _find(self.read, latents or data, vae, wanted)
         self._music = None if self.encoded or not changes else _music(self.read, data, work)
@@ -134,6 +137,8 @@ class Triplets(Dataset[Item]):
         item: Item = {"key": values["triplet_id"], "task": values["task"], "instruction": values["instruction"]}
         for name in self._names:
             item[name] = torch.from_numpy(arrays[name][:, first : first + frames].astype(np.float32))
+        if self._named and CHANGES[0] in item:
+            item.update(zip(CHANGES, _named(values["task"], item["removed"], item["added"]), strict=True))
         if self._chords:
             all_frames = -(-self._clip_samples // self._hop)
             matrix = on_clock(arrays[CHORDS], all_frames, self._frames_hz)[:, first : first + frames]
@@ -153,11 +158,16 @@ class Triplets(Dataset[Item]):
             exchanged=lambda: self._exchanged(row, clip, start),
             recipe=lambda: self.read.recipe(row),
         )
-        return removed, added
+        return _named(clip.task, removed, added) if self._named else (removed, added)
 
     def _exchanged(self, row: int, clip: TripletAudio, start: int) -> tuple[Samples, Samples]:
         assert self._music
         return exchanged(self.read.recipe(row), self._music, clip.gain, start, len(clip.source))
+
+
+def _named(task: str, removed: Any, added: Any) -> tuple[Any, Any]:
+    """Give the part of the source that a task names, and what is new: where the target is that part, nothing is."""
+    return (added, 0 * added) if task_module(task).KEEPS == "named" else (removed, added)
 
 
 def _check(read: ShardReader | RecipeReader, data: Path, preset: Preset) -> None:

@@ -47,6 +47,15 @@ def from_changes(task: str | None, source: Tensor, latents: Tensor, decode: Deco
     return EditedSound(kept + decode(added) if brings else kept, kept)
 
 
+def as_changes(task: str | None, latents: Tensor, source: Tensor) -> Tensor:
+    """Turn latents (B, 2 C, F) of a named part and of what is new into those of what is removed and added.
+
+    source: its latent (B, C, F). Where the target is the named part, the rest of the source is removed, as latents are linear.
+    """
+    named, _ = latents.chunk(2, dim=1)
+    return torch.cat([source - named, named], dim=1) if _effect(task)[0] == "named" else latents
+
+
 def _effect(task: str | None) -> tuple[str, bool]:
     """Read which part of the source a task keeps, and whether it brings anything new."""
     module = task_modules().get(task or "")

@@ -23,7 +23,7 @@ from instructme.model.unet import latents as latent_channels
 from instructme.model.vae import Vae
 from instructme.pipelines.data.chord_frames import chord_matrix, on_clock
 from instructme.pipelines.editing import sentences
-from instructme.pipelines.editing.changes import EditedSound, Preserve, from_changes, from_target
+from instructme.pipelines.editing.changes import EditedSound, Preserve, as_changes, from_changes, from_target
 from instructme.pipelines.editing.channels import hear, spread
 from instructme.pipelines.editing.crossfade import FADE_S, cross_fade, spans
 from instructme.pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, SamplingSettings, noise
@@ -238,6 +238,7 @@ class Editor:
             _tell_unused(settings)
             yield from self._separated(audio, rate_hz, read.step)
             return
+        self._tell_single(read.task, settings)
         low, high = self.data.get("rms_range_db") or [self.data.get("rms_db", RMS_DB)] * 2
         gain = 10 ** ((min(max(level, low), high) - level) / 20)
 
@@ -256,6 +257,13 @@ class Editor:
             yield done(pending[:shared])
             pending, first = cross_fade(pending[shared:], edited, FADE_S * rate_hz), start * rate_hz
         yield done(pending)
+
+    def _tell_single(self, task: str | None, settings: SamplingSettings) -> None:
+        """Warn of settings that need several steps where the task was trained for one."""
+        config, unused = self.preset.diffusion, [name for name in ("steps", "prompt") if getattr(settings, name)]
+        if unused and config.single_step_training and task in config.single_step_tasks:
+            line = f"{' and '.join(unused)} changed nothing: this run was trained to {task} in one step"
+            warnings.warn(line, EditWarning, stacklevel=3)
 
     def _separated(self, audio: Audio, rate_hz: int, step: EditStep) -> Iterator[EditBlock]:
         """Edit by the part that the separator takes out."""
@@ -302,28 +310,30 @@ class Editor:
         drawn = noise(settings.seed, first_frame, frames, latent_channels(self.preset)).to(self._device)
 
         def sound_of(latents: Tensor) -> Tensor:
-            return self._composed(read.task, wave, latents, "off").sound
+            return self._composed(read.task, wave, source, latents, "off").sound
 
         chunk = Chunk(read, settings, source, self._chords(wave, frames), drawn, sound_of)
         for latents, share in self._denoise(chunk):  # noqa: B007
             yield EditBlock(nothing, share * seconds)
-        made = self._composed(read.task, wave, latents, settings.preserve)
+        made = self._composed(read.task, wave, source, latents, settings.preserve)
         sound, kept = ((each[0].float().cpu() / gain).numpy() for each in made)
         if not np.isfinite(sound).all():
             raise DataError("the run makes sound that isn't finite: its weights are damaged, take an earlier checkpoint")
         return spread(audio, heard, sound, kept, read.task, rate_hz=rate_hz, model_hz=model_hz)
 
-    def _composed(self, task: str | None, wave: Tensor, latents: Tensor, how: Preserve | None) -> EditedSound:
-        """Compose the edit of (1, T), at the model's rate and level, from latents (1, Cz, F)."""
+    def _composed(self, task: str | None, wave: Tensor, source: Tensor, latents: Tensor, how: Preserve | None) -> EditedSound:
+        """Compose the edit of (1, T), at the model's rate and level, from its latent and latents (1, Cz, F)."""
         vae = self._vae
         assert vae is not None
 
         def decode(latent: Tensor) -> Tensor:
             return vae.from_latent(latent, wave.shape[1])[:, 0]
 
-        if self.preset.diffusion.predict == "changes":
-            return from_changes(task, wave, latents, decode, how or "consistent")
-        return from_target(task, wave, decode(latents), how or "off")
+        if self.preset.diffusion.predict == "target":
+            return from_target(task, wave, decode(latents), how or "off")
+        if self.preset.diffusion.predict == "named":
+            latents = as_changes(task, latents, source)
+        return from_changes(task, wave, latents, decode, how or "consistent")
 
     def _chords(self, wave: Tensor, frames: int) -> Tensor | None:
         """Recognise the chords of what the model hears, as in training: (1, 100, frames)."""

@@ -46,9 +46,16 @@ def open_triplets(data: Path, split: str, preset: Preset, vae_run: Path, **optio
     """
     weights = vae_run / f"{WEIGHTS}.safetensors"
     load_weights(vae_run)  # a missing or damaged file is told in one line
-    changes, seconds = preset.diffusion.predict == "changes", preset.editor_training.segment_seconds
     return Triplets(
-        data, split, preset, segment_seconds=seconds, changes=changes, chords=preset.unet.chords, vae=sha256(weights), **options
+        data,
+        split,
+        preset,
+        segment_seconds=preset.editor_training.segment_seconds,
+        changes=preset.diffusion.predict != "target",
+        named=preset.diffusion.predict == "named",
+        chords=preset.unet.chords,
+        vae=sha256(weights),
+        **options,
     )
 
 
@@ -117,7 +124,7 @@ class EditorTrainer:
         self.vae = Vae(preset.vae).eval().requires_grad_(False)
         restore(self.vae, vae_run)
         self.text = TextEncoder(preset.text.encoder, preset.text.width)
-        self._made = CHANGES if preset.diffusion.predict == "changes" else ("target",)
+        self._made = ("target",) if preset.diffusion.predict == "target" else CHANGES
         self.diffusion = Diffusion(preset.diffusion)
         # Every condition is heard in validation, so that runs with other dropouts are compared by one loss.
         heard = dataclasses.replace(preset.diffusion, text_dropout=0.0, source_dropout=0.0, chord_dropout=0.0)
@@ -178,7 +185,7 @@ class EditorTrainer:
         device = accelerator.device
         source, clean = self._latents(batch, device)
         text, mask = self.text.to(device).encode(batch["instruction"])
-        draw = diffusion.draw(generators(seed, batch["number"]), clean.shape[1:], device)
+        draw = diffusion.draw(generators(seed, batch["number"]), clean.shape[1:], device, self._single(batch["task"]))
         text, mask, *kept = (
             each.to(device, non_blocking=True) for each in (text, mask, draw.keep_text, draw.keep_source, draw.keep_chords)
         )
@@ -186,6 +193,11 @@ class EditorTrainer:
         conditions = Conditions(text, mask, source, chords, *kept)
         with accelerator.autocast():
             return diffusion.losses(self.modules["unet"], clean, conditions, draw), draw
+
+    def _single(self, tasks: Sequence[str]) -> list[bool]:
+        """Say which samples are trained at the last noise level alone."""
+        config = self.preset.diffusion
+        return [config.single_step_training and task in config.single_step_tasks for task in tasks]
 
     def _weights(self, tasks: Sequence[str], accelerator: Any) -> Tensor:
         """Weigh samples (b,) by the inverse of the mean energy that their task has in the validation triplets."""

@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args()
     preset, config = read_config(options.run, "editor")
-    changes = preset.diffusion.predict == "changes"
+    changes = preset.diffusion.predict != "target"
     seconds, vae = preset.editor_training.segment_seconds, config["data"]["vae"]
     triplets = Triplets(
         options.shards, options.split, preset, segment_seconds=seconds, changes=changes, chords=True, work=options.work, vae=vae
