@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -196,31 +196,48 @@ def write_flac(path: Path, samples: npt.NDArray[np.float32 | np.int16], rate_hz:
 
 def write_flac_blocks(path: Path, blocks: Iterable[Pcm], rate_hz: int, channels: int) -> None:
     """Write blocks that follow each other, `(T,)` or `(T, 2)`, as one 16-bit FLAC, atomically."""
+    with atomic(path) as temporary:
+        write_blocks(temporary, blocks, rate_hz, channels, "PCM_16", "FLAC")
+
+
+def write_blocks(
+    path: Path, blocks: Iterable[Samples | Pcm], rate_hz: int, channels: int, subtype: str, file_format: str
+) -> None:
+    """Write blocks that follow each other, `(T,)` or `(T, channels)`, in a format of libsndfile.
+
+    Raises:
+        OSError: the disk refuses them. libsndfile alone doesn't always say so.
+    """
     import soundfile
 
-    with atomic(path) as temporary, temporary.open("wb") as out:
-        checked = _Checked(out)
-        with soundfile.SoundFile(checked, "w", rate_hz, channels, "PCM_16", format="FLAC") as file:
+    with io.FileIO(path, "w") as raw:
+        disk = _Disk(raw)
+        with soundfile.SoundFile(disk, "w", rate_hz, channels, subtype, format=file_format) as file:
             for block in blocks:
                 file.write(block)
-        if checked.error:
-            raise checked.error
+                disk.check()
+        disk.check()
 
 
-class _Checked:
-    """A file that keeps the error of a disk that is full: libsndfile doesn't always tell."""
+class _Disk:
+    """A file for libsndfile that keeps the error of a disk, such as a full one, until it is asked for."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.error: OSError | None = None
-        self.seek, self.tell = file.seek, file.tell
+    def __init__(self, file: io.FileIO) -> None:
+        self._file, self.seek, self.tell = file, file.seek, file.tell
+        self._error: OSError | None = None
 
-    def write(self, data: bytes) -> int:
+    def write(self, block: bytes) -> int:
         try:
-            return self._file.write(data)
+            rest = memoryview(block)
+            while rest:
+                rest = rest[self._file.write(rest) :]
         except OSError as error:
-            self.error = self.error or error
-            return len(data)
+            self._error = self._error or error
+        return len(block)
+
+    def check(self) -> None:
+        if self._error:
+            raise self._error
 
 
 def db(amplitude: float) -> float:

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from io import BytesIO, FileIO
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from instructme.dataset_tools.audio import Samples, peak
+from instructme.dataset_tools.audio import Samples, peak, write_blocks
 from instructme.manifests.rows import DataError
 from instructme.manifests.tables import atomic
 
@@ -93,30 +93,6 @@ def decode(path: Path, folder: Path | None = None, rate_hz: int | None = None) -
     return scratch, kind
 
 
-class _Disk:
-    """A file for libsndfile, which doesn't always tell where the disk refuses the last bytes: it keeps the error."""
-
-    def __init__(self, file: FileIO) -> None:
-        self.seek, self.tell = file.seek, file.tell
-        self.error: OSError | None = None
-        self._file = file
-
-    def write(self, block: bytes) -> int:
-        """Write a block, or note why it can't be."""
-        try:
-            rest = memoryview(block)
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            self.error = error
-        return len(block)
-
-    def check(self) -> None:
-        """Raise the error, if there was one."""
-        if self.error:
-            raise self.error
-
-
 def encode(path: Path, blocks: Iterable[Samples], kind: Kind, frames: int, channels: int) -> None:
     """Write blocks (n, channels) to a file, atomically; its suffix decides the format, which keeps the sample format if it can.
 
@@ -128,13 +104,8 @@ def encode(path: Path, blocks: Iterable[Samples], kind: Kind, frames: int, chann
     subtype = _subtype(form, kind.subtype)
     if form == "WAV" and frames * channels * 4 > _LARGEST_WAV_BYTES:
         form = "RF64"
-    with atomic(path) as temporary, FileIO(temporary, "w") as raw:
-        disk = _Disk(raw)
-        with _told(path, kind, channels), soundfile.SoundFile(disk, "w", kind.rate_hz, channels, subtype, format=form) as file:
-            for block in blocks:
-                file.write(block)
-                disk.check()
-        disk.check()
+    with atomic(path) as temporary, _told(path, kind, channels):
+        write_blocks(temporary, blocks, kind.rate_hz, channels, subtype, form)
 
 
 def check_writable(path: Path, kind: Kind, channels: int) -> None:

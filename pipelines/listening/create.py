@@ -1,7 +1,6 @@
 """Make a study: level the clips, add reference, anchor and the sounds of the checks, and give every file a random name."""
 
 import dataclasses
-import io
 import os
 import random
 import secrets
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
@@ -73,9 +71,8 @@ class _Clips:
     def write(self, samples: npt.NDArray[np.float32], rate_hz: int) -> str:
         """Write (T,) or (T, 2) as WAV: clips of equal length have files of equal size."""
         name = f"{secrets.token_hex(12)}.wav"
-        encoded = io.BytesIO()  # because libsndfile doesn't always tell when the disk is full
-        soundfile.write(encoded, audio.to_int16(samples), rate_hz, format="WAV", subtype="PCM_16")
-        (self.folder / name).write_bytes(encoded.getvalue())
+        channels = 1 if samples.ndim == 1 else samples.shape[1]
+        audio.write_blocks(self.folder / name, [audio.to_int16(samples)], rate_hz, channels, "PCM_16", "WAV")
         return name
 
     def equalise_times(self) -> None:
