@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.layouts import Rejected
 from instructme.dataset_tools.stems import song_spectra
-from instructme.dataset_tools.stems.song_spectra import Spectra
+from instructme.dataset_tools.stems.song_spectra import Real, Spectra
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import DataError
 
@@ -40,12 +39,9 @@ _SAME_S = 0.002
 _PEAK_S = 0.002
 _BANDS_HZ = (30, 100, 200, 400, 800, 1400, 1800)
 """A mix may be equalised and compressed: how much of it the stems explain is fitted in each band of each stretch."""
-_TIE = 1e-6
 _MEDIAN = 0.6745
 """Median of what is normally distributed, against its standard deviation."""
 _FAINT = 1e-9
-
-Real = npt.NDArray[np.float64]
 
 
 def compare(stems: Mapping[str, Spectra], mix: str, root: Path, length_s: float) -> list[Rejected]:
@@ -120,7 +116,7 @@ def _places(unit: Spectra, sizes: Sequence[float], mix: Spectra) -> list[_Place]
     """Look for each stem of power 1 `(stems, stretches, frequencies)` in what the others leave of a mix that begins with them."""
     weighed = song_spectra.weights(mix)
     root = np.sqrt(weighed)
-    levels = _levels(*_products((unit[:, row] * root, mix[row] * root) for row in range(len(mix))))
+    levels = song_spectra.levels(*_products((unit[:, row] * root, mix[row] * root) for row in range(len(mix))))
     rest = mix - np.tensordot(levels.astype(np.float32), unit, 1)
     return [_place(rest, stem, float(level), size, weighed) for stem, level, size in zip(unit, levels, sizes, strict=True)]
 
@@ -180,8 +176,8 @@ def _lack(stems: Spectra, mix: Spectra, called: str) -> list[Rejected]:
     bands = [(hz >= low_hz) & (hz < high_hz) for low_hz, high_hz in pairwise(_BANDS_HZ)]
     pieces = [_products([(stems[:, row, band], mix[row, band])]) for band in bands for row in range(len(mix))]
     whole = song_spectra.power(mix[:, np.logical_or.reduce(bands)])
-    left = 1 - sum(_explained(*each) for each in pieces) / whole
-    left_at_once = 1 - _explained(*_summed(pieces)) / whole
+    left = 1 - sum(song_spectra.explained(*each) for each in pieces) / whole
+    left_at_once = 1 - song_spectra.explained(*_summed(pieces)) / whole
     if left < LACKING and not (left > LACKING_ALIKE and left > ALIKE * left_at_once):
         return []
     lost = "a stem may be missing or of another version, or the mix has effects that the stems lack"
@@ -200,13 +196,3 @@ def _real(products: Spectra) -> Real:
 def _summed(products: Sequence[tuple[Real, Real]]) -> tuple[Real, Real]:
     among, shared = zip(*products, strict=True)
     return np.asarray(sum(among)), np.asarray(sum(shared))
-
-
-def _levels(among: Real, shared: Real) -> Real:
-    """Fit the levels of stems in a mix."""
-    return np.asarray(np.linalg.pinv(among, rcond=_TIE) @ shared)
-
-
-def _explained(among: Real, shared: Real) -> float:
-    """Find how much power of a mix stems explain."""
-    return float(_levels(among, shared) @ shared)

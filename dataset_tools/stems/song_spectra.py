@@ -28,9 +28,12 @@ LENGTH = round((_STRETCH_S + FARTHEST_S) * RATE_HZ)
 _SMOOTH = 64
 _FAINT = 1e-6
 _SILENT = np.float32(1e-30)
+_TIE = 1e-6
+"""Sounds that differ less, against the loudest, get the same level."""
 
 Spectra = npt.NDArray[np.complex64]
 Weights = npt.NDArray[np.float32]
+Real = npt.NDArray[np.float64]
 
 
 def of(sound: Stored, rate_hz: int, length: int) -> Spectra:
@@ -113,19 +116,28 @@ def lag_s(own: Spectra, other: Spectra, height: float) -> float | None:
 def nearest(own: Spectra, others: Sequence[Spectra], late_s: float) -> tuple[float, float]:
     """Move a lag until others explain most of a sound of power 1: the lag in seconds, and this share."""
     rows = np.stack([each.ravel() for each in others])
-    among = np.linalg.pinv((rows @ rows.conj().T).real.astype(np.float64), rcond=1e-6)
+    among = (rows @ rows.conj().T).real.astype(np.float64)
     shared = np.stack([(own * np.conj(each)).sum(axis=0) for each in others])
     turn = _turn(own)
 
     def share(moved_s: float) -> float:
-        levels = (shared @ np.exp(turn * moved_s)).real
-        return float(levels @ among @ levels)
+        return explained(among, (shared @ np.exp(turn * moved_s)).real)
 
     step_s = 1 / RATE_HZ
     while step_s > SHORTEST_S / 10:
         step_s /= 4
         late_s = max((late_s + step * step_s for step in range(-4, 5)), key=share)
     return late_s, share(late_s)
+
+
+def levels(among: Real, shared: Real) -> Real:
+    """Fit the levels of sounds in a mix, by their products with each other `(n, n)` and with it `(n,)`."""
+    return np.asarray(np.linalg.pinv(among, rcond=_TIE) @ shared)
+
+
+def explained(among: Real, shared: Real) -> float:
+    """Find how much power of a mix sounds explain."""
+    return float(levels(among, shared) @ shared)
 
 
 def earlier(sound: Spectra, by_s: float) -> Spectra:
