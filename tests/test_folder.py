@@ -341,6 +341,7 @@ def test_names_in_two_encodings_are_one_song(root: Path) -> None:
         ("05 - The Band - Highway", "The Band", "Highway"),
         ("05 The Band - Highway", "The Band", "Highway"),
         ("05. The Band - Highway", "The Band", "Highway"),
+        ("2_1_The Band - Highway", "The Band", "Highway"),
         ("50 Cent - Highway", "50 Cent", "Highway"),
         ("05 - Highway", None, "05 - Highway"),
     ],

@@ -46,10 +46,8 @@ _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
 _COPY = re.compile(r"\s*(?i:copy|kopie|copie|copia|cópia)(?:\s*\(\d+\))?\s*")
 """What programs write behind the name of a copy: `Highway - Copy`."""
-_NUMBER = re.compile(r"^\d+\s*[_.)-]\s*")
-"""A number in front of an artist's name, as separators write it: `1_The Band - Highway`."""
-_NUMBERED = re.compile(r"^\d+\s*[-–_.)]\s*(?=.*\s-\s)|^0\d\s+(?=.*\s-\s)")
-"""The number of a song in front of artist and title: `05 - The Band - Highway`."""
+_NUMBERED = re.compile(r"^(?:(?:\d+\s*[-–_.)]\s*)+|0\d\s+)(?=.*\s-\s)")
+"""The numbers of a song in front of artist and title: `05 - The Band - Highway`. Some have two: `2_1_The Band - Highway`."""
 _ACCOMPANIMENT = re.compile(r"accomp(?:animents?)?$", re.IGNORECASE)
 _JOINED = re.compile(r"([A-Z0-9][^\W_]*[a-z][^\W_]*)_([A-Z][^\W_]*[a-z][^\W_]*)")
 """`ArtistName_SongTitle`, as MedleyDB writes it."""
@@ -303,7 +301,7 @@ def _names(root: Path, place: Path, split: str | None) -> tuple[str, str | None,
     last = inside[-1] if inside else root.name
     artist, dash, title = (_NUMBERED.sub("", last) or last).partition(" - ")
     known = bool(dash) and bool(_LETTER.search(artist)) and not _COPY.fullmatch(title)
-    return "/".join(inside) or root.name, _NUMBER.sub("", artist) if known else None, title if known else last
+    return "/".join(inside) or root.name, artist if known else None, title if known else last
 
 
 def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
