@@ -54,7 +54,9 @@ TESTS = {
     "dataset_tools/corpus/timbres.py": "corpus_timbres",
     "dataset_tools/layouts/": "layouts",
     "dataset_tools/layouts/__init__.py": "layouts folder folder_splits",
-    "dataset_tools/layouts/_folder_names.py": "folder_names folder",
+    "dataset_tools/layouts/_beside_stems.py": "folder doubtful_names unread_files layouts",
+    "dataset_tools/layouts/_folder_names.py": "folder",
+    "dataset_tools/layouts/_kept_together.py": "folder",
     "dataset_tools/layouts/folder.py": "layouts folder_splits",
     "dataset_tools/song_names.py": "song_names song_files",
     "dataset_tools/stems/headers.py": "alignment broken_headers",
@@ -97,7 +99,7 @@ def modules(chosen: list[str]) -> list[str]:
 def own_tests(module: str) -> list[str]:
     """Name the test files of a module: its row in the table, or its folder's, and the files with its name."""
     stems = (TESTS.get(module) or TESTS.get(module.rpartition("/")[0] + "/", "")).split()
-    name = Path(module).stem
+    name = Path(module).stem.lstrip("_")
     stems = list(dict.fromkeys([name, f"{Path(module).parent.name}_{name}", *stems]))
     return [name for stem in stems if (HERE / (name := f"tests/test_{stem}.py")).exists()]
 
