@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from instructme.manifests import free_names
+from instructme.manifests import csv_files, free_names
 from instructme.manifests.rows import DataError
 from instructme.manifests.spelling import read_words
 from instructme.manifests.word_tables import is_accented, is_cut_out, plain, rows
@@ -252,7 +252,7 @@ def _alias_rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[tuple[str
     missing = sorted({"label", "instrument"} - set(reader.fieldnames or ()))
     if missing:
         raise DataError(f"{path}: no column {' and '.join(missing)}: its first line must be label,instrument")
-    for row in reader:
+    for row in csv_files.rows(path, reader):
         label, wanted = row["label"] or "", (row["instrument"] or "").strip()
         name = NO_STEM if wanted == NO_STEM else _NAMES.get(label_key(wanted))
         if name is None:

@@ -339,6 +339,7 @@ def test_aliases(tmp_path):
         (b"", "no column"),
         (b"label,instrument\na,guitr\n", "guitar"),
         (b"label,instrument\na\n", "line 2"),
+        (b"label,instrument\nbass, slapped,bass\n", "line 2 has more cells than the header"),
         (b"label,instrument\n\xff\xfe\n", "UTF-8"),
     ],
 )

@@ -88,6 +88,19 @@ def test_table_that_can_not_be_used_is_one_line(text: str, root: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("before", ["", "one,bass.wav,bass,Highway,The Band\n"])
+def test_a_comma_in_a_title_moves_no_cells(before: str, root: Path) -> None:
+    (root / "t.csv").write_text(f"track_id,path,instrument,title,artist\n{before}two,a.wav,bass,Stop, Go,The Band\n")
+    with pytest.raises(DataError, match=r"t\.csv, line \d has more cells than the header: write quotes around"):
+        list(table.tracks(root / "t.csv"))
+
+
+def test_rows_may_end_with_an_empty_cell(root: Path) -> None:
+    sound(root / "a.wav")
+    (root / "t.csv").write_text("track_id,path,instrument\none,a.wav,bass,\n")
+    assert [stem.label for stem in found("table", root)[0].stems] == ["bass"]
+
+
 @pytest.mark.parametrize(("delimiter", "encoding"), [(",", "utf-8-sig"), (";", "latin-1"), ("\t", "utf-8"), ("|", "utf-8")])
 def test_table_of_any_delimiter_encoding_and_case_is_read(delimiter: str, encoding: str, root: Path) -> None:
     sound(root / "Café" / "a.wav")

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, files, is_file, positive, split_name, text, yes
+from instructme.manifests import csv_files
 from instructme.manifests.instruments import normalise
 from instructme.manifests.paths import composed
 from instructme.manifests.rows import DataError
@@ -50,7 +51,7 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
     """Read every track of the table, in order of first mention.
 
     Raises:
-        DataError: unreadable, or a column is missing.
+        DataError: unreadable, a row is longer than the header, or a column is missing.
     """
     path = root if root.is_file() else _tables(root)[0]
     rows = _rows(path)
@@ -186,23 +187,29 @@ def _frame(path: Path, rows: int | None = None) -> "pandas.DataFrame":
     """Read a table: delimiter and encoding as found, names of columns trimmed and in lower case, all cells text.
 
     Raises:
-        DataError: unreadable.
+        DataError: unreadable, or a row is longer than the header.
     """
     import pandas as pd
     import pyarrow as pa
 
     try:
-        if path.suffix.lower() == ".parquet":
-            frame = pd.read_parquet(path)
-        else:
-            text = _SEPARATOR.sub("", _decoded(path))
-            first = text.partition("\n")[0]
-            delimiter = max(",;\t|", key=first.count)
-            frame = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, nrows=rows, index_col=False)
+        frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else _text_frame(path, rows)
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         raise DataError(f"can't read the table {path}: {' '.join(str(error).split())[:200]}") from None
     frame.columns = [str(name).strip().lower() for name in frame.columns]
     return frame
+
+
+def _text_frame(path: Path, rows: int | None) -> "pandas.DataFrame":
+    import pandas as pd
+
+    text = _SEPARATOR.sub("", _decoded(path))
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t|", key=first.count)
+    if rows is None:  # pandas cuts rows that are longer than the header
+        list(csv_files.rows(path, csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)))
+    cells = {"dtype": str, "keep_default_na": False, "index_col": False, "usecols": lambda name: True}
+    return pd.read_csv(io.StringIO(text), sep=delimiter, nrows=rows, **cells)
 
 
 def _decoded(path: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.tasks import task_module, task_names
+from instructme.manifests import csv_files
 from instructme.manifests.rows import DataError
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 
@@ -153,23 +154,20 @@ def _rows(path: Path) -> list[dict[str, str]]:
         raise DataError(f"can't read the table of pairs {path}: {error}") from None
     first = text.partition("\n")[0]
     mark = "\t" if "\t" in first else ";" if ";" in first else ","
-    rows = list(_cells(path, csv.DictReader(io.StringIO(text, newline=""), delimiter=mark), mark))
+    rows = list(_cells(path, csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)))
     if not rows:
         raise DataError(f"{path} has no rows: give a header with {', '.join(COLUMNS)}, and a row for each edit")
     return rows
 
 
-def _cells(path: Path, reader: "csv.DictReader[str]", mark: str) -> Iterator[dict[str, str]]:
+def _cells(path: Path, reader: "csv.DictReader[str]") -> Iterator[dict[str, str]]:
     """Read the lines that are not empty, by the names of their columns in small letters."""
     names = [name.strip().lower() for name in reader.fieldnames or ()]
     if missing := [name for name in COLUMNS if names and name not in names]:
         raise DataError(f"{path} has no column {' and no column '.join(missing)}: it has {', '.join(names)}")
     if twice := [name for name in names if name and names.count(name) > 1]:
         raise DataError(f"{path} has two columns {twice[0]}: rename one of them")
-    for row in reader:
-        if any(row.pop(None, ())):
-            what = f"has more cells than the header: write quotes around a cell that holds {mark!r}"
-            raise DataError(f"{path}, line {reader.line_num} {what}")
+    for row in csv_files.rows(path, reader):
         cells = {name.strip().lower(): (value or "").strip() for name, value in row.items() if name}
         if any(cells.values()):
             if not all(cells[name] for name in COLUMNS[:3]):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from instructme.manifests import csv_files
 from instructme.manifests.instruments import INSTRUMENTS
 from instructme.manifests.rows import DataError
 
@@ -101,14 +102,13 @@ def read(path: Path) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in (rows := csv.DictReader(file)):
+            reader = csv.DictReader(file)
+            for row in csv_files.rows(path, reader):
                 track, caption = (str(row.get(name) or "").strip() for name in ("track_id", "caption"))
                 if not track or not caption:
                     raise DataError(
-                        f"{path}, line {rows.line_num}: needs a track_id and a caption under a heading 'track_id,caption'"
+                        f"{path}, line {reader.line_num}: needs a track_id and a caption under a heading 'track_id,caption'"
                     )
-                if any(row.pop(None, ())):
-                    raise DataError(f"{path}, line {rows.line_num}: write quotes around a caption that holds a comma")
                 found[track] = (*found.get(track, ()), caption)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"can't read captions from {path}: write a CSV 'track_id,caption' in UTF-8 ({error})") from None
