@@ -36,6 +36,11 @@ def test_one_witness_that_is_not_sure_contradicts_nothing() -> None:
     assert bar_witness.bars_against(weak, curve(4, 1), BEATS % 4 + 1) is not None
 
 
+def test_two_beats_of_three_that_change_alike_are_no_bars_of_three() -> None:
+    alike = 1 - curve(3, 1)
+    assert bar_witness.bars_against(alike, alike, BEATS % 4 + 1) is None
+
+
 def test_an_odd_bar_and_few_beats_tell_nothing() -> None:
     odd = np.concatenate([BEATS[:21] % 4 + 1, [5], BEATS[: len(BEATS) - 22] % 4 + 1])
     changes = (odd == 1).astype(np.float64)
@@ -53,6 +58,22 @@ def test_half_a_beat_is_found_where_both_agree(chords: float, network: float, co
     said = bar_witness.half_beat_against(beats_s[::2] + chords * 0.5, activation, beats_s)
     assert (said is not None) == contradicted
     assert bar_witness.half_beat_against(beats_s[:3] + 0.25, activation, beats_s) is None  # few changes of chord
+
+
+@pytest.mark.parametrize(("between", "contradicted"), [(16, True), (9, False), (1, False)])
+def test_most_chords_must_change_between_the_beats(between: int, contradicted: bool) -> None:
+    beats_s, activation = np.arange(32) * 0.5 + 1, np.full((1000, 3), 0.01, np.float32)
+    activation[np.rint((beats_s + 0.25) * beat_network.FRAME_RATE_HZ).astype(int), 0] = 0.9
+    changes_s = np.sort(np.concatenate([beats_s[1 : between + 1] + 0.25, beats_s[between + 2 : 18]]))
+    before_and_after_s = np.array([0.1, 0.2, 17.1, 17.2])
+    said = bar_witness.half_beat_against(np.sort([*changes_s, *before_and_after_s]), activation, beats_s)
+    assert (said is not None) == contradicted
+
+
+@pytest.mark.parametrize("heard", [0.0, 0.01])
+def test_a_network_that_hears_no_beats_contradicts_none(heard: float) -> None:
+    beats_s, activation = np.arange(32) * 0.5 + 1, np.full((1000, 3), heard, np.float32)
+    assert bar_witness.half_beat_against(beats_s[::2] + 0.25, activation, beats_s) is None
 
 
 def test_midi_whose_chords_change_between_its_beats_has_no_bars(tmp_path: Path) -> None:

@@ -74,6 +74,12 @@ def test_a_chart_of_the_first_bars_alone_is_compared_with_these() -> None:
     assert fits(STARTS_S, [*OTHER[:4], *["N"] * 12], SOUND, RATE_HZ), "eight seconds are too few"
 
 
+def test_a_chart_of_an_intro_is_not_compared_with_a_fuller_repeat() -> None:
+    twice = play(OWN[:8] * 2)
+    twice[: 4 * RATE_HZ] = 0
+    assert fits(STARTS_S, [*OWN[:8], *["N"] * 8], twice, RATE_HZ)
+
+
 def test_a_loop_fits_at_each_of_its_rounds() -> None:
     loop = OWN[:4] * 4
     assert fits(STARTS_S, loop, play(loop), RATE_HZ)

@@ -110,6 +110,34 @@ def test_what_is_called_like_its_song_is_its_mix(title: str, mix: str, root: Pat
     assert len(song.stems) == 2 and song.mix_path == root / title / f"{mix}.wav"
 
 
+@pytest.mark.parametrize("title", ["01_Bass", "01_Highway_vn"])
+def test_the_mix_of_a_song_that_is_called_like_an_instrument_is_no_stem(title: str, root: Path) -> None:
+    for name in ("1_vn", "2_vc", "AuMix"):
+        sound(root / "x" / f"{name}_{title}.wav")
+    (song,) = found("folder", root)
+    assert len(song.stems) == 2 and song.mix_path == root / "x" / f"AuMix_{title}.wav"
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_midi_beside_stems_comes_before_that_of_another_folder(own: bool, root: Path) -> None:
+    sound(root / "Song/stems/bass.wav")
+    places = ["Song/stems/bass.mid"] * own + ["Song/MIDI/bass.mid"]
+    for place in places:
+        (root / place).parent.mkdir(exist_ok=True)
+        (root / place).touch()
+    (song,) = found("folder", root)
+    assert song.stems[0].midi_path == root / places[0]
+
+
+def test_midi_beside_the_root_is_not_read(root: Path) -> None:
+    for stem in ("bass", "drums"):
+        sound(root / "stems" / f"{stem}.wav")
+    (root / "MIDI").mkdir()
+    (root / "MIDI/bass.mid").touch()
+    (song,) = found("folder", root / "stems")
+    assert [stem.midi_path for stem in song.stems] == [None, None]
+
+
 def test_the_mix_and_the_midi_of_a_folder_of_stems_are_beside_it(root: Path) -> None:
     for song, inner in (("A", "stems"), ("B", "stems_audio")):
         sound(root / song / "mix.wav")

@@ -57,7 +57,10 @@ def test_tr_cv_and_tt_are_splits_together_and_one_alone_is_none(root: Path) -> N
         "Two": "validation",
         "Three": "test",
     }
-    assert {song.split for song in found("folder", root / "some")} == {None}
+    for place in ("tr/One", "Soul/Two"):
+        sound(root / "alone" / place / "bass.wav")
+    for alone in ("some", "alone"):
+        assert {song.split for song in found("folder", root / alone)} == {None}
 
 
 def test_a_song_that_is_called_train_is_a_song_beside_songs_and_no_split(root: Path) -> None:
@@ -120,13 +123,17 @@ def test_folds_and_shelves_are_no_splits_and_no_songs(root: Path) -> None:
         (("train_A/One", "test/Two"), [("train_A", 1)]),
         (("Test 1", "Test 2"), [("Test 1", 2)]),
         (("Test 1", "Highway"), []),
+        (("Test 1",), []),
+        (("train_A/One", "train_B/Two", "Soul/Three"), []),
         (("Train/One", "train_small/Two", "Soul/Three"), []),
     ],
 )
 def test_folders_that_may_be_splits_are_told(places: tuple[str, ...], told: list, root: Path) -> None:
     for place in places:
         sound(root / place / "bass.wav")
-    assert [(each.item, each.count) for each in rejected("folder", root)] == told
+    rejects = rejected("folder", root)
+    assert [(each.item, each.count) for each in rejects] == told
+    assert all(("its name and 1 more may" if each.count == 2 else "its name may") in each.detail for each in rejects)
     assert {song.split for song in found("folder", root)} <= {None, "test", "train"}
 
 

@@ -80,6 +80,6 @@ def half_beat_against(changes_s: Floats, activation: beat_network.Floats, beats_
         return None
     middles = (beats_s[1:] + beats_s[:-1]) / 2
     beat, half = (beat_network.onset_envelope(activation, each + pulse_check.BIAS_S).mean() for each in (beats_s, middles))
-    if half < HALF_RATIO * beat:
+    if half <= HALF_RATIO * beat:
         return None
     return "chords change and beats are heard between these beats: they may be half a beat off"
