@@ -20,11 +20,12 @@ def write_midi(
     bpm: float = 100.0,
     signatures: tuple[tuple[int, int, float], ...] = ((4, 4, 0.0),),
     pitches: tuple[int, ...] = (60,),
+    drums: bool = False,
 ) -> Path:
     """Write notes of 100 ms at one tempo; pretty_midi adds 4/4 unless a signature is given, so none is removed again."""
     midi = pretty_midi.PrettyMIDI(initial_tempo=bpm, resolution=960)
     midi.time_signature_changes = [pretty_midi.TimeSignature(*each) for each in signatures]
-    piano = pretty_midi.Instrument(0)
+    piano = pretty_midi.Instrument(0, is_drum=drums)
     piano.notes = [pretty_midi.Note(90, pitches[i % len(pitches)], t, t + 0.1) for i, t in enumerate(onsets_s)]
     midi.instruments = [piano]
     midi.write(str(path))

@@ -44,8 +44,8 @@ def test_bars_are_trusted_only_where_chords_agree(tmp_path, bar, first, trusted)
     assert grid.reason == (None if trusted else rhythm.NO_BARS)
 
 
-def half_a_beat_off(folder: Path, on_half: int, on_beats: int, bass: float | None = None) -> bool:
-    """Ask of chords that change on so many half-beats and beats, with a bass at one phase of 32 beats."""
+def half_a_beat_off(folder: Path, on_half: int, on_beats: int, bass: float | None = None, kicks: float | None = None) -> bool:
+    """Ask of chords that change on so many half-beats and beats, with a bass and kicks at one phase of 32 beats each."""
     halves = np.arange(8 * (on_half + on_beats) + 8)
     changing = [8 * (number + 1) + (number < on_half) for number in range(on_half + on_beats)]
     bars = np.searchsorted(changing, halves, side="right")
@@ -53,6 +53,8 @@ def half_a_beat_off(folder: Path, on_half: int, on_beats: int, bass: float | Non
     files = [write_midi(folder / "a.mid", halves * 0.3, pitches=pitches)]
     if bass is not None:
         files.append(write_midi(folder / "b.mid", (np.arange(32) + bass) * 0.6, pitches=(40,)))
+    if kicks is not None:
+        files.append(write_midi(folder / "c.mid", (np.arange(32) + kicks) * 0.6, pitches=(36,), drums=True))
     return bar_check.is_between(tempo_map.read(files))
 
 
@@ -68,6 +70,11 @@ def test_chords_alone_tell_that_music_is_half_a_beat_off_where_most_change_there
 def test_fewer_chords_tell_it_with_a_bass_that_agrees(tmp_path, bass, off):
     assert half_a_beat_off(tmp_path, 12, 6, bass) == off
     assert not half_a_beat_off(tmp_path, 6, 12, bass)
+
+
+@pytest.mark.parametrize(("kicks", "off"), [(0.5, True), (0.0, False)])
+def test_a_bass_that_the_kicks_contradict_tells_nothing(tmp_path, kicks, off):
+    assert half_a_beat_off(tmp_path, 12, 6, bass=0.5, kicks=kicks) == off
 
 
 def test_a_waltz_under_its_own_signature_is_trusted(tmp_path):

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic import write_tables
 
+from instructme.dataset_tools import triplets
 from instructme.dataset_tools.pairing import combinations as subsets
 from instructme.dataset_tools.pairing import pool as pools
 from instructme.dataset_tools.pairing.edits import PairOptions
@@ -152,6 +153,28 @@ def test_neighbouring_rows_come_from_as_many_clips_as_there_are(pool):
     for begin in range(0, 1000, 125):
         shard = {(row["source_track"], row["source_start_samples"]) for row in rows[begin : begin + 125]}
         assert len(shard) >= 0.9 * len(clips)
+
+
+def test_windows_of_one_track_are_spread_like_those_of_others(pool):
+    """Rows of a window come at even distances, also where windows begin at nearly the same time."""
+    rows, _ = rows_of(pool, Order("train", {"add": 1000}))
+    windows = [(row["source_track"], row["source_start_samples"]) for row in rows]
+    for window, count in Counter(windows).most_common(20):
+        places = [place for place, each in enumerate(windows) if each == window]
+        assert max(np.diff(places)) < 2 * len(rows) / count
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_rows_are_the_same_however_many_are_written_at_a_time(pool, monkeypatch, share):
+    def drawn():
+        orders, options = [Order("train", {"add": 50, "remove": 30})], PairOptions()
+        table, _ = draw(pool, orders, options=options, templates=default_templates(), seed=0, paraphrase=share)
+        return table.drop_columns(["instruction"]).to_pylist()
+
+    whole = drawn()
+    monkeypatch.setattr(triplets, "_CHUNK", 16)
+    assert drawn() == whole
+    assert {row["triplet_id"] for row in whole} >= {"train-add-0000000", "train-add-0000049", "train-remove-0000029"}
 
 
 def test_chains_follow_each_other_and_never_undo_an_edit(pool):

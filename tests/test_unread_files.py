@@ -26,12 +26,14 @@ def test_files_that_no_song_takes_are_named_one_by_one(root: Path, tmp_path: Pat
         sound(root / name)
     (root / "A/stray.mid").write_bytes(b"MThd")
     (root / "A/other.mid").write_bytes(b"MThd")
+    (root / "(Live)").mkdir()
+    (root / "(Live)/stray.mid").write_bytes(b"MThd")
     (root / "C/list.csv").write_text("a,b\n")
     rows = scan([root], tmp_path / "work")
     assert sorted(track.title for track in rows.tracks) == ["A", "B", "C"]
     reasons = {row.item: row.reason for row in rows.rejects}
     assert reasons.pop("memo.wav") == "stray" and reasons["C/list.csv"] == "unread_table"
-    assert {reasons["A/stray.mid"], reasons["A/other.mid"]} == {"unread_midi"}
+    assert {reasons["A/stray.mid"], reasons["A/other.mid"], reasons["(Live)/stray.mid"]} == {"unread_midi"}
     twice = {row.item: row.detail for row in rows.rejects if row.reason == "twice"}
     assert len(twice) == 2 and set(twice.values()) == {"vocals.WAV is read in its place"}
 
@@ -59,12 +61,13 @@ def test_archives_and_films_are_told(root: Path, tmp_path: Path) -> None:
 
 
 def test_metadata_that_names_stems_is_told(root: Path, tmp_path: Path) -> None:
-    for name in ("A/01", "A/02", "A/03", "B/bass", "B/drums"):
+    for name in ("A/01", "A/02", "A/03", "B/bass", "B/drums", "C/keys"):
         sound(root / f"{name}.wav")
     (root / "A/labels.json").write_text('{"01": "bass", "02.wav": "drums"}')
     (root / "all.yaml").write_text("- A/01.wav: bass\n- A/02.wav: drums\n- A/03.wav: keys\n")
     (root / "B/info.json").write_text('{"title": "drums and the like", "year": 1999}')
     (root / "B/broken.xml").write_bytes(b"\xff\xfe<drums>")
+    (root / "C/info.json").write_text('{"keys": "C major"}')
     told = {(row.item, row.reason) for row in scan([root], tmp_path / "work").rejects if "label" not in row.reason}
     assert told == {("A", "grouping"), ("A/labels.json", "unread_table"), ("all.yaml", "unread_table")}
 
