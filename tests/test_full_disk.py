@@ -87,7 +87,12 @@ def test_a_build_goes_on_when_a_full_disk_has_grown(music: Path, whole: Path, di
 @pytest.mark.parametrize("stage", ["prepare", pytest.param("shard", marks=pytest.mark.slow)])
 def test_a_full_disk_in_a_worker_is_told_like_any_other(stage: str, music: Path, whole: Path, disk: tuple[Path, Resize]) -> None:
     folder, resize = disk
-    resize("size=64k" if stage == "prepare" else "size=1400k")
+    resize("size=64k")
+    if stage == "shard":
+        resize("size=8m")
+        shutil.copytree(whole, folder / "work", ignore=shutil.ignore_patterns("shards"))
+        used = shutil.disk_usage(folder).used
+        resize(f"size={used + sum(path.stat().st_size for path in (whole / 'shards').rglob('*')) // 2}")
     command = ["build", music, folder / "work", *OPTIONS, "--workers", "2"]
     result = run(*command)
     refused(result, "No space left on device", folder)
