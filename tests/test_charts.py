@@ -62,6 +62,31 @@ def test_parse_reads_beats_and_names_what_is_wrong():
         charts.parse("x", text.replace("4/4", "5/4"))
 
 
+@pytest.mark.parametrize("quality", charts.QUALITIES)
+def test_the_tones_of_every_chord_are_those_of_its_label(quality: str):
+    for root in range(12):
+        chord = charts.ChartChord(root, quality)
+        _, bitmap, _ = mir_eval.chord.encode(next(iter(CHARTS.values())).harte(chord), reduce_extended_chords=True)
+        ninth = {(root + 2) % 12} if "9" in quality else set()
+        assert {(root + tone) % 12 for tone in np.flatnonzero(bitmap)} | ninth == chord.tones()
+
+
+def test_scales_are_modes_of_the_major_scale():
+    major = charts.SCALES["major"]
+    for degree, name in enumerate(("major", "dorian", "phrygian", "lydian", "mixolydian", "minor")):
+        assert charts.SCALES[name] == tuple(sorted((step - major[degree]) % 12 for step in major))
+
+
+@pytest.mark.parametrize(
+    ("mode", "keys"), [("maj", "C G D A E B F Bb Eb Ab Db"), ("min", "A E B F# C# G# D G C F Bb")], ids=["major", "minor"]
+)
+def test_scales_are_spelled_with_seven_letters(mode: str, keys: str):
+    for key in keys.split():
+        chart = charts.parse("x", f"key: {key}:{mode}\nmeter: 4/4\ntempo: 90\nstyle: pop\n| {key} |\n")
+        assert chart.key == f"{key}:{mode}"
+        assert len({chart.spell((chart.tonic + step) % 12)[0] for step in chart.scale}) == 7
+
+
 @given(st.sampled_from(sorted(CHARTS)), st.integers(0, 11))
 def test_transposing_keeps_the_intervals(name: str, semitones: int):
     chart = CHARTS[name]
@@ -71,6 +96,38 @@ def test_transposing_keeps_the_intervals(name: str, semitones: int):
         chord.tones() for chord in moved.beats(bars)
     ]
     assert moved.transposed(-semitones) == chart
+
+
+@pytest.mark.parametrize("name", ["north_wind", "quick_change"])
+def test_phrases_repeat_two_rhythms_close_and_every_fourth_is_silent(name: str):
+    """North wind is in 3/4, quick change in 4/4."""
+    chart = CHARTS[name]
+    for seed in range(20):
+        notes = lead.melody(chart, 20, np.random.default_rng(seed))
+        in_bars = [[note for note in notes if note.onset // chart.beats_per_bar == bar] for bar in range(20)]
+        rhythms = [[(note.onset % chart.beats_per_bar, note.duration) for note in bar] for bar in in_bars]
+        silent = [bar for bar in range(20) if not in_bars[bar]]
+        assert silent == [12, 13, 14, 15]
+        for phrase in (0, 4, 8, 16):
+            assert rhythms[phrase] == rhythms[phrase + 2] == rhythms[0] and rhythms[phrase + 1] == rhythms[1] != rhythms[0]
+            last = in_bars[phrase + 3][-1]
+            assert rhythms[phrase + 3][0][0] == 0 and sum(rhythms[phrase + 3][-1]) <= chart.beats_per_bar - 0.5
+            assert last.pitch % 12 in chart.beats(20)[int(last.onset)].tones()
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_melodies_rise_in_a_phrase_and_keep_to_the_scale(name: str):
+    chart = CHARTS[name]
+    scale = {(chart.tonic + step) % 12 for step in chart.scale}
+    chords, low, high = chart.beats(12), [], []
+    for seed in range(20):
+        for note in lead.melody(chart, 12, np.random.default_rng(seed)):
+            tones = chords[int(note.onset)].tones()
+            bent = {(tone + step) % 12 for tone in tones - scale for step in (-1, 1)}
+            assert note.pitch % 12 in tones | (scale - bent)
+            place = note.onset / chart.beats_per_bar % 4
+            (high if 1.5 <= place < 2.5 else low if place < 0.5 else []).append(note.pitch)
+    assert np.mean(high) > np.mean(low) + 1
 
 
 @given(st.sampled_from(sorted(CHARTS)), st.integers(4, 40), st.integers(0, 99))
@@ -91,3 +148,5 @@ def test_melodies_follow_the_chords_and_breathe(name: str, bars: int, seed: int)
     swung = lead.swung(notes)
     assert [note.pitch for note in swung] == [note.pitch for note in notes]
     assert all(note.duration > 0 for note in swung)
+    moved = [(after.onset - before.onset) for before, after in zip(notes, swung, strict=True)]
+    assert moved == pytest.approx([1 / 6 if note.onset % 1 == 0.5 else 0 for note in notes])

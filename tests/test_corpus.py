@@ -339,6 +339,74 @@ def test_real_songs_are_split_by_program_and_broken_ones_counted(tmp_path: Path)
     assert np.abs(samples[: int(15.9 * rate_hz)]).max() < 1e-3 < np.abs(samples[16 * rate_hz :]).max()
 
 
+def touched(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number:02d}.mid").touch()
+    return folder
+
+
+def test_songs_of_a_folder_are_named_in_order_and_two_of_ten_are_held_out(tmp_path: Path):
+    folder = touched(tmp_path / "gm", 20)
+    (folder / "readme.txt").touch()
+    (folder / "folder.mid").mkdir()
+    found = real.find(folder)
+    assert [song.path.name for song in found] == [f"{number:02d}.mid" for number in range(20)]
+    assert [song.name for song in found] == [f"Track{number:05d}" for number in range(1, 21)]
+    for ten in (found[:10], found[10:]):
+        assert sorted(song.split for song in ten) == ["test", *["train"] * 8, "validation"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=rf"no MIDI files in {tmp_path / 'empty'}"):
+        real.find(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(("total_s", "count"), [(None, 4), (0, 0), (1, 2), (32.5, 2), (33, 3), (1000, 4)])
+def test_songs_are_taken_until_there_is_enough_music(tmp_path: Path, total_s: float | None, count: int):
+    (tmp_path / "0.mid").write_text("hello")
+    for number in (1, 2, 3):
+        write_song(tmp_path / f"{number}.mid")  # of 32.5 s
+    assert len(real.until(real.find(tmp_path), total_s)) == count
+
+
+@pytest.mark.parametrize(("bars", "usable"), [(9, False), (10, True)])
+def test_songs_are_at_least_20_s_long(tmp_path: Path, bars: int, usable: bool):
+    song = real.GmSong("Track00001", "train", write_song(tmp_path / "a.mid", bars=bars), "unknown")
+    if usable:
+        assert real.load(song)[1] == pytest.approx(bars * 2 + 0.5)
+    else:
+        with pytest.raises(DataError, match="too short"):
+            real.load(song)
+
+
+def test_a_stem_keeps_controllers_of_its_channel_but_no_banks(tmp_path: Path):
+    file = mido.MidiFile(ticks_per_beat=96)
+    before = [mido.Message("control_change", channel=15, control=control, value=5) for control in (0, 32, 7)]
+    note = [mido.Message("note_on", channel=15, note=60), mido.Message("note_off", channel=15, note=60, time=96)]
+    touch = [mido.Message("aftertouch", channel=15, value=9), mido.Message("pitchwheel", channel=15, pitch=100)]
+    drums = [mido.Message("note_on", channel=channel, note=36) for channel in (9, 10)]
+    file.tracks.append(mido.MidiTrack([*before, *touch, *note, *drums]))
+    file.save(tmp_path / "a.mid")
+    stems = midi_score.split(midi_score.read(tmp_path / "a.mid")).stems
+    assert {program: {message.channel for _, message in events} for program, events in stems.items()} == {0: {10, 15}, 128: {9}}
+    kept = [message for _, message in stems[0] if message.channel == 15]
+    assert [message.type for message in kept] == [
+        "program_change",
+        "control_change",
+        "aftertouch",
+        "pitchwheel",
+        "note_on",
+        "note_off",
+    ]
+    assert kept[1].control == 7
+
+
+def test_a_note_that_is_struck_twice_is_ended_by_a_cut():
+    on = [(tick, mido.Message("note_on", channel=0, note=60)) for tick in (0, 48)]
+    off = (400, mido.Message("note_off", channel=0, note=60))
+    cut = midi_score.cut(midi_score.Score(96, [], {0: [*on, off]}), 1.0)
+    assert [(tick, message.type) for tick, message in cut.stems[0]] == [(0, "note_on"), (48, "note_on"), (48, "note_off")]
+
+
 def test_cut_ends_the_notes_that_sound(tmp_path: Path):
     score = midi_score.cut(midi_score.split(midi_score.read(write_song(tmp_path / "a.mid"))), 6.5)
     midi_score.write(tmp_path / "b.mid", score, sorted(score.stems))
