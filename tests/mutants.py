@@ -77,6 +77,7 @@ TESTS = {
     "dataset_tools/sharding/samples.py": "shards bad_shards shard",
     "dataset_tools/sharding/windows.py": "render",
     "dataset_tools/tasks/": "tasks triplets matching",
+    "dataset_tools/unread_files.py": "unread_files table",
     "model/clap.py": "embedding",
     "model/conditions/": "unet conditions_text",
     "model/config.py": "commands_presets presets checkpoint",

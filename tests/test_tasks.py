@@ -195,12 +195,14 @@ def test_remix_law_hears_a_shift_of_60_ms(bpm, recipes):
 
     one = replace(recipe, target_instruments=["clicks"], target_stretch=1.0)
 
-    def broken(target):
+    def broken(target, parts=None):
         law, told = task_modules()["remix"].law, {"source_beats_samples": beats, "rate_hz": RATE_HZ}
-        return law(one, source, target, 0.1, part, target_part=lambda _: target * np.float32(32768 / 0.1), **told)
+        whole = (target if parts is None else parts) * np.float32(32768 / 0.1)
+        return law(one, source, target, 0.1, part, target_part=lambda _: whole, **told)
 
     target = clicks(beats)
     assert broken(target) is None
+    assert "target" in broken(target, target + np.float32(1.2 / 32768)), "without stretching, every sample counts"
     assert broken(np.roll(target, RATE_HZ // 100)) is None
     for shift_ms in (-80, -60, 60, 80):
         if abs(shift_ms) < 15000 / bpm - 15:
