@@ -63,7 +63,8 @@ def test_half_a_beat_is_found_where_both_agree(chords: float, network: float, co
 @pytest.mark.parametrize(("between", "contradicted"), [(16, True), (9, False), (1, False)])
 def test_most_chords_must_change_between_the_beats(between: int, contradicted: bool) -> None:
     beats_s, activation = np.arange(32) * 0.5 + 1, np.full((1000, 3), 0.01, np.float32)
-    activation[np.rint((beats_s + 0.25) * beat_network.FRAME_RATE_HZ).astype(int), 0] = 0.9
+    for late_s, heard in ((0.0, 0.3), (0.25, 0.9)):
+        activation[np.rint((beats_s + late_s) * beat_network.FRAME_RATE_HZ).astype(int), 0] = heard
     changes_s = np.sort(np.concatenate([beats_s[1 : between + 1] + 0.25, beats_s[between + 2 : 18]]))
     before_and_after_s = np.array([0.1, 0.2, 17.1, 17.2])
     said = bar_witness.half_beat_against(np.sort([*changes_s, *before_and_after_s]), activation, beats_s)
