@@ -208,8 +208,15 @@ def _text_frame(path: Path, rows: int | None) -> "pandas.DataFrame":
     delimiter = max(",;\t|", key=first.count)
     if rows is None:  # pandas cuts rows that are longer than the header
         list(csv_files.rows(path, csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)))
-    cells = {"dtype": str, "keep_default_na": False, "index_col": False, "usecols": lambda name: True}
-    return pd.read_csv(io.StringIO(text), sep=delimiter, nrows=rows, **cells)
+    return pd.read_csv(
+        io.StringIO(text),
+        sep=delimiter,
+        dtype=str,
+        keep_default_na=False,
+        nrows=rows,
+        index_col=False,
+        usecols=lambda name: True,  # else pandas warns of rows that end with an empty cell
+    )
 
 
 def _decoded(path: Path) -> str:
