@@ -1,12 +1,21 @@
-"""Markers: what counts as finished, what must be made again, and that old markers still count."""
+"""Markers: what counts as finished, what must be made again, and that old markers still count; folders that are in use."""
 
+import errno
+import fcntl
 import hashlib
 import json
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
+import made_songs
 import pytest
+from hostile import error_of, invoke
+from other_run import used_elsewhere
 
+from instructme.manifests.rows import DataError
 from instructme.pipelines.processes import resume
 
 
@@ -61,3 +70,105 @@ def test_says_in_one_line_what_is_made_again(folder: Path, capsys: pytest.Captur
         "shard: makes 1 finished shard again, because options, inputs or files have changed",
         "prepare: makes 2 finished tracks again, because options, inputs or files have changed",
     ]
+
+
+def test_a_folder_in_use_is_refused_until_the_other_run_ends_or_is_killed(folder: Path) -> None:
+    with used_elsewhere(folder) as other:
+        for shared in (False, True):
+            with (
+                pytest.raises(DataError, match=f"{folder} is in use by another command: wait"),
+                resume.held(folder, shared=shared),
+            ):
+                pass
+        os.kill(other.pid, signal.SIGKILL)
+        other.wait()
+        with resume.held(folder):
+            pass
+    with used_elsewhere(folder, "SH"):
+        with pytest.raises(DataError), resume.held(folder):
+            pass
+        with resume.held(folder, shared=True):
+            pass
+
+
+def test_a_worker_that_outlives_its_killed_run_does_not_keep_the_folder(folder: Path) -> None:
+    reading, writing = os.pipe()
+    if not (run := os.fork()):
+        with resume.held(folder):
+            worker = os.fork()
+            os.write(writing, f"{worker} ".encode() if worker else b"")
+            time.sleep(60)
+    worker = int(os.read(reading, 20))
+    try:
+        with pytest.raises(DataError), resume.held(folder):
+            pass
+        os.kill(run, signal.SIGKILL)
+        os.waitpid(run, 0)
+        with resume.held(folder):
+            os.kill(worker, 0)  # it lives
+    finally:
+        os.kill(worker, signal.SIGKILL)
+
+
+def test_disks_without_locks_or_rights_keep_nobody_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with used_elsewhere(folder):
+        monkeypatch.setattr(fcntl, "lockf", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOLCK, "no locks")))
+        with resume.held(folder):
+            pass
+        monkeypatch.setattr(Path, "open", lambda *_: (_ for _ in ()).throw(PermissionError(errno.EACCES, "read-only")))
+        with resume.held(folder, shared=True):
+            pass
+
+
+def test_the_last_of_several_readers_removes_the_lock(folder: Path) -> None:
+    with used_elsewhere(folder, "SH"):
+        with resume.held(folder, shared=True):
+            pass
+        assert (folder / resume.LOCK).exists()
+    with resume.held(folder):
+        assert (folder / resume.LOCK).exists()
+    assert not (folder / resume.LOCK).exists()
+
+
+def test_a_lock_that_was_removed_meanwhile_is_made_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = fcntl.lockf
+
+    def late(file: Any, kind: int) -> None:
+        if not removed:
+            removed.append((folder / resume.LOCK).unlink())
+        lock(file, kind)
+
+    removed: list[None] = []
+    monkeypatch.setattr(fcntl, "lockf", late)
+    with resume.held(folder):
+        assert (folder / resume.LOCK).exists()
+
+
+def test_a_new_folder_stays_only_if_something_was_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="bad"), resume.held(tmp_path / "a" / "new"):
+        raise DataError("bad")
+    assert not (tmp_path / "a" / "new").exists()
+    with resume.held(tmp_path / "new"):
+        (tmp_path / "new" / "x").touch()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["scan {work}/data -o {work}", "prepare {work}", "pair {work}", "shard {work} -o {work}/shards", "corpus {work}"],
+)
+def test_commands_refuse_a_folder_that_another_one_writes(tmp_path: Path, command: str) -> None:
+    made_songs.write(tmp_path, [made_songs.Song("a", "train", made_songs.parts(1))])
+    before = sorted(tmp_path.rglob("*"))
+    with used_elsewhere(tmp_path):
+        assert "is in use by another command" in error_of(invoke(*command.format(work=tmp_path).split()))
+        assert "in use" not in invoke("pair", tmp_path, "--plan").output
+    assert sorted(path for path in tmp_path.rglob("*") if path.name != resume.LOCK) == before
+
+
+def test_shards_may_be_made_of_one_working_folder_by_several_commands_but_not_into_one_folder(tmp_path: Path) -> None:
+    work = made_songs.write(tmp_path / "work", [made_songs.Song("a", "train", made_songs.parts(1))])
+    (tmp_path / "out").mkdir()
+    with used_elsewhere(work, "SH"), used_elsewhere(tmp_path / "out"):
+        assert invoke("shard", work, "-o", tmp_path / "other", "--workers", "0").exit_code == 0
+        assert f"{tmp_path / 'out'} is in use" in error_of(invoke("shard", work, "-o", tmp_path / "out", "--workers", "0"))

@@ -14,6 +14,7 @@ import torch
 import webdataset
 from click.testing import CliRunner
 from made_work import RATE_HZ, WINDOW, make_work
+from other_run import used_elsewhere
 
 from instructme.dataset_tools.sharding import tar_file
 from instructme.manifests import tables
@@ -249,3 +250,8 @@ def test_the_command_line(work: Path, vae_run: Path, tmp_path: Path) -> None:
         "0 triplets encoded in 0 shards, 2 shards kept" in CliRunner().invoke(main, [*arguments, "--splits", "validation"]).output
     )
     assert CliRunner().invoke(main, [*arguments, "--splits", "none"]).exit_code == 2
+
+
+def test_latents_of_two_commands_do_not_mix(work: Path, vae_run: Path, tmp_path: Path) -> None:
+    with used_elsewhere(tmp_path), pytest.raises(DataError, match=f"{tmp_path} is in use by another command"):
+        latents(vae_run, work / "shards", work=work, out=tmp_path, workers=0)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 import toy_training as toy
+from other_run import used_elsewhere
 from safetensors.torch import load_file
 from torch import nn
 
@@ -391,3 +392,9 @@ def test_more_steps_may_bring_a_module_that_the_checkpoint_does_not_hold(tmp_pat
             options = {"batches": toy.batches(), "data": {"hash": "0"}, "device": "cpu"}
             toy.train(Late(preset), tmp_path / folder, preset=preset, **options)
     assert_same_run(tmp_path / "whole", tmp_path / "broken")
+
+
+def test_a_run_that_another_process_trains_is_refused(tmp_path: Path) -> None:
+    with used_elsewhere(tmp_path), pytest.raises(DataError, match=f"{tmp_path} is in use by another command"):
+        toy.run(tmp_path)
+    toy.run(tmp_path, steps=1)

@@ -1,17 +1,70 @@
 """Go on after a stop: a unit of work is finished when its marker exists and states the same inputs.
 
 A marker is a JSON file that is written last. It states what the result depends on, or a hash of it, and the size of each file.
+One run at a time may write into a folder.
 """
 
+import fcntl
 import hashlib
 import json
+import os
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from instructme.manifests.files import atomic
+from instructme.manifests.rows import DataError
 from instructme.manifests.tables import sha256
+
+LOCK = ".instructme.lock"
+"""An empty file in a folder that is in use. Killed runs leave it, unlocked, and the next run removes it."""
+
+
+@contextmanager
+def held(folder: Path, *, shared: bool = False) -> Iterator[None]:
+    """Keep other runs from writing into a local folder, or, if it is `shared`, only read it together with others.
+
+    The system frees the folder when this process ends, also when it is killed. Disks without locks keep nobody out. A new folder
+    into which nothing was written is removed.
+
+    Raises:
+        DataError: another run writes into the folder, or reads it and must not be disturbed.
+    """
+    is_new = not shared and not folder.exists()
+    if is_new:
+        folder.mkdir(parents=True, exist_ok=True)
+    file = _lock(folder, shared)
+    try:
+        yield
+    finally:
+        if file:
+            with file, suppress(OSError):  # others read the folder, too
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                (folder / LOCK).unlink()
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _lock(folder: Path, shared: bool) -> IO[bytes] | None:
+    while True:
+        try:
+            file = (folder / LOCK).open("ab+")
+        except OSError:  # whoever only reads need not have the right to write
+            return None
+        try:
+            # Of this process alone: flock would pass the lock on to the workers that are forked, which may outlive it.
+            fcntl.lockf(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            file.close()
+            raise DataError(f"{folder} is in use by another command: wait until that ends, or choose another folder") from None
+        except OSError:
+            return file
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # the run before has just removed it
 
 
 def key(*depends: Any) -> str:

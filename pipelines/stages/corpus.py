@@ -85,29 +85,30 @@ def corpus(
     The same arguments give the same bytes, for any number of workers and after a stop.
 
     Raises:
-        DataError: a program or soundfont is missing, or the folder holds other tracks.
+        DataError: a program or soundfont is missing, the folder holds other tracks, or another command writes into it.
     """
     _check_programs(("fluidsynth",) if tier == "real" else ("mma", "fluidsynth"))
-    orchestra, missing = _orchestra(root, timbres_of, sounds)
-    fonts = [_checked(path) for path in soundfonts]
-    fonts = fonts or ([next(iter(orchestra.soundfonts.values()))] if orchestra else [_default_soundfont(tier)])
-    units = _units(root, tier, hours, fonts, midi, seed)
-    if orchestra is not None:
-        units = _with_orchestra(units, orchestra, seed)
-    ours = {unit.folder for unit in units}
-    for path in sorted(root.glob("*/Track*")):
-        # A track without a marker is not of our making; nothing is ever written over it.
-        if path not in ours or not (path / RECIPE).is_file():
-            raise DataError(f"{root} holds other tracks, such as {path.name}: choose an empty folder, or the same arguments")
-    todo = [unit for unit in units if not unit.finished()]
-    resume.tell("corpus", [unit.marker for unit in todo], "song")
-    _sweep(root)
-    made = engine.run(make, todo, description="corpus", item="song", workers=workers)
-    rejects = Counter(reason for _, reason in made if reason)
-    _sweep(root)  # what workers that died have left
-    if orchestra and orchestra.recordings:
-        orchestra.recordings.unlink(missing_ok=True)
-    return replace(_summary([unit for unit in units if unit.finished()], len(units) - len(todo), rejects), missing=missing)
+    with resume.held(root):
+        orchestra, missing = _orchestra(root, timbres_of, sounds)
+        fonts = [_checked(path) for path in soundfonts]
+        fonts = fonts or ([next(iter(orchestra.soundfonts.values()))] if orchestra else [_default_soundfont(tier)])
+        units = _units(root, tier, hours, fonts, midi, seed)
+        if orchestra is not None:
+            units = _with_orchestra(units, orchestra, seed)
+        ours = {unit.folder for unit in units}
+        for path in sorted(root.glob("*/Track*")):
+            # A track without a marker is not of our making; nothing is ever written over it.
+            if path not in ours or not (path / RECIPE).is_file():
+                raise DataError(f"{root} holds other tracks, such as {path.name}: choose an empty folder, or the same arguments")
+        todo = [unit for unit in units if not unit.finished()]
+        resume.tell("corpus", [unit.marker for unit in todo], "song")
+        _sweep(root)
+        made = engine.run(make, todo, description="corpus", item="song", workers=workers)
+        rejects = Counter(reason for _, reason in made if reason)
+        _sweep(root)  # what workers that died have left
+        if orchestra and orchestra.recordings:
+            orchestra.recordings.unlink(missing_ok=True)
+        return replace(_summary([unit for unit in units if unit.finished()], len(units) - len(todo), rejects), missing=missing)
 
 
 def _orchestra(root: Path, timbres_of: str | None, sounds: Path | None) -> tuple[timbres.Orchestra | None, list[str]]:

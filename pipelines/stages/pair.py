@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from instructme.dataset_tools.triplets import Filled, Order
 from instructme.manifests import tables, urls
 from instructme.manifests.counting import counted
 from instructme.manifests.rows import SPLITS, DataError, Reject, Triplet
+from instructme.pipelines.processes import resume
 from instructme.pipelines.processes.engine import cores
 
 TOTAL_PER_CLIP = 20
@@ -86,7 +88,7 @@ def pair(
         plan: only say what would be made.
 
     Raises:
-        DataError: missing or mismatched tables, unknown tasks, unusable templates, or no recipe at all.
+        DataError: missing or mismatched tables, unknown tasks, unusable templates, no recipe at all, or WORK is in use.
     """
     work = urls.local(work, "the working folder")
     templates = urls.local(templates, "the templates") if templates else None
@@ -97,27 +99,28 @@ def pair(
     known = [task for task, module in modules.items() if module.SHARE or (counts or {}).get(task)]
     defaults = triplets.default_templates()
     texts = instructions.read(templates, defaults) if templates else {task: defaults[task] for task in known}
-    pool = pools.load(work)
-    if unknown := sorted({dataset for dataset, _ in options.weights} - set(pool.datasets)):
-        raise DataError(f"no dataset {unknown[0]!r} in {work}: choose from {', '.join(sorted(set(pool.datasets)))}")
-    if not len(pool.windows):
-        raise DataError(f"no clips in {work}: nothing to pair; {work / 'rejects.parquet'} says why")
-    train = dict(counts) if counts else share(total or TOTAL_PER_CLIP * len(pool.of("train").windows))
-    orders = _orders(train, dict.fromkeys(known, eval_count), rounds, seconds, pool.rate_hz)
-    table, filled = triplets.draw(pool, orders, options=options, templates=texts, seed=seed, paraphrase=paraphrase)
-    rejects = [*pool.rejects, *_rejects(pool, filled)]
-    if not table.num_rows:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in _reasons(rejects).items()) or "no clips"
-        raise DataError(f"no recipe can be drawn from {work} ({reasons}): scan and prepare more or other tracks")
-    if not plan:
-        arguments: dict[str, Any] = {"train": train, "eval_count": eval_count, "rounds": rounds, "seconds": list(seconds)}
-        chosen = {name: value for name, value in asdict(options).items() if name != "weights" or value}
-        arguments |= {**chosen, "templates": {task: list(lines) for task, lines in texts.items()}}
-        arguments |= {"paraphrase": paraphrase} if paraphrase else {}
-        parents = [work / name for name in PARENTS]
-        tables.write(work / "triplets.parquet", table, Triplet, arguments=arguments, seed=seed, parents=parents)
-        tables.write_rejects(work / "rejects.parquet", "pair", rejects)
-    return _summary(table, filled, rejects, pool.rate_hz)
+    with nullcontext() if plan else resume.held(work):
+        pool = pools.load(work)
+        if unknown := sorted({dataset for dataset, _ in options.weights} - set(pool.datasets)):
+            raise DataError(f"no dataset {unknown[0]!r} in {work}: choose from {', '.join(sorted(set(pool.datasets)))}")
+        if not len(pool.windows):
+            raise DataError(f"no clips in {work}: nothing to pair; {work / 'rejects.parquet'} says why")
+        train = dict(counts) if counts else share(total or TOTAL_PER_CLIP * len(pool.of("train").windows))
+        orders = _orders(train, dict.fromkeys(known, eval_count), rounds, seconds, pool.rate_hz)
+        table, filled = triplets.draw(pool, orders, options=options, templates=texts, seed=seed, paraphrase=paraphrase)
+        rejects = [*pool.rejects, *_rejects(pool, filled)]
+        if not table.num_rows:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in _reasons(rejects).items()) or "no clips"
+            raise DataError(f"no recipe can be drawn from {work} ({reasons}): scan and prepare more or other tracks")
+        if not plan:
+            arguments: dict[str, Any] = {"train": train, "eval_count": eval_count, "rounds": rounds, "seconds": list(seconds)}
+            chosen = {name: value for name, value in asdict(options).items() if name != "weights" or value}
+            arguments |= {**chosen, "templates": {task: list(lines) for task, lines in texts.items()}}
+            arguments |= {"paraphrase": paraphrase} if paraphrase else {}
+            parents = [work / name for name in PARENTS]
+            tables.write(work / "triplets.parquet", table, Triplet, arguments=arguments, seed=seed, parents=parents)
+            tables.write_rejects(work / "rejects.parquet", "pair", rejects)
+        return _summary(table, filled, rejects, pool.rate_hz)
 
 
 def share(total: int) -> dict[str, int]:

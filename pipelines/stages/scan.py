@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -82,51 +83,55 @@ def scan(
         ```
 
     Raises:
-        DataError: a root is missing or has no known layout, the aliases can't be used, or no track can be used.
+        DataError: a root is missing or has no known layout, the aliases can't be used, no track can be used, or another command
+            uses WORK.
     """
     work = urls.local(work, "the working folder")
     places = [urls.parse(root) for root in ([roots] if isinstance(roots, str | Path) else roots)]
     aliases = urls.local(aliases, "the aliases") if aliases else None
-    if not dry_run:
-        sweep(work)
-    known = read_datasets(work)
-    own = instruments.load_aliases(aliases) if aliases else {}
-    chosen = dataset_roots.choose(places, work, layout, names, known)
-    if allow_outside or follow_links:
-        chosen = [dataset_roots.widened(dataset, allow_outside=allow_outside, follow_links=follow_links) for dataset in chosen]
-    rows = _kept(work, set(known) - {dataset.name for dataset in chosen})
-    for dataset in chosen:
-        with urls.explained(dataset.root):
-            found = _read(dataset, own, accept_guesses, licences, {track.track_id for track in rows.tracks})
-        rows.tracks += found.tracks
-        rows.stems += found.stems
-        rows.rejects += found.rejects
-        rows.labels |= found.labels
-        known[dataset.name] = {"root": str(dataset.folder), "layout": dataset.layout}
-        if dataset.folder != dataset.root:
-            known[dataset.name]["table"] = dataset.root.relative_to(dataset.folder).as_posix()
-    _split(rows, split, seed, {name: urls.parse(entry["root"]) for name, entry in known.items()})
-    if not rows.tracks:
-        reasons = Counter(reject.reason for reject in rows.rejects)
-        first = f"; first: {rows.rejects[0].detail}" if rows.rejects else ""
-        raise DataError(f"nothing usable in {', '.join(map(str, places))}: {_told(reasons) or 'no tracks'}{first}")
-    rows.rejects += _unused(own, rows)
-    rows.moved = _changed(work, rows)
-    if dry_run:
+    with nullcontext() if dry_run else resume.held(work):
+        if not dry_run:
+            sweep(work)
+        known = read_datasets(work)
+        own = instruments.load_aliases(aliases) if aliases else {}
+        chosen = dataset_roots.choose(places, work, layout, names, known)
+        if allow_outside or follow_links:
+            chosen = [
+                dataset_roots.widened(dataset, allow_outside=allow_outside, follow_links=follow_links) for dataset in chosen
+            ]
+        rows = _kept(work, set(known) - {dataset.name for dataset in chosen})
+        for dataset in chosen:
+            with urls.explained(dataset.root):
+                found = _read(dataset, own, accept_guesses, licences, {track.track_id for track in rows.tracks})
+            rows.tracks += found.tracks
+            rows.stems += found.stems
+            rows.rejects += found.rejects
+            rows.labels |= found.labels
+            known[dataset.name] = {"root": str(dataset.folder), "layout": dataset.layout}
+            if dataset.folder != dataset.root:
+                known[dataset.name]["table"] = dataset.root.relative_to(dataset.folder).as_posix()
+        _split(rows, split, seed, {name: urls.parse(entry["root"]) for name, entry in known.items()})
+        if not rows.tracks:
+            reasons = Counter(reject.reason for reject in rows.rejects)
+            first = f"; first: {rows.rejects[0].detail}" if rows.rejects else ""
+            raise DataError(f"nothing usable in {', '.join(map(str, places))}: {_told(reasons) or 'no tracks'}{first}")
+        rows.rejects += _unused(own, rows)
+        rows.moved = _changed(work, rows)
+        if dry_run:
+            return rows
+        arguments = {
+            "aliases": tables.sha256(aliases) if aliases else None,
+            "datasets": {name: entry["layout"] for name, entry in sorted(known.items())},
+            "licences": sorted(licences),
+            "split": list(split),
+            **({"accept_guesses": True} if accept_guesses else {}),
+        }
+        tables.write(work / "tracks.parquet", rows.tracks, Track, arguments=arguments, seed=seed)
+        tables.write(work / "stems.parquet", rows.stems, Stem, arguments=arguments, seed=seed, parents=[work / "tracks.parquet"])
+        tables.write_rejects(work / "rejects.parquet", "scan", rows.rejects)
+        # Last: what a scan that was stopped has written of a dataset is not kept by the next one.
+        resume.write(work / "datasets.json", known)
         return rows
-    arguments = {
-        "aliases": tables.sha256(aliases) if aliases else None,
-        "datasets": {name: entry["layout"] for name, entry in sorted(known.items())},
-        "licences": sorted(licences),
-        "split": list(split),
-        **({"accept_guesses": True} if accept_guesses else {}),
-    }
-    tables.write(work / "tracks.parquet", rows.tracks, Track, arguments=arguments, seed=seed)
-    tables.write(work / "stems.parquet", rows.stems, Stem, arguments=arguments, seed=seed, parents=[work / "tracks.parquet"])
-    tables.write_rejects(work / "rejects.parquet", "scan", rows.rejects)
-    # Last: what a scan that was stopped has written of a dataset is not kept by the next one.
-    resume.write(work / "datasets.json", known)
-    return rows
 
 
 def _kept(work: Path, known: set[str]) -> Rows:

@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -76,48 +77,51 @@ def shard(
         The content of `index.json`, with `kept` added: the number of shards that were not rendered again.
 
     Raises:
-        DataError: a table or a part is missing or damaged, the recipes belong to other tables or can't be rendered, or there are
-            none.
+        DataError: a table or a part is missing or damaged, the recipes belong to other tables or can't be rendered, there are
+            none, or another command writes into one of the folders.
     """
     work, out = urls.local(work, "the working folder"), urls.parse(out)
     if normalise not in render.NORMALISATIONS:
         raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
-    parents = {name: _digest(work / name) for name in library.PARENTS}
-    recipes = library.recipes(work, task_names())
-    channels = library.read(work).channels
-    units, used = [], set()
-    urls.look(out)
-    for name, rows, arguments in _cut(recipes, splits, limit, per_shard, shard_size_mb, normalise, channels):
-        key = resume.key(name, arguments, parents, tables.SCHEMA_VERSION, tables.tool_version())
-        path, asked = out.resolve() / f"{name}.json", name.rpartition("-")[0] in splits
-        # Finished shards of other splits stay, for rendering them may have taken days.
+    with resume.held(work, shared=True), nullcontext() if urls.is_remote(out) else resume.held(out):
+        parents = {name: _digest(work / name) for name in library.PARENTS}
+        recipes = library.recipes(work, task_names())
+        channels = library.read(work).channels
+        units, used = [], set()
+        urls.look(out)
+        for name, rows, arguments in _cut(recipes, splits, limit, per_shard, shard_size_mb, normalise, channels):
+            key = resume.key(name, arguments, parents, tables.SCHEMA_VERSION, tables.tool_version())
+            path, asked = out.resolve() / f"{name}.json", name.rpartition("-")[0] in splits
+            # Finished shards of other splits stay, for rendering them may have taken days.
+            with urls.explained(out):
+                stays = asked or resume.finished(path, {"key": key}) is not None
+            if stays:
+                used |= {track for side in ("source_track", "target_track") for track in pc.unique(rows[side]).to_pylist()}
+                units.append(ShardUnit(path, _pack(rows), arguments, key))
+        if not any(unit.name.rpartition("-")[0] in splits for unit in units):
+            raise DataError(
+                f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair again with other counts"
+            )
+        markers = _open(out, units)
+        kept = len(markers)
+        make = functools.partial(_make, work.resolve(), out.resolve(), parents)
+        todo = [unit for unit in units if unit.name not in markers]
+        shared = [work.resolve() / "parts.parquet", *([] if urls.is_remote(out) else [out.resolve() / _CLAIM])]
+        for unit, marker in engine.run(
+            make, todo, description="shard", item="shard", workers=workers, scheduler=scheduler, shared=shared
+        ):
+            markers[unit.name] = marker
+            if scheduler and not urls.is_remote(out):
+                cluster.await_written(unit.marker, unit.finished)
+        if not urls.is_remote(out):
+            _remove_stale(out, set(markers))  # what workers that died have left
+        index = index_of(markers)
         with urls.explained(out):
-            stays = asked or resume.finished(path, {"key": key}) is not None
-        if stays:
-            used |= {track for side in ("source_track", "target_track") for track in pc.unique(rows[side]).to_pylist()}
-            units.append(ShardUnit(path, _pack(rows), arguments, key))
-    if not any(unit.name.rpartition("-")[0] in splits for unit in units):
-        raise DataError(f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair again with other counts")
-    markers = _open(out, units)
-    kept = len(markers)
-    make = functools.partial(_make, work.resolve(), out.resolve(), parents)
-    todo = [unit for unit in units if unit.name not in markers]
-    shared = [work.resolve() / "parts.parquet", *([] if urls.is_remote(out) else [out.resolve() / _CLAIM])]
-    for unit, marker in engine.run(
-        make, todo, description="shard", item="shard", workers=workers, scheduler=scheduler, shared=shared
-    ):
-        markers[unit.name] = marker
-        if scheduler and not urls.is_remote(out):
-            cluster.await_written(unit.marker, unit.finished)
-    if not urls.is_remote(out):
-        _remove_stale(out, set(markers))  # what workers that died have left
-    index = index_of(markers)
-    with urls.explained(out):
-        keep_readme = written_by_hand(out / card.README, card.MARK)
-    with urls.staged(out) as folder:
-        card.write(folder, index, _sources(work, used), keep_readme)
-        resume.write(folder / "index.json", index)
-    return {**index, "kept": kept}
+            keep_readme = written_by_hand(out / card.README, card.MARK)
+        with urls.staged(out) as folder:
+            card.write(folder, index, _sources(work, used), keep_readme)
+            resume.write(folder / "index.json", index)
+        return {**index, "kept": kept}
 
 
 def _digest(path: Path) -> str:

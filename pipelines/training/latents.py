@@ -67,7 +67,7 @@ def latents(
         Numbers of `shards` and `triplets` that were encoded, and of shards that were `kept`.
 
     Raises:
-        DataError: see `Triplets`.
+        DataError: see `Triplets`, or another command writes into the folder.
         ModelError: `vae_run` holds no VAE, `settings` change the VAE, a latent is not finite, or there is no such device.
     """
     trained, _ = read_config(vae_run, "vae")
@@ -82,23 +82,23 @@ def latents(
     if urls.is_remote(folder):
         cause = f"latents can't be written to {folder}"
         raise DataError(f"{cause}: give a local folder with -o, and the same to 'train editor' with --latents")
-    folder.mkdir(parents=True, exist_ok=True)
     counts = Counter(shards=0, triplets=0, kept=0)
-    for split in splits:
-        clips = _Clips(data, split, preset, work)
-        names, wanted = clips.shards.names[:limit], members(preset)
-        todo = [name for name in names if misfit(folder, name, clips.shards.digest(name), digest, wanted)]
-        resume.tell("latents", [folder / f"latents-{name}.json" for name in todo], f"{split} shard")
-        counts["kept"] += len(names) - len(todo)
-        for name, samples in _split(encode, clips, todo, engine.cores() if workers is None else workers):
-            stated = {
-                "vae": digest,
-                "shard": clips.shards.digest(name),
-                "hop_samples": preset.hop_samples,
-                "sample_rate_hz": preset.sample_rate_hz,
-                "members": wanted,
-            }
-            counts.update(shards=1, triplets=_write(folder, name, samples, stated))
+    with resume.held(folder):
+        for split in splits:
+            clips = _Clips(data, split, preset, work)
+            names, wanted = clips.shards.names[:limit], members(preset)
+            todo = [name for name in names if misfit(folder, name, clips.shards.digest(name), digest, wanted)]
+            resume.tell("latents", [folder / f"latents-{name}.json" for name in todo], f"{split} shard")
+            counts["kept"] += len(names) - len(todo)
+            for name, samples in _split(encode, clips, todo, engine.cores() if workers is None else workers):
+                stated = {
+                    "vae": digest,
+                    "shard": clips.shards.digest(name),
+                    "hop_samples": preset.hop_samples,
+                    "sample_rate_hz": preset.sample_rate_hz,
+                    "members": wanted,
+                }
+                counts.update(shards=1, triplets=_write(folder, name, samples, stated))
     return dict(counts)
 
 

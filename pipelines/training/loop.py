@@ -17,6 +17,7 @@ from tqdm import tqdm
 from instructme.manifests.rows import DataError
 from instructme.model.checkpoint import WEIGHTS, save_weights, write_config
 from instructme.model.config import ModelError, Preset, TrainingConfig
+from instructme.pipelines.processes import resume
 from instructme.pipelines.training import checkpoints, loss_groups, run_folder
 from instructme.pipelines.training.accelerated import accelerated
 from instructme.pipelines.training.ema import Average
@@ -138,6 +139,7 @@ def train(
             saved before the first step, so that users get them until training makes better ones.
 
     Raises:
+        DataError: another command writes into RUN.
         ModelError: RUN has another configuration, or many batches in a row have no finite gradient. The message names the step
             and the last checkpoint.
         SystemExit: 143 after SIGTERM or 130 after SIGINT, when a checkpoint has been saved.
@@ -145,7 +147,7 @@ def train(
     training: TrainingConfig = getattr(preset, f"{trainer.kind}_training")
     values = {"data": dict(data), "seed": seed, "order": order, "start": start and dict(start)}
     run_folder.check_same(run, trainer.kind, preset, values)
-    with accelerated(training, run, device, tracker, compiled) as accelerator:
+    with accelerated(training, run, device, tracker, compiled) as accelerator, _alone(run, accelerator):
         accelerator.wait_for_everyone()
         done = checkpoints.found(run)
         finished = bool(done) and checkpoints.state(done[-1])["step"] >= training.steps
@@ -155,6 +157,11 @@ def train(
         if start and not done:
             steps.keep_start()
         steps.train(batches)
+
+
+def _alone(run: Path, accelerator: Any) -> contextlib.AbstractContextManager[None]:
+    """Keep other runs out of a run folder, by its main process."""
+    return resume.held(run) if accelerator.is_main_process else contextlib.nullcontext()
 
 
 class _Run:
