@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from instructme.dataset_tools import audio
-from instructme.dataset_tools.stems import dc_offset, measures, mid_side, stereo_pairs
+from instructme.dataset_tools.stems import clipping, dc_offset, measures, mid_side, stereo_pairs
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import Stem
@@ -103,6 +103,12 @@ def low_bits(source: Sequence[Stem], root: Path, samples: Stored) -> list[Note]:
     soft = measures.peak(samples) < 1.1 * audio.SOFT_BITS  # resampling may raise a peak
     unused = max(audio.unused_bits(inside(root, stem.path)) for stem in source) if soft else 0
     return [Note("low_bits", _LOW_BITS.format(unused, 6 * unused), False)] if unused else []
+
+
+def clipped(source: Sequence[Stem], root: Path, samples: Stored, rate_hz: int) -> list[Note]:
+    """Tell of samples whose waves were cut off."""
+    told = [clipping.detail(inside(root, stem.path), samples, rate_hz) for stem in source]
+    return [Note("clipped", detail, False) for detail in told if detail][:1]
 
 
 def _surround(channels: int) -> Note:
