@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from instructme.dataset_tools import audio
-from instructme.dataset_tools.stems import clipping, dc_offset, measures, mid_side, stereo_pairs
+from instructme.dataset_tools.stems import chained, clipping, dc_offset, measures, mid_side, stereo_pairs
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import Stem
@@ -47,6 +47,12 @@ def read(
         samples.extend([audio.silence(late, channels)]).extend(block for _, block in on_time.blocks())
         on_time.close()
     return samples, notes + ([Note("dc_offset", f"{offset} was removed", False)] if offset else [])
+
+
+def cut_short(source: Sequence[Stem], root: Path) -> list[Note]:
+    """Tell of files of which only the beginning is read."""
+    several = any(chained.is_chained(inside(root, stem.path)) for stem in source)
+    return [Note("chained", chained.DETAIL, False)] if several else []
 
 
 def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[Note]]:
