@@ -70,11 +70,15 @@ def stream(
     *,
     channel: int | None = None,
     channels: int = 1,
+    report: "Report | None" = None,
 ) -> Iterator[Samples]:
-    """Read a file as `read` does, in blocks: one at least. Faults of the file are raised after its last block."""
+    """Read a file as `read` does, in blocks: one at least. Faults of the file are raised after its last block.
+
+    What is seen of the file is noted in the `report`.
+    """
     import soundfile
 
-    report = _Report()
+    report = report or Report()
     try:
         with soundfile.SoundFile(broken_headers.opened(path)) as file:
             file.seek(start)
@@ -109,7 +113,7 @@ def unused_bits(path: Path) -> int:
 
 
 @dataclass
-class _Report:
+class Report:
     """What was seen while a file was decoded: frames, the power of its channels and of their mean, and whether it is no audio."""
 
     frames: int = 0
@@ -117,9 +121,14 @@ class _Report:
     mean_power: float = 0.0
     senseless: bool = False
 
+    @property
+    def likeness(self) -> float:
+        """How alike two channels are: 1 for equal ones, 0 for those that share nothing, -1 for opposite ones."""
+        return 2 * self.mean_power / self.power - 1 if self.power else 1.0
+
 
 def _decoded(
-    file: "soundfile.SoundFile", rate_hz: int | None, frames: int, channel: int | None, channels: int, report: _Report
+    file: "soundfile.SoundFile", rate_hz: int | None, frames: int, channel: int | None, channels: int, report: Report
 ) -> Iterator[Samples]:
     """Decode in blocks, average channels where the file has others than are wanted, and resample."""
     import soxr

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from instructme.dataset_tools import audio
-from instructme.dataset_tools.stems import chained, clipping, dc_offset, measures, mid_side, stereo_pairs
+from instructme.dataset_tools.stems import chained, channel_check, clipping, dc_offset, measures, mid_side, stereo_pairs
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import Stem
@@ -63,10 +63,12 @@ def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, cha
     if len(source) == 2:
         pair = [Stored(scratch).extend(audio.stream(inside(root, stem.path), rate_hz)) for stem in source]
         return _mid_side(source, pair, scratch, channels) if mid_side.mid_first(*source) else _left_right(pair, scratch, channels)
-    path = inside(root, source[0].path)
+    path, report = inside(root, source[0].path), audio.Report()
     surround = [] if source[0].channels <= 2 else [_surround(source[0].channels)]
     try:
-        return Stored(scratch, channels).extend(audio.stream(path, rate_hz, channels=channels)), surround
+        samples = Stored(scratch, channels).extend(audio.stream(path, rate_hz, channels=channels, report=report))
+        two = source[0].channels == 2 and channel_check.differ(path, report.likeness)
+        return samples, surround + ([Note("channels_differ", channel_check.DETAIL, False)] if two else [])
     except audio.OppositeChannelsError:
         return Stored(scratch, channels).extend(audio.stream(path, rate_hz, channel=0, channels=channels)), [_cancels()]
 
