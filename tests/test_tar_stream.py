@@ -73,6 +73,17 @@ def test_two_nodes_of_two_workers_read_every_sample_once(made: Path, monkeypatch
     assert sorted(read) == sorted(keys(open_shards(made)))
 
 
+def test_a_node_that_would_read_nothing_is_refused(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tars = sorted(made.glob("*.tar"))[:2]
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        with pytest.raises(DataError, match="2 shards can't be shared by 3 nodes"):
+            next(iter(open_shards(tars)))
+        assert next(iter(open_shards(tars, epochs=None)))
+        assert next(iter(open_shards(tars, epochs=2)))
+
+
 def test_a_seed_shuffles_shards_and_samples_and_gives_the_same_order_again(made: Path) -> None:
     plain, mixed = keys(open_shards(made)), open_shards(made, shuffle=5, seed=1)
     first = keys(mixed)

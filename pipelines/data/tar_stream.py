@@ -14,6 +14,7 @@ import numpy as np
 
 from instructme.dataset_tools.sharding import tar_file
 from instructme.manifests import extras
+from instructme.manifests.counting import counted
 from instructme.manifests.rows import DataError
 from instructme.manifests.urls import explained, is_remote, parse
 from instructme.pipelines.data.shard_reader import ShardReader
@@ -54,7 +55,8 @@ def open_shards(
 
     Nodes (RANK and WORLD_SIZE in the environment, or torch.distributed) and workers of the `DataLoader` share the shards. Each
     node takes every n-th shard, and continues to count in the next epoch. If the number of shards is no multiple of the number
-    of nodes, some nodes read one shard more in an epoch. To train on several nodes, pass `epochs=None` and count steps.
+    of nodes, some nodes read one shard more in an epoch. To train on several nodes, pass `epochs=None` and count steps. Workers
+    without a shard read nothing, and the other workers of their node read all.
 
     Example:
         ```python
@@ -75,7 +77,8 @@ def open_shards(
         epochs: number of passes over all shards. None means no end.
 
     Raises:
-        DataError: there are no such shards, or, while reading, a shard is missing, damaged or not made by `instructme shard`.
+        DataError: there are no such shards, or, while reading, a shard is missing, damaged or not made by `instructme shard`, or
+            there are fewer shards than nodes.
         ModuleNotFoundError: webdataset needs torch; the message names the extra.
     """
     with extras.named():
@@ -105,6 +108,12 @@ class _Turns:
     epochs: int | None
 
     def __call__(self) -> Iterator[dict[str, Any]]:
+        from webdataset.utils import pytorch_worker_info
+
+        _, nodes, _, _ = pytorch_worker_info()
+        if self.epochs is not None and len(self.tars) * self.epochs < nodes:
+            few = f"{counted(len(self.tars), 'shard')} can't be shared by {nodes} nodes: some would read nothing"
+            raise DataError(f"{few}; choose epochs=None, or write smaller shards with 'instructme shard --per-shard'")
         for epoch in count() if self.epochs is None else range(self.epochs):
             order = range(len(self.tars)) if self.seed is None else shard_order(self.seed, epoch, len(self.tars))
             yield from (dict(self.tars[place]) for place in order)
