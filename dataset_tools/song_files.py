@@ -15,6 +15,8 @@ from instructme.manifests import spelling
 from instructme.manifests.instruments import INSTRUMENTS, normalise
 
 _BOTH = {"l", "r"}
+_INSERT = re.compile(r"(.+)_(?:Insert \d+|Master|Current)")
+"""How FL Studio calls the tracks of its mixer that have no name, behind the name of the project."""
 _MOST_BARE = 1
 """A folder with more files that are called nothing but an instrument holds one song."""
 
@@ -41,6 +43,8 @@ def group(names: Sequence[str]) -> Grouping:
     """Group the names of the files of one folder, without suffix, by song."""
     heading = whole(names)
     names = [name for name in names if name != heading]
+    if projects := _projects(names):
+        return projects
     texts = [song_names.cleaned(names, numbers=numbers) for numbers in (True, False)]
     readings = [
         _Readings({name: list(song_names.cuts(text, reverse)) for name, text in rests.items()}, reverse)
@@ -56,8 +60,20 @@ def group(names: Sequence[str]) -> Grouping:
         return Grouping((), doubtful=doubtful)
     titled = any(map(song_names.is_own, (song.name for song in found.songs)))
     band = {normalise(label).instrument for song in found.songs for label in song.labels.values()}
-    # `beat1_Insert 1` and `beat2_Insert 1` are no song `Insert 1` of two drum machines.
+    # `beat1_Snare` and `beat2_Snare` are no song `Snare` of two drum machines.
     return found._replace(doubtful=found.aligned and not (titled and len(band) > 1))
+
+
+def _projects(names: Sequence[str]) -> Grouping | None:
+    """Read the files of several projects of FL Studio: `beat1_Insert 1`, `beat1_808`, `beat2_Insert 1`."""
+    found = sorted({match[1] for name in names if (match := _INSERT.fullmatch(name))}, key=len, reverse=True)
+    songs: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for name in names:
+        if project := next((each for each in found if name.startswith(f"{each}_")), None):
+            songs[project][name] = name[len(project) + 1 :]
+    if len(songs) < 2 or sum(map(len, songs.values())) < len(names) or min(map(len, songs.values())) < 2:
+        return None
+    return Grouping(tuple(SongFiles(project, labels) for project, labels in sorted(songs.items())))
 
 
 def whole(names: Sequence[str]) -> str | None:

@@ -137,7 +137,9 @@ TREES = {
         [f"Wavfile/{singer}_1_0{n}" for singer in ("abjones", "amy") for n in (1, 2)], {"Wavfile": None}, doubted=True
     ),
     "FL Studio": Tree(
-        [f"beat{n}_{part}" for n in (1, 2) for part in ("Insert 1", "Insert 2", "808", "Current")], {}, doubted=True
+        [f"beat{n}_{part}" for n in (1, 2) for part in ("Insert 1", "Insert 2", "808", "Master")],
+        {"beat1": None, "beat2": None},
+        {"other", "drum machine"},
     ),
     "EnsembleSet": Tree(paths("Beethoven|Dvorak", "Mix_1|Close", "Violin_1|Viola"), {}, doubted=True),
     "ENST": Tree(paths("drummer_1|drummer_2", "audio", "kick|snare|wet_mix", "001_hits|036_phrase"), {}, doubted=True),

@@ -167,8 +167,17 @@ def test_fronts_and_ends_that_pair_up_may_be_songs(names: str, doubtful: bool) -
     assert (found.songs, found.doubtful) == ((), doubtful)
 
 
+def test_projects_of_fl_studio_are_songs() -> None:
+    parts = ("Insert 1", "Insert 12", "808", "Master")
+    found = group([f"beat{number}_{part}" for number in (1, 2) for part in parts])
+    assert not found.doubtful and not found.strays
+    assert {song.name: [*song.labels.values()] for song in found.songs} == {"beat1": [*parts], "beat2": [*parts]}
+    assert {song.name for song in group(["a_Insert 1", "a_Kick", "a_b_Insert 1", "a_b_Kick"]).songs} == {"a", "a_b"}
+    assert not group(["beat_Insert 1", "beat_Insert 2", "beat_Master"]).songs
+
+
 def test_songs_of_one_instrument_each_are_doubtful() -> None:
-    names = [f"beat{number}_{part}" for number in (1, 2) for part in ("Insert 1", "Insert 2", "808", "Current")]
+    names = [f"beat{number}_{part}" for number in (1, 2) for part in ("Channel 1", "Channel 2", "808", "Loop")]
     assert group(names).doubtful
 
 
