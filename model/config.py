@@ -147,8 +147,6 @@ class DiffusionConfig:
     `named`: the same, but for extract they are the named part and silence, so that remove and extract ask for one thing."""
     loss: Literal["square", "log"] = "square"
     """Of a sample: the mean square of its error, or the logarithm of that, by which quiet and loud parts count the same."""
-    single_step_training: bool = False
-    """Train `single_step_tasks` at the last noise level alone. They can't be sampled in more steps then."""
     text_dropout: Share = 0.1
     """p_CFG."""
     source_dropout: Share = 0.05

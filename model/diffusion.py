@@ -71,26 +71,18 @@ class Diffusion:
         self.log_posterior = torch.cat([posterior[1:2], posterior[1:]]).log()  # that of the first step is zero
         self.mean_clean = self.betas * before.sqrt() / (1 - kept)
 
-    def draw(
-        self,
-        generators: Sequence[torch.Generator],
-        shape: Sequence[int],
-        device: str | torch.device = "cpu",
-        last: Sequence[bool] = (),
-    ) -> Draw:
+    def draw(self, generators: Sequence[torch.Generator], shape: Sequence[int], device: str | torch.device = "cpu") -> Draw:
         """Draw for a batch, each sample from a CPU generator of its own, so that batches don't matter.
 
-        `shape` is that of one latent, (C, F). The noise is made on `device`; it is the same on all devices of a type. Samples
-        marked in `last` are drawn at the last noise level.
+        `shape` is that of one latent, (C, F). The noise is made on `device`; it is the same on all devices of a type.
         """
         config = self.config
         chances = torch.stack([torch.rand(4, generator=generator) for generator in generators])
         steps = torch.stack([torch.randint(config.steps, (), generator=generator) for generator in generators])
         sources = [generator_on(generator, device) for generator in generators]
         keep_text, keep_source, keep_chords = self._kept(chances)
-        at_last = (chances[:, 3] < config.terminal_share) | torch.tensor(last or [False] * len(chances))
         return Draw(
-            steps.where(~at_last, config.steps - 1),
+            steps.where(chances[:, 3] >= config.terminal_share, config.steps - 1),
             torch.stack([torch.randn(tuple(shape), generator=source, device=device) for source in sources]),
             keep_text,
             keep_source,

@@ -51,7 +51,6 @@ _POSTERIOR_MEAN = DiffusionConfig(
     terminal_share=0.3,
     predict="named",
     loss="log",
-    single_step_training=True,
     joint_dropout=True,
     sampler="dpm++",
     sampling_steps=25,

@@ -8,7 +8,7 @@ import torch
 from click.testing import CliRunner
 
 from instructme.model import config, presets
-from instructme.model.checkpoint import load_weights, save_weights, write_config
+from instructme.model.checkpoint import save_weights, write_config
 from instructme.model.conditions import Conditions
 from instructme.model.config import ModelError, Preset
 from instructme.model.diffusion import Diffusion
@@ -44,9 +44,8 @@ def write_run(run: Path, preset: Preset = PRESET, deaf: str = "") -> Path:
         unet.enter.weight.zero_()
     write_config(run, "editor", preset)
     save_weights(run, "weights", unet.state_dict())
-    chords = torch.rand(4, 100, 40) if preset.unet.chords else None
-    instructions = ["remove drums", "add piano", "extract bass", "replace piano with flute"]
-    keep_examples(run, torch.randn(4, 4, 40), chords, instructions)
+    chords = torch.rand(3, 100, 40) if preset.unet.chords else None
+    keep_examples(run, torch.randn(3, 4, 40), chords, ["remove drums", "add piano", "extract bass"])
     return run
 
 
@@ -130,19 +129,6 @@ def test_over_many_steps_chance_is_that_of_edits(tmp_path: Path) -> None:
     assert max(effect.ratio for effect in several) < min(effect.ratio for effect in one)
     with pytest.raises(ModelError, match="more than the 1000"):
         check(run, seeds=1, steps=1001)
-
-
-def test_over_many_steps_tasks_that_were_trained_for_one_are_left_out(tmp_path: Path) -> None:
-    run = write_run(tmp_path)
-    before = check(run, seeds=1, steps=2)
-    source = load_weights(run, "examples")["source"]
-    source[[0, 2]] = 9.0  # remove and extract
-    chords = load_weights(run, "examples")["chords"]
-    keep_examples(run, source, chords, ["remove drums", "add piano", "extract bass", "replace piano with flute"])
-    assert check(run, seeds=1, steps=2) == before and check(run, seeds=1) != before
-    keep_examples(run, source[:3], chords[:3], ["remove drums", "add piano", "extract bass"])
-    with pytest.raises(ModelError, match="leave --steps out"):
-        check(run, seeds=1, steps=2)
 
 
 def test_a_run_without_examples_is_told_in_one_line(tmp_path: Path) -> None:

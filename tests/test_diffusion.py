@@ -141,13 +141,6 @@ def test_the_logarithm_of_a_loss_weighs_soft_and_loud_samples_alike() -> None:
     assert torch.allclose(pushed, pushed[:1].expand(4), rtol=2e-3), "each sample pulls as hard"
 
 
-def test_what_is_marked_is_drawn_at_the_last_step() -> None:
-    marked = Diffusion(TERMINAL).draw(generators(200), (1, 1), last=[number % 2 == 0 for number in range(200)])
-    usual = Diffusion(TERMINAL).draw(generators(200), (1, 1))
-    assert (marked.steps[::2] == 999).all() and torch.equal(marked.steps[1::2], usual.steps[1::2])
-    assert torch.equal(marked.noise, usual.noise)
-
-
 def test_pure_noise_says_nothing_where_the_input_is_scaled() -> None:
     _, noise, steps = batch()
     scaled = Diffusion(dataclasses.replace(TERMINAL, scale_input=True))

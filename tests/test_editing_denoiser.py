@@ -13,9 +13,7 @@ from instructme.model.unet import Unet, latents
 from instructme.pipelines.editing.denoiser import Chunk, Denoiser, SamplingSettings
 from instructme.pipelines.editing.sentences import read
 
-PRESET = config.override(
-    TINY, ["unet.channels=[64]", "unet.chords=false", "diffusion.text_guidance=2.5", "diffusion.single_step_training=false"]
-)
+PRESET = config.override(TINY, ["unet.channels=[64]", "unet.chords=false", "diffusion.text_guidance=2.5"])
 
 
 class Words:
@@ -46,17 +44,7 @@ def test_single_steps_are_not_guided_by_default(
     assert len(seen["shares"]) == steps and sum(seen["shares"]) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("settings", [SamplingSettings(), SamplingSettings(steps=7), SamplingSettings(prompt="a happy music")])
-def test_what_was_trained_in_a_single_step_is_made_in_one(settings: SamplingSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    preset = config.override(PRESET, ["diffusion.single_step_training=true"])
-    assert asked("remove drums", settings, monkeypatch, preset)["steps"] == 1
-    usual = settings.steps or PRESET.diffusion.sampling_steps
-    assert asked("add piano", settings, monkeypatch, preset)["steps"] == usual
-
-
-def asked(
-    instruction: str, settings: SamplingSettings, monkeypatch: pytest.MonkeyPatch, preset: config.Preset = PRESET
-) -> dict[str, Any]:
+def asked(instruction: str, settings: SamplingSettings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Return the arguments of the sampler, and the share of the work of each step."""
     seen: dict[str, Any] = {}
 
@@ -66,7 +54,7 @@ def asked(
 
     monkeypatch.setattr(guidance, "sample", sample)
     noise, source = torch.zeros(1, latents(PRESET), 8), torch.zeros(1, PRESET.vae.latent_channels, 8)
-    denoise = Denoiser(preset, Unet(preset), Words(), lambda sound, prompt: sound.sum(dim=1))  # type: ignore[arg-type]
+    denoise = Denoiser(PRESET, Unet(PRESET), Words(), lambda sound, prompt: sound.sum(dim=1))  # type: ignore[arg-type]
     chunk = Chunk(read(instruction).steps[0].instructions()[0], settings, source, None, noise, lambda latent: latent[:, 0])
     seen["shares"] = [share for _, share in denoise(chunk)]
     return seen

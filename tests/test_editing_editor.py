@@ -2,7 +2,6 @@
 
 import functools
 import math
-import warnings
 
 import numpy as np
 import pytest
@@ -107,17 +106,6 @@ def test_a_run_that_predicts_what_is_named_takes_it_out_or_gives_it_alone(how):
     removed, extracted = (editor.edit(audio, RATE, f"{task} bass", preserve=how) for task in ("remove", "extract"))
     np.testing.assert_allclose(removed, 0.75 * audio, atol=1e-5)
     np.testing.assert_allclose(extracted, 0.25 * audio, atol=1e-5)
-
-
-@pytest.mark.parametrize("changes", [{"steps": 4}, {"prompt": "a happy music"}])
-def test_settings_that_need_several_steps_are_told_where_the_run_takes_one(changes):
-    preset = override(PRESET, ["diffusion.single_step_training=true"])
-    with pytest.warns(EditWarning, match=f"{next(iter(changes))} changed nothing: this run was trained to remove in one step"):
-        stand_in(preset=preset).edit(music(1, 1), RATE, "remove bass", **changes)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        stand_in(preset=preset).edit(music(1, 1), RATE, "remove bass")
-        stand_in(preset=preset).edit(music(1, 1), RATE, "add bass", **changes)
 
 
 def test_a_run_that_predicts_targets():

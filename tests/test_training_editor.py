@@ -113,7 +113,7 @@ BASELINE = [
 ]
 
 
-NAMED = ["diffusion.predict=named", "diffusion.loss=log", "diffusion.single_step_training=true", "unet.text_in_steps=true"]
+NAMED = ["diffusion.predict=named", "diffusion.loss=log", "unet.text_in_steps=true"]
 
 
 @pytest.mark.parametrize("settings", [["diffusion.predict=target"], BASELINE, NAMED], ids=["target", "baseline", "named"])
@@ -273,7 +273,7 @@ def test_source_and_text_are_heard_over_chance_after_a_short_training(work: Path
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_eight_triplets_are_learned(work: Path, vae_run: Path, tmp_path: Path) -> None:
-    """The loss falls under a tenth of its first, and edits come closer to their targets than the sources are."""
+    """The error, whose logarithm is the loss, falls under a tenth; edits come closer to their targets than the sources are."""
     settings = [f"editor_training.{each}" for each in ("steps=600", "batch_size=8", "learning_rate=2e-3", "validate_every=0")]
     settings += [f"diffusion.{each}" for each in ("text_dropout=0", "text_guidance=1", "source_dropout=0", "sampling_steps=10")]
     preset = config.override(PRESET, settings)
@@ -283,7 +283,7 @@ def test_eight_triplets_are_learned(work: Path, vae_run: Path, tmp_path: Path) -
     run_of(preset, work, vae_run, tmp_path / "run", data=repeated)
     losses = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in losses if "loss" in line]
-    assert np.mean(losses[-20:]) < losses[0] / 10
+    assert np.mean(losses[-20:]) < losses[0] - np.log(10)
     trained = Editor.load(tmp_path / "run")
     for source, target, instruction in zip(batch["source"], batch["target"], batch["instruction"], strict=True):
         edit = trained.edit(source[0].numpy(), 8000, instruction)

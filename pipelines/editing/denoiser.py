@@ -91,10 +91,8 @@ class Denoiser:
             DataError: the settings have a prompt, but the editor has no embedding.
         """
         config, settings = self._diffusion.config, chunk.settings
-        single = chunk.instruction.task in config.single_step_tasks
-        steps = 1 if single and not settings.prompt else config.sampling_steps
-        # At other noise levels such a task was not trained.
-        steps = 1 if single and config.single_step_training else settings.steps or steps
+        single = chunk.instruction.task in config.single_step_tasks and not settings.prompt
+        steps = settings.steps or (1 if single else config.sampling_steps)
         # One step gives the posterior mean, which guidance would only move away from.
         usual_guidance = config.text_guidance if steps > 1 else 1.0
         text, mask = self._text.encode([chunk.instruction.text])

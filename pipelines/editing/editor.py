@@ -238,7 +238,6 @@ class Editor:
             _tell_unused(settings)
             yield from self._separated(audio, rate_hz, read.step)
             return
-        self._tell_single(read.task, settings)
         low, high = self.data.get("rms_range_db") or [self.data.get("rms_db", RMS_DB)] * 2
         gain = 10 ** ((min(max(level, low), high) - level) / 20)
 
@@ -257,13 +256,6 @@ class Editor:
             yield done(pending[:shared])
             pending, first = cross_fade(pending[shared:], edited, FADE_S * rate_hz), start * rate_hz
         yield done(pending)
-
-    def _tell_single(self, task: str | None, settings: SamplingSettings) -> None:
-        """Warn of settings that need several steps where the task was trained for one."""
-        config, unused = self.preset.diffusion, [name for name in ("steps", "prompt") if getattr(settings, name)]
-        if unused and config.single_step_training and task in config.single_step_tasks:
-            line = f"{' and '.join(unused)} changed nothing: this run was trained to {task} in one step"
-            warnings.warn(line, EditWarning, stacklevel=3)
 
     def _separated(self, audio: Audio, rate_hz: int, step: EditStep) -> Iterator[EditBlock]:
         """Edit by the part that the separator takes out."""

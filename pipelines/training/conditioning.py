@@ -76,11 +76,6 @@ def check(
     unet.eval().requires_grad_(False).to(device)
     given, instructions, clean = _examples(run, preset, device)
     tasks = [_task(text, (config.get("data") or {}).get("templates")) for text in instructions]
-    if preset.diffusion.single_step_training and (steps or 1) > 1:
-        # At other noise levels, the other tasks were not trained.
-        rows = [row for row, task in enumerate(tasks) if task not in preset.diffusion.single_step_tasks]
-        given, tasks = _of_rows(given, rows), [tasks[row] for row in rows]
-        clean = None if clean is None else clean[rows]
     rows = [row for row, task in enumerate(tasks) if task in HARMONIC]
     diffusion = Diffusion(preset.diffusion)
     return effects(unet, diffusion, given, latents(preset), seeds, steps, progress, clean=clean, harmonic=rows)
@@ -164,14 +159,6 @@ def _examples(run: Path, preset: Preset, device: str) -> tuple[Conditions, list[
     chords = tensors["chords"].to(device) if "chords" in tensors else None
     clean = tensors["clean"].to(device) if "clean" in tensors else None
     return Conditions(tokens.to(device), mask.to(device), tensors["source"].to(device), chords), instructions, clean
-
-
-def _of_rows(given: Conditions, rows: list[int]) -> Conditions:
-    """Take some examples of a batch; at least two, so that one can be swapped for another."""
-    if len(rows) < 2:
-        raise ModelError("check needs two examples of tasks that take several steps, and the run has fewer: leave --steps out")
-    chords = None if given.chords is None else given.chords[rows]
-    return Conditions(given.text[rows], given.text_mask[rows], given.source[rows], chords)
 
 
 def _swapped(given: Conditions) -> dict[str, Conditions]:

@@ -185,7 +185,7 @@ class EditorTrainer:
         device = accelerator.device
         source, clean = self._latents(batch, device)
         text, mask = self.text.to(device).encode(batch["instruction"])
-        draw = diffusion.draw(generators(seed, batch["number"]), clean.shape[1:], device, self._single(batch["task"]))
+        draw = diffusion.draw(generators(seed, batch["number"]), clean.shape[1:], device)
         text, mask, *kept = (
             each.to(device, non_blocking=True) for each in (text, mask, draw.keep_text, draw.keep_source, draw.keep_chords)
         )
@@ -193,11 +193,6 @@ class EditorTrainer:
         conditions = Conditions(text, mask, source, chords, *kept)
         with accelerator.autocast():
             return diffusion.losses(self.modules["unet"], clean, conditions, draw), draw
-
-    def _single(self, tasks: Sequence[str]) -> list[bool]:
-        """Say which samples are trained at the last noise level alone."""
-        config = self.preset.diffusion
-        return [config.single_step_training and task in config.single_step_tasks for task in tasks]
 
     def _weights(self, tasks: Sequence[str], accelerator: Any) -> Tensor:
         """Weigh samples (b,) by the inverse of the mean energy that their task has in the validation triplets."""
