@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import librosa
 import mido
@@ -366,6 +367,18 @@ def test_songs_are_taken_until_there_is_enough_music(tmp_path: Path, total_s: fl
     for number in (1, 2, 3):
         write_song(tmp_path / f"{number}.mid")  # of 32.5 s
     assert len(real.until(real.find(tmp_path), total_s)) == count
+
+
+def test_the_soundfont_of_pretty_midi_is_used_where_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(real, "find_spec", lambda name: SimpleNamespace(origin=str(tmp_path / name / "__init__.py")))
+    assert real.soundfont() is None
+    font = tmp_path / "pretty_midi/TimGM6mb.sf2"
+    font.parent.mkdir()
+    font.touch()
+    assert real.soundfont() == font
+    for package in (None, SimpleNamespace(origin=None)):
+        monkeypatch.setattr(real, "find_spec", lambda name, package=package: package)
+        assert real.soundfont() is None
 
 
 @pytest.mark.parametrize(("bars", "usable"), [(9, False), (10, True)])
