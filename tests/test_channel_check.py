@@ -48,3 +48,15 @@ def test_two_instruments_are_doubted(tmp_path: Path, channels: tuple[Music, Musi
 )
 def test_the_channels_of_one_instrument_are_not(tmp_path: Path, channels: tuple[Music, Music]) -> None:
     assert not told(tmp_path, *channels)
+
+
+@pytest.mark.parametrize(("level", "softer_db"), [(0.5, "10 dB"), (0.7, "15 dB")])
+def test_channels_that_are_nearly_opposite_are_told(tmp_path: Path, level: float, softer_db: str) -> None:
+    assert told(tmp_path, tune(1, 200), -level * tune(1, 200)) == [("a", "cancels")]
+    stem = make_stem(tmp_path, "b", "other", np.stack([tune(1, 200), -level * tune(1, 200)], axis=1))
+    assert softer_db in make(tmp_path, [stem])[3][0].detail
+
+
+def test_a_wide_stem_is_not_told(tmp_path: Path) -> None:
+    mid, side = tune(1, 200), 1.4 * tune(2, 200)
+    assert not told(tmp_path, mid + side, mid - side)

@@ -126,6 +126,7 @@ def merge(
                 notes += sources.cut_short(source, root)
                 notes += sources.low_bits(source, root, samples)
                 notes += sources.clipped(source, root, samples, rate_hz)
+                notes += sources.swapped(source, root, samples)
             except DataError as error:
                 rejects += [reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")) for stem in source]
                 continue

@@ -7,7 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from instructme.dataset_tools import audio
-from instructme.dataset_tools.stems import chained, channel_check, clipping, dc_offset, measures, mid_side, stereo_pairs
+from instructme.dataset_tools.stems import (
+    byte_order,
+    chained,
+    channel_check,
+    clipping,
+    dc_offset,
+    measures,
+    mid_side,
+    stereo_pairs,
+)
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import Stem
@@ -15,6 +24,9 @@ from instructme.manifests.rows import Stem
 _LOW_BITS = "its samples never use their highest {} bits, so it may be {} dB too soft: export it again, if it should be louder"
 CANCELLED = 0.03
 """Share of two signals' power that is left of their sum (-15 dB) where one is the opposite of the other."""
+
+NEARLY_OPPOSITE = -0.6
+"""Correlation of two channels below which their mean is 7 dB softer than they are. Those of stereo stems are above 0."""
 
 
 class Note(NamedTuple):
@@ -67,10 +79,18 @@ def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, cha
     surround = [] if source[0].channels <= 2 else [_surround(source[0].channels)]
     try:
         samples = Stored(scratch, channels).extend(audio.stream(path, rate_hz, channels=channels, report=report))
-        two = source[0].channels == 2 and channel_check.differ(path, report.likeness)
-        return samples, surround + ([Note("channels_differ", channel_check.DETAIL, False)] if two else [])
+        return samples, surround + (_channels(path, report.likeness, channels) if source[0].channels == 2 else [])
     except audio.OppositeChannelsError:
         return Stored(scratch, channels).extend(audio.stream(path, rate_hz, channel=0, channels=channels)), [_cancels()]
+
+
+def _channels(path: Path, likeness: float, channels: int) -> list[Note]:
+    """Tell of two channels that are nearly opposite, or seem to be two instruments."""
+    if channels == 1 and likeness < NEARLY_OPPOSITE:
+        softer_db = -audio.power_db((1 + likeness) / 2)
+        detail = f"its channels are nearly opposite, so that their mean is {softer_db:.0f} dB softer: invert one of them"
+        return [Note("cancels", detail, False)]
+    return [Note("channels_differ", channel_check.DETAIL, False)] if channel_check.differ(path, likeness) else []
 
 
 def _left_right(pair: Sequence[Stored], scratch: Path, channels: int) -> tuple[Stored, list[Note]]:
@@ -111,6 +131,12 @@ def low_bits(source: Sequence[Stem], root: Path, samples: Stored) -> list[Note]:
     soft = measures.peak(samples) < 1.1 * audio.SOFT_BITS  # resampling may raise a peak
     unused = max(audio.unused_bits(inside(root, stem.path)) for stem in source) if soft else 0
     return [Note("low_bits", _LOW_BITS.format(unused, 6 * unused), False)] if unused else []
+
+
+def swapped(source: Sequence[Stem], root: Path, samples: Stored) -> list[Note]:
+    """Tell of noise whose bytes are in the wrong order."""
+    several = any(byte_order.is_swapped(inside(root, stem.path), samples) for stem in source)
+    return [Note("byte_order", byte_order.DETAIL, True)] if several else []
 
 
 def clipped(source: Sequence[Stem], root: Path, samples: Stored, rate_hz: int) -> list[Note]:
