@@ -76,7 +76,7 @@ def test_a_folder_in_use_is_refused_until_the_other_run_ends_or_is_killed(folder
     with used_elsewhere(folder) as other:
         for shared in (False, True):
             with (
-                pytest.raises(DataError, match=f"{folder} is in use by another command: wait"),
+                pytest.raises(DataError, match=f"in use by another command: {folder}: wait"),
                 resume.held(folder, shared=shared),
             ):
                 pass
@@ -161,7 +161,7 @@ def test_commands_refuse_a_folder_that_another_one_writes(tmp_path: Path, comman
     made_songs.write(tmp_path, [made_songs.Song("a", "train", made_songs.parts(1))])
     before = sorted(tmp_path.rglob("*"))
     with used_elsewhere(tmp_path):
-        assert "is in use by another command" in error_of(invoke(*command.format(work=tmp_path).split()))
+        assert "in use by another command" in error_of(invoke(*command.format(work=tmp_path).split()))
         assert "in use" not in invoke("pair", tmp_path, "--plan").output
     assert sorted(path for path in tmp_path.rglob("*") if path.name != resume.LOCK) == before
 
@@ -171,4 +171,6 @@ def test_shards_may_be_made_of_one_working_folder_by_several_commands_but_not_in
     (tmp_path / "out").mkdir()
     with used_elsewhere(work, "SH"), used_elsewhere(tmp_path / "out"):
         assert invoke("shard", work, "-o", tmp_path / "other", "--workers", "0").exit_code == 0
-        assert f"{tmp_path / 'out'} is in use" in error_of(invoke("shard", work, "-o", tmp_path / "out", "--workers", "0"))
+        assert f"in use by another command: {tmp_path / 'out'}" in error_of(
+            invoke("shard", work, "-o", tmp_path / "out", "--workers", "0")
+        )

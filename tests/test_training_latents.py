@@ -253,5 +253,5 @@ def test_the_command_line(work: Path, vae_run: Path, tmp_path: Path) -> None:
 
 
 def test_latents_of_two_commands_do_not_mix(work: Path, vae_run: Path, tmp_path: Path) -> None:
-    with used_elsewhere(tmp_path), pytest.raises(DataError, match=f"{tmp_path} is in use by another command"):
+    with used_elsewhere(tmp_path), pytest.raises(DataError, match=f"in use by another command: {tmp_path}"):
         latents(vae_run, work / "shards", work=work, out=tmp_path, workers=0)

@@ -395,6 +395,6 @@ def test_more_steps_may_bring_a_module_that_the_checkpoint_does_not_hold(tmp_pat
 
 
 def test_a_run_that_another_process_trains_is_refused(tmp_path: Path) -> None:
-    with used_elsewhere(tmp_path), pytest.raises(DataError, match=f"{tmp_path} is in use by another command"):
+    with used_elsewhere(tmp_path), pytest.raises(DataError, match=f"in use by another command: {tmp_path}"):
         toy.run(tmp_path)
     toy.run(tmp_path, steps=1)

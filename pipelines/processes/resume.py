@@ -59,7 +59,7 @@ def _lock(folder: Path, shared: bool) -> IO[bytes] | None:
             fcntl.lockf(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             file.close()
-            raise DataError(f"{folder} is in use by another command: wait until that ends, or choose another folder") from None
+            raise DataError(f"in use by another command: {folder}: wait until that ends, or choose another folder") from None
         except OSError:
             return file
         if os.fstat(file.fileno()).st_nlink:
