@@ -43,6 +43,7 @@ _SPECTRAL_VAE = VaeConfig(
     adversarial_weight=0.05,
     feature_weight=0.1,
 )
+_GATED = UnetConfig(gates=True, chords_on_way_up=True, text_in_steps=True)
 _POSTERIOR_MEAN = DiffusionConfig(
     prediction="v",
     learned_variance=False,
@@ -100,15 +101,7 @@ SMALL = Preset(
     clip_seconds=10.0,
     vae=_SPECTRAL_VAE,
     text=TextConfig(),
-    unet=UnetConfig(
-        channels=(384, 576, 768),
-        blocks=2,
-        chunk_frames=128,
-        source_blocks=2,
-        gates=True,
-        chords_on_way_up=True,
-        text_in_steps=True,
-    ),
+    unet=dataclasses.replace(_GATED, channels=(384, 576, 768), blocks=2, chunk_frames=128, source_blocks=2),
     diffusion=_POSTERIOR_MEAN,
     embedding=EmbeddingConfig(),
     vae_training=TrainingConfig(
@@ -133,15 +126,7 @@ TINY = Preset(
     clip_seconds=10.0,
     vae=dataclasses.replace(_SPECTRAL_VAE, dilations=(1,), discriminators=(), reconstruction_weight=0.1),
     text=TextConfig(),
-    unet=UnetConfig(
-        channels=(128, 128, 192),
-        blocks=1,
-        chunk_frames=64,
-        source_blocks=1,
-        gates=True,
-        chords_on_way_up=True,
-        text_in_steps=True,
-    ),
+    unet=dataclasses.replace(_GATED, channels=(128, 128, 192), blocks=1, chunk_frames=64, source_blocks=1),
     diffusion=_POSTERIOR_MEAN,
     embedding=EmbeddingConfig(width=64, hidden=128),
     vae_training=TrainingConfig(

@@ -54,5 +54,5 @@ def _stretch(path: Path, start_s: float) -> Samples:
 
 
 def _power(samples: Samples) -> float:
-    flat = samples.ravel()
-    return float(np.dot(flat, flat))
+    values = samples.ravel()
+    return float(np.dot(values, values))

@@ -123,10 +123,7 @@ def merge(
             try:
                 samples, notes = sources.read(source, root, scratch, rate_hz, channels, lags_s)
                 notes += [*_fault(source[0], samples, total, heard, rate_hz)]
-                notes += sources.cut_short(source, root)
-                notes += sources.low_bits(source, root, samples)
-                notes += sources.clipped(source, root, samples, rate_hz)
-                notes += sources.swapped(source, root, samples)
+                notes += sources.faults(source, root, samples, rate_hz)
             except DataError as error:
                 rejects += [reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")) for stem in source]
                 continue

@@ -61,10 +61,18 @@ def read(
     return samples, notes + ([Note("dc_offset", f"{offset} was removed", False)] if offset else [])
 
 
-def cut_short(source: Sequence[Stem], root: Path) -> list[Note]:
-    """Tell of files of which only the beginning is read."""
-    several = any(chained.is_chained(inside(root, stem.path)) for stem in source)
-    return [Note("chained", chained.DETAIL, False)] if several else []
+def faults(source: Sequence[Stem], root: Path, samples: Stored, rate_hz: int) -> list[Note]:
+    """Tell of faults of the files of a stem: only the beginning is read, low bits, cut waves, bytes in the wrong order."""
+    paths = [inside(root, stem.path) for stem in source]
+    soft = measures.peak(samples) < 1.1 * audio.SOFT_BITS  # resampling may raise a peak
+    unused = max(map(audio.unused_bits, paths)) if soft else 0
+    clipped = next(filter(None, (clipping.detail(path, samples, rate_hz) for path in paths)), None)
+    return [
+        *([Note("chained", chained.DETAIL, False)] if any(map(chained.is_chained, paths)) else []),
+        *([Note("low_bits", _LOW_BITS.format(unused, 6 * unused), False)] if unused else []),
+        *([Note("clipped", clipped, False)] if clipped else []),
+        *([Note("byte_order", byte_order.DETAIL, True)] if any(byte_order.is_swapped(path, samples) for path in paths) else []),
+    ]
 
 
 def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[Note]]:
@@ -124,25 +132,6 @@ def _mid_side(source: Sequence[Stem], pair: Sequence[Stored], scratch: Path, cha
 def _cancels() -> Note:
     detail = "its channels are opposite, so their mean is silent: only the first channel is used"
     return Note("cancels", detail, False)
-
-
-def low_bits(source: Sequence[Stem], root: Path, samples: Stored) -> list[Note]:
-    """Tell of samples that lie at the low end of a wider format."""
-    soft = measures.peak(samples) < 1.1 * audio.SOFT_BITS  # resampling may raise a peak
-    unused = max(audio.unused_bits(inside(root, stem.path)) for stem in source) if soft else 0
-    return [Note("low_bits", _LOW_BITS.format(unused, 6 * unused), False)] if unused else []
-
-
-def swapped(source: Sequence[Stem], root: Path, samples: Stored) -> list[Note]:
-    """Tell of noise whose bytes are in the wrong order."""
-    several = any(byte_order.is_swapped(inside(root, stem.path), samples) for stem in source)
-    return [Note("byte_order", byte_order.DETAIL, True)] if several else []
-
-
-def clipped(source: Sequence[Stem], root: Path, samples: Stored, rate_hz: int) -> list[Note]:
-    """Tell of samples whose waves were cut off."""
-    told = [clipping.detail(inside(root, stem.path), samples, rate_hz) for stem in source]
-    return [Note("clipped", detail, False) for detail in told if detail][:1]
 
 
 def _surround(channels: int) -> Note:

@@ -75,7 +75,7 @@ class Triplets(Dataset[Item]):
         self._clip_samples = round(preset.clip_seconds * preset.sample_rate_hz)
         self._samples = min(round((segment_seconds or preset.clip_seconds) * preset.sample_rate_hz), self._clip_samples)
         self._names = SIDES + CHANGES if changes else SIDES
-        self._chords, self._named = chords, named
+        self._chords, self._named = chords, changes and named
         wanted = (*self._names, CHORDS) if chords else self._names
         self.latents, self.note = _find(self.read, latents or data, vae, wanted)
         self._music = None if self.encoded or not changes else _music(self.read, data, work)
@@ -137,7 +137,7 @@ class Triplets(Dataset[Item]):
         item: Item = {"key": values["triplet_id"], "task": values["task"], "instruction": values["instruction"]}
         for name in self._names:
             item[name] = torch.from_numpy(arrays[name][:, first : first + frames].astype(np.float32))
-        if self._named and CHANGES[0] in item:
+        if self._named:
             item.update(zip(CHANGES, _named(values["task"], item["removed"], item["added"]), strict=True))
         if self._chords:
             all_frames = -(-self._clip_samples // self._hop)
