@@ -109,38 +109,46 @@ class _FrameMask(nn.Module):
     def forward(self, spectrum: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Make masks (B, Q, F, T) and presence (B, Q, T) from spectra of level 1."""
         questions = conditions.shape[1]
-        x = self.start((spectrum.abs() + 1e-3).log() / 2 + 1)
+        x = _convolved((spectrum.abs() + 1e-3).log().mT / 2 + 1, self.start)
         for block in self.encoder:
             x = block(x)
         x, asked = x.repeat_interleave(questions, dim=0), conditions.flatten(0, 1)
         for block in self.decoder:
             x = block(x, asked)
         x = _frame_norm(x)
-        mask, presence = self.end(x).float().sigmoid(), self.presence(x)[:, 0]
+        mask, presence = _convolved(x, self.end).float().sigmoid().mT, _convolved(x, self.presence)[..., 0]
         return torch.unflatten(mask, 0, (-1, questions)), torch.unflatten(presence, 0, (-1, questions))
 
 
 class _FrameBlock(nn.Module):
-    """A dilated convolution and a linear map, with a condition that scales and shifts their input."""
+    """A dilated convolution and a linear map of (B, T, C), with a condition that scales and shifts their input."""
 
     def __init__(self, width: int, dilation: int, condition_width: int = 0) -> None:
         super().__init__()
-        self.wide = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
+        self.wide = nn.Conv1d(width, width, 3, dilation=dilation)
         self.out = nn.Conv1d(width, width, 1)
         self.film = nn.Linear(condition_width, 2 * width) if condition_width else None
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         normed = _frame_norm(x)
         if self.film is not None and condition is not None:
-            scale, shift = self.film(condition)[..., None].chunk(2, dim=1)
+            scale, shift = self.film(condition)[:, None].chunk(2, dim=-1)
             normed = normed * (1 + scale) + shift
-        changed: Tensor = self.out(functional.silu(self.wide(normed)))
-        return x + changed
+        return x + _convolved(functional.silu(_convolved(normed, self.wide)), self.out)
+
+
+def _convolved(x: Tensor, layer: nn.Conv1d) -> Tensor:
+    """Convolve (B, T, C) along the frames by a matrix product, which a CPU trains with twice as fast as with a convolution."""
+    size, dilation, frames = layer.kernel_size[0], layer.dilation[0], x.shape[1]
+    if size > 1:
+        padded = functional.pad(x, (0, 0, *[dilation * (size // 2)] * 2))
+        x = torch.cat([padded[:, step * dilation : step * dilation + frames] for step in range(size)], dim=-1)
+    return functional.linear(x, layer.weight.mT.flatten(1), layer.bias)
 
 
 def _frame_norm(x: Tensor) -> Tensor:
-    """Scale each frame of (B, C, T) to a mean square of 1."""
-    return x * (x.square().mean(dim=1, keepdim=True) + _QUIET).rsqrt()
+    """Scale each frame of (B, T, C) to a mean square of 1."""
+    return x * (x.square().mean(dim=-1, keepdim=True) + _QUIET).rsqrt()
 
 
 class _BandMask(nn.Module):

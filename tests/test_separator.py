@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch.nn import functional
 
 from instructme.model.config import SeparatorConfig
-from instructme.model.separator import Separator
+from instructme.model.separator import Separator, _convolved
 
 NAMES = ("drums", "electric bass", "piano")
 FRAMES = SeparatorConfig(instruments=NAMES, width=24, encoder_layers=1, decoder_layers=2, condition_width=8, text_width=6)
@@ -88,3 +89,10 @@ def test_every_parameter_learns(config: SeparatorConfig) -> None:
     mask, presence = separator(separator.stft(noise(1, 9000)), torch.tensor([[0, 1]]), noise(1, 2, 6))
     (mask.abs().mean() + presence.mean()).backward()
     assert [name for name, each in separator.named_parameters() if each.grad is None] == []
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 16])
+def test_frames_are_convolved_as_torch_does(dilation: int) -> None:
+    layer, x = torch.nn.Conv1d(5, 7, 3, dilation=dilation), torch.randn(2, 20, 5)
+    expected = functional.conv1d(x.mT, layer.weight, layer.bias, padding=dilation, dilation=dilation).mT
+    torch.testing.assert_close(_convolved(x, layer), expected)

@@ -67,6 +67,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--start", type=Path, help="a run whose weights are trained further")
     parser.add_argument("--questions", type=int, default=2, help="of each mix")
     parser.add_argument("--absent", type=float, default=0.2, help="share of questions about instruments that do not play")
+    parser.add_argument("--produced", type=float, default=2 / 3, help="share of the mixes with produced parts")
+    parser.add_argument("--bfloat16", action="store_true", help="on a CPU; only one with AMX is faster")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--set", default="{}", help="fields of the configuration as JSON")
     return parser.parse_args()
@@ -108,6 +110,7 @@ class Trainer:
         self._restore()
         for layer in (*self.model.mask.encoder, *self.model.mask.decoder) if options.compile else ():
             layer.compile()
+        self.loss = torch.compile(separation_loss) if options.compile else separation_loss
         self.queue: queue.Queue = queue.Queue(4)
         threading.Thread(target=self._draw, daemon=True).start()
 
@@ -125,8 +128,10 @@ class Trainer:
             before = time.time()
             drawn = self.queue.get()
             waited += time.time() - before
+            # Evenly spread: of three steps with a share of 2/3, two are produced.
+            produced = math.floor((self.step + 1) * self.options.produced) > math.floor(self.step * self.options.produced)
             losses = self._train(
-                render(self.bank, drawn, self.config.sample_rate_hz, self.generator if self.step % 3 else None), drawn.asked
+                render(self.bank, drawn, self.config.sample_rate_hz, self.generator if produced else None), drawn.asked
             )
             self.step += 1
             self.elapsed_s = time.time() - began
@@ -162,7 +167,7 @@ class Trainer:
         with self._autocast():
             mask, presence = self.model(mix, *self._questions(mixes.asked, asked))
         progress = 1.0 if self.options.start else min(1.0, self.elapsed_s / self.options.seconds)
-        losses = separation_loss(mask, presence, answers, mix, progress)
+        losses = self.loss(mask, presence, answers, mix, progress)
         self.optimizer.zero_grad(set_to_none=True)
         total(losses).backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -220,7 +225,7 @@ class Trainer:
         return {key: float(torch.cat(each).mean()) for key, each in values.items() if torch.cat(each).numel()}
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda" or self.options.bfloat16)
 
     def save(self) -> None:
         """Write the average of the weights, and the state to go on from."""
