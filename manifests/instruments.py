@@ -126,8 +126,8 @@ def normalise(
     free file name. Never raises; what nobody knows is "other", not editable, by rule "unmatched". The other names of the song
     (`among`) may make a file name a guess.
     """
-    alias = (aliases or {}).get(label) or (aliases or {}).get(alias_key(label))
-    if alias is not None and (alias in INSTRUMENTS or alias == NO_STEM):
+    alias = aliases and (aliases.get(label) or aliases.get(alias_key(label)))
+    if alias and (alias in INSTRUMENTS or alias == NO_STEM):
         return _match(alias, "alias")
     match = _normalise(label[:_LONGEST_LABEL], layout, program if program in _PROGRAMS else None, plugin, among.words)
     if match.rule != "name":
@@ -242,21 +242,20 @@ def load_aliases(path: Path) -> dict[str, str]:
         DataError: unreadable, a column is missing, or an instrument is not in the vocabulary.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return dict(_alias_rows(path, csv.DictReader(file)))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        return dict(_alias_rows(path))
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"can't read the aliases {path}: give a CSV file in UTF-8 ({error})") from None
 
 
-def _alias_rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[tuple[str, str]]:
-    missing = sorted({"label", "instrument"} - set(reader.fieldnames or ()))
-    if missing:
+def _alias_rows(path: Path) -> Iterator[tuple[str, str]]:
+    columns, rows = csv_files.read(path)
+    if missing := sorted({"label", "instrument"} - set(columns)):
         raise DataError(f"{path}: no column {' and '.join(missing)}: its first line must be label,instrument")
-    for row in csv_files.rows(path, reader):
-        label, wanted = row["label"] or "", (row["instrument"] or "").strip()
+    for line, row in rows:
+        label, wanted = row["label"], row["instrument"]
         name = NO_STEM if wanted == NO_STEM else _NAMES.get(label_key(wanted))
         if name is None:
             near = get_close_matches(wanted.lower(), list(INSTRUMENTS), 3, 0.4) or ["other"]
-            raise DataError(f"{path} line {reader.line_num}: no instrument {wanted!r}: nearest are {', '.join(near)}")
+            raise DataError(f"{path} line {line}: no instrument {wanted!r}: nearest are {', '.join(near)}")
         yield label, name
         yield alias_key(label), name

@@ -5,6 +5,8 @@ import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -72,9 +74,24 @@ def test_table_as_parquet_file_equals_csv(root: Path) -> None:
     assert [replace(track, table=root / "stems.csv") for track in from_parquet] == found("table", root)
 
 
+def test_a_parquet_table_of_pandas_is_read_with_its_gaps_and_its_index(root: Path) -> None:
+    sound(root / "a.wav")
+    rows = {"Track_ID": [7, 7], "path": ["a.wav", "b.wav"], "instrument": ["bass", None], "tempo": [np.nan, 90.5]}
+    frame = pd.DataFrame({**rows, "is_drum": pd.array([None, 1], "Int64")}, index=["x", "y"])
+    frame.to_parquet(root / "t.parquet")
+    (song,) = found("table", root)
+    assert (song.name, song.tempo_bpm, [stem.program for stem in song.stems]) == ("7", 90.5, [None, 128])
+    assert not song.rejected and not rejected("table", root)
+    table = pq.read_table(root / "t.parquet")
+    pq.write_table(table.set_column(3, "tempo", pa.array([float("nan"), 90.5])), root / "t.parquet")
+    assert found("table", root) == [song]
+    frame.set_index("Track_ID").to_parquet(root / "t.parquet")
+    assert [each.name for each in found("table", root)] == ["7"]
+
+
 def test_table_of_type_and_path_is_of_single_parts(root: Path) -> None:
     sound(root / "x.wav")
-    (root / "t.csv").write_text("type,path\nbass,x.wav\n,\n")
+    (root / "t.csv").write_text("type,path\nbass,x.wav\n,\ndrums,\n")
     (track,) = found("table", root)
     assert not track.aligned and track.stems[0].label == "bass"
     assert [item.reason for item in rejected("table", root)] == ["incomplete"]

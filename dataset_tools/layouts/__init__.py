@@ -161,8 +161,8 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def text(value: Any) -> str:
-    """Take text from metadata: a trimmed string or number, what UTF-8 can't write replaced; anything else is empty."""
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
+    """Take text from metadata: a trimmed string or number, what UTF-8 can't write replaced; anything else, NaN too, is empty."""
+    if not isinstance(value, str | int | float) or isinstance(value, bool) or value != value:
         return ""
     return str(value).strip().encode("utf-8", "replace").decode()
 

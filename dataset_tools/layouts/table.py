@@ -7,16 +7,13 @@ a track counts on the first row that says it.
 Also the two columns `type,path`, as some separation tools have them: single parts that don't belong together in time.
 """
 
-import codecs
 import csv
-import io
 import posixpath
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, files, is_file, positive, split_name, text, yes
 from instructme.manifests import csv_files
@@ -24,14 +21,9 @@ from instructme.manifests.instruments import normalise
 from instructme.manifests.paths import composed
 from instructme.manifests.rows import DataError
 
-if TYPE_CHECKING:
-    import pandas
-
 EXPECTS = "a CSV or parquet file with the columns track_id, path, instrument"
 COMPANIONS = ()
 _TEXT = (".csv", ".tsv")
-_SEPARATOR = re.compile(r"\Asep=.\r?\n")
-"""The first line that spreadsheets write to say what parts the cells."""
 _NEEDED = ("track_id", "path", "instrument")
 _SINGLES = ("type", "path")
 _SONG = (
@@ -54,19 +46,19 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
         DataError: unreadable, a row is longer than the header, or a column is missing.
     """
     path = root if root.is_file() else _tables(root)[0]
-    rows = _rows(path)
-    columns = set(rows[0]) if rows else set()
+    header, rows = _cells(path)
+    columns = set(header)
     if set(_SINGLES) <= columns and "track_id" not in columns:
-        rows = [{**row, "track_id": text(row["path"]), "instrument": row["type"]} for row in rows]
+        rows = [(number, {**row, "track_id": text(row["path"]), "instrument": row["type"]}) for number, row in rows]
     elif missing := [name for name in _NEEDED if name not in columns]:
         raise DataError(f"no column {', '.join(missing)} in {path}: a table of stems needs {', '.join(_NEEDED)}")
     for name in sorted(columns - _KNOWN):
-        if not name.startswith("unnamed:"):  # the index of pandas
+        if name and not name.startswith(("unnamed:", "__index_level_")):  # the index of pandas
             near = get_close_matches(name, sorted(_KNOWN), 1)
             yield Rejected(f"{path.name}: {name}", "unread_column", "no such column" + (f": is it {near[0]}?" if near else ""))
     songs: dict[str, list[dict[str, Any]]] = {}
     places: dict[str, int] = {}
-    for number, row in enumerate(rows, 2):
+    for number, row in rows:
         if not text(row["track_id"]) or not text(row["path"]):
             yield Rejected(f"{path.name} row {number}", "incomplete", "no track_id or no path")
         elif (place := _plain(text(row["path"]))) in places:
@@ -172,59 +164,27 @@ def _tables(root: Path) -> list[Path]:
 
 def _columns(path: Path) -> set[str]:
     try:
-        return set(_frame(path, rows=1).columns)
+        return set(_cells(path)[0])
     except DataError:
         return set()
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    frame = _frame(path)
-    plain = frame.astype(object).where(frame.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
-
-
-def _frame(path: Path, rows: int | None = None) -> "pandas.DataFrame":
-    """Read a table: delimiter and encoding as found, names of columns trimmed and in lower case, all cells text.
+def _cells(path: Path) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
+    """Read the columns of a table, in lower case, and its rows with their numbers.
 
     Raises:
-        DataError: unreadable, or a row is longer than the header.
+        DataError: unreadable, two columns have one name, or a row is longer than the header.
     """
-    import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
-        frame = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else _text_frame(path, rows)
+        if path.suffix.lower() != ".parquet":
+            columns, lines = csv_files.read(path, legacy="latin-1")  # as older spreadsheets write it
+            return columns, list(lines)
+        table = pq.read_table(pa.BufferReader(path.read_bytes()))
+        names = [name.strip().lower() for name in table.column_names]
+        rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+        return names, [(number, dict(zip(names, row, strict=True))) for number, row in enumerate(rows, 2)]
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         raise DataError(f"can't read the table {path}: {' '.join(str(error).split())[:200]}") from None
-    frame.columns = [str(name).strip().lower() for name in frame.columns]
-    return frame
-
-
-def _text_frame(path: Path, rows: int | None) -> "pandas.DataFrame":
-    import pandas as pd
-
-    text = _SEPARATOR.sub("", _decoded(path))
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t|", key=first.count)
-    if rows is None:  # pandas cuts rows that are longer than the header
-        list(csv_files.rows(path, csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)))
-    return pd.read_csv(
-        io.StringIO(text),
-        sep=delimiter,
-        dtype=str,
-        keep_default_na=False,
-        nrows=rows,
-        index_col=False,
-        usecols=lambda name: True,  # else pandas warns of rows that end with an empty cell
-    )
-
-
-def _decoded(path: Path) -> str:
-    """Read text in UTF-8, in UTF-16 if it says so, else in Latin-1 as older spreadsheets write it."""
-    data = path.read_bytes()
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", errors="replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")

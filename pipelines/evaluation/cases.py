@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import functools
 import hashlib
-import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -103,7 +102,12 @@ def from_table(path: Path) -> list[Case]:
         DataError: no such table, a column is missing or there twice, a line has more cells than the header, or a key stands for
             two different triplets.
     """
-    rows = _rows(path)
+    try:
+        rows = list(_rows(path))
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"can't read the table of pairs {path}: {error}") from None
+    if not rows:
+        raise DataError(f"{path} has no rows: give a header with {', '.join(COLUMNS)}, and a row for each edit")
     groups: dict[tuple[str, str], list[dict[str, str]]] = {}
     for row in rows:
         groups.setdefault((row.get("dataset") or path.stem, row["key"]), []).append(row)
@@ -147,32 +151,14 @@ def _of_triplet(path: Path, key: str, group: Sequence[dict[str, str]]) -> dict[s
     return group[0]
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise DataError(f"can't read the table of pairs {path}: {error}") from None
-    first = text.partition("\n")[0]
-    mark = "\t" if "\t" in first else ";" if ";" in first else ","
-    rows = list(_cells(path, csv.DictReader(io.StringIO(text, newline=""), delimiter=mark)))
-    if not rows:
-        raise DataError(f"{path} has no rows: give a header with {', '.join(COLUMNS)}, and a row for each edit")
-    return rows
-
-
-def _cells(path: Path, reader: "csv.DictReader[str]") -> Iterator[dict[str, str]]:
-    """Read the lines that are not empty, by the names of their columns in small letters."""
-    names = [name.strip().lower() for name in reader.fieldnames or ()]
-    if missing := [name for name in COLUMNS if names and name not in names]:
-        raise DataError(f"{path} has no column {' and no column '.join(missing)}: it has {', '.join(names)}")
-    if twice := [name for name in names if name and names.count(name) > 1]:
-        raise DataError(f"{path} has two columns {twice[0]}: rename one of them")
-    for row in csv_files.rows(path, reader):
-        cells = {name.strip().lower(): (value or "").strip() for name, value in row.items() if name}
-        if any(cells.values()):
-            if not all(cells[name] for name in COLUMNS[:3]):
-                raise DataError(f"{path}, line {reader.line_num}: key, source and target must not be empty")
-            yield cells
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    columns, rows = csv_files.read(path)
+    if missing := [name for name in COLUMNS if columns and name not in columns]:
+        raise DataError(f"{path} has no column {' and no column '.join(missing)}: it has {', '.join(columns)}")
+    for line, row in rows:
+        if not all(row[name] for name in COLUMNS[:3]):
+            raise DataError(f"{path}, line {line}: key, source and target must not be empty")
+        yield row
 
 
 def _task(text: str) -> str:

@@ -101,16 +101,12 @@ def read(path: Path) -> dict[str, tuple[str, ...]]:
     """
     found: dict[str, tuple[str, ...]] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            for row in csv_files.rows(path, reader):
-                track, caption = (str(row.get(name) or "").strip() for name in ("track_id", "caption"))
-                if not track or not caption:
-                    raise DataError(
-                        f"{path}, line {reader.line_num}: needs a track_id and a caption under a heading 'track_id,caption'"
-                    )
-                found[track] = (*found.get(track, ()), caption)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        for line, row in csv_files.read(path)[1]:
+            track, caption = row.get("track_id"), row.get("caption")
+            if not track or not caption:
+                raise DataError(f"{path}, line {line}: needs a track_id and a caption under a heading 'track_id,caption'")
+            found[track] = (*found.get(track, ()), caption)
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"can't read captions from {path}: write a CSV 'track_id,caption' in UTF-8 ({error})") from None
     if not found:
         raise DataError(f"no captions in {path}: write a CSV 'track_id,caption' in UTF-8")
