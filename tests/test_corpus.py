@@ -22,7 +22,7 @@ from hostile import HERE, invoke
 
 from instructme.dataset_tools.corpus import arrange, charts, grooves, midi_score, songs
 from instructme.manifests import genres, tables
-from instructme.manifests.rows import SPLITS, DataError, Reject, Track
+from instructme.manifests.rows import DataError, Reject, Track
 from instructme.pipelines import cli
 from instructme.pipelines.stages import corpus as pipeline
 
@@ -83,32 +83,6 @@ def test_every_groove_plays_in_time(groove: grooves.Groove):
     assert near.mean() >= 0.75
     everything = [tick for events in score.stems.values() for tick, m in events if m.type == "note_on" and m.velocity]
     assert 7 * bar <= max(everything) < 8 * bar + bar / 8
-
-
-def test_plan_has_remix_pairs_in_every_split_and_is_balanced():
-    for names, seconds, low, high in [(*pipeline.TIERS["mini"], 5.5, 7), (*pipeline.TIERS["standard"], 68, 78)]:
-        plan = songs.plan(names, seconds, None, 0)
-        assert low < sum(song.music_s for song in plan) / 60 < high
-        groups: dict[str, list[songs.Song]] = {}
-        for song in plan:
-            groups.setdefault(song.chart.name, []).append(song)
-        assert {songs.split_of(name) for name in groups} == set(SPLITS)
-        for group in groups.values():
-            assert len({song.groove.genre for song in group}) == songs.GENRES_PER_CHART == len(group)
-            assert len({(song.microseconds_per_beat, song.bars, song.split) for song in group}) == 1
-    assert len({song.groove.genre for song in plan}) >= 12
-    assert {split: sum(song.split == split for song in plan) for split in SPLITS} == {"train": 54, "validation": 9, "test": 9}
-
-
-def test_longer_plans_begin_with_shorter_ones_and_vary():
-    short, long = (songs.plan(None, 60.0, hours * 3600, 0) for hours in (2, 10))
-    assert long[: len(short)] == short
-    assert 10 <= sum(song.music_s for song in long) / 3600 < 10.1
-    one_chart = [song for song in long if song.chart.name == "north_wind"]
-    assert len({song.chart.key for song in one_chart}) >= 4 and len({song.chart.tempo_bpm for song in one_chart}) >= 4
-    assert {song.split for song in one_chart} == {"train"}
-    assert len({song.name for song in long}) == len(long)
-    assert songs.plan(None, 60.0, 7200, 1) != short
 
 
 @needs_programs

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import mido
@@ -12,6 +13,7 @@ import yaml
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pretty_midi.constants import DRUM_MAP
 
 from instructme.dataset_tools.corpus import midi_score, recordings, rough_mix, soundfonts, synthesis, timbres
 from instructme.manifests.rows import DataError
@@ -35,7 +37,7 @@ def hertz(key: float) -> float:
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a folder of recordings: three notes of a clarinet, a kit of four drums, and one note of a held-out guitar."""
     folder = tmp_path_factory.mktemp("sounds")
-    at_s = np.arange(RATE_HZ) / RATE_HZ
+    at_s = np.arange(3 * RATE_HZ // 2) / RATE_HZ
     rng = np.random.default_rng(0)
     listed = []
 
@@ -118,10 +120,11 @@ def test_a_shrunken_soundfont_keeps_tables_and_length(sounds: Path, tmp_path: Pa
 def test_recordings_play_only_what_they_can(sounds: Path):
     _, presets = recordings.build(sounds, held_out=False)
     (clarinet,) = [preset for preset in presets if preset.bank == 0]
+    assert clarinet.note_s == pytest.approx(0.8 * 1.5, abs=0.01)
     assert clarinet.suits("clarinet", 71, (50, 60), 0.5)
     assert not clarinet.suits("flute", 73, (50, 60), 0.5)
     assert not clarinet.suits("clarinet", 71, (50, 90), 0.5)
-    assert not clarinet.suits("clarinet", 71, (50, 60), 3.0), "the recordings last a second"
+    assert not clarinet.suits("clarinet", 71, (50, 60), 3.0), "the recordings last 1.5 s"
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "can't read"), ("path\tkind\n", "has no column family")])
@@ -161,6 +164,81 @@ def test_a_part_keeps_its_instrument(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert {each.program for each in drums} == {0, 8, 16, 24, 25, 32, 40}, "the kits of General MIDI"
     pianos = {timbres.draw(0, [], [], orchestra, np.random.default_rng(seed)).program for seed in range(20)}
     assert pianos == {0, 1}, "one of two is another piano"
+
+
+@pytest.mark.parametrize(
+    "programs",
+    [range(88, 96), (80, 81, 84, 87), (82, 83, 85), (29, 30), (73, 74, 75, 77, 79), (16, 17, 18)],
+    ids=["pads", "square leads", "saw leads", "driven guitars", "pipes", "organs"],
+)
+def test_programs_of_one_instrument_play_each_other_s_parts(programs: Sequence[int], tmp_path: Path):
+    orchestra = timbres.Orchestra({"a320u": tmp_path / "a320u.sf2"})
+    for program in programs:
+        chances = [np.random.default_rng(seed) for seed in range(100)]
+        assert {timbres.draw(program, [], [], orchestra, chance).program for chance in chances} == set(programs)
+
+
+def test_recordings_play_two_fifths_of_the_parts_that_they_can(sounds: Path, tmp_path: Path):
+    _, presets = recordings.build(sounds, held_out=True)
+    orchestra = timbres.Orchestra({"a320u": tmp_path / "a320u.sf2"}, tmp_path / "made.sf2", presets)
+    events = part([(50, 100), (60, 100)])
+    times_s = [0.0, 0.5, 1.0, 1.5]
+    chances = [np.random.default_rng(seed) for seed in range(300)]
+    for program, driven in ((27, False), (30, True)):
+        drawn = [timbres.draw(program, events, times_s, orchestra, chance) for chance in chances]
+        recorded = [each for each in drawn if each.source == "recordings shinyguitar"]
+        assert 0.32 < len(recorded) / len(drawn) < 0.48
+        assert {(each.soundfont.name, each.licence, each.driven) for each in recorded} == {("made.sf2", "CC0-1.0", driven)}
+
+
+def test_a_part_asks_for_its_keys_and_its_long_notes(tmp_path: Path):
+    asked = []
+
+    class Asked(recordings.RecordedPreset):
+        def suits(self, *wanted: object) -> bool:
+            asked.append(wanted)
+            return False
+
+    preset = Asked("asked", 0, 0, ("piano",), (), (0, 127), 9.0, "CC0-1.0")
+    orchestra = timbres.Orchestra({"a320u": tmp_path / "a320u.sf2"}, None, [preset])
+    notes = [("note_on", 90), ("note_off", 0)]
+    events = [(0, mido.Message(kind, note=key, velocity=loud)) for key in range(40, 61) for kind, loud in notes]
+    times_s = [at for number in range(21) for at in (number, number + 0.1 * (number + 1))]
+    timbres.draw(0, events, times_s, orchestra, np.random.default_rng(0))
+    timbres.draw(0, [], [], orchestra, np.random.default_rng(0))
+    (instrument, program, keys, long_s), nothing = asked
+    assert (instrument, program, keys) == ("piano", 0, (41.0, 59.0)) and long_s == pytest.approx(1.7)
+    assert nothing == ("piano", 0, (0.0, 127.0), np.inf)
+
+
+def test_hits_lie_on_the_notes_of_general_midi():
+    names = dict(enumerate(DRUM_MAP, 35))
+    words = {
+        "kick": "Bass Drum", "snare_sidestick": "Side Stick", "snare": " Snare", "perc_clap": "Hand Clap",
+        "tom_floor": "Floor Tom", "hihat_closed": "Closed Hi Hat", "hihat_foot": "Pedal Hi Hat", "hihat_open": "Open Hi Hat",
+        "cymbal_crash": "Crash", "cymbal_ride": "Ride Cymbal", "cymbal_ridebell": "Ride Bell", "cymbal_china": "Chinese",
+        "cymbal_splash": "Splash", "perc_tambourine": "Tambourine", "perc_cowbell": "Cowbell", "perc_vibraslap": "Vibraslap",
+        "perc_bongo": "Bongo", "perc_conga": "Conga", "perc_timbale": "Timbale", "perc_agogo": "Agogo", "perc_cabasa": "Cabasa",
+        "perc_maracas": "Maracas", "perc_guiro": "Guiro", "perc_claves": "Claves", "perc_woodblock": "Wood Block",
+        "perc_triangle": "Triangle",
+    }  # fmt: skip
+    for drum, word in words.items():
+        assert set(recordings._KEYS[drum]) == {key for key, name in names.items() if word in name}, drum
+    assert [names[key] for drum in ("tom_mid", "tom_high") for key in recordings._KEYS[drum]] == [
+        "Low Tom", "Low-Mid Tom", "Hi-Mid Tom", "High Tom",
+    ]  # fmt: skip
+    assert set(recordings._KEYS) == {*words, "tom_mid", "tom_high", "perc_shaker"}
+
+
+def test_hits_of_a_kit_are_as_loud_as_the_loudest_and_never_clip(sounds: Path):
+    font, _ = recordings.build(sounds, held_out=False)
+    samples = font.samples.astype(np.float64) / 32768
+    assert np.abs(samples).max() <= 0.96
+    loudest, _ = soundfile.read(sounds / "kit" / "kick_0.6.wav")
+    level = np.sqrt(np.mean(loudest[:4800] ** 2))
+    pools = recordings._pools(recordings.rows(sounds))
+    kicks = [zone.samples / 32768 for zone in recordings._drum_zones(sounds, pools, "kit") if zone.name == "kick"]
+    assert [np.sqrt(np.mean(hit[:4800] ** 2)) for hit in kicks] == pytest.approx([level] * 4, rel=0.06)
 
 
 @settings(deadline=None, max_examples=15)
