@@ -13,7 +13,7 @@ ORDER = 101
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port. 0: any free port.")
 @click.option("--device", help="Such as cpu, cuda or cuda:1.  [default: cuda where there is one]")
 def command(run: Path | None, host: str, port: int, device: str | None) -> None:
-    r"""Edit songs on a page in the browser, without a network.
+    r"""Edit songs on a page in the browser. It works offline.
 
     Choose a song, type a sentence, and compare the source and the result by ear and eye. Without --host, only this machine can
     open the page. The page asks for no password.

@@ -32,7 +32,7 @@ ORDER = 10
     "--timbres",
     "timbres_of",
     metavar="SOURCES",
-    help="Sound sources, of which each part gets one, and a treatment: varied, held-out, or names between commas.",
+    help="Sound sources: varied, held-out, or names with commas between them. Each part gets one, and random effects.",
 )
 @click.option(
     "--sounds",

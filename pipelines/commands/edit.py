@@ -78,15 +78,15 @@ def command(
     The editor in the package removes instruments, extracts them, and makes them louder or quieter. To add or replace instruments
     or to remix, train an editor and name it with --run.
 
-    A sentence may have several steps and time spans. If the command does not understand every word, it writes nothing and exits
-    with code 2. --plan shows how it reads a sentence.
+    A sentence may have several steps and time spans. If there is a word that the command does not understand, it writes nothing
+    and exits with code 2. --plan shows how it reads a sentence.
 
     IN is any file that libsndfile reads. The result has the same length, rate, channels and level. If the result would clip,
     the command turns all of it down and prints a warning. Silence stays silent.
 
     A separator, such as the editor in the package, edits each channel on its own. A run of 'train editor' edits a mono mix, up to
-    half of its sample rate. Its new sound is in the centre. Stereo differences and higher frequencies are kept for add, dropped
-    for remix, and attenuated elsewhere where the edit attenuates the mix.
+    half of its sample rate. Its new sound is in the centre. Stereo differences and higher frequencies are kept for add and
+    dropped for remix. For the other tasks they become quieter where the edit makes the mix quieter.
 
     The kept sound is the sound that the edit should not change. By default, a run of the preset tiny or small takes it from IN:
     the kept and the removed sound add up to IN.

@@ -40,7 +40,9 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
 @click.option(
     "--count", "counts", multiple=True, callback=_counts, metavar="TASK=N", help="Training recipes of this task. Repeatable."
 )
-@click.option("--total", type=click.IntRange(1), help="Training recipes, shared as in the paper.  [default: 20 per clip]")
+@click.option(
+    "--total", type=click.IntRange(1), help="Training recipes of all tasks, in the shares of the paper.  [default: 20 per clip]"
+)
 @click.option(
     "--eval-count",
     default=800,

@@ -168,7 +168,8 @@ def separator(work: Path, start: str | None, **shared: Any) -> None:
     r"""Train a separator on the parts of WORK, a folder that 'instructme prepare' wrote.
 
     Each step makes new mixes. Half of the mixes have parts of one song, the others parts of different songs. Levels, equaliser,
-    compression, saturation, room and speed are random. All parts must fit into memory: 170 MB for each hour of music.
+    compression, saturation, room and speed are random. All parts must fit into memory: 170 MB for each
+    hour of each part.
 
     With --start, the run begins with trained weights. weights.safetensors keeps them until a validation is better.
 
