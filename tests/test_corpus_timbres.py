@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -107,14 +108,42 @@ def test_held_out_recordings_are_not_among_the_others(sounds: Path):
         assert {preset.name == "shinyguitar" for preset in presets} == {held_out}
 
 
-def test_a_shrunken_soundfont_keeps_tables_and_length(sounds: Path, tmp_path: Path):
-    font, _ = recordings.build(sounds, held_out=False)
+def chunks(data: bytes) -> dict[bytes, bytes]:
+    """Read the chunks of RIFF by name; those of lists by their type."""
+    found, at = {}, 0
+    while at < len(data):
+        name, size = struct.unpack("<4sI", data[at : at + 8])
+        body = data[at + 8 : at + 8 + size]
+        assert len(body) == size
+        found.update({body[:4]: body[4:]} if name == b"LIST" else {name: body})
+        at += 8 + size + size % 2
+    return found
+
+
+def test_a_soundfont_holds_its_recordings_as_the_format_asks(sounds: Path, tmp_path: Path):
+    font, presets = recordings.build(sounds, held_out=False)
     soundfonts.write(tmp_path / "made.sf2", font)
-    again = soundfonts.read(tmp_path / "made.sf2")
-    assert again.tables == font.tables and np.array_equal(again.samples, font.samples)
-    soundfonts.shrink(font, tmp_path / "small", 0.5, RATE_HZ)
-    assert soundfile.info(tmp_path / "small.ogg").frames == len(font.samples)
-    assert (tmp_path / "small.ogg").stat().st_size < font.samples.nbytes / 3
+    body = chunks((tmp_path / "made.sf2").read_bytes())[b"RIFF"]
+    assert body[:4] == b"sfbk"
+    lists = chunks(body[4:])
+    assert list(lists) == [b"INFO", b"sdta", b"pdta"]
+    info, tables = chunks(lists[b"INFO"]), chunks(lists[b"pdta"])
+    assert info == {b"ifil": struct.pack("<HH", 2, 4), b"isng": b"EMU8000\0", b"INAM": b"recordings\0\0"}
+    samples = np.frombuffer(chunks(lists[b"sdta"])[b"smpl"], "<i2")
+    heads = [struct.unpack("<20s5IBbHH", tables[b"shdr"][at : at + 46]) for at in range(0, len(tables[b"shdr"]), 46)]
+    assert heads[-1][0].startswith(b"EOS")
+    end = 0
+    for name, start, stop, loop_start, loop_stop, rate_hz, root, _, link, kind in heads[:-1]:
+        assert start == end and samples[start:stop].any() and not samples[stop : stop + 46].any()
+        assert (loop_start, loop_stop, rate_hz, link, kind) == (start, stop, RATE_HZ, 0, 1)
+        assert name.rstrip(b"\0").decode() in (str(root), *recordings._KEYS)
+        end = stop + 46
+    assert end == len(samples)
+    rows = [struct.unpack("<20sHHHIII", tables[b"phdr"][at : at + 38]) for at in range(0, len(tables[b"phdr"]), 38)]
+    banks = sorted((each.bank, each.program) for each in presets)
+    assert [(bank, program) for _, program, bank, *_ in rows] == [*banks, (0, 0)]
+    assert [row[3] for row in rows] == list(range(len(rows))), "one zone for each preset"
+    assert rows[-1][0].startswith(b"EOP") and len(tables[b"pbag"]) == 4 * len(rows)
 
 
 def test_recordings_play_only_what_they_can(sounds: Path):

@@ -1,20 +1,15 @@
-"""Read, write and shrink soundfonts (SoundFont 2.04; those of version 3 hold Ogg Vorbis), and make them of recordings."""
+"""Make soundfonts (SoundFont 2.04) of recordings, and write them."""
 
-import io
-import lzma
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from instructme.manifests.rows import DataError
-
 _GAP_SAMPLES = 46
 """The format wants so many zero samples after each sample."""
-_VORBIS = 0x10
 _KEYS, _VELOCITIES, _RELEASE, _MODE, _EXCLUSIVE, _ROOT, _INSTRUMENT, _SAMPLE = 43, 44, 38, 54, 57, 58, 41, 53
 _VERSION_2 = struct.pack("<4sIHH", b"ifil", 4, 2, 4)
 PCM = npt.NDArray[np.int16]
@@ -55,53 +50,8 @@ class SampledPreset:
     zones: Sequence[Zone]
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 0
-    while at + 8 <= len(data):
-        (size,) = struct.unpack("<I", data[at + 4 : at + 8])
-        yield data[at : at + 4], data[at + 8 : at + 8 + size]
-        at += 8 + size + size % 2
-
-
 def _joined(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"".join(name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2) for name, data in chunks)
-
-
-def read(path: Path) -> Soundfont:
-    """Read a soundfont of version 2 or 3, and decode its samples.
-
-    Raises:
-        DataError: it is no soundfont, or is cut.
-    """
-    lists = {data[:4]: data for name, data in _chunks(path.read_bytes()[12:]) if name == b"LIST"}
-    try:
-        info, tables = lists[b"INFO"], dict(_chunks(lists[b"pdta"][4:]))
-        raw, headers = dict(_chunks(lists[b"sdta"][4:]))[b"smpl"], tables[b"shdr"]
-    except KeyError as error:
-        raise DataError(f"not a soundfont: {path} lacks {error}: give a .sf2 or .sf3 file") from None
-    if not any(struct.unpack("<H", headers[at + 44 : at + 46])[0] & _VORBIS for at in range(0, len(headers) - 46, 46)):
-        return Soundfont(info, np.frombuffer(raw, "<i2"), lists[b"pdta"])
-    samples, tables[b"shdr"] = _decoded(raw, headers)
-    parts = [(name, data) for name, data in _chunks(info[4:]) if name != b"ifil"]
-    return Soundfont(b"INFO" + _VERSION_2 + _joined(parts), samples, b"pdta" + _joined(tables.items()))
-
-
-def _decoded(raw: bytes, headers: bytes) -> tuple[PCM, bytes]:
-    """Decode all samples of version 3, and point their headers at them."""
-    import soundfile
-
-    pieces: list[PCM] = []
-    moved = bytearray(headers)
-    length = 0
-    for at in range(0, len(headers) - 46, 46):
-        start, end, loop_start, loop_end = struct.unpack("<4I", headers[at + 20 : at + 36])
-        (kind,) = struct.unpack("<H", headers[at + 44 : at + 46])
-        samples = soundfile.read(io.BytesIO(raw[start:end]), dtype="int16")[0]
-        moved[at + 20 : at + 36] = struct.pack("<4I", length, length + len(samples), length + loop_start, length + loop_end)
-        moved[at + 44 : at + 46] = struct.pack("<H", kind & ~_VORBIS)
-        pieces += [samples, np.zeros(_GAP_SAMPLES, np.int16)]
-        length += len(samples) + _GAP_SAMPLES
-    return np.concatenate(pieces), bytes(moved)
 
 
 def write(path: Path, font: Soundfont) -> None:
@@ -109,25 +59,6 @@ def write(path: Path, font: Soundfont) -> None:
     data = b"sdta" + _joined([(b"smpl", font.samples.astype("<i2").tobytes())])
     body = b"sfbk" + _joined((b"LIST", part) for part in (font.info, data, font.tables))
     path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
-
-
-def shrink(font: Soundfont, target: Path, quality: float, rate_hz: int = 44100) -> None:
-    """Write a soundfont small: `target.tables.xz`, and all samples as one recording, `target.ogg`.
-
-    A file of version 3 repeats the header of Ogg Vorbis, about 4 kB, for each of a thousand samples; here it stands once.
-    """
-    tables = struct.pack("<I", len(font.info)) + font.info + font.tables
-    target.with_suffix(".tables.xz").write_bytes(lzma.compress(tables))
-    write_ogg(target.with_suffix(".ogg"), font.samples, quality, rate_hz)
-
-
-def write_ogg(path: Path, samples: PCM, quality: float, rate_hz: int) -> None:
-    """Write mono Ogg Vorbis of a quality from 0 to 1, in blocks, because long ones overflow the stack of libsndfile."""
-    import soundfile
-
-    with soundfile.SoundFile(path, "w", rate_hz, 1, format="OGG", subtype="VORBIS", compression_level=1 - quality) as file:
-        for at in range(0, len(samples), 1 << 16):
-            file.write(samples[at : at + (1 << 16)])
 
 
 def make(name: str, rate_hz: int, presets: Sequence[SampledPreset]) -> Soundfont:
