@@ -10,7 +10,7 @@ Also the two columns `type,path`, as some separation tools have them: single par
 import csv
 import posixpath
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -49,57 +49,38 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
     header, rows = _cells(path)
     columns = set(header)
     if set(_SINGLES) <= columns and "track_id" not in columns:
-        rows = [(number, {**row, "track_id": text(row["path"]), "instrument": row["type"]}) for number, row in rows]
+        rows = [(number, {**row, "track_id": row["path"], "instrument": row["type"]}) for number, row in rows]
     elif missing := [name for name in _NEEDED if name not in columns]:
         raise DataError(f"no column {', '.join(missing)} in {path}: a table of stems needs {', '.join(_NEEDED)}")
     for name in sorted(columns - _KNOWN):
         if name and not name.startswith(("unnamed:", "__index_level_")):  # the index of pandas
             near = get_close_matches(name, sorted(_KNOWN), 1)
             yield Rejected(f"{path.name}: {name}", "unread_column", "no such column" + (f": is it {near[0]}?" if near else ""))
-    songs: dict[str, list[dict[str, Any]]] = {}
+    songs: dict[str, list[dict[str, str]]] = {}
     places: dict[str, int] = {}
     for number, row in rows:
-        if not text(row["track_id"]) or not text(row["path"]):
+        if not row["track_id"] or not row["path"]:
             yield Rejected(f"{path.name} row {number}", "incomplete", "no track_id or no path")
-        elif (place := _plain(text(row["path"]))) in places:
+        elif (place := _plain(row["path"])) in places:
             yield Rejected(
                 f"{path.name} row {number}", "twice", f"row {places[place]} already has {place}: remove one of the two"
             )
         else:
             places[place] = number
-            songs.setdefault(composed(text(row["track_id"])), []).append({**row, "path": place})
+            songs.setdefault(composed(row["track_id"]), []).append({**row, "path": place})
     for name, stems in songs.items():
         yield _track(path, name, stems)
 
 
-def _track(table: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
+def _track(table: Path, name: str, rows: list[dict[str, str]]) -> FoundTrack:
     folder = table.parent
-    first = rows[0] | {column: next((row[column] for row in rows if text(row.get(column))), None) for column in _SONG}
-    group, split = text(first.get("group_id")), text(first.get("split")).lower()
-    rejected = (
-        [Rejected(f"{name}: {split}", "split", "no such split: a split is drawn instead")]
-        if split and not split_name(split)
-        else []
-    )
-    rejected += list(_contradicted(rows))
-    rejected += [
-        Rejected(f"{name}: {column}", "rows_differ", f"rows of this track differ: {text(first[column])} is used")
-        for column in _SONG
-        if len({text(row.get(column)) for row in rows} - {""}) > 1
-    ]
-    tempo = _tempo(text(first["tempo"]))
-    if text(first["tempo"]) and tempo is None:
-        rejected.append(
-            Rejected(f"{name}: {text(first['tempo'])}", "not_understood", "not a tempo: write it in beats per minute")
-        )
-    if text(first.get("downbeats") or first.get("downbeats_path")) and not text(first.get("beats_path") or first.get("beats")):
-        rejected.append(Rejected(f"{name}: downbeats", "incomplete", "downbeats without beats: give beats_path, too"))
+    song = {column: next(filter(None, (row.get(column) for row in rows)), "") for column in _SONG}
     stems = tuple(
         FoundStem(
-            stem_id=text(row.get("stem_id")) or f"{number:02d}",
-            path=_place(folder, text(row["path"])),
-            label=text(row["instrument"]),
-            program=128 if yes(row.get("is_drum")) and not text(row["instrument"]) else None,
+            stem_id=row.get("stem_id") or f"{number:02d}",
+            path=_place(folder, row["path"]),
+            label=row["instrument"],
+            program=128 if yes(row.get("is_drum")) and not row["instrument"] else None,
             bleed=yes(row.get("bleed")),
         )
         for number, row in enumerate(rows)
@@ -107,31 +88,45 @@ def _track(table: Path, name: str, rows: list[dict[str, Any]]) -> FoundTrack:
     return FoundTrack(
         name=name,
         path=folder,
-        title=text(first.get("title")) or name,
-        artist=text(first.get("artist")) or None,
+        title=song["title"] or name,
+        artist=song["artist"] or None,
         stems=stems,
-        genre=text(first.get("genre")) or None,
-        licence=text(first.get("license")) or text(first.get("licence")) or "unknown",
-        split=split_name(split),
-        leak_group=f"group:{group}" if group else None,
-        aligned="type" not in first,
-        tempo_bpm=tempo,
-        key=text(first.get("key")) or None,
-        chords_path=_beside(folder, first, "chords_path", "chords"),
-        beats_path=_beside(folder, first, "beats_path", "beats"),
-        downbeats_path=_beside(folder, first, "downbeats_path", "downbeats"),
+        genre=song["genre"] or None,
+        licence=song["license"] or song["licence"] or "unknown",
+        split=split_name(song["split"].lower()),
+        leak_group=f"group:{song['group_id']}" if song["group_id"] else None,
+        aligned="type" not in rows[0],
+        tempo_bpm=_tempo(song["tempo"]),
+        key=song["key"] or None,
+        chords_path=_beside(folder, song["chords_path"] or song["chords"]),
+        beats_path=_beside(folder, song["beats_path"] or song["beats"]),
+        downbeats_path=_beside(folder, song["downbeats_path"] or song["downbeats"]),
         table=table,
-        rejected=tuple(rejected),
+        rejected=tuple(_doubts(name, song, rows)),
     )
 
 
-def _contradicted(rows: Sequence[dict[str, Any]]) -> Iterator[Rejected]:
+def _doubts(name: str, song: Mapping[str, str], rows: Sequence[dict[str, str]]) -> Iterator[Rejected]:
+    """Tell of what a table says of a song that can't be used, or that is not certain."""
+    if (split := song["split"].lower()) and not split_name(split):
+        yield Rejected(f"{name}: {split}", "split", "no such split: a split is drawn instead")
+    yield from _contradicted(rows)
+    for column in _SONG:
+        if len({row.get(column) for row in rows} - {"", None}) > 1:
+            yield Rejected(f"{name}: {column}", "rows_differ", f"rows of this track differ: {song[column]} is used")
+    if song["tempo"] and _tempo(song["tempo"]) is None:
+        yield Rejected(f"{name}: {song['tempo']}", "not_understood", "not a tempo: write it in beats per minute")
+    if (song["downbeats"] or song["downbeats_path"]) and not (song["beats_path"] or song["beats"]):
+        yield Rejected(f"{name}: downbeats", "incomplete", "downbeats without beats: give beats_path, too")
+
+
+def _contradicted(rows: Sequence[dict[str, str]]) -> Iterator[Rejected]:
     """Tell of files whose names say another family than the table does, such as after one column was sorted."""
     for row in rows:
-        stated, named = normalise(text(row["instrument"])), normalise(PurePosixPath(text(row["path"])).stem)
+        stated, named = normalise(row["instrument"]), normalise(PurePosixPath(row["path"]).stem)
         if stated.certain and named.certain and stated.editable and named.editable and stated.family != named.family:
             detail = f"the table says {stated.instrument}, and the name of the file says {named.instrument}: compare the two"
-            yield Rejected(text(row["path"]), "names_differ", detail)
+            yield Rejected(row["path"], "names_differ", detail)
 
 
 def _tempo(written: str) -> float | None:
@@ -139,9 +134,7 @@ def _tempo(written: str) -> float | None:
     return positive(written.lower().removesuffix("bpm").strip().replace(",", "."))
 
 
-def _beside(folder: Path, row: dict[str, Any], *columns: str) -> Path | None:
-    """Find the file that the first of some columns names."""
-    named = next((name for column in columns if (name := text(row.get(column)))), "")
+def _beside(folder: Path, named: str) -> Path | None:
     return _place(folder, named) if named else None
 
 
@@ -169,7 +162,7 @@ def _columns(path: Path) -> set[str]:
         return set()
 
 
-def _cells(path: Path) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
+def _cells(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Read the columns of a table, in lower case, and its rows with their numbers.
 
     Raises:
@@ -184,7 +177,11 @@ def _cells(path: Path) -> tuple[list[str], list[tuple[int, dict[str, Any]]]]:
             return columns, list(lines)
         table = pq.read_table(pa.BufferReader(path.read_bytes()))
         names = [name.strip().lower() for name in table.column_names]
-        rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+        rows = zip(*(map(_written, column.to_pylist()) for column in table.columns), strict=True)
         return names, [(number, dict(zip(names, row, strict=True))) for number, row in enumerate(rows, 2)]
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         raise DataError(f"can't read the table {path}: {' '.join(str(error).split())[:200]}") from None
+
+
+def _written(value: Any) -> str:
+    return str(value) if isinstance(value, bool) else text(value)
