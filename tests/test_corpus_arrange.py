@@ -53,10 +53,10 @@ def test_the_first_lead_that_mma_does_not_play_has_the_melody_and_the_lead_s_lev
     spread = np.std([levels[33] for levels in drawn])
     assert means == pytest.approx({0: -25, 33: -22, 66: -20, midi_score.DRUMS: -20}, abs=0.8) and 1 < spread < 2
     assert arrange.score(song(leads=(33, 0)))[0].lead_program == 33, "the first where all are played"
-    assert arrange.levels([0, 33, midi_score.DRUMS]) == {0: -25, 33: -22, midi_score.DRUMS: -20}
+    assert arrange.levels([0, 1, 33, midi_score.DRUMS]) == {0: -25, 1: -25, 33: -22, midi_score.DRUMS: -20}
 
 
-@pytest.mark.parametrize(("program", "octave"), [(66, -12), (73, 0)])
+@pytest.mark.parametrize(("program", "octave"), [*((low, -12) for low in (26, 27, 28, 57, 66)), (25, 0), (73, 0)])
 @pytest.mark.parametrize("swings", [False, True])
 def test_the_melody_is_played_on_a_channel_of_its_own(program: int, octave: int, swings: bool, asked: list[str]):
     score, _ = arrange.score(song(leads=(program,), swings=swings))

@@ -198,7 +198,7 @@ def export_(study: Path, out: Path) -> None:
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of their answers.")
 def simulate_(study: Path, out: Path, raters: int, seed: int) -> None:
-    r"""Let simulated raters with known preferences take a copy of STUDY over HTTP, and compare the results with these.
+    r"""Let simulated raters with known preferences take a copy of STUDY over HTTP. Then compare the results with the preferences.
 
     This tests the server and the statistics. It says nothing about people or edits.
 
