@@ -169,6 +169,11 @@ class DiffusionConfig:
     """s of eq. 6, used where a prompt is given."""
     classifier_every: Size = 5
 
+    @property
+    def makes_changes(self) -> bool:
+        """Tell whether two latents are made, of what is removed and what is added, and not that of the target."""
+        return self.predict != "target"
+
 
 @dataclass(frozen=True)
 class TrainingConfig:

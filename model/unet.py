@@ -17,7 +17,7 @@ from instructme.model.config import ModelError, Preset
 
 def latents(preset: Preset) -> int:
     """Count the channels that are denoised: those of the target's latent, or of the removed and the added part's."""
-    return preset.vae.latent_channels * (1 if preset.diffusion.predict == "target" else 2)
+    return preset.vae.latent_channels * (2 if preset.diffusion.makes_changes else 1)
 
 
 class Block(nn.Module):

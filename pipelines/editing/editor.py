@@ -321,7 +321,7 @@ class Editor:
         def decode(latent: Tensor) -> Tensor:
             return vae.from_latent(latent, wave.shape[1])[:, 0]
 
-        if self.preset.diffusion.predict == "target":
+        if not self.preset.diffusion.makes_changes:
             return from_target(task, wave, decode(latents), how or "off")
         if self.preset.diffusion.predict == "named":
             latents = as_changes(task, latents, source)

@@ -51,7 +51,7 @@ def open_triplets(data: Path, split: str, preset: Preset, vae_run: Path, **optio
         split,
         preset,
         segment_seconds=preset.editor_training.segment_seconds,
-        changes=preset.diffusion.predict != "target",
+        changes=preset.diffusion.makes_changes,
         named=preset.diffusion.predict == "named",
         chords=preset.unet.chords,
         vae=sha256(weights),
@@ -124,7 +124,7 @@ class EditorTrainer:
         self.vae = Vae(preset.vae).eval().requires_grad_(False)
         restore(self.vae, vae_run)
         self.text = TextEncoder(preset.text.encoder, preset.text.width)
-        self._made = ("target",) if preset.diffusion.predict == "target" else CHANGES
+        self._made = CHANGES if preset.diffusion.makes_changes else ("target",)
         self.diffusion = Diffusion(preset.diffusion)
         # Every condition is heard in validation, so that runs with other dropouts are compared by one loss.
         heard = dataclasses.replace(preset.diffusion, text_dropout=0.0, source_dropout=0.0, chord_dropout=0.0)

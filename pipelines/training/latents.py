@@ -104,7 +104,7 @@ def latents(
 
 def members(preset: Preset) -> tuple[str, ...]:
     """Name what a preset needs of each triplet."""
-    changes = () if preset.diffusion.predict == "target" else CHANGES
+    changes = CHANGES if preset.diffusion.makes_changes else ()
     return (*SIDES, *changes, CHORDS) if preset.unet.chords else (*SIDES, *changes)
 
 
@@ -121,8 +121,8 @@ class _Clips(Dataset[_EncodingJob]):
     """Decode triplets and find their chords; runs in worker processes."""
 
     def __init__(self, data: Path, split: str, preset: Preset, work: Path | None) -> None:
-        changes = preset.diffusion.predict != "target"
-        self.triplets = Triplets(data, split, preset, changes=changes, chords=preset.unet.chords, work=work)
+        changes, chords = preset.diffusion.makes_changes, preset.unet.chords
+        self.triplets = Triplets(data, split, preset, changes=changes, chords=chords, work=work)
         if not isinstance(self.triplets.read, ShardReader):
             raise DataError(f"latents lie beside shards, and {data} is a working folder: run 'instructme shard {data}' first")
         self.shards, self.split, self.preset = self.triplets.read, split, preset
