@@ -27,8 +27,6 @@ SOFT_BITS = 2.0**-8
 """Peak of samples that don't use their highest 8 bits."""
 _LOUDEST = 2.0**31
 """Some float files hold integers; the sum of many larger samples might be infinite."""
-
-
 _CANCELLED = 0.03
 """Share of the channels' power below which their mean is what opposite channels leave (-15 dB)."""
 
@@ -38,28 +36,18 @@ class OppositeChannelsError(DataError):
 
 
 def read(
-    path: Path,
-    rate_hz: int | None = None,
-    start: int = 0,
-    length: int | None = None,
-    *,
-    channel: int | None = None,
-    channels: int = 1,
+    path: Path, rate_hz: int | None = None, start: int = 0, length: int | None = None, *, channel: int | None = None
 ) -> Samples:
-    """Read a file, or `length` frames from `start` at the file's own rate, at `rate_hz`: as mono, or as stereo with 2 `channels`.
-
-    For mono, channels are averaged, or one `channel` is taken. For stereo, files of two channels stay as they are; of others, the
-    mono signal goes to both sides. Resampling is soxr's high quality and runs over the whole excerpt. Memory is bounded by the
-    result: files of many channels or a high rate are decoded in blocks.
+    """Read a file, or `length` frames from `start` at the file's own rate, as mono at `rate_hz`; see `stream`.
 
     Returns:
-        (T,) float32, or (T, 2) with 2 `channels`.
+        (T,) float32.
 
     Raises:
         DataError: missing, unreadable, truncated, or with samples that are no audio.
         OppositeChannelsError: the channels cancel each other out.
     """
-    return np.concatenate([*stream(path, rate_hz, start, length, channel=channel, channels=channels)])
+    return np.concatenate([*stream(path, rate_hz, start, length, channel=channel)])
 
 
 def stream(
@@ -72,9 +60,14 @@ def stream(
     channels: int = 1,
     report: "Report | None" = None,
 ) -> Iterator[Samples]:
-    """Read a file as `read` does, in blocks: one at least. Faults of the file are raised after its last block.
+    """Read a file in blocks, one at least: `(T,)` mono, or `(T, 2)` with 2 `channels`.
 
-    What is seen of the file is noted in the `report`.
+    For mono, channels are averaged, or one `channel` is taken. For stereo, files of two channels stay as they are; of others, the
+    mono signal goes to both sides. Resampling is soxr's high quality and runs over the whole excerpt. Memory is bounded by the
+    result: files of many channels or a high rate are decoded in blocks. The `report` notes what is seen of the file.
+
+    Raises:
+        DataError, OppositeChannelsError: see `read`; after the last block where the samples are at fault.
     """
     import soundfile
 
