@@ -93,7 +93,7 @@ def _rows(track: Track, stems: Sequence[Stem], root: Path, folder: Path, setting
     heard = mix if settings.channels == 1 else Stored(folder).extend(audio.mono(block) for _, block in mix.blocks())
     same_songs.write(folder, written, heard)
     shared_parts.write(folder, numbers)
-    beats, complaints = find_rhythm(track, stems, root, heard, settings, played)
+    beats, complaints = _rhythm(track, stems, root, heard, settings, played)
     cut, dropped = clips.cut(
         written,
         loudness,
@@ -131,13 +131,13 @@ def _unreadable(path: Path) -> str | None:
     return None
 
 
-def find_rhythm(
+def _rhythm(
     track: Track,
     stems: Sequence[Stem],
     root: Path,
     mix: Stored,
     settings: PrepareSettings,
-    played: Sequence[rhythm.PartMidi] = (),
+    played: Sequence[rhythm.PartMidi],
 ) -> tuple[Rhythm, list[Reject]]:
     """Find beats, chords and key of a track. Tempo and key that its dataset states are preferred.
 
@@ -152,39 +152,48 @@ def find_rhythm(
     Returns:
         Its row, and rejects for charts and MIDI files that can't be used.
     """
-    rate_hz = settings.sample_rate_hz
+    rate_hz, rejects = settings.sample_rate_hz, list[Reject]()
+
+    def tell(item: object, reason: str, detail: object) -> None:
+        rejects.append(parts.reject(track, _local(item, root), reason, _local(detail, root)))
+
     own = _own_midi(stems, root)
     files = sorted({inside(root, stem.midi_path) for stem in stems if stem.midi_path and stem.known_bad is None})
     midi = [(own[stem.stem_id], stem.program) for stem in stems if stem.stem_id in own]
-    rejects, unread = [], {path: problem for path in files if (problem := _unreadable(path))}
+    unread = {path: problem for path in files if (problem := _unreadable(path))}
     if len(unread) < len(files):
-        rejects = [parts.reject(track, _local(path, root), "midi_refused", problem) for path, problem in unread.items()]
+        for path, problem in unread.items():
+            tell(path, "midi_refused", problem)
         files = [path for path in files if path not in unread]
-    chart = inside(root, track.chords_path) if track.chords_path else None
-    mode = settings.chords if track.aligned else "none"
     try:
         grid = _annotated(track, root, mix, rate_hz) if settings.rhythm == "auto" else None
     except DataError as error:
-        rejects.append(parts.reject(track, track.beats_path or "beats", "bad_beats", _local(error, root)))
+        tell(track.beats_path, "bad_beats", error)
         grid = None
     grid = grid or rhythm.find(files, mix, rate_hz, settings.rhythm if track.aligned else "none", played)
-    if files and grid.source != "annotation" and grid.reason and grid.source != "midi" and settings.rhythm in ("auto", "midi"):
-        rejects.append(parts.reject(track, "MIDI", "midi_refused", _local(grid.reason, root)))
+    if files and grid.source not in ("annotation", "midi") and grid.reason and settings.rhythm in ("auto", "midi"):
+        tell("MIDI", "midi_refused", grid.reason)
         midi = []  # notes whose times are refused tell no chords
     if grid.against:
-        rejects.append(parts.reject(track, track.beats_path or "beats", "beats_disagree", grid.against))
+        tell(track.beats_path or "beats", "beats_disagree", grid.against)
     if grid.offset_s:
-        rejects.append(parts.reject(track, "MIDI", "midi_moved", str(grid.reason)))
+        tell("MIDI", "midi_moved", grid.reason)
+    chart = inside(root, track.chords_path) if track.chords_path else None
+    mode = settings.chords if track.aligned else "none"
     try:
         chords = harmony.find(chart, midi, mix, rate_hz, grid, mode)
     except DataError as error:
-        rejects.append(parts.reject(track, track.chords_path or "chords", "bad_chart", _local(error, root)))
+        tell(track.chords_path or "chords", "bad_chart", error)
         chords = harmony.find(None, midi, mix, rate_hz, grid, mode)
     if len(mix) > rhythm.LONGEST_S * rate_hz and "audio" in (grid.source, chords.source):
         minutes = f"{len(mix) / rate_hz / 60:.0f} minutes long"
-        detail = f"{minutes}: beats and chords of audio are found in stretches of at most {rhythm.LONGEST_S // 60}"
-        rejects.append(parts.reject(track, track.path, "long", detail))
-    row = Rhythm(
+        most = rhythm.LONGEST_S // 60
+        tell(track.path, "long", f"{minutes}: beats and chords of audio are found in stretches of at most {most}")
+    return _row(track, grid, chords, root), rejects
+
+
+def _row(track: Track, grid: rhythm.Grid, chords: harmony.Harmony, root: Path) -> Rhythm:
+    return Rhythm(
         track_id=track.track_id,
         source=grid.source,
         recogniser=grid.recogniser,
@@ -203,7 +212,6 @@ def find_rhythm(
         key=track.key or chords.key,
         key_confidence=1.0 if track.key else float(chords.key_confidence),
     )
-    return row, rejects
 
 
 def _annotated(track: Track, root: Path, mix: Stored, rate_hz: int) -> rhythm.Grid | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -83,82 +83,117 @@ def merge(
     """
     sound = [stem for stem in stems if stem.known_bad is None]
     lags_s, told = mix_lags.place(sound, track.mix_path, root) if track.aligned else ({}, [])
-    rejects = [reject(track, each.item or track.path, each.reason, each.detail) for each in told]
     kept, unfit = _select(track, stems, length_tolerance_s, lags_s)
-    rejects += unfit
-    by_instrument = sorted(kept, key=lambda stem: (stem.instrument, stem.stem_id))
-    groups = [list(group) for _, group in groupby(by_instrument, key=lambda stem: stem.instrument)]
+    ordered = sorted(kept, key=lambda stem: (stem.instrument, stem.stem_id))
+    song = _Song(
+        track,
+        ordered,
+        lambda source: sources.read(source, root, scratch, rate_hz, channels, lags_s),
+        lambda: Stored(scratch, channels, _MEMORY_BYTES // len({stem.instrument for stem in kept})),
+        root,
+        rate_hz,
+        max((math.ceil(stem.length_samples * rate_hz / stem.sample_rate_hz) for stem in kept), default=0),
+    )
+    for each in told:
+        song.tell(each.item, each.reason, each.detail)
+    song.rejects.extend(unfit)
+    merged = song.merged()
+    by_path = {source[0].path: source for source in sources.group(ordered)}
+    twice = heard_twice.Song(kept, song.sketches, song.spectra, lambda path: song.read(by_path[path]), rate_hz, channels, scratch)
+    doubled = heard_twice.find(twice) if track.aligned else []
+    for overlap in doubled:
+        song.tell(overlap.name, "mixture" if overlap.is_sum else "overlap", overlap.detail)
+    sums = {overlap.name for overlap in doubled if overlap.is_sum}
+    if track.mix_path and song.spectra and not any(each.reason == "trimmed" for each in told):
+        alone = {path: spectra for path, spectra in song.spectra.items() if path not in sums}
+        for each in mix_check.compare(alone, track.mix_path, root, song.length / rate_hz):
+            song.tell(each.item, each.reason, each.detail)
+    merged, doubted = _asked(_without(sums, merged, song.sum), rate_hz)
+    for stem, detail in doubted:
+        song.tell(stem.path, "name_doubted", detail)
+    loud = {row.item for row in song.rejects if row.reason == "loud"}
+    for part in merged:
+        if part.full_scale > LOUD_TOLD and not loud & {stem.path for stem in part.stems}:
+            detail = f"its {len(part.stems)} stems together peak {audio.db(part.full_scale):.0f} dB over full scale: {_TURNED}"
+            song.tell(part.stems[0].instrument, "loud", detail)
+    return merged, song.rejects
 
-    def read(source: Sequence[Stem]) -> Stored:
-        return sources.read(source, root, scratch, rate_hz, channels, lags_s)[0]
 
-    held_bytes = _MEMORY_BYTES // max(1, len(groups))
+@dataclass(frozen=True)
+class _Song:
+    """The stems of a track by instrument and id, how they are decoded, and what is noticed of them."""
 
-    def summed(several: Iterable[Sequence[Stem]]) -> Merged:
-        used, total = list[Stem](), Stored(scratch, channels, held_bytes)
+    track: Track
+    stems: Sequence[Stem]
+    decode: Callable[[Sequence[Stem]], tuple[Stored, list[Note]]]
+    total: Callable[[], Stored]
+    root: Path
+    rate_hz: int
+    length: int
+    rejects: list[Reject] = field(default_factory=list)
+    heard: dict[str, StemSketch] = field(default_factory=dict)
+    sketches: dict[str, Samples] = field(default_factory=dict)
+    spectra: dict[str, Spectra] = field(default_factory=dict)
+
+    def tell(self, item: str, reason: str, detail: str) -> None:
+        self.rejects.append(reject(self.track, item or self.track.path, reason, detail))
+
+    def read(self, source: Sequence[Stem]) -> Stored:
+        return self.decode(source)[0]
+
+    def sum(self, several: Iterable[Sequence[Stem]]) -> Merged:
+        """Sum stems that are known to be good."""
+        used, total = list[Stem](), self.total()
         for source in several:
-            samples = read(source)
+            samples = self.read(source)
             _add(total, samples)
             samples.close()
             used += source
         return Merged(used, total, measures.full_scale(total))
 
-    guides = versions.guides([*sources.group(by_instrument)], read, rate_hz) if track.aligned else []
-    rejects += _version_rows(track, guides)
-    guided = {each.source for each in guides}
-    left_out = {each.source for each in guides if each.certain}
-    merged = []
-    heard: dict[str, StemSketch] = {}
-    sketches: dict[str, Samples] = {}
-    spectra: dict[str, Spectra] = {}
-    length = max((math.ceil(stem.length_samples * rate_hz / stem.sample_rate_hz) for stem in kept), default=0)
-    for group in groups:
-        total = Stored(scratch, channels, held_bytes)
-        used: list[Stem] = []
-        several = [source for source in sources.group(group) if source not in left_out]
-        found = versions.find(several, read, rate_hz) if track.aligned else []
-        rejects += _version_rows(track, [each for each in found if each.source not in guided])
-        gone = [each.source for each in found if each.certain]
-        for source in (source for source in several if source not in gone):
+    def merged(self) -> list[Merged]:
+        """Sum the stems of each instrument, of several versions of one the first."""
+        aligned = self.track.aligned
+        guides = versions.guides([*sources.group(self.stems)], self.read, self.rate_hz) if aligned else []
+        self._tell_versions(guides)
+        guided = {each.source for each in guides}
+        left_out = {each.source for each in guides if each.certain}
+        merged = []
+        for _, group in groupby(self.stems, key=lambda stem: stem.instrument):
+            several = [source for source in sources.group([*group]) if source not in left_out]
+            found = versions.find(several, self.read, self.rate_hz) if aligned else []
+            self._tell_versions(each for each in found if each.source not in guided)
+            gone = [each.source for each in found if each.certain]
+            merged += self._checked_sum(source for source in several if source not in gone)
+        return merged
+
+    def _tell_versions(self, found: Iterable[Version]) -> None:
+        for each in found:
+            self.tell(each.source[0].path, "version" if each.certain else "overlap", each.detail)
+
+    def _checked_sum(self, several: Iterable[Sequence[Stem]]) -> list[Merged]:
+        """Sum the good ones of some stems; an empty list if none is good."""
+        used, total = list[Stem](), self.total()
+        for source in several:
+            path = source[0].path
             try:
-                samples, notes = sources.read(source, root, scratch, rate_hz, channels, lags_s)
-                notes += [*_fault(source[0], samples, total, heard, rate_hz)]
-                notes += sources.faults(source, root, samples, rate_hz)
+                samples, notes = self.decode(source)
+                notes += [*_fault(source[0], samples, total, self.heard, self.rate_hz)]
+                notes += sources.faults(source, self.root, samples, self.rate_hz)
             except DataError as error:
-                rejects += [reject(track, stem.path, "unreadable", str(error).replace(f"{root}/", "")) for stem in source]
+                for stem in source:
+                    self.tell(stem.path, "unreadable", str(error).replace(f"{self.root}/", ""))
                 continue
-            rejects += [reject(track, source[0].path, note.reason, note.detail) for note in notes]
+            for note in notes:
+                self.tell(path, note.reason, note.detail)
             if not any(note.fatal for note in notes):
                 _add(total, samples)
                 used += source
-                if track.aligned:
-                    sketches[source[0].path] = mixtures.sketch(samples, rate_hz)
-                    spectra[source[0].path] = song_spectra.of(samples, rate_hz, length)
+                if self.track.aligned:
+                    self.sketches[path] = mixtures.sketch(samples, self.rate_hz)
+                    self.spectra[path] = song_spectra.of(samples, self.rate_hz, self.length)
             samples.close()
-        if used:
-            merged.append(Merged(used, total, measures.full_scale(total)))
-    by_path = {source[0].path: source for source in sources.group(by_instrument)}
-    song = heard_twice.Song(kept, sketches, spectra, lambda path: read(by_path[path]), rate_hz, channels, scratch)
-    doubled = heard_twice.find(song) if track.aligned else []
-    rejects += [reject(track, each.name, "mixture" if each.is_sum else "overlap", each.detail) for each in doubled]
-    sums = {each.name for each in doubled if each.is_sum}
-    if track.mix_path and spectra and not any(each.reason == "trimmed" for each in told):
-        alone = {path: each for path, each in spectra.items() if path not in sums}
-        differ = mix_check.compare(alone, track.mix_path, root, length / rate_hz)
-        rejects += [reject(track, each.item or track.path, each.reason, each.detail) for each in differ]
-    merged = _without(sums, merged, summed)
-    merged, doubted = _asked(merged, rate_hz)
-    rejects += [reject(track, stem.path, "name_doubted", detail) for stem, detail in doubted]
-    loud = {row.item for row in rejects if row.reason == "loud"}
-    for part in merged:
-        if part.full_scale > LOUD_TOLD and not loud & {stem.path for stem in part.stems}:
-            detail = f"its {len(part.stems)} stems together peak {audio.db(part.full_scale):.0f} dB over full scale: {_TURNED}"
-            rejects.append(reject(track, part.stems[0].instrument, "loud", detail))
-    return merged, rejects
-
-
-def _version_rows(track: Track, found: Iterable[Version]) -> list[Reject]:
-    return [reject(track, each.source[0].path, "version" if each.certain else "overlap", each.detail) for each in found]
+        return [Merged(used, total, measures.full_scale(total))] if used else []
 
 
 def _without(
