@@ -259,6 +259,37 @@ def test_hits_lie_on_the_notes_of_general_midi():
     assert set(recordings._KEYS) == {*words, "tom_mid", "tom_high", "perc_shaker"}
 
 
+def test_a_kit_borrows_the_drums_that_it_lacks_from_the_largest_other_kit(monkeypatch: pytest.MonkeyPatch):
+    read: list[str] = []
+
+    def noise(folder: Path, path: str, longest_s: float) -> np.ndarray:
+        read.append(path)
+        return np.random.default_rng(0).standard_normal(100).astype(np.float32)
+
+    monkeypatch.setattr(recordings, "_read", noise)
+    hits = {"a": ["kick", "snare"], **{name: ["kick", "snare", "perc_clap"] for name in "bcdfg"}}
+    hits["e"] = ["kick", "snare", "perc_clap", "hihat_open"]
+    rows = [
+        {"path": f"{kit}/{drum}.wav", "instrument": drum, "kind": "oneshot", "family": "drums"}
+        for kit in hits
+        for drum in hits[kit]
+    ]
+    pools = recordings._pools(rows)
+    assert recordings._kits(pools) == sorted(hits)
+    recordings._drum_zones(Path(), pools, "a")
+    assert set(read) == {"a/kick.wav", "a/snare.wav", "e/hihat_open.wav", "e/perc_clap.wav"}
+
+
+def test_a_short_hit_fades_in_its_second_half(tmp_path: Path):
+    click = np.sin(2 * np.pi * 2000 * np.arange(1000) / RATE_HZ).astype(np.float32)
+    soundfile.write(tmp_path / "click.wav", click, RATE_HZ)
+    made = recordings._read(tmp_path, "click.wav", 1.0)
+    assert len(made) == 1000 and made[-1] == 0
+    fade = np.linspace(1, 0, 500)
+    np.testing.assert_allclose(made[:500], click[:500], atol=0.05)
+    np.testing.assert_allclose(made[500:], click[500:] * fade, atol=0.05)
+
+
 def test_hits_of_a_kit_are_as_loud_as_the_loudest_and_never_clip(sounds: Path):
     font, _ = recordings.build(sounds, held_out=False)
     samples = font.samples.astype(np.float64) / 32768

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy import signal
 
 from instructme.dataset_tools.corpus.soundfonts import PCM, SampledPreset, Soundfont, Zone, make
+from instructme.manifests import csv_files
 from instructme.manifests.instruments import normalise
 from instructme.manifests.rows import DataError
 
@@ -94,17 +95,15 @@ def rows(folder: Path) -> list[dict[str, str]]:
         DataError: there is none, or a column is missing.
     """
     try:
-        with (folder / "index.tsv").open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, delimiter="\t")
-            missing = sorted(_COLUMNS - set(reader.fieldnames or ()))
-            listed = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        columns, listed = csv_files.read(folder / "index.tsv")
+        found = [row for _, row in listed]
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"can't read {folder / 'index.tsv'} ({error}): --sounds takes a folder with such a table") from None
-    if missing:
+    if missing := sorted(_COLUMNS - set(columns)):
         raise DataError(
             f"{folder / 'index.tsv'} has no column {' and '.join(missing)}: its columns must be {', '.join(sorted(_COLUMNS))}"
         )
-    return listed
+    return found
 
 
 def build(folder: Path, held_out: bool) -> tuple[Soundfont, list[RecordedPreset]] | None:
