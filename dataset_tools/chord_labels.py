@@ -84,30 +84,6 @@ def codes(labels: Sequence[str]) -> Codes:
     return np.array([_code(label) for label in labels], dtype=np.int8)
 
 
-def codes_at(starts_samples: npt.NDArray[np.int64], labels: Sequence[str], at_samples: npt.NDArray[np.int64]) -> Codes:
-    """Reduce a chord sequence to its code at each of some positions; 0 before the first chord."""
-    sounding = np.searchsorted(starts_samples, at_samples, side="right")
-    return np.concatenate([np.zeros(1, np.int8), codes(labels)])[sounding]
-
-
-def agreement(
-    starts_a: npt.NDArray[np.int64],
-    labels_a: Sequence[str],
-    starts_b: npt.NDArray[np.int64],
-    labels_b: Sequence[str],
-    length: int,
-) -> float:
-    """Measure the share of a window in which two chord sequences have the same code, 0 to 1.
-
-    Starts count from the beginning of each one's window, and may lie outside it: a window of a track is
-    `(starts - window_start) / stretch`. No chord agrees with no chord, and with nothing else; what comes before the first
-    chord is no chord. An empty window agrees by 0.
-    """
-    edges = np.unique(np.clip(np.concatenate([starts_a, starts_b, [0, length]]), 0, length))
-    same = codes_at(starts_a, labels_a, edges[:-1]) == codes_at(starts_b, labels_b, edges[:-1])
-    return float(np.diff(edges)[same].sum() / length) if length > 0 else 0.0
-
-
 def merge(starts_samples: npt.NDArray[np.int64], labels: Sequence[str]) -> tuple[npt.NDArray[np.int64], list[str]]:
     """Join neighbours with the same label."""
     kept = [i for i, label in enumerate(labels) if i == 0 or label != labels[i - 1]]

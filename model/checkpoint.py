@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from instructme.model.config import ModelError, Preset, from_dict, to_dict
 
-KINDS = ("vae", "editor", "embedding", "separator")
 CONFIG = "config.json"
 DEFAULT_RUN = Path(__file__).with_name("weights")
 """The run in the package: a separator. Its README.md says what it was trained on."""

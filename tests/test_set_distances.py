@@ -17,9 +17,13 @@ from instructme.pipelines.evaluation.set_distances import (
     common,
     difference,
     frechet,
-    kernel,
+    prepared_kernel,
     resample,
 )
+
+
+def kernel(one, other, weights=None):
+    return prepared_kernel(one, other)(np.ones(len(one)) if weights is None else weights, np.ones(len(other)))
 
 
 def exact(mean, cov, count=60, seed=0):

@@ -6,13 +6,11 @@ The two channels of one instrument share some sound, or, as two takes of a guita
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from instructme.dataset_tools import audio, broken_headers
 from instructme.dataset_tools.audio import Samples
 from instructme.manifests.rows import DataError
 
-Floats = npt.NDArray[np.float64]
 ALIKE = 0.05
 """Correlation of the channels from which on they share sound."""
 MOST_COHERENT = 0.12

@@ -50,18 +50,13 @@ def _moments(frames: Frames, weights: Doubles | None) -> tuple[Doubles, Doubles]
     return mean, (centred * counts[:, None]).T @ centred / (counts.sum() - 1)
 
 
-def kernel(one: Frames, other: Frames, weights: Doubles | None = None, other_weights: Doubles | None = None) -> float:
-    """Compute 100 times the unbiased squared maximum mean discrepancy of edits (n, D) and targets (m, D) (KAD).
-
-    The kernel is exp(-|x - y|^2 / 2 s^2). Its width s is the median distance of two frames of the target. Weights count a frame
-    so many times; a frame is never paired with itself.
-    """
-    w, v = (np.ones(len(each)) if given is None else given for each, given in ((one, weights), (other, other_weights)))
-    return prepared_kernel(one, other)(w, v)
-
-
 def prepared_kernel(one: Frames, other: Frames) -> Weighted:
-    """Compute the kernel of all pairs once, for `kernel` with many weights."""
+    """Give the kernel distance (KAD) of edits (n, D) and targets (m, D) as a function of weights.
+
+    It is 100 times the unbiased squared maximum mean discrepancy. The kernel is exp(-|x - y|^2 / 2 s^2). Its width s is
+    the median distance of two frames of the target. Weights count a frame so many times; a frame is never paired with itself.
+    The kernel of all pairs is computed once.
+    """
     of_pairs = _squares(other, other)
     width = float(np.median(of_pairs[np.triu_indices(len(other), 1)])) or 1.0  # squared
     values = [np.exp(-squares / (2 * width)) for squares in (_squares(one, one), of_pairs, _squares(one, other))]
