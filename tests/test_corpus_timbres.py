@@ -146,6 +146,20 @@ def test_a_soundfont_holds_its_recordings_as_the_format_asks(sounds: Path, tmp_p
     assert rows[-1][0].startswith(b"EOP") and len(tables[b"pbag"]) == 4 * len(rows)
 
 
+@pytest.mark.parametrize(("release_s", "timecents"), [(1.0, 0), (4.0, 2400), (0.15, -3284)])
+@pytest.mark.parametrize("exclusive", [0, 1])
+def test_a_zone_is_written_as_generators(release_s: float, timecents: int, exclusive: int):
+    """The numbers are those of the SoundFont 2.04 specification, section 8.1.2."""
+    zone = soundfonts.Zone("a name of over twenty letters", np.ones(9, np.int16), (60, 64), (21, 127), 62, release_s, exclusive)
+    tables = chunks(soundfonts.make("some", RATE_HZ, [soundfonts.SampledPreset("some", 0, 7, [zone])]).tables[4:])
+    generators = [struct.unpack("<HBB", tables[b"igen"][at : at + 4]) for at in range(0, len(tables[b"igen"]), 4)]
+    key_range, velocity_range, release, mode, *rest, end = generators
+    assert (key_range, velocity_range, mode, end) == ((43, 60, 64), (44, 21, 127), (54, 0, 0), (0, 0, 0))
+    assert release == (38, *struct.pack("<h", timecents))
+    assert rest == [*([(57, 1, 0)] if exclusive else []), (58, 62, 0), (53, 0, 0)]
+    assert tables[b"shdr"][:20] == b"a name of over twen\0", "names end with a zero"
+
+
 def test_recordings_play_only_what_they_can(sounds: Path):
     _, presets = recordings.build(sounds, held_out=False)
     (clarinet,) = [preset for preset in presets if preset.bank == 0]
