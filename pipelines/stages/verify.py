@@ -301,8 +301,8 @@ def summary(shards: Path, laws_checked: bool, sample: int | None) -> str:
     """Say in one line what was checked."""
     index = json.loads((shards / "index.json").read_text())
     audio = index["samples"] if sample is None else min(sample, index["samples"])
-    law = " and the laws of their tasks" if laws_checked else ""
+    law = " and the laws" if laws_checked else ""
     return (
         f"no faults in {shards}: {counted(len(index['shards']), 'shard')}, {counted(index['samples'], 'triplet')}; "
-        f"checked files, hashes, tables, members, splits; audio{law} of {audio:,}"
+        f"checked files, hashes, tables, members and splits, and the audio{law} of {counted(audio, 'triplet')}"
     )
