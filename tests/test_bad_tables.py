@@ -10,12 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 from hostile import HERE, PREPARE, error_of, good_song, invoke
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from instructme.manifests import tables
-from instructme.manifests.rows import Clip, Part, Reject, Rhythm, Stem, Track, Triplet
+from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track, Triplet
+from instructme.model.config import override
+from instructme.model.presets import TINY
+from instructme.pipelines.training.separator import read_bank
 
 NAN, INFINITY = float("nan"), float("inf")
 ROWS = {"tracks": Track, "stems": Stem, "parts": Part, "rhythm": Rhythm, "clips": Clip, "triplets": Triplet, "rejects": Reject}
@@ -208,6 +212,54 @@ def test_tables_that_no_longer_fit_each_other_are_named(work: Path) -> None:
     assert "parts.parquet has tracks that tracks.parquet doesn't have" in error_of(invoke(*command(work, "pair")))
     rewrite(clips, pq.read_table(clips), arguments={})
     assert invoke(*command(work, "pair")).exit_code == 1
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Replace a file that `copied` has linked."""
+    path.unlink()
+    path.write_bytes(data)
+
+
+def softer(parts: Path) -> None:
+    """Write a part again at half its level: as many samples, but other audio."""
+    path = parts / "data-artist-0-song-0" / "bass.flac"
+    samples, rate_hz = soundfile.read(path)
+    path.unlink()
+    soundfile.write(path, samples / 2, rate_hz)
+
+
+def swapped(parts: Path) -> None:
+    bass, piano = (parts / "data-artist-0-song-0" / f"{name}.flac" for name in ("bass", "piano"))
+    held = bass.read_bytes(), piano.read_bytes()
+    replace_file(piano, held[0])
+    replace_file(bass, held[1])
+
+
+def of_another_run(parts: Path) -> None:
+    """Prepare a copy of the working folder with another option, and take its parts."""
+    other = copied(parts.parent, parts.parent.parent / "other")
+    assert invoke(*command(other, "prepare"), "--balance-stems").exit_code == 0
+    shutil.rmtree(parts)
+    shutil.copytree(other / "parts", parts)
+
+
+@pytest.mark.parametrize("change_parts", [softer, swapped, of_another_run])
+def test_part_files_that_were_replaced_after_prepare_are_named(change_parts: Any, work: Path) -> None:
+    """Rendered, they would be other music than tables and instructions say, and `verify` would compare it with itself."""
+    shutil.rmtree(work / "shards")
+    change_parts(work / "parts")
+    for told in (error_of(invoke(*command(work, "shard"))), refusal(work)):
+        assert "part has changed since prepare: " in told and ".flac: run prepare again" in told
+    assert invoke(*command(work, "prepare")).exit_code == 0
+    for verb in ("pair", "shard", "verify"):
+        assert invoke(*command(work, verb)).exit_code == 0
+
+
+def refusal(work: Path) -> str:
+    """Read the parts as the training of a separator does."""
+    with pytest.raises(DataError) as refused:
+        read_bank(work, "train", override(TINY, ["separator.sample_rate_hz=8000"]))
+    return str(refused.value)
 
 
 def test_a_table_of_stems_that_was_deleted_can_be_made_again(work: Path) -> None:

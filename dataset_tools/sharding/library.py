@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from instructme.dataset_tools.sharding import part_files
 from instructme.manifests import tables
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import DataError, Part, Rhythm, Track, Triplet
 
 PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "triplets.parquet")
 """The tables that shards are made from."""
-_COLUMNS = ["track_id", "instrument", "path", "sample_rate_hz", "channels"]
+_COLUMNS = ["track_id", "instrument", "path", "sample_rate_hz", "channels", "rms_db"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,18 +26,21 @@ class Library:
     tracks: dict[str, dict[str, str]]
     rhythms: pa.Table
     rhythm_rows: dict[str, int]
+    rms_db: dict[tuple[str, str], float]
     channels: int = 1
 
     def part(self, track_id: str, instrument: str) -> Path:
         """Find the part file of an instrument in a track.
 
         Raises:
-            DataError: no such part.
+            DataError: no such part, or its file has changed since `prepare`.
         """
         try:
-            return self.paths[track_id, instrument]
+            path = self.paths[track_id, instrument]
         except KeyError:
             raise DataError(f"no part {instrument} of track {track_id} in parts.parquet: run prepare and pair again") from None
+        part_files.check(path, self.rms_db[track_id, instrument])
+        return path
 
     def track(self, track_id: str) -> dict[str, str]:
         """Find dataset, licence, split and leak_group of a track.
@@ -81,6 +85,7 @@ def read(work: Path) -> Library:
         rhythms=rhythms,
         rhythm_rows={track_id: row for row, track_id in enumerate(rhythms["track_id"].to_pylist())},
         channels=channels.pop(),
+        rms_db={(part["track_id"], part["instrument"]): part["rms_db"] for part in parts},
     )
 
 

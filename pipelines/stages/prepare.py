@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from instructme.dataset_tools import same_songs, shared_parts
 from instructme.dataset_tools.prepare_track import TABLES, PrepareSettings, prepare_track
 from instructme.dataset_tools.recognisers import beat_network
+from instructme.dataset_tools.sharding import part_files
 from instructme.dataset_tools.stems import parts
 from instructme.manifests import tables, urls
 from instructme.manifests.files import atomic_folder, sweep
@@ -44,7 +45,7 @@ class TrackUnit:
     @property
     def marker(self) -> Path:
         """The file that says that it is finished."""
-        return self.folder / "done.json"
+        return self.folder / part_files.MARKER
 
     def finished(self) -> bool:
         """Tell whether the folder holds the result of this very unit."""

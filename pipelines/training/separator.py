@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from instructme.dataset_tools import audio
+from instructme.dataset_tools.sharding import part_files
 from instructme.manifests.rows import DataError, Part, Track
 from instructme.manifests.tables import broken_chain, read_rows
 from instructme.model.checkpoint import read_config, restore
@@ -41,7 +42,8 @@ def read_bank(work: Path, split: str, preset: Preset) -> PartBank:
     """Read the parts of the tracks of a split into memory.
 
     Raises:
-        DataError: no parts, parts of another rate than the preset's, or of another scan than the tracks and their splits.
+        DataError: no parts, parts of another rate than the preset's, of another scan than the tracks and their splits, or changed
+            since.
     """
     if problems := broken_chain(work / "parts.parquet"):
         what = problems[0].partition(";")[0]
@@ -56,6 +58,7 @@ def read_bank(work: Path, split: str, preset: Preset) -> PartBank:
     bank = PartBank(sum(row.length_samples for row in rows), round(preset.separator_training.segment_seconds * rate_hz))
     by_track: dict[str, list[Part]] = {}
     for row in rows:
+        part_files.check(work / row.path, row.rms_db)
         by_track.setdefault(row.track_id, []).append(row)
     for own in by_track.values():
         bank.add([(row.instrument, audio.to_int16(audio.read(work / row.path))) for row in own])
