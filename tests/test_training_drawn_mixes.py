@@ -104,6 +104,15 @@ def test_speed_resamples_and_the_end_of_a_part_is_silent() -> None:
     assert not windows[1, BLOCK_SAMPLES:].any()
 
 
+def test_the_end_of_a_part_of_an_hour_is_read_by_the_sample() -> None:
+    """A float counts to 16.7 million, the samples of 12 minutes."""
+    start, ramp = 3600 * 24000, torch.arange(1000, dtype=torch.int16)
+    bank = PartBank(start + 1000, 400)
+    bank.samples[start:] = ramp
+    window = bank.windows(torch.tensor([[0, start + 1000]]), torch.tensor([start + 1]), torch.tensor([1.25])) * 32768
+    np.testing.assert_allclose(window[0], 1 + 1.25 * np.arange(400), atol=0.01)
+
+
 def test_a_full_bank_takes_no_more() -> None:
     bank = PartBank(9 * BLOCK_SAMPLES, WINDOW)
     assert bank.add([("drums", sound(0.1))])

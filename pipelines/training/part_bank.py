@@ -91,12 +91,12 @@ class PartBank:
             speeds: (N) samples read for each sample made: over 1 is faster and higher.
         """
         steps = torch.arange(self.window_samples, device=self.samples.device, dtype=torch.float32)
-        offset = starts[:, None].float() + steps * speeds[:, None]
-        whole = offset.floor()
-        share, last = offset - whole, parts[:, 1:] - 2
-        place = parts[:, :1] + torch.minimum(whole.long(), last.clamp(min=0))
+        offset = steps * speeds[:, None]
+        share, last = offset.frac(), parts[:, 1:] - 2
+        whole = starts[:, None] + offset.long()  # as floats, samples behind the first 12 minutes would miss their places
+        place = parts[:, :1] + torch.minimum(whole, last.clamp(min=0))
         sound = self.samples[place].float() * (1 - share) + self.samples[place + 1].float() * share
-        return torch.where(whole.long() <= last, sound, 0.0) / 32768
+        return torch.where(whole <= last, sound, 0.0) / 32768
 
 
 def read_song(path: Path) -> tuple[dict[str, str], list[tuple[str, np.ndarray]]]:
