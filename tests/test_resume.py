@@ -155,7 +155,14 @@ def test_a_new_folder_stays_only_if_something_was_written(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "command",
-    ["scan {work}/data -o {work}", "prepare {work}", "pair {work}", "shard {work} -o {work}/shards", "corpus {work}"],
+    [
+        "scan {work}/data -o {work}",
+        "prepare {work}",
+        "pair {work}",
+        "shard {work} -o {work}/shards",
+        "corpus {work}",
+        "train tagger {work} -o {work}",
+    ],
 )
 def test_commands_refuse_a_folder_that_another_one_writes(tmp_path: Path, command: str) -> None:
     made_songs.write(tmp_path, [made_songs.Song("a", "train", made_songs.parts(1))])

@@ -230,14 +230,16 @@ def tagger(data: Path, run: Path, other: Path | None, count: int | None, workers
 
     from instructme.dataset_tools.recognisers import weights
     from instructme.pipelines.evaluation.features import embed
+    from instructme.pipelines.processes import resume
     from instructme.pipelines.training import tagger as training
 
     hear = partial(embed, run / "features")
-    sets = {split: training.examples(data, split, hear, count, workers) for split in SPLITS}
-    others = {"test": sets["test"]} | ({"other": training.examples(other, "test", hear, count, workers)} if other else {})
-    head, report = training.train(sets["train"], sets["validation"], others)
-    stated = {"kind": "tagger", "embedding": weights.label("musicnn"), "triplets": len(sets["train"].labels) // 2}
-    training.save(run, head, report, stated)
+    with resume.held(run):
+        sets = {split: training.examples(data, split, hear, count, workers) for split in SPLITS}
+        others = {"test": sets["test"]} | ({"other": training.examples(other, "test", hear, count, workers)} if other else {})
+        head, report = training.train(sets["train"], sets["validation"], others)
+        stated = {"kind": "tagger", "embedding": weights.label("musicnn"), "triplets": len(sets["train"].labels) // 2}
+        training.save(run, head, report, stated)
     for name, measured in report["test"].items():
         click.echo(f"{name:20} AUC {measured['auc']}  F1 {measured['f1']}  in {measured['positive']} of {measured['sounds']}")
     click.echo(f"wrote {run / training.HEAD} with {len(head.reliable().names)} reliable tags of {len(head.names)}")
