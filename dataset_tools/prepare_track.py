@@ -12,6 +12,7 @@ from instructme.dataset_tools.beats import rhythm
 from instructme.dataset_tools.midi import grid_check, tempo_map
 from instructme.dataset_tools.stems import parts
 from instructme.dataset_tools.stored import Stored
+from instructme.manifests import limits
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Stem, Track
 
@@ -21,7 +22,11 @@ TABLES = {"parts": Part, "rhythm": Rhythm, "clips": Clip, "rejects": Reject}
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """What changes the content of the tables."""
+    """What changes the content of the tables.
+
+    Raises:
+        DataError: a value that can't be, as the options of the command say.
+    """
 
     sample_rate_hz: int = 24000
     clip_seconds: float = 10.0
@@ -33,6 +38,17 @@ class PrepareSettings:
     min_lufs: float = clips.MIN_LUFS
     balance_stems: bool = False
     channels: int = 1
+
+    def __post_init__(self) -> None:
+        limits.whole("sample_rate_hz", self.sample_rate_hz, 1000, 192_000)
+        limits.whole("channels", self.channels, 1, 2)
+        limits.number("clip_seconds", self.clip_seconds, 0.1)
+        limits.one_of("rhythm", self.rhythm, ("auto", "midi", "audio", "none"))
+        limits.one_of("chords", self.chords, ("auto", "midi", "audio", "none"))
+        limits.number("length_tolerance_s", self.length_tolerance_s, 0)
+        limits.number("min_active", self.min_active, 0, 1)
+        limits.number("max_under_mix_db", self.max_under_mix_db, 0)
+        limits.number("min_lufs", self.min_lufs, -100, 0)
 
     def arguments(self) -> dict[str, Any]:
         """Give what tables state; later settings only where they are not the default, so that tables stay byte for byte."""

@@ -9,6 +9,7 @@ from instructme.dataset_tools.pairing import combinations
 from instructme.dataset_tools.pairing.combinations import Floats, Ints, bits, subsets
 from instructme.dataset_tools.pairing.pool import Pool
 from instructme.dataset_tools.pairing.recipes import Drawn, Sides, of_sides
+from instructme.manifests import limits
 
 BED_SIZES = np.arange(1, 5)
 """The paper's i in [1, 2, 3, 4] source tracks (appendix, Triplet Data Generation)."""
@@ -21,12 +22,22 @@ class PairOptions:
     `balance` flattens how often instruments are edited: P(instrument) is proportional to its clips ** (1 - balance), so
     0 keeps the data's own frequencies and 1 makes all instruments equally frequent. `weights` says how much more often the
     windows of a dataset are drawn, as (dataset, weight); 1 for others.
+
+    Raises:
+        DataError: a value out of its range.
     """
 
     balance: float = 0.5
     tempo_tolerance: float = 0.06
     remix_harmony: float = 0.6
     weights: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        limits.number("balance", self.balance, 0, 1)
+        limits.number("tempo_tolerance", self.tempo_tolerance, 0, 0.5)
+        limits.number("remix_harmony", self.remix_harmony, 0, 1)
+        for dataset, weight in self.weights:
+            limits.number(f"the weight of {dataset}", weight, 0)
 
 
 def track_weights(pool: Pool, options: PairOptions) -> Floats:

@@ -54,8 +54,8 @@ class TripletDataset:
         seed: seed of the crops.
 
     Raises:
-        DataError: the folder has no shards or recipes of this split, a table is damaged, the crop is longer than the clips, or
-            `normalise` is unknown or given for shards.
+        DataError: the folder has no shards or recipes of this split, or shards of several rates or channels, a table is damaged,
+            the crop is longer than the clips, or `normalise` is unknown or given for shards.
     """
 
     def __init__(
@@ -70,11 +70,13 @@ class TripletDataset:
     ) -> None:
         place = urls.parse(data)
         self._reader, self._tensors, self._seed = open_split(place, split, normalise), tensors, seed
+        if len(self._reader.rates_hz) > 1 or len(self._reader.channels) > 1:
+            raise DataError(f"{data} holds shards of several sample rates, or of mono and stereo: give them folders of their own")
         self.sample_rate_hz = max(self._reader.rates_hz)
         self.channels = max(self._reader.channels)
         self._crop_samples = None if crop_s is None else round(crop_s * self.sample_rate_hz)
         shortest_s = min(self._reader.seconds)
-        if crop_s is not None and not 0 < crop_s <= shortest_s:
+        if crop_s is not None and not (self._crop_samples and 0 < crop_s <= shortest_s):
             raise DataError(
                 f"a crop of {crop_s:g} s can't be cut from clips of {shortest_s:g} s in {data}: choose another crop_s"
             )

