@@ -8,6 +8,7 @@ import soundfile
 from click.testing import CliRunner
 from evaluation_music import chords, drums
 from made_work import make_work
+from other_run import used_elsewhere
 
 from instructme.manifests import tables
 from instructme.manifests.rows import DataError, EditScore
@@ -179,6 +180,22 @@ def test_a_table_that_names_wrong_files_is_told(tmp_path):
     result = run("--pairs", path, "-o", tmp_path / "out", "--workers", 0)
     assert "\n1 edits of edit are the target itself\n" in result.output
     assert "\n1 triplets have a target that is the source\n" in result.output
+
+
+def test_columns_of_unknown_names_are_told(pairs, tmp_path):
+    text = pairs.read_text()
+    assert "not read" not in run("--pairs", pairs, "-o", tmp_path / "out", "--workers", "0").stderr
+    pairs.write_text(text.replace("instruction", "Instructions", 1))
+    told = f"{pairs}: columns of unknown names are not read: instructions"
+    assert told in run("--pairs", pairs, "-o", tmp_path / "out", "--workers", "0").stderr
+
+
+def test_a_folder_of_scores_is_written_by_one_command_at_a_time(pairs, tmp_path):
+    (tmp_path / "out").mkdir()
+    with used_elsewhere(tmp_path / "out"):
+        result = run("--pairs", pairs, "-o", tmp_path / "out", "--workers", "0")
+    assert result.exit_code == 1 and "in use by another command" in result.stderr
+    assert not (tmp_path / "out" / case_list.LIST).exists()
 
 
 def test_usage_errors_exit_with_2(tmp_path):

@@ -99,6 +99,12 @@ def test_evaluation_gets_chains_and_longer_windows(work):
     assert sum(row.round == 2 for row in rows) == 5
 
 
+def test_windows_as_long_as_clips_are_not_drawn_a_second_time(work):
+    once, twice = (pair(work, counts={"add": 10}, eval_count=40, seconds=seconds) for seconds in ([], [10]))
+    assert twice.counts == once.counts
+    assert twice.shortfalls == ["test of 10 s: clips have this length, so these are the recipes of test", *once.shortfalls]
+
+
 def test_user_templates_reach_the_instructions(work, tmp_path):
     (tmp_path / "mine.yaml").write_text("add: ['bring in the {instrument}']")
     pair(work, counts={"add": 5}, eval_count=0, templates=tmp_path / "mine.yaml")

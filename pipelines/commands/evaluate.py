@@ -160,10 +160,13 @@ def command(
     from instructme.pipelines.evaluation import evaluate, made_edits, protocols
     from instructme.pipelines.evaluation.absent_cases import absent_cases
     from instructme.pipelines.evaluation.case_list import write_list
-    from instructme.pipelines.evaluation.cases import from_table
+    from instructme.pipelines.evaluation.cases import from_table, unread_columns
     from instructme.pipelines.evaluation.embeddings import Networks
     from instructme.pipelines.evaluation.shard_cases import from_shards, out_of_domain
+    from instructme.pipelines.processes import resume
 
+    if pairs and (unread := unread_columns(pairs)):
+        click.echo(f"{pairs}: columns of unknown names are not read: {', '.join(unread)}", err=True)
     folders = _folders(runs)
     systems = made_edits.makers(folders, guidance=_numbers(guidance, "--guidance"), samples=samples, steps=steps)
     choice = protocols.choose(protocol, split, count, tuple(map(round, _numbers(seconds, "--seconds"))), rounds)
@@ -172,29 +175,30 @@ def command(
     if ood:
         groups["edits-ood"] = out_of_domain(from_shards(ood, choice, {}))
     states = {name: ShardReader(place, split).state() for name, place in (("edits", shards), ("edits-ood", ood)) if place}
-    cases = []
-    for folder, found in groups.items():
-        found += absent_cases(found) if absent else []
-        for line in made_edits.make_edits(found, systems, out / folder, _loader(device), states.get(folder, "")):
+    with resume.held(out):
+        cases = []
+        for folder, found in groups.items():
+            found += absent_cases(found) if absent else []
+            for line in made_edits.make_edits(found, systems, out / folder, _loader(device), states.get(folder, "")):
+                click.echo(line)
+            cases += made_edits.with_edits(found, systems, out / folder)
+        made = {system.name: out / "edits" / system.name for system in systems}
+        write_list(out, shards or pairs or Path(), choice, {**given, **made}, states.get("edits"))
+        limits = {"joint": {"least_done": least_done, "most_kept_error_db": most_error}}
+        carded = {name: run for name, run in folders.items() if name != PACKAGE}
+        scored = evaluate.evaluate(
+            cases,
+            out,
+            options=limits,
+            tagger=tagger,
+            networks=Networks(vggish, clap, panns),
+            runs=carded,
+            shards=shards,
+            controls=controls,
+            workers=workers,
+        )
+        for line in scored:
             click.echo(line)
-        cases += made_edits.with_edits(found, systems, out / folder)
-    made = {system.name: out / "edits" / system.name for system in systems}
-    write_list(out, shards or pairs or Path(), choice, {**given, **made}, states.get("edits"))
-    limits = {"joint": {"least_done": least_done, "most_kept_error_db": most_error}}
-    carded = {name: run for name, run in folders.items() if name != PACKAGE}
-    scored = evaluate.evaluate(
-        cases,
-        out,
-        options=limits,
-        tagger=tagger,
-        networks=Networks(vggish, clap, panns),
-        runs=carded,
-        shards=shards,
-        controls=controls,
-        workers=workers,
-    )
-    for line in scored:
-        click.echo(line)
 
 
 def _folders(runs: tuple[str, ...]) -> dict[str, Path]:

@@ -17,7 +17,7 @@ from instructme.manifests.rows import DataError
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 
 COLUMNS = ("key", "source", "target", "edit")
-"""Columns that a table of pairs must have; task, instruction, system, dataset, song, absent and lead are optional."""
+"""Columns that a table of pairs must have; those of `OF_TRIPLET`, system and dataset are optional."""
 OF_TRIPLET = ("source", "target", "task", "instruction", "song", "absent", "lead")
 """Columns that say something of the triplet, not of an edit: the same in all rows of a key."""
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
@@ -141,6 +141,15 @@ def from_table(path: Path) -> list[Case]:
             )
         )
     return with_strangers(cases)
+
+
+def unread_columns(path: Path) -> list[str]:
+    """Name the columns of a table of pairs that say nothing to `from_table`.
+
+    Raises:
+        DataError: see `from_table`.
+    """
+    return [name for name in _rows(path)[0] if name not in {*COLUMNS, *OF_TRIPLET, "system", "dataset"}]
 
 
 def _of_triplet(path: Path, key: str, group: Sequence[dict[str, str]]) -> dict[str, str]:

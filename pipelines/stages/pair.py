@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from instructme.dataset_tools.pairing.pool import Pool
 from instructme.dataset_tools.sharding import tar_file
 from instructme.dataset_tools.tasks import task_modules
 from instructme.dataset_tools.triplets import Filled, Order
-from instructme.manifests import tables, urls
+from instructme.manifests import limits, tables, urls
 from instructme.manifests.counting import counted
 from instructme.manifests.rows import SPLITS, DataError, Reject, Triplet
 from instructme.pipelines.processes import resume
@@ -80,7 +80,7 @@ def pair(
             without `counts` too, 20 per training clip.
         eval_count: recipes of each task for validation, and for test; also of each longer window, and of chains.
         rounds: above 1, also draws chains of that many edits for test.
-        seconds: also draws test recipes with windows of these lengths.
+        seconds: also draws test recipes with windows of these lengths; clips of such a length are drawn once.
         options: how instruments are balanced, and how close a remix must match.
         templates: the user's instruction templates.
         paraphrase: share of the training recipes whose instruction is said in other words than the templates'.
@@ -88,11 +88,13 @@ def pair(
         plan: only say what would be made.
 
     Raises:
-        DataError: missing or mismatched tables, unknown tasks, unusable templates, no recipe at all, or WORK is in use.
+        DataError: missing or mismatched tables, unknown tasks, numbers out of range, unusable templates, no recipe at all, or
+            WORK is in use.
     """
     work = urls.local(work, "the working folder")
     templates = urls.local(templates, "the templates") if templates else None
     options = options or PairOptions()
+    _check(counts or {}, total, eval_count, rounds, seconds, paraphrase)
     modules = task_modules()
     if missing := sorted(set(counts or {}) - set(modules)):
         raise DataError(f"unknown task {missing[0]!r}: choose from {', '.join(modules)}")
@@ -106,7 +108,9 @@ def pair(
         if not len(pool.windows):
             raise DataError(f"no clips in {work}: nothing to pair; {work / 'rejects.parquet'} says why")
         train = dict(counts) if counts else share(total or TOTAL_PER_CLIP * len(pool.of("train").windows))
-        orders = _orders(train, dict.fromkeys(known, eval_count), rounds, seconds, pool.rate_hz)
+        as_clips = [length for length in dict.fromkeys(seconds) if (pool.windows["length"] == length * pool.rate_hz).all()]
+        others = [length for length in dict.fromkeys(seconds) if length not in as_clips]
+        orders = _orders(train, dict.fromkeys(known, eval_count), rounds, others, pool.rate_hz)
         table, filled = triplets.draw(pool, orders, options=options, templates=texts, seed=seed, paraphrase=paraphrase)
         rejects = [*pool.rejects, *_rejects(pool, filled)]
         if not table.num_rows:
@@ -120,7 +124,24 @@ def pair(
             parents = [work / name for name in PARENTS]
             tables.write(work / "triplets.parquet", table, Triplet, arguments=arguments, seed=seed, parents=parents)
             tables.write_rejects(work / "rejects.parquet", "pair", rejects)
-        return _summary(table, filled, rejects, pool.rate_hz)
+        summary = _summary(table, filled, rejects, pool.rate_hz)
+        # Drawn again, they would be there twice.
+        same = [f"test of {length} s: clips have this length, so these are the recipes of test" for length in as_clips]
+        return replace(summary, shortfalls=[*same, *summary.shortfalls])
+
+
+def _check(
+    counts: Mapping[str, int], total: int | None, eval_count: int, rounds: int, seconds: Sequence[int], paraphrase: float
+) -> None:
+    for task, count in counts.items():
+        limits.whole(f"the count of {task}", count, 0)
+    if total is not None:
+        limits.whole("total", total, 1)
+    limits.whole("eval_count", eval_count, 0)
+    limits.whole("rounds", rounds, 1, 5)
+    for length in seconds:
+        limits.whole("seconds", length, 1, 600)
+    limits.number("paraphrase", paraphrase, 0, 1)
 
 
 def share(total: int) -> dict[str, int]:
@@ -138,7 +159,7 @@ def _orders(
     orders = [Order("train", train), Order("validation", evaluated), Order("test", evaluated)]
     if rounds > 1:
         orders.append(Order("test", {"chains": next(iter(evaluated.values()))}, rounds=rounds))
-    return [*orders, *(Order("test", evaluated, length * rate_hz) for length in dict.fromkeys(seconds))]
+    return [*orders, *(Order("test", evaluated, length * rate_hz) for length in seconds)]
 
 
 def _rejects(pool: Pool, filled: Sequence[Filled]) -> list[Reject]:
