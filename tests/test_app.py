@@ -75,6 +75,13 @@ def test_an_upload_is_edited_as_by_the_editor(client: TestClient) -> None:
     assert download.startswith("attachment") and "song%20%28edited%29.flac" in download
 
 
+def test_a_song_over_full_scale_is_turned_down_and_not_cut(client: TestClient) -> None:
+    """The page compares it with a result that is turned down."""
+    file, loud = io.BytesIO(), 4 * music(1.0, 2, 44100) / np.abs(music(1.0, 2, 44100)).max()
+    soundfile.write(file, loud, 44100, format="WAV", subtype="FLOAT")
+    np.testing.assert_allclose(sound(client, send(client, body=file.getvalue())["id"], "source"), loud / 4, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_need_no_upload(client: TestClient, name: str) -> None:
     song = client.post(f"/examples/{name}").json()

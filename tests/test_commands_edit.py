@@ -139,6 +139,16 @@ def test_a_lead_lies_over_the_last_round_only(song, tmp_path):
 
 
 @pytest.mark.usefixtures("half")
+def test_a_lead_that_is_longer_than_the_song_is_told(song, tmp_path):
+    seconds = soundfile.info(song).duration
+    for longer_s, told in ((1.0, ["warning: lead.flac is 1.0 s longer than song.wav: its end is left out"]), (0.05, [])):
+        soundfile.write(tmp_path / "lead.flac", tone(500, seconds + longer_s, 16000), 16000)
+        result = invoke("run", song, "remove bass", "-o", tmp_path / "o.wav", "--lead", tmp_path / "lead.flac")
+        lines = [line.replace(f"{tmp_path}/", "").replace(song.name, "song.wav") for line in result.stderr.splitlines()]
+        assert [line for line in lines if "longer" in line] == told
+
+
+@pytest.mark.usefixtures("half")
 def test_a_report_shows_source_rounds_and_variations(song, tmp_path):
     page = tmp_path / "page.html"
     result = invoke("run", song, "remove bass", "add piano", "-o", tmp_path / "o.wav", "--variations", 2, "--report", page)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import soundfile
 from fastapi.concurrency import run_in_threadpool
 
@@ -114,7 +115,8 @@ class Uploads:
         with named(song):
             _check_size(song)
             music, kind = decode(song.sent, song.folder)
-            encode(song.source, music.blocks(), kind, len(music), music.channels)
+            gain = np.float32(1 / max(1.0, music.peak))  # FLAC would cut what a float file holds above full scale
+            encode(song.source, (block * gain for block in music.blocks()), kind, len(music), music.channels)
         self._make_room()
         known = replace(song, seconds=len(music) / kind.rate_hz, rate_hz=kind.rate_hz, channels=music.channels)
         self._songs[song.id] = known

@@ -14,6 +14,9 @@ from instructme.pipelines.editing.audio_files import BLOCK, Scratch, check_forma
 from instructme.pipelines.editing.denoiser import SamplingSettings
 from instructme.pipelines.editing.editor import Editor, EditWarning, safe_gain
 
+LONGER_S = 0.1
+"""An encoder adds less than this to the end of a lead."""
+
 
 class FileEdit:
     """Edit a file by one sentence after the other, in several variations. Each pass of the model is a round.
@@ -65,6 +68,8 @@ class FileEdit:
             check_writable(path, self._kind, self._music.channels)
         self._lead = decode(lead, out.parent, self._kind.rate_hz)[0] if lead else None
         length_s = len(self._music) / self._kind.rate_hz
+        longer_s = (len(self._lead) - len(self._music)) / self._kind.rate_hz if self._lead else 0.0
+        self._cut = [f"{lead} is {longer_s:.1f} s longer than {source}: its end is left out"] if longer_s > LONGER_S else []
         for each in self._rounds:
             if (each.step.start_s or 0.0) >= length_s:
                 raise DataError(f"the edit starts at {each.step.start_s:g} s, but {source} is {length_s:.1f} s long")
@@ -83,7 +88,7 @@ class FileEdit:
         """
         for each in self._rounds:
             editor.check(each.step)
-        for note in self._notes:
+        for note in (*self._notes, *self._cut):
             warnings.warn(note, EditWarning, stacklevel=2)
         if len(self._names) > 1 and all(editor.separates(each.step) for each in self._rounds):
             warnings.warn("all variations are equal: a separator makes these edits, and draws nothing", EditWarning, stacklevel=2)
