@@ -1,7 +1,7 @@
 """Read, resample, measure and write audio: float32 `(T,)` everywhere in the data code, or `(T, 2)` where it is stereo."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,12 +107,16 @@ def unused_bits(path: Path) -> int:
 
 @dataclass
 class Report:
-    """What was seen while a file was decoded: frames, the power of its channels and of their mean, and whether it is no audio."""
+    """What was seen while a file was decoded: frames, the power of its channels and of their mean, and whether it is no audio.
+
+    `hear` takes each block of the file as it is.
+    """
 
     frames: int = 0
     power: float = 0.0
     mean_power: float = 0.0
     senseless: bool = False
+    hear: Callable[[Samples], None] | None = None
 
     @property
     def likeness(self) -> float:
@@ -136,6 +140,8 @@ def _decoded(
         return samples if stereo else in_channels(samples, channels)
 
     while len(block := file.read(min(_BLOCK_FRAMES, frames - report.frames), dtype="float32", always_2d=True)):
+        if report.hear:
+            report.hear(block)
         if file.channels == 1 or channel is not None:
             mean = block[:, channel or 0]
         else:

@@ -14,7 +14,7 @@ def whole(name: str, value: Any, least: int, most: float = math.inf) -> None:
     Raises:
         DataError: it isn't.
     """
-    if not isinstance(value, Integral) or not least <= value <= most:
+    if not isinstance(value, Integral) or not least <= float(value) <= most:
         raise DataError(f"{name} can't be {value!r}: give a whole number {_range(least, most)}")
 
 
@@ -24,7 +24,7 @@ def number(name: str, value: Any, least: float, most: float = math.inf) -> None:
     Raises:
         DataError: it isn't.
     """
-    if not isinstance(value, Real) or not math.isfinite(value) or not least <= value <= most:
+    if not isinstance(value, Real) or not math.isfinite(value) or not least <= float(value) <= most:
         raise DataError(f"{name} can't be {value!r}: give a number {_range(least, most)}")
 
 

@@ -13,6 +13,7 @@ from instructme.dataset_tools.stems import (
     channel_check,
     clipping,
     dc_offset,
+    dropouts,
     measures,
     mid_side,
     stereo_pairs,
@@ -80,10 +81,22 @@ def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, cha
 
     Of channels that cancel each other out, the first is the music.
     """
+    lost = [dropouts.Dropouts(stem.sample_rate_hz) for stem in source]
+    reports = [audio.Report(hear=each.hear) for each in lost]
+    samples, notes = _joined(source, root, scratch, rate_hz, channels, reports)
+    told = next(filter(None, (each.detail() for each in lost)), None)
+    return samples, notes + ([Note("dropouts", told, False)] if told else [])
+
+
+def _joined(
+    source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int, reports: Sequence[audio.Report]
+) -> tuple[Stored, list[Note]]:
+    paths = [inside(root, stem.path) for stem in source]
     if len(source) == 2:
-        pair = [Stored(scratch).extend(audio.stream(inside(root, stem.path), rate_hz)) for stem in source]
+        streams = (audio.stream(path, rate_hz, report=report) for path, report in zip(paths, reports, strict=True))
+        pair = [Stored(scratch).extend(stream) for stream in streams]
         return _mid_side(source, pair, scratch, channels) if mid_side.mid_first(*source) else _left_right(pair, scratch, channels)
-    path, report = inside(root, source[0].path), audio.Report()
+    path, report = paths[0], reports[0]
     surround = [] if source[0].channels <= 2 else [_surround(source[0].channels)]
     try:
         samples = Stored(scratch, channels).extend(audio.stream(path, rate_hz, channels=channels, report=report))
