@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -102,10 +102,7 @@ def from_table(path: Path) -> list[Case]:
         DataError: no such table, a column is missing or there twice, a line has more cells than the header, or a key stands for
             two different triplets.
     """
-    try:
-        rows = list(_rows(path))
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"can't read the table of pairs {path}: {error}") from None
+    rows = _rows(path)
     if not rows:
         raise DataError(f"{path} has no rows: give a header with {', '.join(COLUMNS)}, and a row for each edit")
     groups: dict[tuple[str, str], list[dict[str, str]]] = {}
@@ -149,7 +146,7 @@ def unread_columns(path: Path) -> list[str]:
     Raises:
         DataError: see `from_table`.
     """
-    return [name for name in _rows(path)[0] if name not in {*COLUMNS, *OF_TRIPLET, "system", "dataset"}]
+    return [name for name in _read(path)[0] if name and name not in {*COLUMNS, *OF_TRIPLET, "system", "dataset"}]
 
 
 def _of_triplet(path: Path, key: str, group: Sequence[dict[str, str]]) -> dict[str, str]:
@@ -160,14 +157,22 @@ def _of_triplet(path: Path, key: str, group: Sequence[dict[str, str]]) -> dict[s
     return group[0]
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    columns, rows = csv_files.read(path)
+def _rows(path: Path) -> list[dict[str, str]]:
+    columns, rows = _read(path)
     if missing := [name for name in COLUMNS if columns and name not in columns]:
         raise DataError(f"{path} has no column {' and no column '.join(missing)}: it has {', '.join(columns)}")
     for line, row in rows:
         if not all(row[name] for name in COLUMNS[:3]):
             raise DataError(f"{path}, line {line}: key, source and target must not be empty")
-        yield row
+    return [row for _, row in rows]
+
+
+def _read(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    try:
+        columns, rows = csv_files.read(path)
+        return columns, list(rows)
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"can't read the table of pairs {path}: {error}") from None
 
 
 def _task(text: str) -> str:
