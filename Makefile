@@ -13,6 +13,7 @@ SONG = $(DEMO)/corpus/test/Track00010/mix.flac
 # make weights: MIDI is a folder of General MIDI songs (Debian's if empty), SOUNDS one of recorded notes (none if empty).
 WEIGHTS ?= out/weights
 HOURS ?= 11
+PLAIN_HOURS ?= 5
 STEPS ?= 20000
 SCALE ?= cpu
 SYSTEM_PACKAGES = mma fluidsynth fluid-soundfont-gm
@@ -53,8 +54,9 @@ mutants: setup system ## make small faults in the code and print which share of 
 
 weights: setup system ## train the editor of the package again (hours; a stopped run goes on)
 	$(INSTRUCTME) corpus $(WEIGHTS)/charts --tier standard --hours $(HOURS) --timbres varied $(SOUNDS:%=--sounds %)
+	$(INSTRUCTME) corpus $(WEIGHTS)/plain --tier standard --hours $(PLAIN_HOURS)
 	$(INSTRUCTME) corpus $(WEIGHTS)/songs --tier real --timbres varied $(MIDI:%=--midi %) $(SOUNDS:%=--sounds %)
-	$(INSTRUCTME) scan $(WEIGHTS)/charts $(WEIGHTS)/songs -o $(WEIGHTS)/work
+	$(INSTRUCTME) scan $(WEIGHTS)/charts $(WEIGHTS)/plain $(WEIGHTS)/songs -o $(WEIGHTS)/work
 	$(INSTRUCTME) prepare $(WEIGHTS)/work --rhythm none --chords none
 	nice $(INSTRUCTME) train separator $(WEIGHTS)/work -o $(WEIGHTS)/run --steps $(STEPS)
 	$(VENV)/bin/python tests/gpu/package_weights.py $(WEIGHTS)/run model/weights

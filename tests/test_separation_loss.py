@@ -32,13 +32,13 @@ def test_the_right_mask_costs_least() -> None:
         assert worse["error"] > perfect["error"] and worse["spectrum"] > perfect["spectrum"]
 
 
-def test_a_ghost_of_what_is_absent_costs_more_than_an_equal_error_elsewhere() -> None:
+def test_a_ghost_of_what_is_absent_costs_less_than_an_equal_error_elsewhere() -> None:
     mask = torch.full((2, 3, 9, 12), 0.1)  # 20 dB under the mix
     silence = torch.zeros_like(ANSWERS)
     ghost = separation_loss(mask, LOGITS, silence, MIX)["error"] - separation_loss(0 * mask, LOGITS, silence, MIX)["error"]
     whole = MIX[:, None].expand(-1, 3, -1, -1)
     error = separation_loss(1 - mask, LOGITS, whole, MIX)["error"] - separation_loss(1 + 0 * mask, LOGITS, whole, MIX)["error"]
-    assert ghost > 4 * error > 0
+    assert error > 2 * ghost > 0  # the other way round, masks of what sounds come out too small
 
 
 def test_presence_is_learned_from_the_level_of_the_answer() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from instructme.dataset_tools.audio import Samples, resample
-from instructme.manifests.instruments import GENERAL_NAMES, INSTRUMENTS
+from instructme.manifests.instruments import INSTRUMENTS
 from instructme.manifests.rows import DataError
 from instructme.model.checkpoint import read_config, restore
 from instructme.model.devices import check_device
@@ -24,8 +24,6 @@ BLOCK_S, CONTEXT_S, FADE_S = 24, 2, 1
 """Music is done in blocks; each hears this much on both sides of it, and is faded into the next."""
 ABSENT, PRESENT = 0.2, 0.4
 """Probabilities of presence under which a part is silent, and over which it is as the network made it."""
-_ENSEMBLE = "orchestra"
-"""The family that other families belong to."""
 _STRUCK, _HELD = ("drums", "percussion"), ("brass", "strings", "woodwind")
 """Families whose masks are multiplied by the root of the percussive share of a bin, and by the root of the rest."""
 _BOTH = {"timpani"}
@@ -78,13 +76,13 @@ class PartSeparator:
             DataError: see `check`.
         """
         self.check(instruments)
-        asked, others = self._indices(instruments), self._indices(self._others(instruments))
+        asked = torch.tensor([self.instruments.index(name) for name in instruments], device=self._device)
         hop, context, fade = BLOCK_S * rate_hz, CONTEXT_S * rate_hz, FADE_S * rate_hz
         pending = np.zeros((0, audio[:1].shape[1]), np.float32)
         for start in range(0, len(audio), hop):
             first, stop = max(0, start - context), min(len(audio), start + hop + fade)
             heard = np.asarray(audio[first : min(len(audio), stop + context)], np.float32)
-            part = self._part(heard, rate_hz, asked, others)[start - first : stop - first]
+            part = self._part(heard, rate_hz, asked)[start - first : stop - first]
             rise = np.linspace(0, 1, len(pending) + 2, dtype=np.float32)[1:-1, None]
             part[: len(pending)] = pending + rise * (part[: len(pending)] - pending)
             pending = part[hop:].copy()
@@ -106,26 +104,15 @@ class PartSeparator:
         used = names if self._network.config.network == _WEAK else set()
         return torch.tensor([name in used for name in self.instruments], device=self._device)
 
-    def _indices(self, names: Sequence[str]) -> Tensor:
-        return torch.tensor([[self.instruments.index(name) for name in names]], dtype=torch.long, device=self._device)
-
-    def _others(self, instruments: Sequence[str]) -> list[str]:
-        """List the general names of the families that are not asked for."""
-        families = {INSTRUMENTS[name].family for name in instruments if name in INSTRUMENTS}
-        if _ENSEMBLE in families:
-            return []
-        left = (name for family, name in GENERAL_NAMES.items() if family not in families | {_ENSEMBLE})
-        return [name for name in left if name in self.instruments]
-
     @torch.no_grad()
-    def _part(self, audio: Samples, rate_hz: int, asked: Tensor, others: Tensor) -> Samples:
+    def _part(self, audio: Samples, rate_hz: int, asked: Tensor) -> Samples:
         """Separate (n, channels) that is heard at once."""
         model_hz = self._network.config.sample_rate_hz
         channels = np.ascontiguousarray(audio.T)
         heard = np.stack([resample(each, rate_hz, model_hz) for each in channels])
         if not np.abs(heard).max(initial=0.0):
             return np.zeros_like(audio)
-        sound = self._at_model_rate(torch.from_numpy(heard).to(self._device), asked, others).cpu().numpy()
+        sound = self._at_model_rate(torch.from_numpy(heard).to(self._device), asked).cpu().numpy()
         if rate_hz == model_hz:
             return np.ascontiguousarray(sound.T)
         low, whole = (
@@ -134,28 +121,24 @@ class PartSeparator:
         high = [_high(*each, rate_hz, model_hz) for each in zip(channels, whole, low, strict=True)]
         return np.ascontiguousarray((low + np.stack(high)).T)
 
-    def _at_model_rate(self, mixes: Tensor, asked: Tensor, others: Tensor) -> Tensor:
+    def _at_model_rate(self, mixes: Tensor, asked: Tensor) -> Tensor:
         """Separate (channels, T): the sum of all that is asked for.
 
-        Drums get only what sounds struck, winds and bowed strings what is held. Where what is asked for and another family
-        together claim more than the mix has in a bin, they share the bin. A sound that comes again gets the same share each time.
+        Drums get only what sounds struck, winds and bowed strings what is held. A sound that comes again gets the same share each
+        time.
         """
         spectrum = self._network.stft(mixes)
-        names = torch.cat([asked, others], dim=1)
-        mask, presence = self._network(spectrum, names.expand(len(mixes), -1))
-        struck, held = (each[names[0], None, None] for each in (self._struck, self._held))
+        mask, presence = self._network(spectrum, asked.expand(len(mixes), -1))
+        struck, held = (each[asked, None, None] for each in (self._struck, self._held))
         if bool((struck | held).any()):
             share = percussive_share(spectrum)[:, None]
             mask = torch.where(struck, mask * share.sqrt(), torch.where(held, mask * (1 - share).sqrt(), mask))
-        wanted = asked.shape[1]
         rate_hz = self._network.config.sample_rate_hz / self._network.config.hop_samples
-        gates = gate(presence[:, :wanted], spectrum.shape[-1], rate_hz)
-        total = (mask[:, :wanted] * gates[:, :, None]).sum(dim=1)
-        claims = total.abs() + (mask[:, wanted:].abs().amax(dim=1) if others.numel() else 0.0)
-        shared = total / claims.clamp(min=1.0)
+        total = (mask * gate(presence, spectrum.shape[-1], rate_hz)[:, :, None]).sum(dim=1)
+        total = total / total.abs().clamp(min=1.0)
         if self._network.config.network == _WEAK:
-            shared = settled_mask(spectrum, shared)
-        return self._network.istft(spectrum * shared, mixes.shape[-1])
+            total = settled_mask(spectrum, total)
+        return self._network.istft(spectrum * total, mixes.shape[-1])
 
 
 def gate(presence: Tensor, frames: int, rate_hz: float) -> Tensor:

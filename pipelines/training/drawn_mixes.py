@@ -56,7 +56,7 @@ class DrawnMixes(NamedTuple):
     """(B, Q, P) 1 where a question covers a part."""
 
 
-def draw(bank: PartBank, mixes: int, questions: int, rng: np.random.Generator, *, absent: float = 0.2) -> DrawnMixes:
+def draw(bank: PartBank, mixes: int, questions: int, rng: np.random.Generator, *, absent: float = 0.1) -> DrawnMixes:
     """Draw mixes whose first question is balanced by the names of instruments; a share of the questions is about none of them."""
     rows = [_draw_mix(bank, questions, rng, absent) for _ in range(mixes)]
     return DrawnMixes(*(np.stack(column) for column in zip(*rows, strict=True)))
