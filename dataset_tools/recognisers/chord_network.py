@@ -21,6 +21,7 @@ from instructme.dataset_tools.audio import Samples, resample
 from instructme.dataset_tools.chord_labels import NAMES, merge
 from instructme.dataset_tools.midi.note_chords import viterbi
 from instructme.dataset_tools.recognisers import turns
+from instructme.dataset_tools.recognisers.inference import one_thread
 from instructme.manifests.rows import DataError
 from instructme.manifests.tables import sha256
 
@@ -117,7 +118,7 @@ def probabilities(samples: Samples, rate_hz: int, models: int = 1) -> Probabilit
 
     features = torch.from_numpy(np.ascontiguousarray(_features(samples, rate_hz)))
     out = np.zeros((len(features), 100), dtype=np.float32)
-    with _one_thread(), torch.no_grad():
+    with one_thread():
         for start in range(0, len(features), _CHUNK):
             first, stop = max(start - _MARGIN, 0), min(start + _CHUNK, len(features))
             heard = features[first : stop + _MARGIN]
@@ -132,19 +133,6 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run torch on one thread: the order of its sums, and so the last bits, depend on how many there are."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def decode(frames: Probabilities, change: float = _CHANGE) -> tuple[npt.NDArray[np.int64], list[str]]:

@@ -1,7 +1,6 @@
 """Embed music with MusiCNN, the 200 numbers of its last hidden layer for patches of 3 s every 2 s, and with given networks."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from instructme.dataset_tools.audio import Samples, resample
 from instructme.dataset_tools.recognisers import weights
+from instructme.dataset_tools.recognisers.inference import one_thread
 from instructme.manifests.tables import sha256
 
 EVERY_S = 2.0
@@ -63,7 +63,7 @@ def embed(samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     from instructme.model.musicnn import HOP_SAMPLES, PATCH_FRAMES, RATE_HZ
 
     audio = torch.from_numpy(np.ascontiguousarray(resample(samples, rate_hz, RATE_HZ)))
-    with _one_thread():
+    with one_thread():
         frames = network.front_end(audio[None, None])[0]
         step = round(EVERY_S * RATE_HZ / HOP_SAMPLES)
         starts = range(0, max(len(frames) - PATCH_FRAMES, 0) + 1, step)
@@ -131,18 +131,5 @@ def clap_of_text(text: str, path: Path) -> npt.NDArray[np.float32]:
 def _answer(network: Callable[[Any], Any], samples: Samples, from_hz: int, to_hz: int) -> npt.NDArray[np.float32]:
     import torch
 
-    with _one_thread():
+    with one_thread():
         return np.asarray(network(torch.from_numpy(np.ascontiguousarray(resample(samples, from_hz, to_hz)))[None]).numpy())
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        torch.set_num_threads(threads)
