@@ -246,7 +246,7 @@ def test_guesses_are_listed_and_not_named_until_they_are_accepted(root: Path, tm
         sound(root / name)
     told = CliRunner().invoke(main, ["scan", str(root), "-o", str(tmp_path / "work")])
     assert "'Giutar' may be guitar: 1 stem, such as Song/Giutar.wav" in told.output
-    assert "stems a song: 2" in told.output and "Song: bass, other" in told.output
+    assert "stems per song: 2" in told.output and "Song: bass, other" in told.output
     rows = {stem.label: stem for stem in tables.read_rows(tmp_path / "work" / "stems.parquet", Stem)}
     assert (rows["Giutar"].instrument, rows["Giutar"].guess, rows["Giutar"].editable) == ("other", "guitar", False)
     accepted = scan([root], tmp_path / "other", accept_guesses=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from instructme.manifests.counting import counted
-from instructme.manifests.rows import SPLITS
+from instructme.manifests.rows import SPLITS, Stem
 from instructme.pipelines.commands import options
 
 if TYPE_CHECKING:
@@ -103,45 +103,15 @@ def command(
 
 
 def _report(rows: "Rows", work: Path, fractions: tuple[float, ...], *, dry_run: bool = False) -> None:
-    from collections import Counter, defaultdict
+    from collections import Counter
 
-    longest: dict[str, float] = defaultdict(float)
-    stems: Counter[str] = Counter()
-    for stem in rows.stems:
-        stems[stem.track_id] += 1
-        longest[stem.track_id] = max(longest[stem.track_id], stem.length_samples / stem.sample_rate_hz)
     for dataset in sorted({track.dataset for track in rows.tracks}):
-        tracks = [track for track in rows.tracks if track.dataset == dataset]
-        counts = Counter(track.split for track in tracks)
-        own = sum(track.official_split for track in tracks)
-        origin = "official" if own == len(tracks) else "drawn" if not own else f"{own} official, others drawn"
-        hours = sum(longest[track.track_id] for track in tracks) / 3600
-        files = sum(stems[track.track_id] for track in tracks)
-        shares = ", ".join(f"{split} {counts[split]}" for split in SPLITS)
-        click.echo(
-            f"{dataset}: layout {tracks[0].layout}, {counted(len(tracks), 'track')}, {counted(files, 'stem')}, "
-            f"{hours:.2f} h; {shares} ({origin})"
-        )
         _songs(rows, dataset)
-    used = {track.split for track in rows.tracks}
-    wanted = [split for split, share in zip(SPLITS, fractions, strict=True) if share]
-    if empty := [split for split in wanted if split not in used]:
-        given = all(track.official_split for track in rows.tracks)
-        cause = "the dataset has no such split (`dev` means validation)" if given else "there are too few artists or songs"
-        click.echo(f"no track is in {' or '.join(empty)}: {cause}; see --split")
-    if rows.moved:
-        click.echo(rows.moved)
-    drawn = {track.leak_group for track in rows.tracks if not track.official_split}
-    if len(drawn) > 1 and any(0 < share * len(drawn) < 1 for share in fractions[1:]):
-        click.echo(
-            f"few songs or artists ({len(drawn)}): test and validation get one each, and train gets the rest; "
-            "--split 1,0,0 puts all into train"
-        )
+    _splits(rows, fractions)
     unmatched = Counter(stem.label for stem in rows.stems if stem.rule == "unmatched")
     if unmatched:
-        shown = ", ".join(
-            f"{name!r} {count}" for name, count in sorted(unmatched.items(), key=lambda item: (-item[1], item[0]))[:20]
-        )
+        frequent = sorted(unmatched.items(), key=lambda item: (-item[1], item[0]))[:20]
+        shown = ", ".join(f"{name!r} {count}" for name, count in frequent)
         number = counted(len(unmatched), "label")
         click.echo(f"{number} without an instrument. Such stems are never edited; name their instruments with --aliases: {shown}")
     _guesses(rows)
@@ -160,18 +130,43 @@ def _report(rows: "Rows", work: Path, fractions: tuple[float, ...], *, dry_run: 
 
 
 def _songs(rows: "Rows", dataset: str) -> None:
-    """Show how files were grouped into songs: stems a song, and a few songs with their instruments."""
+    """Show a dataset: its size and splits, stems per song, and a few songs with their instruments."""
+    from collections import Counter
     from statistics import median
 
-    stems: dict[str, list[str]] = {track.track_id: [] for track in rows.tracks if track.dataset == dataset}
+    tracks = {track.track_id: track for track in rows.tracks if track.dataset == dataset}
+    stems: dict[str, list[Stem]] = {track: [] for track in tracks}
     for stem in rows.stems:
         if stem.track_id in stems:
-            stems[stem.track_id].append(stem.instrument)
-    sizes = [len(names) for names in stems.values()]
-    click.echo(f"  stems a song: {median(sizes):g} ({min(sizes)} to {max(sizes)})")
-    titles = {track.track_id: track.path for track in rows.tracks}
+            stems[stem.track_id].append(stem)
+    counts = Counter(track.split for track in tracks.values())
+    own, sizes = sum(track.official_split for track in tracks.values()), [len(each) for each in stems.values()]
+    origin = "official" if own == len(tracks) else "drawn" if not own else f"{own} official, others drawn"
+    hours = sum(max(stem.length_samples / stem.sample_rate_hz for stem in each) for each in stems.values()) / 3600
+    click.echo(
+        f"{dataset}: layout {next(iter(tracks.values())).layout}, {counted(len(tracks), 'track')}, "
+        f"{counted(sum(sizes), 'stem')}, {hours:.2f} h; {', '.join(f'{split} {counts[split]}' for split in SPLITS)} ({origin})"
+    )
+    click.echo(f"  stems per song: {median(sizes):g} (from {min(sizes)} to {max(sizes)})")
     for track in sorted(stems)[:: max(1, len(stems) // _EXAMPLES)][:_EXAMPLES]:
-        click.echo(f"  {titles[track]}: {', '.join(sorted(stems[track]))}")
+        click.echo(f"  {tracks[track].path}: {', '.join(sorted(stem.instrument for stem in stems[track]))}")
+
+
+def _splits(rows: "Rows", fractions: tuple[float, ...]) -> None:
+    """Tell of splits without songs, of songs that have moved, and of too few songs to draw from."""
+    used = {track.split for track in rows.tracks}
+    if empty := [split for split, share in zip(SPLITS, fractions, strict=True) if share and split not in used]:
+        given = all(track.official_split for track in rows.tracks)
+        cause = "the dataset has no such split (`dev` means validation)" if given else "there are too few artists or songs"
+        click.echo(f"no track is in {' or '.join(empty)}: {cause}; see --split")
+    if rows.moved:
+        click.echo(rows.moved)
+    drawn = {track.leak_group for track in rows.tracks if not track.official_split}
+    if len(drawn) > 1 and any(0 < share * len(drawn) < 1 for share in fractions[1:]):
+        click.echo(
+            f"few songs or artists ({len(drawn)}): test and validation get one each, and train gets the rest; "
+            "--split 1,0,0 puts all into train"
+        )
 
 
 def _guesses(rows: "Rows") -> None:
