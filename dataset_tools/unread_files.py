@@ -58,7 +58,7 @@ def unread(folder: Path, items: Iterable[FoundTrack | Rejected], companions: Seq
     stems = sorted(used)
     twins = {PurePosixPath(path).with_suffix(""): path for path in used if path.lower().endswith(_AUDIO)}
     for path in _listed(folder):
-        if path in used or any(fnmatchcase(path, pattern) or fnmatchcase(f"/{path}", f"*/{pattern}") for pattern in companions):
+        if path in used or any(fnmatchcase(f"/{path}", f"*/{pattern}") for pattern in companions):
             continue
         if _is_named(path, left_out) or (path.lower().endswith(_METADATA) and not _names_stems(folder, path, stems)):
             continue

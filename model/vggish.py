@@ -21,7 +21,6 @@ WINDOW_SAMPLES, HOP_SAMPLES, FFT = 400, 160, 512
 MELS, LOW_HZ, HIGH_HZ, OFFSET = 64, 125.0, 7500.0, 0.01
 EXAMPLE_FRAMES, WIDTH = 96, 128
 _CHANNELS = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool")
-_LIMIT = 2.0
 
 
 class Vggish(nn.Module):
@@ -86,15 +85,6 @@ def filters() -> Tensor:
     bands = np.maximum(0, np.minimum(rising, falling))
     bands[0] = 0
     return torch.from_numpy(bands.astype(np.float32))
-
-
-def post_process(embeddings: Tensor, vectors: Tensor, means: Tensor) -> Tensor:
-    """Rotate (N, 128) by the published principal components (128, 128) around means (128,), and round to 0 to 255.
-
-    AudioSet's features are made so; the Frechet distance takes embeddings that are not.
-    """
-    rotated = (embeddings - means) @ vectors.T
-    return torch.round((rotated.clamp(-_LIMIT, _LIMIT) + _LIMIT) * (255 / (2 * _LIMIT)))
 
 
 def embed(network: Vggish, audio: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from instructme.pipelines.pages import PageClip, Row, comparison_page, pictures, sound, training_page, triplet_page
+from instructme.pipelines.pages import PageClip, Row, comparison_page, pictures, sound, training_page
 from instructme.pipelines.pages.views import change_view, row_view
 
 RATE = 8000
@@ -98,7 +98,7 @@ def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
     matrix = np.random.default_rng(0).random((100, 90)).astype(np.float16)
     rows = [Row("add piano", [PageClip("Source", note(220), RATE, matrix), PageClip("Edit", note(330), RATE)])]
     for name in ("a", "b"):
-        triplet_page(tmp_path / f"{name}.html", "Edits", rows, facts={"step": "3"})
+        training_page(tmp_path / f"{name}.html", "Edits", rows, {}, {"step": "3"})
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "b.html"]
 
@@ -108,7 +108,7 @@ def test_a_page_of_thirty_clips_is_under_ten_megabytes(tmp_path: Path) -> None:
     view = row_view(Row("", [PageClip("", noise, 24000)]), *sound.budget([10.0] * 30))
     clip = view.clips[0]
     size = len(clip.uri) + sum(len(picture.uri) + len(picture.path) for picture in clip.pictures)
-    triplet_page(tmp_path / "empty.html", "", [])
+    training_page(tmp_path / "empty.html", "", [], {})
     assert 30 * size + (tmp_path / "empty.html").stat().st_size < 10e6
 
 
@@ -148,7 +148,7 @@ def test_oddities_are_noted_not_refused(tmp_path: Path) -> None:
     ]
     assert view.seconds == view.clips[-1].seconds == 20.0
     assert [bool(clip.uri) for clip in view.clips] == [True, True, True, False, True, True]
-    triplet_page(tmp_path / "page.html", "Odd", [Row("none", []), Row("odd", [PageClip("x", each, RATE) for each in given])])
+    training_page(tmp_path / "page.html", "Odd", [Row("none", []), Row("odd", [PageClip("x", each, RATE) for each in given])], {})
 
 
 def test_a_spectrogram_shows_a_tone_at_its_frequency_while_it_sounds() -> None:

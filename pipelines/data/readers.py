@@ -1,35 +1,17 @@
-"""Read one split of triplets from shards or from recipes: the interface of all readers, and which one opens a folder.
+"""Read one split of triplets from shards or from recipes: which reader opens a folder.
 
 `ShardReader` reads what `shard` wrote, by byte ranges. `RecipeReader` mixes the same samples from the parts of a working folder.
 `LatentReader` reads what `train latents` wrote beside shards; it has `arrays` in the place of `audio`.
 """
 
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
 from instructme.manifests import urls
-from instructme.manifests.rows import DataError, Triplet
+from instructme.manifests.rows import DataError
 from instructme.pipelines.data.recipe_reader import RecipeReader
 from instructme.pipelines.data.shard_reader import ShardReader
-
-
-class Reader(Protocol):
-    """Describe one split. Rows are counted from 0 through its shards, or through shards that its recipes would make."""
-
-    sizes: Any
-    """Rows of each shard: (shards,) int64."""
-    tasks: set[str]
-    rates_hz: set[int]
-    """Sample rates of the audio; more than one where shards were mixed by hand."""
-    channels: set[int]
-    """Channels of the audio: 1, or 2 for stereo."""
-    seconds: set[float]
-    """Lengths of the clips."""
-
-    def recipe(self, row: int) -> Triplet:
-        """Read the recipe of a row."""
 
 
 def open_split(data: Path, split: str, normalise: str | None = None) -> ShardReader | RecipeReader:

@@ -40,7 +40,7 @@ def write(path: Path, cases: Sequence[Case], rows: Sequence[EditScore], facts: M
         Section(f"rounds-{number}", f"{dataset}: over the rounds (Figure 5)", ROUNDS, tuple(charts))
         for number, (dataset, charts) in enumerate(lines_of_rounds(scores, SHOWN), 1)
     ]
-    report = Report("Scores of edits", facts, (*rounds, *sections, _edits(scores, cases, rows)))
+    report = Report("Scores of edits", facts, (*rounds, *sections, _edits(cases, rows)))
     audit_page(path, report, list(_examples(scores, cases)))
 
 
@@ -80,7 +80,7 @@ def _distribution(scores: Scores, dataset: str, task: str, name: str) -> Histogr
     return Histogram(name, metric_modules()[name].UNIT or "score", tuple(edges.tolist()), counts, note)
 
 
-def _edits(scores: Scores, cases: Sequence[Case], rows: Sequence[EditScore]) -> Section:
+def _edits(cases: Sequence[Case], rows: Sequence[EditScore]) -> Section:
     """List the edits of all systems with their values."""
     by_edit: dict[tuple[str, str, str], dict[str, float | None]] = {}
     for row in rows:

@@ -4,13 +4,13 @@ import csv
 import html
 import re
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from instructme.manifests import csv_files
 from instructme.manifests.files import atomic
 from instructme.manifests.rows import DataError
 from instructme.pipelines.listening.page_order import Planner
@@ -46,7 +46,7 @@ def export(folder: Path, out: Path) -> str:
     name = re.sub(r"[^a-z0-9_-]+", "-", folder.resolve().name.lower())
     place = f"configs/resources/{name}"
     items = [clips for item, clips in sorted(planner.items.items()) if item not in planner.training]
-    rounds = [["random", *(_page(study, words, scale, clips, place) for clips in items)] for scale in study.scales]
+    rounds = [["random", *(_page(words, scale, clips, place) for clips in items)] for scale in study.scales]
     (out / place).mkdir(parents=True, exist_ok=True)
     for clip in (clip for clips in items for clip in clips.values()):
         shutil.copyfile(folder / CLIPS / clip.file, out / place / clip.file)
@@ -78,7 +78,7 @@ def _config(study: Study, words: Wording, name: str, rounds: list[list[Any]]) ->
     }
 
 
-def _page(study: Study, words: Wording, scale: str, clips: dict[str, Stimulus], place: str) -> dict[str, Any]:
+def _page(words: Wording, scale: str, clips: dict[str, Stimulus], place: str) -> dict[str, Any]:
     source = clips[SOURCE]
     parts = [f"{words['instruction']}: <b>{html.escape(source.instruction)}</b>", html.escape(words["questions"][scale])]
     sound = f'{html.escape(words["source"])}: <audio controls src="{place}/{source.file}"></audio>'
@@ -106,7 +106,13 @@ def read_answers(path: Path) -> tuple[Ratings, int]:
     Raises:
         DataError: the file can't be read, or has other columns.
     """
-    header, rows = _csv(path)
+    try:
+        header, listed = csv_files.read(path)
+        rows = list(listed)
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"can't read {path}: {error}") from None
+    if not rows:
+        raise DataError(f"{path} has no answers")
     answer = next((name for name in ANSWERS if name in header), "")
     if "trial_id" not in header or ANSWERS.get(answer) not in header:
         raise DataError(
@@ -116,7 +122,7 @@ def read_answers(path: Path) -> tuple[Ratings, int]:
     raters: dict[tuple[str, ...], int] = {}
     missing = 0
     visits: dict[tuple[Any, ...], int] = {}
-    for line, row in enumerate(rows, start=2):
+    for line, row in rows:
         stimulus = row[ANSWERS[answer]]
         who = tuple(row[name] for name in header[1 : header.index("trial_id")])
         # Without a question that tells raters apart, the same page again is another rater.
@@ -130,19 +136,6 @@ def read_answers(path: Path) -> tuple[Ratings, int]:
     if not made:
         raise DataError(f"{path} has no answers")
     return Ratings(pd.DataFrame(made).reindex(columns=COLUMNS), {}, len(raters)), missing
-
-
-def _csv(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows = [{name: (value or "").strip() for name, value in row.items() if name} for row in reader]
-            header: Sequence[str] = reader.fieldnames or []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"can't read {path}: {error}") from None
-    if not rows:
-        raise DataError(f"{path} has no answers")
-    return list(header), rows
 
 
 def _value(text: str, column: str, where: str) -> float:

@@ -17,13 +17,8 @@ from instructme.pipelines.pages.html import write_page
 from instructme.pipelines.pages.line_plots import Points, curve
 from instructme.pipelines.pages.views import Chords, PageClip, Row, change_view, row_view
 
-__all__ = ["PageClip", "Row", "comparison_page", "curve", "training_page", "triplet_page"]
+__all__ = ["PageClip", "Row", "comparison_page", "curve", "training_page"]
 _NONE: Mapping[str, str] = MappingProxyType({})
-
-
-def triplet_page(path: Path, title: str, rows: Sequence[Row], *, subtitle: str = "", facts: Mapping[str, str] = _NONE) -> None:
-    """Write a page of rows of clips; `facts` are shown as a list of names and values under the title."""
-    training_page(path, title, rows, {}, facts, subtitle=subtitle)
 
 
 def training_page(
