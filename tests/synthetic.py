@@ -1,11 +1,13 @@
 """Write the tables of `scan` and `prepare` for made-up music, in seconds for 1,700 tracks: what `pair` needs, no audio."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from instructme.dataset_tools.chord_labels import codes
 from instructme.manifests.rows import Clip, Part, Rhythm, Track
 from instructme.manifests.tables import schema, to_table, write
 
@@ -167,3 +169,15 @@ def _part_table(columns: dict[str, list]) -> pa.Table:
         else:
             arrays.append(pa.array(values, field.type))
     return pa.Table.from_arrays(arrays, schema=schema(Part))
+
+
+def codes_at(starts: np.ndarray, labels: Sequence[str], at: np.ndarray) -> np.ndarray:
+    """Give the code of the chord that sounds at each of some samples; 0 before the first."""
+    return np.concatenate([[0], codes(labels)])[np.searchsorted(starts, at, side="right")]
+
+
+def agreement(starts: np.ndarray, labels: Sequence[str], others: np.ndarray, other_labels: Sequence[str], length: int) -> float:
+    """Measure the share of a window in which two chord sequences have the same code."""
+    edges = np.unique(np.clip(np.concatenate([starts, others, [0, length]]), 0, length))
+    same = codes_at(starts, labels, edges[:-1]) == codes_at(others, other_labels, edges[:-1])
+    return float(np.diff(edges)[same].sum() / length)

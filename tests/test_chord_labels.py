@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from collections.abc import Sequence
 
 import mir_eval
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from conftest import real_data
 from hypothesis import given
 from hypothesis import strategies as st
+from synthetic import agreement, codes_at
 
 from instructme.dataset_tools import chord_labels
 from instructme.dataset_tools.chord_labels import NAMES, codes, parse
@@ -72,11 +72,6 @@ def test_no_chord_has_neither_root_nor_bass(label: str) -> None:
     assert parse(label).root == parse(label).bass == -1
 
 
-def codes_at(starts: np.ndarray, labels: Sequence[str], at: np.ndarray) -> np.ndarray:
-    """Give the code of the chord that sounds at each of some samples."""
-    return np.concatenate([[0], codes(labels)])[np.searchsorted(starts, at, side="right")]
-
-
 @pytest.mark.parametrize("number", range(10))
 def test_agreement_is_mir_evals_thirds(number: int) -> None:
     folder = real_data(f"mir_eval_fixtures/chord/ref{number:02}.lab").parent
@@ -86,9 +81,7 @@ def test_agreement_is_mir_evals_thirds(number: int) -> None:
     estimate, labels_b = mir_eval.util.adjust_intervals(estimate, labels_b, first, last, "N", "N")
     starts = [np.rint((intervals[:, 0] - first) * 48000).astype(np.int64) for intervals in (reference, estimate)]
     expected = json.loads((folder / f"output{number:02}.json").read_text())["thirds"]
-    edges = np.unique(np.clip([*starts[0], *starts[1], 0, (length := round((last - first) * 48000))], 0, length))
-    same = codes_at(starts[0], labels_a, edges[:-1]) == codes_at(starts[1], labels_b, edges[:-1])
-    assert np.diff(edges)[same].sum() / length == pytest.approx(expected, abs=1e-4)
+    assert agreement(starts[0], labels_a, starts[1], labels_b, round((last - first) * 48000)) == pytest.approx(expected, abs=1e-4)
 
 
 @given(SEQUENCES)

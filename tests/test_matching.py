@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import RATE_HZ, write_tables
+from synthetic import RATE_HZ, agreement, write_tables
 
-from instructme.dataset_tools import chord_labels
 from instructme.dataset_tools.pairing import grids, matching
 from instructme.dataset_tools.pairing import pool as pools
 from instructme.dataset_tools.pairing.edits import PairOptions
@@ -73,12 +72,12 @@ def test_beats_fall_on_beats_and_downbeats_on_downbeats(remixes, rhythms):
         assert np.diff(nearest).tolist() == [1] * (len(ours) - 1)
 
 
-def test_chord_agreement_is_that_of_chord_labels(remixes, rhythms):
+def test_chord_agreement_is_that_of_the_chord_sequences(remixes, rhythms):
     for row in remixes[:300]:
         start, stretch = row["target_start_samples"], row["target_stretch"]
         source = chords(rhythms[row["source_track"]], row["source_start_samples"], 1.0)
         target = chords(rhythms[row["target_track"]], start, stretch)
-        assert row["chord_agreement"] == pytest.approx(chord_labels.agreement(*source, *target, LENGTH), abs=1e-6)
+        assert row["chord_agreement"] == pytest.approx(agreement(*source, *target, LENGTH), abs=1e-6)
         assert row["chord_agreement"] >= 0.6
 
 
@@ -168,9 +167,19 @@ def test_a_search_that_finds_too_few_is_widened_until_there_are_enough(pool, mon
     existing = remix.draw(few, 10**6, np.random.default_rng(0), options).existing
     monkeypatch.setattr(matching, "SEARCHED", 16)
     monkeypatch.setattr(remix, "FEWEST_MATCHES", 1)
+    asked, find = [], matching.find
+
+    def noted(
+        pool: pools.Pool, most: int, rng: np.random.Generator, options: PairOptions, searched: int
+    ) -> matching.WindowSearch:
+        asked.append((most, searched))
+        return find(pool, most, rng, options, searched)
+
+    monkeypatch.setattr(matching, "find", noted)
     found = remix.draw(few, count, np.random.default_rng(0), options)
     assert existing > 500 and len(found.recipes) == min(count, existing)
     assert found.existing == existing or not found.exact
+    assert asked == [(max(1, 4 * count // 60) * 4**step, 16 * 4**step) for step in range(len(asked))] and len(asked) > 1
 
 
 def test_targets_of_two_parts_are_asked_for(pool):
