@@ -110,9 +110,13 @@ def test_the_soundfont_of_pretty_midi_is_used_where_it_is_there(tmp_path: Path, 
         assert real.soundfont() is None
 
 
-@pytest.mark.parametrize(("bars", "usable"), [(9, False), (10, True)])
-def test_songs_are_at_least_20_s_long(tmp_path: Path, bars: int, usable: bool):
-    song = real.GmSong("Track00001", "train", write_song(tmp_path / "a.mid", bars=bars), "unknown")
+@pytest.mark.parametrize(("bars", "tempo", "usable"), [(9, 500_000, False), (9, 530_000, False), (10, 500_000, True)])
+def test_songs_are_at_least_20_s_long(tmp_path: Path, bars: int, tempo: int, usable: bool):
+    path = write_song(tmp_path / "a.mid", bars=bars)
+    file = mido.MidiFile(path)
+    file.tracks[0][0] = mido.MetaMessage("set_tempo", tempo=tempo)
+    file.save(path)
+    song = real.GmSong("Track00001", "train", path, "unknown")
     if usable:
         assert real.load(song)[1] == pytest.approx(bars * 2 + 0.5)
     else:
