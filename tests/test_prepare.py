@@ -223,6 +223,20 @@ def test_only_what_changed_is_done_again(
     assert prepare(work, **{**QUICK, "clip_seconds": 5}).redone == 3
 
 
+def test_a_stem_that_was_exported_again_after_scan_is_left_out_and_told(
+    work: Path, dataset: tuple[Path, list[Track], list[Stem]]
+) -> None:
+    """`scan` has read its rate, channels and length, and compared them with those of the others."""
+    path = dataset[0] / "b" / "bass.flac"
+    samples, rate_hz = soundfile.read(path)
+    soundfile.write(path, samples[: len(samples) // 3], 2 * rate_hz)
+    prepare(work, **QUICK)
+    told = [(row.item, row.reason, row.detail) for row in tables.read_rows(work / "rejects.parquet", Reject)]
+    assert ("b/bass.flac", "unreadable", "the file has changed since scan: run scan again, then prepare") in told
+    instruments = [row.instrument for row in tables.read_rows(work / "parts.parquet", Part) if row.track_id == "set-b"]
+    assert instruments and "bass" not in instruments
+
+
 def test_a_killed_run_is_taken_up_again(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(work, tmp_path / "whole")
     prepare(tmp_path / "whole", **QUICK)

@@ -104,5 +104,5 @@ def recipes(work: Path, tasks: Collection[str]) -> pa.Table:
     table = tables.read(work / "triplets.parquet", Triplet)
     tables.check_known(work / "triplets.parquet", "task", table["task"], tasks)
     if problems := tables.broken_chain(work / "triplets.parquet"):
-        raise DataError(f"{work / 'triplets.parquet'} can't be rendered: {problems[0]}: run pair again")
+        raise DataError(f"{work / 'triplets.parquet'} can't be rendered: {problems[0]}")
     return table

@@ -125,7 +125,7 @@ def _units(work: Path, settings: PrepareSettings) -> list[TrackUnit]:
         by_track[stem.track_id].append(stem)
     _check_ids(work, tracks)
     if problems := tables.broken_chain(work / "stems.parquet"):
-        raise DataError(f"{problems[0]}: scan was stopped while it wrote {work}; run it again")
+        raise DataError(f"{problems[0].partition(';')[0]}: scan was stopped while it wrote {work}; run it again")
     roots = _roots(work, {track.dataset for track in tracks})
     _check_presence(tracks, by_track, roots)
     units = [TrackUnit(work, roots[track.dataset], track, by_track[track.track_id], settings, "") for track in tracks]
@@ -226,11 +226,18 @@ def make(unit: TrackUnit) -> Reject | None:
         return None
     inputs = urls.copied(unit.root, _files(unit), engine.scratch())
     with inputs as root, atomic_folder(unit.folder) as folder:
-        rows = prepare_track(unit.track, unit.stems, root, folder, unit.settings)
+        # Of files that were exported again since, `scan` has not compared rates and lengths.
+        changed = [stem for stem in unit.stems if _state(root / stem.path)[0] not in (0, stem.size_bytes)]
+        rows = prepare_track(unit.track, [stem for stem in unit.stems if stem not in changed], root, folder, unit.settings)
+        rows["rejects"] = [*rows.get("rejects", []), *(_changed(unit.track, stem) for stem in changed)]
         for name, row_type in TABLES.items():
             tables.write(folder / f"{name}.parquet", rows.get(name, []), row_type)
         resume.write(folder / unit.marker.name, {"key": unit.key, "bytes": resume.sizes(folder)})
     return None
+
+
+def _changed(track: Track, stem: Stem) -> Reject:
+    return parts.reject(track, stem.path, "unreadable", "the file has changed since scan: run scan again, then prepare")
 
 
 def _shared_files(work: Path, units: Sequence[TrackUnit]) -> set[tuple[str, str]]:
