@@ -262,9 +262,9 @@ def broken_chain(path: Path) -> list[str]:
     for name, digest in provenance(path)["parents"].items():
         parent = path.parent / name
         if not parent.exists():
-            problems.append(f"{path.name}: its parent {name} is missing; run {_writer(parent)} again")
+            problems.append(f"{path.name}: its parent {name} is missing: run {_writer(parent)} again")
         elif sha256(parent) != digest:
-            problems.append(f"{path.name}: {name} has changed since; run {_writer(path)} again")
+            problems.append(f"{path.name}: {name} has changed since: run {_writer(path)} again")
     return problems
 
 

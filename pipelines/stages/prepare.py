@@ -125,7 +125,7 @@ def _units(work: Path, settings: PrepareSettings) -> list[TrackUnit]:
         by_track[stem.track_id].append(stem)
     _check_ids(work, tracks)
     if problems := tables.broken_chain(work / "stems.parquet"):
-        raise DataError(f"{problems[0].partition(';')[0]}: scan was stopped while it wrote {work}; run it again")
+        raise DataError(f"{problems[0].rpartition(': ')[0]}: scan was stopped while it wrote {work}; run it again")
     roots = _roots(work, {track.dataset for track in tracks})
     _check_presence(tracks, by_track, roots)
     units = [TrackUnit(work, roots[track.dataset], track, by_track[track.track_id], settings, "") for track in tracks]

@@ -46,7 +46,7 @@ def read_bank(work: Path, split: str, preset: Preset) -> PartBank:
             since.
     """
     if problems := broken_chain(work / "parts.parquet"):
-        what = problems[0].partition(";")[0]
+        what = problems[0].rpartition(": ")[0]
         raise DataError(f"{work}: {what}: run 'instructme prepare {work}' again")
     rate_hz = preset.separator.sample_rate_hz
     splits = {track.track_id: track.split for track in read_rows(work / "tracks.parquet", Track)}
