@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-FLOORS, FLOORS_ABSENT = (0.1, 0.006), (0.1, 0.03)
+FLOORS, FLOORS_ABSENT = (0.1, 0.006), (0.1, 0.02)
 """Error relative to the mix under which less error counts little, at the start of training and at its end: for instruments that
 sound and for those that do not. With a low floor from the start, or a lower one for those that do not sound, silence is the
 safest answer: masks of guitars and keys came out twenty times too small. A high floor to the end leaves a ghost of what is

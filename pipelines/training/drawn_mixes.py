@@ -20,6 +20,9 @@ _COUNT_SHARES = (0.4, 0.35, 0.15, 0.1)
 _FAMILY_WEIGHTS = {"drums": 4.0, "bass": 3.0, "guitar": 3.0, "vocals": 2.0, "keys": 3.0}
 _BY_FAMILY = 0.7
 """Share of the parts that are drawn by the weights of their families; the others are balanced by name."""
+_ABSENT_BY_FAMILY = 0.3
+"""The same for instruments that do not sound. With a larger share, rare names are asked for only where they sound, and the
+separator hears a harp everywhere."""
 _WORDS_ALONE, _NAME_ALONE = 0.3, 0.3
 """Shares of the questions without the name, and without the words."""
 _GAIN_DB, _WIDE_GAIN_DB, _WIDE_SHARE = (-7.0, 5.0), (-16.0, 4.0), 0.3
@@ -56,7 +59,7 @@ class DrawnMixes(NamedTuple):
     """(B, Q, P) 1 where a question covers a part."""
 
 
-def draw(bank: PartBank, mixes: int, questions: int, rng: np.random.Generator, *, absent: float = 0.1) -> DrawnMixes:
+def draw(bank: PartBank, mixes: int, questions: int, rng: np.random.Generator, *, absent: float = 0.2) -> DrawnMixes:
     """Draw mixes whose first question is balanced by the names of instruments; a share of the questions is about none of them."""
     rows = [_draw_mix(bank, questions, rng, absent) for _ in range(mixes)]
     return DrawnMixes(*(np.stack(column) for column in zip(*rows, strict=True)))
@@ -135,7 +138,7 @@ def _question(named: list[str], which: int, rng: np.random.Generator, absent: fl
     if rng.random() < absent:
         free = [name for name in NAMES if not any(covers(name, each) or covers(each, name) for each in named)]
         asked_often = [name for name in free if INSTRUMENTS[name].family in _FAMILY_WEIGHTS]
-        free = asked_often if asked_often and rng.random() < _BY_FAMILY else free
+        free = asked_often if asked_often and rng.random() < _ABSENT_BY_FAMILY else free
         return free[rng.integers(len(free))]
     sounding = [each for each in named if INSTRUMENTS[each].editable]
     instrument = sounding[which % len(sounding)]

@@ -66,7 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--validation-mixes", type=int, default=64)
     parser.add_argument("--start", type=Path, help="a run whose weights are trained further")
     parser.add_argument("--questions", type=int, default=2, help="of each mix")
-    parser.add_argument("--absent", type=float, default=0.1, help="share of questions about instruments that do not play")
+    parser.add_argument("--absent", type=float, default=0.2, help="share of questions about instruments that do not play")
     parser.add_argument("--produced", type=float, default=0.5, help="share of the mixes with produced parts")
     parser.add_argument("--bfloat16", action="store_true", help="on a CPU; only one with AMX is faster")
     parser.add_argument("--compile", action="store_true")
