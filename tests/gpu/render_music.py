@@ -2,8 +2,9 @@
 
     python3 tests/gpu/render_music.py PACK BANK --workers 15 --passes 2
 
-Each part is played by a soundfont or by real recordings, drawn from the seed. Finished songs are kept. Needs numpy, mido and
-soundfile, and the fluidsynth of the pack. See pack_music.py for what a pack holds.
+Each part is played by a soundfont or by real recordings, drawn from the seed. With --plain FONT, this soundfont of the pack plays
+all parts, each with its own program. Finished songs are kept. Needs numpy, mido and soundfile, and the fluidsynth of the pack.
+See pack_music.py for what a pack holds.
 """
 
 import argparse
@@ -189,16 +190,16 @@ def levelled(sound: np.ndarray) -> np.ndarray | None:
 _STATE: dict[str, Any] = {}
 
 
-def _start(pack: Path) -> None:
-    _STATE["sounds"], _STATE["pack"] = Sounds(pack), pack
-    _STATE["fonts"] = sorted((pack / "fonts").iterdir())
+def _start(pack: Path, plain: str | None) -> None:
+    _STATE["sounds"], _STATE["pack"], _STATE["plain"] = Sounds(pack), pack, plain
+    _STATE["fonts"] = [pack / "fonts" / plain] if plain else sorted((pack / "fonts").iterdir())
     _STATE["programs"] = json.loads((pack / "programs.json").read_text())
 
 
 def render_song(about: dict[str, Any], bank: Path, take: int, seed: int) -> str:
     """Render one song and write its two files; the JSON comes last."""
     sounds, pack, fonts, instrument_of = _STATE["sounds"], _STATE["pack"], _STATE["fonts"], _STATE["programs"]
-    rng = np.random.default_rng([seed, zlib.crc32(about["song"].encode()), take])
+    rng, plain = np.random.default_rng([seed, zlib.crc32(about["song"].encode()), take]), _STATE["plain"]
     file = mido.MidiFile(pack / "songs" / f"{about['song']}.mid", clip=True)
     seconds = min(about["seconds"], 150.0) + TAIL_S
     parts: dict[str, tuple[np.ndarray, list[str]]] = {}
@@ -207,20 +208,24 @@ def render_song(about: dict[str, Any], bank: Path, take: int, seed: int) -> str:
         notes = notes_of(file, track)
         if not notes:
             continue
-        if name == "drums" and rng.random() < REAL_SHARE + 0.1:
+        if name == "drums" and not plain and rng.random() < REAL_SHARE + 0.1:
             sound, timbre = sounds.drums(notes, seconds, rng), "real kit"
-        elif name in sounds.notes and rng.random() < REAL_SHARE:
+        elif name in sounds.notes and not plain and rng.random() < REAL_SHARE:
             sound, timbre = sounds.play(name, notes, seconds, rng), "real notes"
         else:
             font = fonts[rng.integers(len(fonts))]
             same = [int(each) for each, other in instrument_of.items() if other == name] if program < 128 else []
             chosen = same[rng.integers(len(same))] if same else 128 + int(rng.choice(_DRUM_KITS))
+            chosen = program if plain else chosen
             sound, timbre = fluidsynth(pack, font, file, track, chosen, seconds), font.stem
         before = parts.get(name)
         parts[name] = (sound if before is None else before[0] + sound, [timbre] if before is None else [*before[1], timbre])
-    return _write(
-        bank, f"{about['song']}-{take}", about, {name: (levelled(sound), timbres) for name, (sound, timbres) in parts.items()}
-    )
+    levels = {name: (levelled(sound), timbres) for name, (sound, timbres) in parts.items()}
+    return _write(bank, _name(about, take, plain), about, levels)
+
+
+def _name(about: dict[str, Any], take: int, plain: str | None) -> str:
+    return f"{about['song']}-{'plain' if plain else ''}{take}"
 
 
 def _write(bank: Path, name: str, about: dict[str, Any], parts: dict[str, tuple[np.ndarray | None, list[str]]]) -> str:
@@ -263,6 +268,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--songs", type=int, default=None)
+    parser.add_argument("--plain", metavar="FONT", help="name of a soundfont of the pack, which plays all parts as they are")
     options = parser.parse_args()
     options.bank.mkdir(parents=True, exist_ok=True)
     songs = json.loads((options.pack / "songs.json").read_text())
@@ -271,12 +277,13 @@ def main() -> None:
     tests = [each for each in order if songs[each]["split"] == "test"]
     rest = [each for each in order if songs[each]["split"] != "test"]
     order = tests[:12] + rest[:100] + tests[12:] + rest[100:]
-    write_recordings(options.pack, options.bank)
+    if not options.plain:
+        write_recordings(options.pack, options.bank)
     wanted = [
         (songs[index], take) for take in range(options.passes) for index in order if take == 0 or songs[index]["split"] == "train"
     ]
-    jobs = [(about, take) for about, take in wanted if not (options.bank / f"{about['song']}-{take}.json").exists()]
-    with ProcessPoolExecutor(options.workers, initializer=_start, initargs=(options.pack,)) as pool:
+    jobs = [(about, take) for about, take in wanted if not (options.bank / f"{_name(about, take, options.plain)}.json").exists()]
+    with ProcessPoolExecutor(options.workers, initializer=_start, initargs=(options.pack, options.plain)) as pool:
         waiting = [(about["song"], pool.submit(render_song, about, options.bank, take, options.seed)) for about, take in jobs]
         failed = 0
         for number, (name, each) in enumerate(waiting, 1):
