@@ -34,5 +34,7 @@ def _is_prepared(path: Path, rms_db: float, size_bytes: int, time_ns: int) -> bo
         stated = json.loads((path.parent / MARKER).read_text())["bytes"]
     except (OSError, ValueError, KeyError, TypeError):
         return True
-    rows = tables.read(path.parent / "parts.parquet", Part, ["instrument", "rms_db"]).to_pylist()
-    return stated.get(path.name) == size_bytes and {"instrument": path.stem, "rms_db": rms_db} in rows
+    rows = tables.read(path.parent / "parts.parquet", Part, ["path", "rms_db"]).to_pylist()
+    return stated.get(path.name) == size_bytes and any(
+        row["path"].endswith(f"/{path.name}") and row["rms_db"] == rms_db for row in rows
+    )
