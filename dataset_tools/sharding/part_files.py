@@ -19,22 +19,22 @@ def check(path: Path, rms_db: float) -> None:
     Raises:
         DataError: the file was replaced, or its folder is that of another run.
     """
+    marker = path.parent / MARKER
     try:
-        state = path.stat()
+        size_bytes, written_ns = path.stat().st_size, marker.stat().st_mtime_ns
     except OSError:
         return
-    if not _is_prepared(path, rms_db, state.st_size, state.st_mtime_ns):
+    stated = _stated(marker, written_ns)
+    if stated is not None and stated.get(path.name) != (size_bytes, rms_db):
         raise DataError(f"part has changed since prepare: {path}: run prepare again")
 
 
-@functools.lru_cache(maxsize=1 << 14)
-def _is_prepared(path: Path, rms_db: float, size_bytes: int, time_ns: int) -> bool:
-    """Tell whether a part file has the size in its marker, and its level in both tables. `time_ns` is part of the key only."""
+@functools.lru_cache(maxsize=1 << 12)
+def _stated(marker: Path, written_ns: int) -> dict[str, tuple[int | None, float]] | None:
+    """Read size and level of each part of a track, or None if the marker tells no sizes. `written_ns` is part of the key only."""
     try:
-        stated = json.loads((path.parent / MARKER).read_text())["bytes"]
+        sizes = json.loads(marker.read_text())["bytes"]
     except (OSError, ValueError, KeyError, TypeError):
-        return True
-    rows = tables.read(path.parent / "parts.parquet", Part, ["path", "rms_db"]).to_pylist()
-    return stated.get(path.name) == size_bytes and any(
-        row["path"].endswith(f"/{path.name}") and row["rms_db"] == rms_db for row in rows
-    )
+        return None
+    rows = tables.read(marker.parent / "parts.parquet", Part, ["path", "rms_db"]).to_pylist()
+    return {name: (sizes.get(name), row["rms_db"]) for row in rows for name in [row["path"].rpartition("/")[2]]}

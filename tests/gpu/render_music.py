@@ -214,9 +214,9 @@ def render_song(about: dict[str, Any], bank: Path, take: int, seed: int) -> str:
             sound, timbre = sounds.play(name, notes, seconds, rng), "real notes"
         else:
             font = fonts[rng.integers(len(fonts))]
-            same = [int(each) for each, other in instrument_of.items() if other == name] if program < 128 else []
-            chosen = same[rng.integers(len(same))] if same else 128 + int(rng.choice(_DRUM_KITS))
-            chosen = program if plain else chosen
+            same = [int(each) for each, named in instrument_of.items() if named == name] if program < 128 else []
+            other = same[rng.integers(len(same))] if same else 128 + int(rng.choice(_DRUM_KITS))
+            chosen = program if plain else other
             sound, timbre = fluidsynth(pack, font, file, track, chosen, seconds), font.stem
         before = parts.get(name)
         parts[name] = (sound if before is None else before[0] + sound, [timbre] if before is None else [*before[1], timbre])
