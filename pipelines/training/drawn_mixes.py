@@ -156,24 +156,25 @@ class RenderedMixes(NamedTuple):
 
 def render(bank: PartBank, drawn: DrawnMixes, rate_hz: int, generator: torch.Generator | None = None) -> RenderedMixes:
     """Read the parts, produce them if there is a generator, and sum them, on the device of the bank."""
-    parts = dry_parts(bank, drawn)
+    return mixed(dry_parts(bank, drawn), drawn, rate_hz, generator)
+
+
+def dry_parts(bank: PartBank, drawn: DrawnMixes) -> Tensor:
+    """Read the parts with their gains: (B, P, T), silent where a mix has fewer parts."""
+    parts = torch.zeros(*drawn.parts.shape, bank.window_samples, device=bank.device)
+    for row, column in np.argwhere(drawn.parts >= 0):
+        part, start, speed, gain = (each[row, column].item() for each in drawn[:4])
+        parts[row, column] = bank.window(part, int(start), speed) * gain
+    return parts
+
+
+def mixed(parts: Tensor, drawn: DrawnMixes, rate_hz: int, generator: torch.Generator | None = None) -> RenderedMixes:
+    """Produce dry parts if there is a generator, and sum them."""
     if generator is not None:
         parts = produce(parts.flatten(0, 1), rate_hz, generator).view_as(parts)
     covered = torch.from_numpy(drawn.covered).to(parts)
     answers = torch.einsum("bqp,bpt->bqt", covered, parts)
     return RenderedMixes(parts.sum(dim=1), answers, torch.from_numpy(drawn.asked).to(parts.device))
-
-
-def dry_parts(bank: PartBank, drawn: DrawnMixes) -> Tensor:
-    """Read the parts with their gains: (B, P, T), silent where a mix has fewer parts."""
-    device, there = bank.samples.device, drawn.parts >= 0
-    rows = [bank.parts[each] for each in drawn.parts[there]]
-    places = torch.tensor([(row.start, row.samples) for row in rows], device=device)
-    starts, speeds, gains = (torch.from_numpy(each[there]).to(device) for each in (drawn.starts, drawn.speeds, drawn.gains))
-    sound = bank.windows(places, starts.long(), speeds.float()) * gains.float()[:, None]
-    parts = sound.new_zeros(*drawn.parts.shape, sound.shape[1])
-    parts[torch.from_numpy(there).to(device)] = sound
-    return parts
 
 
 def ask(asked: Tensor, words: Tensor, chance: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ The JSON comes last, so a song can be read as soon as its JSON is there.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 BLOCK_SAMPLES = 12_000
 """Length of the blocks that sound or not."""
@@ -19,56 +21,41 @@ _ACTIVE = 10 ** (-45 / 20)
 
 
 class BankedPart(NamedTuple):
-    """A part of a song: its place in the bank, and the starts of windows in which it sounds, in blocks."""
+    """A part of a song: its int16 samples, and the starts of windows in which it sounds, in blocks."""
 
     song: int
     instrument: str
-    start: int
-    samples: int
+    samples: Tensor
     starts: np.ndarray
 
 
 class PartBank:
-    """All parts of some songs, one flat array of int16; songs may be added at any time.
+    """All parts of some songs; songs may be added at any time.
 
     Args:
-        capacity_samples: room for so many samples.
         window_samples: length of the windows that are drawn.
         device: where the samples lie.
-        path: a file to keep them in, for banks larger than the memory.
     """
 
-    def __init__(
-        self, capacity_samples: int, window_samples: int, device: str | torch.device = "cpu", path: Path | None = None
-    ) -> None:
-        if path is None:
-            self.samples = torch.empty(capacity_samples, dtype=torch.int16, device=device)
-        else:
-            self.samples = torch.from_file(str(path), shared=True, size=capacity_samples, dtype=torch.int16)
-        self.window_samples, self.used = window_samples, 0
+    def __init__(self, window_samples: int, device: str | torch.device = "cpu") -> None:
+        self.window_samples, self.device = window_samples, device
         self.parts: list[BankedPart] = []
         self.songs: list[list[int]] = []
         self.by_instrument: dict[str, list[int]] = {}
 
-    def add(self, parts: Sequence[tuple[str, np.ndarray]]) -> bool:
-        """Add the parts (instrument, int16 samples) of a song; False if there is no room left."""
-        total = sum(len(sound) for _, sound in parts)
-        if self.used + total > len(self.samples):
-            return False
-        rows: list[BankedPart] = []
-        for instrument, sound in parts:
-            starts = self._starts(sound)
-            if len(starts):
-                self.samples[self.used : self.used + len(sound)] = torch.from_numpy(np.ascontiguousarray(sound))
-                rows.append(BankedPart(len(self.songs), instrument, self.used, len(sound), starts))
-                self.used += len(sound)
+    def add(self, parts: Sequence[tuple[str, np.ndarray]]) -> None:
+        """Add the parts (instrument, int16 samples) of a song. On a CPU the samples are not copied."""
+        rows = [
+            BankedPart(len(self.songs), instrument, torch.from_numpy(sound).to(self.device), starts)
+            for instrument, sound in parts
+            if len(starts := self._starts(sound))
+        ]
         # In this order another thread may draw meanwhile: it finds parts by their instrument.
         first = len(self.parts)
         self.songs.append(list(range(first, first + len(rows))))
         self.parts.extend(rows)
         for index, row in enumerate(rows, first):
             self.by_instrument.setdefault(row.instrument, []).append(index)
-        return True
 
     def _starts(self, sound: np.ndarray) -> np.ndarray:
         """Find windows, by their first block, of which the part sounds in a third."""
@@ -82,26 +69,30 @@ class PartBank:
         starts: np.ndarray = first[share >= 1 / 3].astype(np.int32)
         return starts
 
-    def windows(self, parts: Tensor, starts: Tensor, speeds: Tensor) -> Tensor:
-        """Read windows (N, window_samples) as float32; beyond the end of a part there is silence.
+    def window(self, part: int, start: int, speed: float) -> Tensor:
+        """Read a window (window_samples) of a part as float32; beyond the end of the part there is silence.
 
         Args:
-            parts: (N, 2) place and length of each part in samples.
-            starts: (N) first sample of each window, within its part.
-            speeds: (N) samples read for each sample made: over 1 is faster and higher.
+            part: its place in `parts`.
+            start: first sample.
+            speed: samples read for each sample made: over 1 is faster and higher.
         """
-        steps = torch.arange(self.window_samples, device=self.samples.device, dtype=torch.float32)
-        offset = steps * speeds[:, None]
-        share, last = offset.frac(), parts[:, 1:] - 2
-        whole = starts[:, None] + offset.long()  # as floats, samples behind the first 12 minutes would miss their places
-        place = parts[:, :1] + torch.minimum(whole, last.clamp(min=0))
-        sound = self.samples[place].float() * (1 - share) + self.samples[place + 1].float() * share
-        return torch.where(whole <= last, sound, 0.0) / 32768
+        size = math.floor(speed * (self.window_samples - 1)) + 2
+        sound = self.parts[part].samples[start : start + size].float() / 32768
+        sound = functional.pad(sound, (0, size - len(sound)))
+        if speed == 1:
+            return sound[: self.window_samples]
+        place = torch.arange(self.window_samples, device=sound.device) * speed
+        before = place.long()
+        return torch.lerp(sound[before], sound[before + 1], place - before)
 
 
 def read_song(path: Path) -> tuple[dict[str, str], list[tuple[str, np.ndarray]]]:
-    """Read a song of a bank folder by its JSON: what is written about it, and its parts (instrument, int16 samples)."""
+    """Read a song of a bank folder by its JSON: what is written about it, and its parts (instrument, int16 samples).
+
+    The samples stay on disk until they are used: a bank may be larger than the memory.
+    """
     song = json.loads(path.read_text(encoding="utf-8"))
-    samples = np.fromfile(path.with_suffix(".i16"), dtype="<i2")
+    samples = np.memmap(path.with_suffix(".i16"), dtype="<i2", mode="c")
     parts = [(each["instrument"], samples[each["start"] : each["start"] + each["samples"]]) for each in song["parts"]]
     return {key: song.get(key, "") for key in ("song", "split", "source")}, parts

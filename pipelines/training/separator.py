@@ -55,7 +55,7 @@ def read_bank(work: Path, split: str, preset: Preset) -> PartBank:
         raise DataError(f"{work} has no parts of the split {split}: run 'instructme prepare {work}' first")
     if wrong := next((row for row in rows if row.sample_rate_hz != rate_hz), None):
         raise DataError(f"{work / wrong.path} has {wrong.sample_rate_hz} Hz, the preset wants {rate_hz}: prepare at this rate")
-    bank = PartBank(sum(row.length_samples for row in rows), round(preset.separator_training.segment_seconds * rate_hz))
+    bank = PartBank(round(preset.separator_training.segment_seconds * rate_hz))
     by_track: dict[str, list[Part]] = {}
     for row in rows:
         part_files.check(work / row.path, row.rms_db)

@@ -25,11 +25,12 @@ from instructme.model.checkpoint import WEIGHTS
 from instructme.model.config import SeparatorConfig
 from instructme.model.separation_loss import separation_loss, separation_scores_db, total
 from instructme.model.separator import Separator
-from instructme.pipelines.training.drawn_mixes import NAMES, RenderedMixes, ask, draw, render
+from instructme.pipelines.training.drawn_mixes import NAMES, RenderedMixes, ask, draw, dry_parts, mixed, render
 from instructme.pipelines.training.part_bank import PartBank, read_song
 
 WARMUP_STEPS = 200
 EMA_DECAY = 0.999
+torch._dynamo.config.recompile_limit = 64  # one for each dilation, with and without gradients
 
 
 def main() -> None:
@@ -39,11 +40,8 @@ def main() -> None:
     config = dataclasses.replace(SeparatorConfig(instruments=NAMES), **json.loads(options.set))
     window = round(options.segment_seconds * config.sample_rate_hz)
     options.out.mkdir(parents=True, exist_ok=True)
-    banks = {
-        name: PartBank(int(size * 1e9), window, device, options.out / f"{name}.i16" if device.type == "cpu" else None)
-        for name, size in (("train", options.gigasamples), ("test", 0.4), ("ood", 0.4))
-    }
-    threading.Thread(target=_read_songs, args=(options.bank, banks), daemon=True).start()
+    banks = {name: PartBank(window, device) for name in ("train", "test", "ood")}
+    threading.Thread(target=_read_songs, args=(options.bank, banks, options.gigasamples * 1e9), daemon=True).start()
     while len(banks["train"].songs) < options.first_songs:
         time.sleep(0.2)
     trainer = Trainer(config, banks["train"], options, device)
@@ -60,7 +58,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--gigasamples", type=float, default=14.0)
+    parser.add_argument("--gigasamples", type=float, default=14.0, help="of parts to train on")
     parser.add_argument("--first-songs", type=int, default=60)
     parser.add_argument("--validate-every", type=float, default=90.0, help="seconds")
     parser.add_argument("--validation-mixes", type=int, default=64)
@@ -74,16 +72,21 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _read_songs(folder: Path, banks: dict[str, PartBank]) -> None:
-    """Read songs as they appear, for ever."""
+def _read_songs(folder: Path, banks: dict[str, PartBank], most_samples: float) -> None:
+    """Read songs as they appear, for ever, as long as there is room."""
     done: set[str] = set()
     while True:
         for path in sorted(folder.glob("*.json"), key=lambda each: each.stat().st_mtime):
             if path.name not in done:
                 done.add(path.name)
                 about, parts = read_song(path)
-                banks[about["split"]].add(parts)
+                if _samples(banks["train"]) + sum(len(sound) for _, sound in parts) < most_samples:
+                    banks[about["split"]].add(parts)
         time.sleep(1.0)
+
+
+def _samples(bank: PartBank) -> int:
+    return sum(len(part.samples) for part in bank.parts)
 
 
 class Trainer:
@@ -117,7 +120,8 @@ class Trainer:
     def _draw(self) -> None:
         rng = np.random.default_rng(time.time_ns())
         while True:
-            self.queue.put(draw(self.bank, self.options.batch, self.options.questions, rng, absent=self.options.absent))
+            drawn = draw(self.bank, self.options.batch, self.options.questions, rng, absent=self.options.absent)
+            self.queue.put((drawn, dry_parts(self.bank, drawn)))  # read here, so that the training does not wait for a disk
 
     def run(self, banks: dict[str, PartBank]) -> None:
         """Train until the time is over."""
@@ -126,12 +130,12 @@ class Trainer:
         waited = 0.0
         while self.elapsed_s < self.options.seconds:
             before = time.time()
-            drawn = self.queue.get()
+            drawn, parts = self.queue.get()
             waited += time.time() - before
             # Evenly spread: of three steps with a share of 2/3, two are produced.
             produced = math.floor((self.step + 1) * self.options.produced) > math.floor(self.step * self.options.produced)
             losses = self._train(
-                render(self.bank, drawn, self.config.sample_rate_hz, self.generator if produced else None), drawn.asked
+                mixed(parts, drawn, self.config.sample_rate_hz, self.generator if produced else None), drawn.asked
             )
             self.step += 1
             self.elapsed_s = time.time() - began
@@ -146,7 +150,7 @@ class Trainer:
                     step=self.step,
                     s=round(self.elapsed_s),
                     songs=len(self.bank.songs),
-                    hours=round(self.bank.used / 8.64e7, 1),
+                    hours=round(_samples(self.bank) / 8.64e7, 1),
                     steps_per_s=round(100 / (now - logged), 2),
                     waiting=round(waited / (now - logged), 3),
                     **means,
