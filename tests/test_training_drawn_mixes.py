@@ -101,6 +101,13 @@ def test_speed_resamples_and_the_end_of_a_part_is_silent() -> None:
     assert not bank.window(0, 4 * BLOCK_SAMPLES, 1.0).any()
 
 
+@given(st.floats(0.8, 1.25))
+def test_every_speed_reads_a_window(speed: float) -> None:
+    bank = PartBank(98_304)
+    bank.add([("piano", np.full(150_000, 3000, np.int16))])
+    np.testing.assert_allclose(bank.window(0, 0, speed) * 32768, 3000, rtol=1e-6)
+
+
 def test_the_end_of_a_part_of_an_hour_is_read_by_the_sample() -> None:
     """A float counts to 16.7 million, the samples of 12 minutes."""
     bank, start = PartBank(400), 3600 * 24000

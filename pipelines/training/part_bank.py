@@ -77,7 +77,7 @@ class PartBank:
             start: first sample.
             speed: samples read for each sample made: over 1 is faster and higher.
         """
-        size = math.floor(speed * (self.window_samples - 1)) + 2
+        size = math.ceil(speed * self.window_samples) + 2  # one more, because float32 rounds up
         sound = self.parts[part].samples[start : start + size].float() / 32768
         sound = functional.pad(sound, (0, size - len(sound)))
         if speed == 1:
