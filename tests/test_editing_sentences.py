@@ -274,12 +274,13 @@ def test_an_instruction_that_names_nothing_is_read_by_the_words_of_training() ->
 
 
 def test_a_step_of_several_instruments_is_made_one_by_one() -> None:
-    def texts(*parts, **values):
-        return [each.text for each in EditStep(*parts, **values).instructions()]
+    def texts(*parts, halves=False, **values):
+        return [each.text for each in EditStep(*parts, **values).instructions(halves=halves)]
 
     assert texts("remove", ("bass", "drums")) == ["remove bass", "remove drums"]
     assert texts("replace", ("bass", "drums"), ("tuba",)) == ["replace bass with tuba", "remove drums"]
     assert texts("replace", ("bass",), ("tuba", "bells")) == ["replace bass with tuba", "add bells"]
+    assert texts("replace", ("bass", "drums"), ("tuba",), halves=True) == ["remove bass", "remove drums", "add tuba"]
     assert texts("extract", ("bass", "drums")) == ["extract bass, drums"]
     assert texts("rebalance", ("bass", "drums"), gain_db=-3) == ["turn bass down by 3 dB", "turn drums down by 3 dB"]
 

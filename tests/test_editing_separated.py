@@ -18,6 +18,7 @@ from instructme.model.separator import Separator
 from instructme.pipelines.cli import main
 from instructme.pipelines.editing import run_folders
 from instructme.pipelines.editing.editor import Editor, EditWarning
+from instructme.pipelines.editing.part_separator import PartSeparator
 from instructme.pipelines.editing.run_folders import find_run
 
 RATE_HZ = 44_100
@@ -89,6 +90,16 @@ def test_several_instruments_are_taken_out_one_after_the_other(editor: Editor, m
     both = editor.edit(music, RATE_HZ, "remove drums and piano")
     first = editor.edit(music, RATE_HZ, "remove drums")
     np.testing.assert_allclose(both, editor.edit(first, RATE_HZ, "remove piano"), atol=1e-6)
+
+
+def test_beside_diffusion_it_removes_what_is_replaced(editor: Editor, run: Path) -> None:
+    both = Editor(TINY, denoise=lambda chunk: iter(()), separator=PartSeparator.load(run))
+    passes = both.read("replace piano with drums after 0:02")
+    assert [(each.text, each.step.start_s, both.separates(each.step)) for each in passes] == [
+        ("remove piano", 2, True),
+        ("add drums", 2, False),
+    ]
+    assert [each.text for each in editor.read("replace piano with drums")] == ["replace piano with drums"]
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,13 @@ class Separator:
         return audio / 2
 
 
+def test_edits_are_made_again_where_the_separator_beside_a_run_changes(tmp_path):
+    (tmp_path / "separator").mkdir()
+    before = made_edits.Maker("run", tmp_path).state()
+    (tmp_path / "separator" / "weights.safetensors").write_bytes(b"new")
+    assert made_edits.Maker("run", tmp_path).state() != before
+
+
 def test_what_a_run_refuses_is_counted_with_its_reason(tmp_path):
     (tmp_path / "run").mkdir()
     systems = made_edits.makers({"run": tmp_path / "run"})

@@ -7,7 +7,7 @@ A task is a module with these names. Nothing else in the package asks for a task
     TEMPLATES: tuple[str, ...]        texts of training with fields, such as `add {instrument}`
     PHRASES: tuple[str, ...]          other texts that people write for it, with the same fields
     IDIOMS: dict[str, str]            optional: words that ask for the task and name its instrument, such as karaoke
-    HALVES: tuple[str, str]           optional: tasks that only take away, and only bring, where lists differ in length
+    HALVES: tuple[str, str]           optional: a task that only takes away and one that only brings, to do it in two
     FIELDS: dict[str, str]            field -> column of `Triplet` that fills it: named, added, genre or gain_db
     KEEPS: str                        part of the source that stays: all, rest (all but the removed), named or none
     BRINGS: bool                      the target has sound that the source lacks

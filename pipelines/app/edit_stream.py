@@ -76,7 +76,9 @@ class EditQueue:
         with named(song), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", EditWarning)
             plan = self.plan(sentence)
-            job = FileEdit(song.sent, [sentence], song.result, templates=self._editor.data.get("templates"))
+            job = FileEdit(
+                song.sent, [sentence], song.result, templates=self._editor.data.get("templates"), halves=self._editor.halves
+            )
             done_s = 0.0
             for seconds in job.run(self._editor, SamplingSettings()):
                 done_s += seconds

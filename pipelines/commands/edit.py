@@ -114,7 +114,7 @@ def command(
 
     from instructme.pipelines.editing.denoiser import SamplingSettings
     from instructme.pipelines.editing.editor import Editor
-    from instructme.pipelines.editing.run_folders import find_run
+    from instructme.pipelines.editing.run_folders import find_run, separator_beside
     from instructme.pipelines.editing.sentences import trained_templates
     from instructme.pipelines.editing.song import FileEdit
 
@@ -122,7 +122,15 @@ def command(
     with _refusals():
         templates = trained_templates(folder)
         job = FileEdit(
-            source, sentences, out, variations=variations, keep_rounds=keep_rounds, lead=lead, page=report, templates=templates
+            source,
+            sentences,
+            out,
+            variations=variations,
+            keep_rounds=keep_rounds,
+            lead=lead,
+            page=report,
+            templates=templates,
+            halves=separator_beside(folder) is not None,
         )
     editor = Editor.load(folder, device or ("cuda" if torch.cuda.is_available() else "cpu"), embedding=embedding)
     settings = SamplingSettings(seed, steps, guidance, source_guidance, chord_guidance, prompt, _preserve(preserve))

@@ -29,7 +29,7 @@ from instructme.pipelines.editing.crossfade import FADE_S, cross_fade, spans
 from instructme.pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, SamplingSettings, noise
 from instructme.pipelines.editing.part_separator import Audio, PartSeparator
 from instructme.pipelines.editing.plan import EditStep, Instruction, touches, within_span
-from instructme.pipelines.editing.run_folders import described, find_run, restore_vae
+from instructme.pipelines.editing.run_folders import described, find_run, restore_vae, separator_beside
 
 RMS_DB = -22.0
 """Level at which the model hears music where the run doesn't say what it was trained on: median of the built-in corpus."""
@@ -132,8 +132,7 @@ class Editor:
             network.eval().requires_grad_(False).to(device)
         text = TextEncoder(preset.text.encoder, preset.text.width)
         listen = _listen(Path(embedding), preset.sample_rate_hz, device) if embedding else None
-        inside = folder / "separator"
-        separator = PartSeparator.load(inside, device) if inside.is_dir() else None
+        separator = PartSeparator.load(beside, device) if (beside := separator_beside(folder)) else None
         return cls(preset, vae, Denoiser(preset, unet, text, listen), separator, data=data, device=device)
 
     def check(self, step: EditStep) -> None:
@@ -147,6 +146,11 @@ class Editor:
             raise DataError(f"this editor can't {step.task}: it can {_SEPARATED}. {_TRAIN}")
         if separated and self._separator:
             self._separator.check(step.instruments)
+
+    @property
+    def halves(self) -> bool:
+        """Whether a step that removes and adds is made in two: the separator removes, diffusion adds."""
+        return self._separator is not None and self._denoise is not None
 
     def separates(self, step: EditStep) -> bool:
         """Say whether a step is made by the separator, which draws nothing and has no sampler."""
@@ -199,11 +203,11 @@ class Editor:
         """
         templates = self.data.get("templates")
         if isinstance(instruction, EditStep):
-            return list(instruction.instructions(templates))
+            return list(instruction.instructions(templates, halves=self.halves))
         plan = sentences.read(instruction, templates)
         for line in plan.notes:
             warnings.warn(line, EditWarning, stacklevel=2)
-        return [each for step in plan.steps for each in step.instructions(templates)]
+        return [each for step in plan.steps for each in step.instructions(templates, halves=self.halves)]
 
     def blocks(
         self, audio: Audio, rate_hz: int, instruction: str | Instruction, settings: SamplingSettings | None = None

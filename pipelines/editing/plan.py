@@ -61,15 +61,19 @@ class EditStep:
         }
         return {name: _number(value) for name, value in described.items() if value not in (None, [])}
 
-    def singles(self) -> Iterator["EditStep"]:
-        """Cut the step into steps that name one instrument each, as in training; whole if one would undo the other."""
+    def singles(self, *, halves: bool = False) -> Iterator["EditStep"]:
+        """Cut the step into steps that name one instrument each, as in training; whole if one would undo the other.
+
+        With `halves`, a step that takes away and brings becomes steps that do one of them: remove, then add.
+        """
         module = task_module(self.task)
-        if module.KEEPS not in ("all", "rest") or max(len(self.instruments), len(self.with_instruments)) < 2:
+        halves = halves and hasattr(module, "HALVES")
+        if not halves and (module.KEEPS not in ("all", "rest") or max(len(self.instruments), len(self.with_instruments)) < 2):
             yield self
             return
         remove, add = getattr(module, "HALVES", (self.task, self.task))
-        pairs = min(len(self.instruments), len(self.with_instruments))
-        for old, new in zip(self.instruments, self.with_instruments, strict=False):
+        pairs = 0 if halves else min(len(self.instruments), len(self.with_instruments))
+        for old, new in zip(self.instruments[:pairs], self.with_instruments[:pairs], strict=True):
             yield replace(self, instruments=(old,), with_instruments=(new,), words=None)
         for name in self.instruments[pairs:]:
             yield replace(self, task=remove, instruments=(name,), with_instruments=(), words=None)
@@ -93,9 +97,11 @@ class EditStep:
             return True
         return bool(task_module(self.task).meant(template, 1) * self.gain_db > 0)
 
-    def instructions(self, templates: Mapping[str, Sequence[str]] | None = None) -> tuple["Instruction", ...]:
-        """Put the step into texts of training, one for each pass of the model."""
-        return tuple(Instruction(step.text(templates), step) for step in self.singles())
+    def instructions(
+        self, templates: Mapping[str, Sequence[str]] | None = None, *, halves: bool = False
+    ) -> tuple["Instruction", ...]:
+        """Put the step into texts of training, one for each pass of the model; see `singles`."""
+        return tuple(Instruction(step.text(templates), step) for step in self.singles(halves=halves))
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,11 @@ def find_run(run: Path | str | None) -> Path:
         raise ModelError(f"{run} is neither a folder nor a run on the Hugging Face hub that can be read ({reason})") from None
 
 
+def separator_beside(run: Path) -> Path | None:
+    """Find the separator in the folder of an editor that makes new sound; None if there is none."""
+    return inside if (inside := run / "separator").is_dir() else None
+
+
 def restore_vae(vae: Vae, run: Path, data: Mapping[str, Any]) -> None:
     """Load RUN/vae.safetensors, which must be the VAE that the run was trained with.
 

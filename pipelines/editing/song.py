@@ -37,6 +37,7 @@ class FileEdit:
         lead: Path | None = None,
         page: Path | None = None,
         templates: Mapping[str, Sequence[str]] | None = None,
+        halves: bool = False,
     ) -> None:
         """Read the sentences, check the files, and decode the source and the lead.
 
@@ -49,6 +50,7 @@ class FileEdit:
             lead: a file to lay over the results.
             page: a report to write.
             templates: texts that the run was trained on, by task.
+            halves: whether the run removes and adds in two passes, because a separator works beside it.
 
         Raises:
             SentenceError: a sentence that is not understood.
@@ -56,7 +58,7 @@ class FileEdit:
         """
         plans = [sentences.read(text, templates) for text in texts]
         self._notes = [note for plan in plans for note in plan.notes]
-        self._rounds = [each for plan in plans for step in plan.steps for each in step.instructions(templates)]
+        self._rounds = [each for plan in plans for step in plan.steps for each in step.instructions(templates, halves=halves)]
         self._source, self._page, rounds = source, page, len(self._rounds)
         self._names = [_names(out, number + 1 if variations > 1 else None, rounds) for number in range(variations)]
         self._results = [path for rounds in self._names for path in (rounds if keep_rounds else rounds[-1:])]

@@ -43,9 +43,10 @@ class Maker:
 
     def state(self) -> dict[str, Any]:
         """Say what the edits depend on beside their triplets: the weights of the run, and the settings."""
-        files = sorted(path for pattern in ("*.safetensors", "config.json") for path in self.run.glob(pattern))
+        patterns = ("*.safetensors", "config.json", "separator/*.safetensors", "separator/config.json")
+        files = sorted(path for pattern in patterns for path in self.run.glob(pattern))
         return {
-            "weights": {path.name: sha256(path) for path in files},
+            "weights": {path.relative_to(self.run).as_posix(): sha256(path) for path in files},
             "settings": dict(self.settings),
             "sample": self.sample,
         }
