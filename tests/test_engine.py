@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from distributed import LocalCluster, wait
+from distributed.process import AsyncProcess
 
 from instructme.manifests.rows import DataError
 from instructme.pipelines.processes import cluster, engine
@@ -82,6 +84,22 @@ def test_no_finished_unit_is_run_again_while_workers_are_stopped(attempt: int, t
         held = client.map(note_run, [(tmp_path, number) for number in range(8)], pure=False)
         wait(held)
     assert sorted(path.name.split("-")[0] for path in tmp_path.iterdir()) == [str(number) for number in range(8)]
+
+
+def test_a_worker_that_is_slow_to_die_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine takes longer to clear a killed process away than Dask waits for it."""
+
+    def kill(process: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+    async def kill_later(process: AsyncProcess) -> None:
+        threading.Timer(1, kill, [process.pid]).start()
+
+    monkeypatch.setattr(AsyncProcess, "kill", kill_later)
+    found = engine.run(time.sleep, [0.0, 60.0], description="sleep", workers=2)
+    assert next(found) == (0.0, None)
+    found.close()
 
 
 @pytest.mark.parametrize("workers", [0, 1])
