@@ -103,11 +103,14 @@ class MusiCnn(nn.Module):
     def _loudest(self, number: int, x: Tensor) -> Tensor:
         """Give the largest value of a block over frequency: (B, C, frames).
 
-        ReLU and norm keep or turn the order of values. So they see only the two ends, which is faster and equal.
+        ReLU and norm keep the order of values, or turn it where the weight of the norm is negative. So they see only the value
+        that becomes the largest, which is faster and equal.
         """
-        ends = torch.aminmax(self.convolutions[number](x), dim=3, keepdim=True)
-        low, high = (self.norms[number + 1](F.relu(end)) for end in ends)
-        return torch.maximum(low, high)[..., 0]
+        convolution, norm = self.convolutions[number], self.norms[number + 1]
+        sign = norm.weight.sign()[:, None, None]
+        heard = F.conv2d(x, convolution.weight * sign[..., None], convolution.bias * sign[:, 0, 0], padding=convolution.padding)
+        loudest: Tensor = norm(F.relu(heard.amax(dim=3, keepdim=True) * sign))
+        return loudest[..., 0]
 
     def _block(self, number: int, x: Tensor) -> Tensor:
         heard: Tensor = self.norms[number + 1](F.relu(self.convolutions[number](x)))

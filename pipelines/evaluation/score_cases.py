@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -62,14 +63,22 @@ def score_cases(
     units = []
     for number, case in enumerate(cases):
         seen[case.dataset, case.task] += 1
-        units.append((number, with_controls is None or seen[case.dataset, case.task] <= with_controls))
-    score = partial(_score_unit, list(cases), settings)
-    results = dict(engine.run(score, units, description="evaluate", workers=workers))
-    return [(cases[unit[0]], results[unit]) for unit in units]
+        units.append(_Unit(number, case, with_controls is None or seen[case.dataset, case.task] <= with_controls))
+    found = engine.run(partial(_score_unit, settings), units, description="evaluate", workers=workers)
+    results = {unit.number: scores for unit, scores in found}
+    return [(unit.case, results[unit.number]) for unit in units]
 
 
-def _score_unit(cases: Sequence[Case], settings: Settings, unit: tuple[int, bool]) -> CaseScores:
-    return score_case(cases[unit[0]], settings, unit[1])
+class _Unit(NamedTuple):
+    """What is sent to a worker."""
+
+    number: int
+    case: Case
+    with_controls: bool
+
+
+def _score_unit(settings: Settings, unit: _Unit) -> CaseScores:
+    return score_case(unit.case, settings, unit.with_controls)
 
 
 def score_case(case: Case, settings: Settings, with_controls: bool = True) -> CaseScores:
