@@ -21,13 +21,12 @@ from instructme.dataset_tools.audio import Samples, resample
 from instructme.dataset_tools.chord_labels import NAMES, merge
 from instructme.dataset_tools.midi.note_chords import viterbi
 from instructme.dataset_tools.recognisers import turns
+from instructme.dataset_tools.recognisers.constant_q import HOP_SAMPLES, RATE_HZ, magnitudes
 from instructme.dataset_tools.recognisers.inference import one_thread
 from instructme.manifests.rows import DataError
 from instructme.manifests.tables import sha256
 
 Probabilities = npt.NDArray[np.float32]
-RATE_HZ = 22050
-HOP_SAMPLES = 512
 GROUPS = {
     "triad": slice(0, 73),
     "bass": slice(73, 86),
@@ -99,12 +98,7 @@ def _features(samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     frames = 1 + len(audio) // HOP_SAMPLES
     audio = np.pad(audio, (0, max(2 * RATE_HZ - len(audio), 0)))  # the lowest filters are more than a second long
     with turns.first_use("cqt"), _quiet():  # silence has no tuning
-        import librosa
-
-        spectrum = librosa.hybrid_cqt(
-            audio, sr=RATE_HZ, hop_length=HOP_SAMPLES, bins_per_octave=36, fmin=librosa.note_to_hz("F#0"), n_bins=288, tuning=None
-        )
-    return np.asarray(np.abs(spectrum).T[:frames], dtype=np.float32)
+        return magnitudes(audio)[:frames]
 
 
 def probabilities(samples: Samples, rate_hz: int, models: int = 1) -> Probabilities:

@@ -1,7 +1,8 @@
 """Measure the speed of `evaluate`: `python tests/benchmarks/evaluate.py SHARDS [--count 100] [--split test]`.
 
 Scores triplets of a split in a worker process, each with one edit: the target with a tenth of what it leaves out. Prints the CPU
-seconds of a triplet and the share of each recogniser and metric. The goal is 3,200 triplets of 10 s on two cores in 60 minutes: 2.2 CPU seconds each.
+seconds of a triplet and the share of each recogniser and metric. The goal is 3,200 triplets of 10 s on two cores in 60 minutes:
+2.2 CPU seconds each.
 """
 
 import argparse
