@@ -7,7 +7,7 @@ models fetch musicnn' converts them to safetensors.
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -106,7 +106,8 @@ class MusiCnn(nn.Module):
         ReLU and norm keep the order of values, or turn it where the weight of the norm is negative. So they see only the value
         that becomes the largest, which is faster and equal.
         """
-        convolution, norm = self.convolutions[number], self.norms[number + 1]
+        convolution: Any = self.convolutions[number]
+        norm: Any = self.norms[number + 1]
         sign = norm.weight.sign()[:, None, None]
         heard = F.conv2d(x, convolution.weight * sign[..., None], convolution.bias * sign[:, 0, 0], padding=convolution.padding)
         loudest: Tensor = norm(F.relu(heard.amax(dim=3, keepdim=True) * sign))

@@ -156,6 +156,15 @@ def test_a_semitone_turns_the_pitch_classes_and_leaves_no_chord(play, band):
     assert found["onset_interval_overlap"] > 0.9 and found["lag_ok"] == 1
 
 
+def test_the_papers_words_hear_no_transposition(play, band):
+    """Densities of the values of a histogram do not know which class a value belongs to, and lose their tails."""
+    up, other = (play([(a, b, pitch + 1) for a, b, pitch in comping()], 0), play(beat(BEAT_S / 4), -1))
+    same, moved = (measure(["pch_kde", "ioi_kde"], edit, band.piano, band.piano) for edit in (band.piano, up))
+    assert same["pch_kde"] == pytest.approx(0.66, abs=0.15) and same["ioi_kde"] == pytest.approx(0.66, abs=0.3)
+    assert moved["pch_kde"] == pytest.approx(same["pch_kde"], abs=0.1)
+    assert measure(["pch_kde"], other, band.piano, band.piano)["pch_kde"] < same["pch_kde"] / 2
+
+
 def test_one_wrong_chord_of_four_costs_a_quarter(play, band):
     wrong = play(comping(OTHER_LAST), 0) + play(basses(OTHER_LAST), 33)
     target = band.piano + band.bass

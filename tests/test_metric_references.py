@@ -13,7 +13,7 @@ from torchmetrics.image import StructuralSimilarityIndexMeasure
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.recognisers import note_network
-from instructme.pipelines.evaluation import cells, onsets, scoring, spectra
+from instructme.pipelines.evaluation import cells, kde_overlap, onsets, scoring, spectra
 from instructme.pipelines.evaluation.controls import CONTROLS, controls
 from instructme.pipelines.evaluation.features import Sound
 from instructme.pipelines.evaluation.metrics import (
@@ -23,10 +23,12 @@ from instructme.pipelines.evaluation.metrics import (
     clap_score,
     direction,
     edit_done,
+    ioi_kde,
     kl_panns,
     lag_ok,
     log_mel_db,
     onset_interval_overlap,
+    pch_kde,
     pitch_class_overlap,
     si_sdr_db,
     si_sdri_db,
@@ -257,3 +259,25 @@ def test_notes_of_a_played_chord_are_found_and_a_transposition_is_noticed():
     values = features(chords(transpose=1), chords(), chords() + DRUMS)
     scored = scoring.score_edit(values, ["note_f", "pitch_class_overlap"])
     assert scored["note_f"] < 0.2 and scored["pitch_class_overlap"] < 0.6
+
+
+def test_densities_of_values_overlap_as_their_integral_says():
+    from scipy.integrate import quad
+    from scipy.stats import gaussian_kde
+
+    one, other = (np.random.default_rng(seed).dirichlet(np.ones(12)) for seed in (0, 1))
+    first, second = gaussian_kde(one), gaussian_kde(other)
+    ends = min(one.min(), other.min()), max(one.max(), other.max())
+    expected = quad(lambda x: min(first(x)[0], second(x)[0]), *ends, limit=200)[0]
+    assert kde_overlap.overlap(one, other) == pytest.approx(expected, abs=2e-3)
+    assert kde_overlap.overlap(one, np.roll(other, 3)) == pytest.approx(kde_overlap.overlap(one, other))
+    assert (kde_overlap.overlap(np.ones(12), np.ones(12)), kde_overlap.overlap(np.ones(12), one)) == (1, 0)
+
+
+def test_bars_without_notes_are_no_bars_and_with_notes_of_one_side_count_zero():
+    notes = note_network.Notes(np.array([[0.0, 0.5], [0.5, 1.0], [4.5, 5.0]]), np.array([60, 64, 67]))
+    first = note_network.Notes(notes.spans_s[:2], notes.pitches[:2])
+    alone = kde_overlap.mean_overlap(first, first, pch_kde.shares)
+    assert kde_overlap.mean_overlap(first, notes, pch_kde.shares) == pytest.approx(alone / 2)
+    assert ioi_kde.score(note_network.Notes(np.zeros((0, 2)), np.zeros(0, int)), first) == 0
+    assert pch_kde.score(*[note_network.Notes(np.zeros((0, 2)), np.zeros(0, int))] * 2) == "no_notes"

@@ -20,13 +20,13 @@ import numpy.typing as npt
 from instructme.dataset_tools.audio import Samples, resample
 from instructme.dataset_tools.chord_labels import NAMES, merge
 from instructme.dataset_tools.midi.note_chords import viterbi
-from instructme.dataset_tools.recognisers import turns
-from instructme.dataset_tools.recognisers.constant_q import HOP_SAMPLES, RATE_HZ, magnitudes
+from instructme.dataset_tools.recognisers import constant_q, turns
 from instructme.dataset_tools.recognisers.inference import one_thread
 from instructme.manifests.rows import DataError
 from instructme.manifests.tables import sha256
 
 Probabilities = npt.NDArray[np.float32]
+RATE_HZ, HOP_SAMPLES = constant_q.RATE_HZ, constant_q.HOP_SAMPLES
 GROUPS = {
     "triad": slice(0, 73),
     "bass": slice(73, 86),
@@ -105,14 +105,14 @@ def _exchange_slow_layers(block: Any) -> None:
             setattr(block, name, nn.GroupNorm(layer.num_features, layer.num_features, layer.eps, affine=False))
         if isinstance(layer, nn.MaxPool2d):
             delattr(block, name)
-            setattr(block, name, partial(_pool, layer.kernel_size[1]))
+            setattr(block, name, partial(_pool, layer.kernel_size))
 
 
-def _pool(width: int, x: Any) -> Any:
-    """Find the largest of each `width` values: (B, C, frames, bins) to (B, C, frames, bins / width)."""
+def _pool(size: Any, x: Any) -> Any:
+    """Find the largest of each (1, width) values of (B, C, frames, bins): (B, C, frames, bins / width)."""
     from torch.nn.functional import max_pool1d
 
-    return max_pool1d(x.flatten(1, 2), width).unflatten(1, x.shape[1:3])
+    return max_pool1d(x.flatten(1, 2), size[1]).reshape(*x.shape[:3], -1)
 
 
 def _features(samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
@@ -121,7 +121,7 @@ def _features(samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     frames = 1 + len(audio) // HOP_SAMPLES
     audio = np.pad(audio, (0, max(2 * RATE_HZ - len(audio), 0)))  # the lowest filters are more than a second long
     with turns.first_use("cqt"), _quiet():  # silence has no tuning
-        return magnitudes(audio)[:frames]
+        return constant_q.magnitudes(audio)[:frames]
 
 
 def probabilities(samples: Samples, rate_hz: int, models: int = 1) -> Probabilities:

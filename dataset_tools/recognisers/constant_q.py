@@ -36,7 +36,8 @@ def magnitudes(audio: Samples) -> npt.NDArray[np.float32]:
     filters = _filters(float(librosa.estimate_tuning(y=audio, sr=RATE_HZ, bins_per_octave=PER_OCTAVE)))
     spectra, length = filters.short
     high = spectra.dot(np.abs(librosa.stft(audio, n_fft=length, hop_length=HOP_SAMPLES))) / np.sqrt(length)
-    lower, hop, octaves = audio, HOP_SAMPLES, []
+    octaves: list[Any] = []
+    lower, hop = audio, HOP_SAMPLES
     for spectra, length in filters.octaves:
         lower, hop = librosa.resample(lower, orig_sr=2, target_sr=1, res_type="soxr_hq", scale=True), hop // 2
         octaves.insert(0, spectra.dot(librosa.stft(lower, n_fft=length, hop_length=hop, window="ones")))
