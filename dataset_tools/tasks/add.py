@@ -20,8 +20,13 @@ PHRASES = (
     *(f"{verb} in {{instrument}}" for verb in ("put", "bring", "add", "throw", "mix", "layer", "drop", "sprinkle")),
     "sprinkle {instrument}",
     *(f"{verb} {{instrument}} in" for verb in ("put", "bring", "mix", "throw", "sprinkle")),
-    *(f"{verb} {{instrument}} {place}" for verb in ("put", "bring", "mix", "throw") for place in ("on top", "over it")),
+    *(
+        f"{verb} {{instrument}} {place}"
+        for verb in ("put", "bring", "mix", "throw")
+        for place in ("on top", "over it", "in there")
+    ),
     *(f"{verb} {{instrument}}" for verb in ("accompany it with", "give it", "it needs")),
+    "with {instrument} added",
     *(f"{verb} {{instrument}} in it" for verb in ("i want", "i need")),
 )
 FIELDS = {"instrument": "added"}

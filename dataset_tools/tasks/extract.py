@@ -12,7 +12,7 @@ from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, tota
 from instructme.manifests.rows import Triplet
 
 _ALONE = ("on its own", "on their own", "by itself", "by themselves", "in isolation")
-_REMOVE = ("remove", "mute", "delete", "drop", "cut", "silence", "take out", "get rid of")
+_REMOVE = ("remove", "mute", "delete", "drop", "cut", "silence", "take out", "get rid of", "turn off", "switch off")
 ORDER = 2
 SHARE = 2
 TEMPLATES = ("extract {instrument}", "Extract {instrument}")
@@ -33,8 +33,15 @@ PHRASES = (
         for joined in (" and", ",", ", and", " but")
         for verb in ("remove", "mute", "drop", "cut", "lose", "delete", "silence", "get rid of")
     ),
+    *(f"{verb}everything off {but} {{instrument}}" for verb in ("", "turn ", "switch ") for but in ("but", "except")),
+    *(f"{only} {{instrument}}{joined} nothing else" for only in ("only", "just", "keep only") for joined in (",", " and")),
     *(f"{verb} the rest and keep {{instrument}}" for verb in ("remove", "mute")),
-    *(f"{verb}{{instrument}} {alone}" for verb in ("", "keep ") for alone in (*_ALONE, "only", "alone", "and nothing else")),
+    *(
+        f"{verb}{{instrument}} {alone}"
+        for verb in ("", "keep ")
+        for alone in (*_ALONE, "only", "alone", "and nothing else", "with nothing else")
+    ),
+    *(f"{{instrument}} alone{joined} without {rest}" for joined in ("", ",") for rest in ("it", "the rest", "anything else")),
     *(f"{verb} {{instrument}} {alone}" for verb in ("extract", "isolate", "solo", "i want") for alone in (*_ALONE, "only")),
 )
 IDIOMS = {"acapella": "vocals"}

@@ -20,8 +20,8 @@ PHRASES = (
     *(f"{verb} {{instrument}}" for verb in ("nix", "scrap", "sans", "it minus")),
     *(f"{verb} out {{instrument}}" for verb in ("take", "cut", "strip", "leave", "filter", "edit")),
     *(f"{verb} {{instrument}} out" for verb in ("take", "cut", "strip", "leave", "filter", "edit", "get")),
-    *(f"{verb} away {{instrument}}" for verb in ("take", "strip")),
-    *(f"{verb} {{instrument}} away" for verb in ("take", "strip")),
+    *(f"{verb} away {{instrument}}" for verb in ("take", "strip", "cut")),
+    *(f"{verb} {{instrument}} away" for verb in ("take", "strip", "cut")),
     *(f"{verb} off {{instrument}}" for verb in ("turn", "switch")),
     *(f"{verb} {{instrument}} off" for verb in ("turn", "switch")),
     *(
@@ -41,6 +41,7 @@ PHRASES = (
     "{instrument} gone",
     "{instrument} removed",
     "{instrument} muted",
+    "{instrument} deleted",
 )
 IDIOMS = {"karaoke": "vocals", "instrumental": "vocals"}
 FIELDS = {"instrument": "named"}

@@ -61,7 +61,7 @@ _POLITE = (
 )
 _BEFORE = re.compile(rf"^{_POLITE}\b[, ]*")
 _AFTER = re.compile(
-    r"[, ]*\b(?:(?:to|from|in|of|into|on|over|for|within|throughout|under|underneath|onto) it|on top(?: of it)?"
+    r"[, ]*\b(?:(?:to|from|in|of|into|on|over|for|within|throughout|under|underneath|onto) it|on top(?: of it)?|in (?:there|here)"
     r"|please|pls|plz|thx|too|as well"
     r"|(?:that|which) (?:goes|go|fits?|match(?:es)?|works?)(?: well)?(?: with| to)? it|to (?:go with|match|fit) it"
     r"|also|thanks|thank you|now|for me|if (?:you can|possible)|completely|entirely|altogether)$"
@@ -106,6 +106,7 @@ WORDS = frozenset(
 def plain(said: str) -> str:
     """Put a sentence into lower case and plain words: `Could you mute it?` -> `could you mute it`, `this song` -> `it`."""
     text = without_accents(said.replace("’", "'").replace("‘", "'").replace("–", "-").replace("—", ", ")).lower()
+    text = re.sub(r"\b(do|does|did|ca|wo|is|are|should|could|would)nt\b", r"\1n't", text)
     text = re.sub(r"(?<= )[:;]-?[)d](?= |$)", "", text)
     text = re.sub(r"^(\w+): ", r"\1 ", re.sub(r"\bw/(?= )", "with", text.replace("w/o ", "without ")))
     text = re.sub(r"[\"“”]|(?<!\w)'|'(?!\w)", "", re.sub(r"[()\[\]]", " ", re.sub(r":(?= |$)", ",", text)))

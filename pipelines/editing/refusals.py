@@ -1,6 +1,7 @@
 """Say in one line why a sentence is refused: the word that isn't understood, and the nearest sentence that works."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher, get_close_matches
 from itertools import pairwise
@@ -117,13 +118,20 @@ def _by_likeness(words: str, tasks: Collection[str]) -> list[str]:
 
 
 def _tasks(words: str) -> Collection[str]:
-    """Name the tasks that the first verb in a sentence asks for; all tasks if there is none."""
-    verbs: dict[str, dict[str, None]] = {}
+    """Name the tasks of the first word that texts begin with, or the task of most such texts; all tasks if there is none."""
+    whole: dict[str, dict[str, None]] = {}
+    begun: dict[str, Counter[str]] = {}
     for task in task_names():
         module = task_module(task)
         for text in (*module.TEMPLATES, *module.PHRASES):
-            verbs.setdefault(text.partition("{")[0].strip(), {})[task] = None
-    return next((list(verbs[word]) for word in words.split() if word in verbs), task_names())
+            verb = text.partition("{")[0].strip()
+            if verb and ("{gain}" not in text or " db" in words):
+                whole.setdefault(verb, {})[task] = None
+                begun.setdefault(verb.split()[0], Counter())[task] += 1
+    first = next((word for word in words.split() if word in begun), None)
+    if first is None:
+        return task_names()
+    return list(whole[first]) if first in whole else [begun[first].most_common(1)[0][0]]
 
 
 def _candidates(words: str, tasks: Collection[str]) -> Iterator[str]:

@@ -5,12 +5,19 @@ import re
 _BEGIN = r"(?:^|(?<=, )|(?<=; )|(?<=\band )|(?<=\bthen )|(?<=\bplease ))"
 """Where a step may begin: there a verb is one, but not in `the axe`."""
 _NUMBER = r"\d+(?:\.\d+)?"
+_PRACTISE = (
+    r"(?:sing|play|practice|practise|jam|rap|solo|improvise|rehearse|record)"
+    r"(?: (?:along|over it|on top|to it|with it|it|mine|my own(?: part)?|myself|on my own))*"
+)
+_PLAYER = r"(?:drummer|bassist|guitarist|pianist|keyboardist|violinist|singer|vocalist|rapper|musician|beginner|dj|producer)"
 REWRITES = [
+    (re.compile(rf"^(?:i'?m|i am) an? {_PLAYER}[,;.]? (?:and |so )?"), ""),
+    (re.compile(rf",? (?:so (?:that )?(?:i|we) (?:can|could) {_PRACTISE}|(?:for me )?to {_PRACTISE})$"), ""),
     (re.compile(r"\b(?:except for|other than|apart from|aside from|besides|but for|save for|bar|excluding)\b"), "except"),
     (
         re.compile(
             r"\b(?:all(?: of)?(?: the)?(?: other)? (?:instruments|parts|stems|sounds)"
-            r"|every(?: other)? (?:instrument|part|sound)|all)(?= (?:except|but)\b)"
+            r"|every(?: other)? (?:instrument|part|sound)|all)(?= (?:off )?(?:except|but)\b)"
         ),
         "everything",
     ),
@@ -24,7 +31,12 @@ REWRITES = [
     (re.compile(r"(?<=\w )'?n'?(?= \w)"), "and"),
     (re.compile(r"\bdo not\b"), "don't"),
     (re.compile(r"\bin place of\b"), "instead of"),
-    (re.compile(r"\bi(?:'d| would) (?:like|love|want)\b|\bi wanna\b"), "i want"),
+    (re.compile(r"\b(?:anything|everything|all) (?:that|which) (?:is not|isn't|are not|aren't)\b"), "everything except"),
+    (re.compile(r"\b(?:should|must|needs? to|has to|have to) be (?=removed|muted|deleted|gone)"), ""),
+    (re.compile(r"^(?:could|can) (.+?) (?:come|go) (?=(?:up|down)\b)"), r"\1 "),
+    (re.compile(r"\bmore (?=(?:louder|quieter|softer)\b)"), ""),
+    (re.compile(r"\b(?:i(?:'d| would) (?:like|love|want)|i wanna|i want)\b(?: to have\b)?"), "i want"),
+    (re.compile(r"\b(remix(?: it)? (?:with|for|using)) (?:just|only)\b"), r"\1"),
     (re.compile(r"\bi (?:only|just) (?:want|need)(?: to hear)?\b(?! (?:you|to|an?|some)\b)"), "only"),
     (re.compile(r"\bkeep it(?: as it is| as is| the same)?,? (?:but|and)(?: just)? "), ""),
     (
@@ -43,6 +55,7 @@ REWRITES = [
         "same song",
     ),
     (re.compile(r"\b(?:(?:rip|grab)(?: me)?|get me)(?= (?!an? |some |it\b|them\b|.*\bout\b))"), "isolate"),
+    (re.compile(rf"{_BEGIN}get(?= the [^,;@]+ (?:stem|track)$)"), "isolate"),
     (re.compile(rf"{_BEGIN}(?:nuke|axe|zap)(?= )"), "delete"),
     (re.compile(rf"{_BEGIN}(?:chuck|toss) in(?= )"), "throw in"),
     (re.compile(rf"{_BEGIN}slap(?= (?:an?|some) .*on top\b)"), "put"),

@@ -34,6 +34,8 @@ _UNCLEAR_ALONE = frozenset(
     | {"speak", "surge", "talk", "tres", "trump", "vital", "wind", "winds", "zebra"}
 )
 """Such names that are clear beside another word: `spanish guitar`, `wind section`."""
+_NO_STYLE = frozenset({"acoustic", "traditional"})
+"""Genres of datasets that ask for other instruments in a sentence: `make it acoustic`."""
 _PIECE_OF_KIT, GROUP = 3, 2
 """Ranks of names.csv: a piece of a drum kit, and the least rank that names an instrument without doubt."""
 
@@ -80,6 +82,8 @@ def genre(text: str) -> str | None:
     """Name the genre of a text such as `a jazz song` or `funky`, by all of its words; None if it isn't clear."""
     label = _STYLE_BEFORE.sub("", _STYLE_AFTER.sub("", _ARTICLES.sub("", text)))
     label = _ARTICLES.sub("", label)
+    if label in _NO_STYLE:
+        return None
     # An adjective: jazzy, bluesy, funky.
     return genres.exact(label) or (genres.exact(label[:-1]) if re.fullmatch(r"[a-z]{3,}[^aeiou]y", label) else None)
 
