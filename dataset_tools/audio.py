@@ -1,7 +1,8 @@
 """Read, resample, measure and write audio: float32 `(T,)` everywhere in the data code, or `(T, 2)` where it is stereo."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -209,9 +210,17 @@ def write_flac_blocks(path: Path, blocks: Iterable[Pcm], rate_hz: int, channels:
 
 
 def write_blocks(
-    path: Path, blocks: Iterable[Samples | Pcm], rate_hz: int, channels: int, subtype: str, file_format: str
+    path: Path,
+    blocks: Iterable[Samples | Pcm],
+    rate_hz: int,
+    channels: int,
+    subtype: str,
+    file_format: str,
+    *,
+    tags: Mapping[str, str] | None = None,
+    compression_level: float | None = None,
 ) -> None:
-    """Write blocks that follow each other, `(T,)` or `(T, channels)`, in a format of libsndfile.
+    """Write blocks that follow each other, `(T,)` or `(T, channels)`, in a format of libsndfile, with the tags that it can hold.
 
     Raises:
         OSError: the disk refuses them. libsndfile alone doesn't always say so.
@@ -220,7 +229,11 @@ def write_blocks(
 
     with io.FileIO(path, "w") as raw:
         disk = _Disk(raw)
-        with soundfile.SoundFile(disk, "w", rate_hz, channels, subtype, format=file_format) as file:
+        level = compression_level
+        with soundfile.SoundFile(disk, "w", rate_hz, channels, subtype, format=file_format, compression_level=level) as file:
+            for name, text in (tags or {}).items():
+                with suppress(soundfile.LibsndfileError):  # AU has no tags
+                    setattr(file, name, text)
             for block in blocks:
                 file.write(block)
                 disk.check()

@@ -56,6 +56,25 @@ def test_other_formats_take_the_nearest_sample_format(tmp_path, name, subtype, w
     assert (info.subtype, info.samplerate, info.frames) == (written, 22050, 100)
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.ogg", "a.aiff", "a.au"])
+def test_tags_stay_where_the_format_has_tags(tmp_path, name):
+    tags = {"title": "Für Elise", "artist": "Björk"}
+    with soundfile.SoundFile(tmp_path / "source.flac", "w", 44100, 1) as file:
+        file.title, file.artist = tags.values()
+        file.write(np.zeros(1000))
+    scratch, kind = decode(tmp_path / "source.flac")
+    encode(tmp_path / name, scratch.blocks(), kind, 1000, 1)
+    assert kind.tags == tags and decode(tmp_path / name)[1].tags == ({} if name == "a.au" else tags)
+
+
+@pytest.mark.parametrize(("name", "subtype"), [("a.mp3", "MPEG_LAYER_III"), ("a.ogg", "VORBIS"), ("a.ogg", "OPUS")])
+def test_an_edit_of_an_edit_in_a_lossy_format_is_still_good(tmp_path, name, subtype):
+    music = 0.1 * np.random.default_rng(0).standard_normal((48000, 2)).astype(np.float32)
+    encode(tmp_path / name, [music], Kind(48000, subtype), len(music), 2)
+    kbit_s = (tmp_path / name).stat().st_size * 8 / 1000
+    assert soundfile.info(tmp_path / name).subtype == subtype and 180 < kbit_s < 600
+
+
 def test_a_file_is_resampled_in_blocks_as_in_one(tmp_path):
     import soxr
 

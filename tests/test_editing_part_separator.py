@@ -50,6 +50,18 @@ def test_blocks_fit_together_without_a_seam(separator: PartSeparator, seconds: f
     np.testing.assert_allclose(part, 0.5 * audio, atol=1e-4)
 
 
+@pytest.mark.parametrize(("start_s", "end_s"), [(0, 1), (BLOCK_S - 1, BLOCK_S + 2), (BLOCK_S + 0.5, BLOCK_S + 0.6), (60, 90)])
+def test_only_blocks_of_a_time_span_are_separated_and_are_the_same(
+    separator: PartSeparator, start_s: float, end_s: float
+) -> None:
+    audio = music(3 * BLOCK_S)
+    whole = np.concatenate(list(separator.parts(audio, RATE_HZ, ["guitar"])))
+    part = np.concatenate(list(separator.parts(audio, RATE_HZ, ["guitar"], start_s, end_s)))
+    span = slice(round(start_s * RATE_HZ), round(end_s * RATE_HZ))
+    assert part.shape == whole.shape and not part.any(axis=1).all()
+    np.testing.assert_array_equal(part[span], whole[span])
+
+
 @pytest.mark.parametrize("rate_hz", [8000, 22_050, 44_100, 48_000])
 def test_other_rates_and_frequencies_that_the_network_does_not_hear(separator: PartSeparator, rate_hz: int) -> None:
     audio = music(2.0, rate_hz)

@@ -1,10 +1,11 @@
 """Audio files of any length and format in bounded memory."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, NamedTuple, cast
 
 import numpy as np
@@ -19,16 +20,22 @@ BLOCK = 1 << 18
 """Samples of each channel that are read, resampled or written at once."""
 _SUFFIXES = {"aif": "AIFF", "oga": "OGG"}
 _FORMATS = ("WAV", "FLAC", "OGG", "MP3", "AIFF", "CAF", "AU", "W64", "RF64")
+_LOSSY = ("OGG", "MP3")
 _HIGHEST = 1e12
 """More than any integer format holds unscaled; much higher, and squares overflow."""
 _LARGEST_WAV_BYTES = 4_000_000_000
 
 
+_FINE = 0.1
+"""libsndfile's level of compression for MP3 and OGG: 200 to 350 kbit/s, so that a song can be edited again and again."""
+
+
 class Kind(NamedTuple):
-    """What a file is: its rate, and libsndfile's name of its sample format."""
+    """What a file is: its rate, libsndfile's name of its sample format, and its tags, such as title and artist."""
 
     rate_hz: int
     subtype: str
+    tags: Mapping[str, str] = MappingProxyType({})
 
 
 class Scratch:
@@ -72,7 +79,7 @@ def decode(path: Path, folder: Path | None = None, rate_hz: int | None = None) -
         raise DataError(f"no such audio file: {path}: give a file, such as song.wav")
     try:
         with soundfile.SoundFile(path) as file:
-            kind = Kind(file.samplerate, file.subtype)
+            kind = Kind(file.samplerate, file.subtype, _tags(file))
             scratch = Scratch(file.channels, folder)
             stream = soxr.ResampleStream(file.samplerate, rate_hz or file.samplerate, file.channels, dtype="float32")
             same, ended = rate_hz in (None, file.samplerate), False
@@ -93,8 +100,13 @@ def decode(path: Path, folder: Path | None = None, rate_hz: int | None = None) -
     return scratch, kind
 
 
+def _tags(file: soundfile.SoundFile) -> dict[str, str]:
+    """Read title, artist and the like; the software is that of the source."""
+    return {name: text for name, text in file.copy_metadata().items() if text and name != "software"}
+
+
 def encode(path: Path, blocks: Iterable[Samples], kind: Kind, frames: int, channels: int) -> None:
-    """Write blocks (n, channels) to a file, atomically; its suffix decides the format, which keeps the sample format if it can.
+    """Write blocks (n, channels) to a file, atomically; its suffix decides the format, which keeps subtype and tags if it can.
 
     Raises:
         DataError: the format is unknown, or can't hold this rate or so many channels.
@@ -105,7 +117,8 @@ def encode(path: Path, blocks: Iterable[Samples], kind: Kind, frames: int, chann
     if form == "WAV" and frames * channels * 4 > _LARGEST_WAV_BYTES:
         form = "RF64"
     with atomic(path) as temporary, _told(path, kind, channels):
-        write_blocks(temporary, blocks, kind.rate_hz, channels, subtype, form)
+        level = _FINE if form in _LOSSY else None
+        write_blocks(temporary, blocks, kind.rate_hz, channels, subtype, form, tags=kind.tags, compression_level=level)
 
 
 def check_writable(path: Path, kind: Kind, channels: int) -> None:
@@ -144,7 +157,7 @@ def check_format(path: Path) -> str:
 def _subtype(form: str, wanted: str) -> str:
     """Keep a sample format; a codec's only where it is the format's own: libsndfile's WAVs can't hold the MP3 they promise."""
     plain = wanted.startswith("PCM") or wanted in ("FLOAT", "DOUBLE", "ULAW", "ALAW")
-    if (plain or form in ("OGG", "MP3")) and soundfile.check_format(form, wanted):
+    if (plain or form in _LOSSY) and soundfile.check_format(form, wanted):
         return wanted
     deep = wanted in ("FLOAT", "DOUBLE", "PCM_32") and soundfile.check_format(form, "PCM_24")
     return "PCM_24" if deep else str(soundfile.default_subtype(form))

@@ -265,7 +265,8 @@ class Editor:
         """Edit by the part that the separator takes out."""
         assert self._separator is not None
         first = 0
-        for part in self._separator.parts(audio, rate_hz, step.instruments):
+        end_s = np.inf if step.end_s is None else step.end_s
+        for part in self._separator.parts(audio, rate_hz, step.instruments, step.start_s or 0.0, end_s):
             source = np.asarray(audio[first : first + len(part)], np.float32)
             edited = task_module(step.task).from_part(source, part, step.gain_db)
             if not np.isfinite(edited).all():

@@ -1,5 +1,6 @@
 """Take named parts out of music of any length, rate and number of channels with a trained separator."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -62,7 +63,9 @@ class PartSeparator:
         restore(network, run)
         return cls(network.float(), device)
 
-    def parts(self, audio: Audio, rate_hz: int, instruments: Sequence[str]) -> Iterator[Samples]:
+    def parts(
+        self, audio: Audio, rate_hz: int, instruments: Sequence[str], start_s: float = 0.0, end_s: float = math.inf
+    ) -> Iterator[Samples]:
         """Yield the sum of the named parts block by block: together as long as the audio, (n, channels).
 
         Each channel is separated by itself, so that parts keep their place in the stereo image.
@@ -71,6 +74,8 @@ class PartSeparator:
             audio: (n, channels) float samples.
             rate_hz: any rate.
             instruments: names of `self.instruments`.
+            start_s: blocks that end before this second are zeros, which takes no time.
+            end_s: so are blocks that start after this one.
 
         Raises:
             DataError: see `check`.
@@ -81,8 +86,11 @@ class PartSeparator:
         pending = np.zeros((0, audio[:1].shape[1]), np.float32)
         for start in range(0, len(audio), hop):
             first, stop = max(0, start - context), min(len(audio), start + hop + fade)
-            heard = np.asarray(audio[first : min(len(audio), stop + context)], np.float32)
-            part = self._part(heard, rate_hz, asked)[start - first : stop - first]
+            if start_s * rate_hz < stop and start < end_s * rate_hz:
+                heard = np.asarray(audio[first : min(len(audio), stop + context)], np.float32)
+                part = self._part(heard, rate_hz, asked)[start - first : stop - first]
+            else:
+                part = np.zeros((stop - start, pending.shape[1]), np.float32)
             rise = np.linspace(0, 1, len(pending) + 2, dtype=np.float32)[1:-1, None]
             part[: len(pending)] = pending + rise * (part[: len(pending)] - pending)
             pending = part[hop:].copy()
