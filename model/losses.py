@@ -59,9 +59,10 @@ def kl_divergence(posterior: Posterior) -> Tensor:
 
 
 def split_judgements(judged: Sequence[Judgement], size: int) -> tuple[list[Judgement], list[Judgement]]:
-    """Take judgements of a batch of real and decoded audio, SIZE of each, apart."""
-    real = [(score[:size], [feature[:size] for feature in features]) for score, features in judged]
-    fake = [(score[size:], [feature[size:] for feature in features]) for score, features in judged]
+    """Take judgements of a batch of real and decoded audio, SIZE of each, apart; in float32, whatever their precision."""
+    wide = [(score.float(), [feature.float() for feature in features]) for score, features in judged]
+    real = [(score[:size], [feature[:size] for feature in features]) for score, features in wide]
+    fake = [(score[size:], [feature[size:] for feature in features]) for score, features in wide]
     return real, fake
 
 

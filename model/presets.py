@@ -105,14 +105,14 @@ SMALL = Preset(
     diffusion=_POSTERIOR_MEAN,
     embedding=EmbeddingConfig(),
     vae_training=TrainingConfig(
-        steps=200_000,
+        steps=30_000,
         batch_size=32,
         learning_rate=3e-4,
         betas=(0.8, 0.99),
         warmup_steps=1000,
         decay="cosine",
         segment_seconds=2.0,
-        discriminator_start_step=50_000,
+        discriminator_start_step=7_500,
     ),
     editor_training=TrainingConfig(
         steps=200_000, batch_size=32, accumulation=2, learning_rate=2e-4, warmup_steps=1000, decay="cosine", precision="bf16"

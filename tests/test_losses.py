@@ -104,6 +104,12 @@ def test_judgements_of_a_joined_batch_come_apart() -> None:
     assert (real[0][0].item(), real[0][1][0].item(), fake[0][0].item(), fake[0][1][0].item()) == (1, 3, 2, 4)
 
 
+def test_losses_of_judgements_in_half_precision_are_computed_in_full() -> None:
+    real, fake = losses.split_judgements([(torch.ones(2, 1).bfloat16(), [torch.full((2, 1), 1 / 3).bfloat16()])], 1)
+    found = losses.adversarial_loss(fake, "hinge"), losses.feature_distance(real, fake)
+    assert {each.dtype for each in found} == {torch.float32}
+
+
 @given(gain=st.floats(0.01, 100))
 def test_si_sdr_ignores_the_gain(gain: float) -> None:
     noisy = AUDIO + 0.3 * OTHER

@@ -105,13 +105,12 @@ class VaeTrainer:
         config, wrapped = self.preset.vae, self.modules["discriminators"]
         accelerator.unwrap_model(wrapped).requires_grad_(True)  # where the memory was too small, they are still held fixed
         size = len(audio)
-        judged = wrapped(torch.cat([audio, decoded.detach()]))
-        real, fake = losses.split_judgements(judged, size)
+        real, fake = losses.split_judgements(_judged(wrapped, torch.cat([audio, decoded.detach()])), size)
         loss = losses.discriminator_loss(real, fake, config.adversarial)
         norm = descend(accelerator, loss, wrapped, self.optimizers["discriminators"], self.preset.vae_training.clip_norm)
         # No gradients of theirs are wanted now, so that the wrapper, which waits for them, must not be asked.
         fixed = accelerator.unwrap_model(wrapped).requires_grad_(False)
-        real, fake = losses.split_judgements(fixed(torch.cat([audio, decoded])), size)
+        real, fake = losses.split_judgements(_judged(fixed, torch.cat([audio, decoded])), size)
         values = losses.adversarial_loss(fake, config.adversarial), losses.feature_distance(real, fake), loss, norm
         return dict(zip(_JUDGED, values, strict=True))
 
@@ -127,6 +126,12 @@ class VaeTrainer:
 
 
 _JUDGED = ("adversarial", "features", "discriminator", f"discriminator_{NORM}")
+
+
+def _judged(discriminators: nn.Module, audio: Tensor) -> Any:
+    """Ask the discriminators, on a GPU in bfloat16: they cost more than the VAE, and only their gradients count."""
+    with torch.autocast(audio.device.type, torch.bfloat16, enabled=audio.is_cuda):
+        return discriminators(audio)
 
 
 def _both(batch: Batch) -> Tensor:
