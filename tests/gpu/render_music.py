@@ -208,7 +208,7 @@ def render_song(about: dict[str, Any], bank: Path, take: int, seed: int) -> str:
         notes = notes_of(file, track)
         if not notes:
             continue
-        if name == "drums" and not plain and rng.random() < REAL_SHARE + 0.1:
+        if name == "drums" and not plain and sounds.kits and rng.random() < REAL_SHARE + 0.1:
             sound, timbre = sounds.drums(notes, seconds, rng), "real kit"
         elif name in sounds.notes and not plain and rng.random() < REAL_SHARE:
             sound, timbre = sounds.play(name, notes, seconds, rng), "real notes"
