@@ -44,6 +44,15 @@ def test_from_edits_to_the_table_of_scores(tmp_path: Path) -> None:
     assert not (tmp_path / "study/answers.sqlite").exists()
 
 
+def test_columns_of_unknown_names_are_told(tmp_path: Path) -> None:
+    table = made_table(tmp_path / "edits", 2)
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([f"{lines[0]},rater", *(f"{line},me" for line in lines[1:])]))
+    assert f"{table}: columns of unknown names are not read: rater" in run(
+        "create", str(tmp_path / "study"), "--pairs", str(table)
+    )
+
+
 def test_a_folder_without_a_study_is_explained(tmp_path: Path) -> None:
     for verb in ("serve", "results"):
         result = CliRunner().invoke(main, ["listen", verb, str(tmp_path)])

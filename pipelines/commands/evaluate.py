@@ -1,7 +1,8 @@
 """The verb `evaluate`: edits -> scores, tables."""
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -146,59 +147,73 @@ def command(
       instructme evaluate work/shards --ood other/shards --run runs/editor -o scores
       instructme evaluate work/shards --run runs/editor -o scores --rounds
     """
-    if (shards is None) == (pairs is None) or (pairs and (edits or runs)) or (shards and not (edits or runs)):
-        raise click.UsageError("give --pairs FILE.csv, or SHARDS with --edits FOLDER or --run RUN")
-    if (absent or guidance or samples > 1) and not runs:
-        raise click.UsageError("the settings absent, samples and guidance need --run RUN, because they make new edits")
-    if not shards and (protocol or rounds or ood or seconds):
-        raise click.UsageError(
-            "--protocol, --rounds, --ood and --set seconds choose triplets of SHARDS: give SHARDS, not --pairs"
-        )
-    if ood and edits:
-        raise click.UsageError("--ood needs --run: a folder of --edits holds edits of SHARDS only")
-    from instructme.pipelines.data.shard_reader import ShardReader
+    _check(click.get_current_context().params)
     from instructme.pipelines.evaluation import evaluate, made_edits, protocols
     from instructme.pipelines.evaluation.absent_cases import absent_cases
     from instructme.pipelines.evaluation.case_list import write_list
-    from instructme.pipelines.evaluation.cases import from_table, unread_columns
+    from instructme.pipelines.evaluation.cases import from_table
     from instructme.pipelines.evaluation.embeddings import Networks
     from instructme.pipelines.evaluation.shard_cases import from_shards, out_of_domain
     from instructme.pipelines.processes import resume
 
-    if pairs and (unread := unread_columns(pairs)):
-        click.echo(f"{pairs}: columns of unknown names are not read: {', '.join(unread)}", err=True)
     folders = _folders(runs)
     systems = made_edits.makers(folders, guidance=_numbers(guidance, "--guidance"), samples=samples, steps=steps)
     choice = protocols.choose(protocol, split, count, tuple(map(round, _numbers(seconds, "--seconds"))), rounds)
     given = evaluate.names(edits, [system.name for system in systems])
-    groups = {"edits": from_table(pairs) if pairs else from_shards(shards or Path(), choice, given)}
+    tell = functools.partial(click.echo, err=True)
+    groups = {
+        "edits": (from_table(pairs, tell) if pairs else from_shards(shards or Path(), choice, given), _state(shards, split))
+    }
     if ood:
-        groups["edits-ood"] = out_of_domain(from_shards(ood, choice, {}))
-    states = {name: ShardReader(place, split).state() for name, place in (("edits", shards), ("edits-ood", ood)) if place}
+        groups["edits-ood"] = out_of_domain(from_shards(ood, choice, {})), _state(ood, split)
     with resume.held(out):
         cases = []
-        for folder, found in groups.items():
+        for folder, (found, state) in groups.items():
             found += absent_cases(found) if absent else []
-            for line in made_edits.make_edits(found, systems, out / folder, _loader(device), states.get(folder, "")):
+            for line in made_edits.make_edits(found, systems, out / folder, _loader(device), state):
                 click.echo(line)
             cases += made_edits.with_edits(found, systems, out / folder)
         made = {system.name: out / "edits" / system.name for system in systems}
-        write_list(out, shards or pairs or Path(), choice, {**given, **made}, states.get("edits"))
-        limits = {"joint": {"least_done": least_done, "most_kept_error_db": most_error}}
-        carded = {name: run for name, run in folders.items() if name != PACKAGE}
+        write_list(out, shards or pairs or Path(), choice, {**given, **made}, groups["edits"][1] or None)
         scored = evaluate.evaluate(
             cases,
             out,
-            options=limits,
+            options={"joint": {"least_done": least_done, "most_kept_error_db": most_error}},
             tagger=tagger,
             networks=Networks(vggish, clap, panns),
-            runs=carded,
+            runs={name: run for name, run in folders.items() if name != PACKAGE},
             shards=shards,
             controls=controls,
             workers=workers,
         )
         for line in scored:
             click.echo(line)
+
+
+def _check(given: Mapping[str, Any]) -> None:
+    """Refuse options that contradict each other, by their names.
+
+    Raises:
+        UsageError: they do.
+    """
+    shards, pairs, edits, runs, ood = (given[name] for name in ("shards", "pairs", "edits", "runs", "ood"))
+    if (shards is None) == (pairs is None) or (pairs and (edits or runs)) or (shards and not (edits or runs)):
+        raise click.UsageError("give --pairs FILE.csv, or SHARDS with --edits FOLDER or --run RUN")
+    if (given["absent"] or given["guidance"] or given["samples"] > 1) and not runs:
+        raise click.UsageError("the settings absent, samples and guidance need --run RUN, because they make new edits")
+    if not shards and (given["protocol"] or given["rounds"] or ood or given["seconds"]):
+        raise click.UsageError(
+            "--protocol, --rounds, --ood and --set seconds choose triplets of SHARDS: give SHARDS, not --pairs"
+        )
+    if ood and edits:
+        raise click.UsageError("--ood needs --run: a folder of --edits holds edits of SHARDS only")
+
+
+def _state(shards: Path | None, split: str) -> str:
+    """Read the state of shards; empty without shards."""
+    from instructme.pipelines.data.shard_reader import ShardReader
+
+    return ShardReader(shards, split).state() if shards else ""
 
 
 def _folders(runs: tuple[str, ...]) -> dict[str, Path]:

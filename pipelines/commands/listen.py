@@ -1,6 +1,7 @@
 """`instructme listen`: make a listening test, open it to raters, and read its results."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import click
@@ -103,7 +104,7 @@ def create_(
     from instructme.pipelines.listening.study import Study
 
     if pairs:
-        found = cases.from_table(pairs)
+        found = cases.from_table(pairs, functools.partial(click.echo, err=True))
     elif shards:
         found = from_shards(shards, Choice(), evaluate.names(edits))
     else:

@@ -23,7 +23,7 @@ OF_TRIPLET = ("source", "target", "task", "instruction", "song", "absent", "lead
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 
 
-class Triplet(Protocol):
+class TripletSides(Protocol):
     """Where the two sides of a triplet lie."""
 
     def read(self) -> tuple[Samples, Samples]:
@@ -72,13 +72,13 @@ class Case:
     dataset: str
     song: str
     instruction: str
-    triplet: Triplet
+    triplet: TripletSides
     edits: Mapping[str, Path]
     named: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     gain_db: float | None = None
     absent: bool = False
-    stranger: Triplet | None = None
+    stranger: TripletSides | None = None
     lead: Callable[[], Samples] | None = None
     sounding: tuple[str, ...] = ()
     follows: Follows | None = None
@@ -93,18 +93,25 @@ class Case:
         return (*(name for name in kept if name not in gone), *(name for name in self.added if name not in kept))
 
 
-def from_table(path: Path) -> list[Case]:
+def from_table(path: Path, tell: Callable[[str], None] | None = None) -> list[Case]:
     """Read a table of pairs: CSV or TSV with a header. Paths are relative to the table.
 
     Rows with the same key are edits of one triplet by several systems.
+
+    Args:
+        path: the table.
+        tell: gets a line that names the columns that are not read, if there are any.
 
     Raises:
         DataError: no such table, a column is missing or there twice, a line has more cells than the header, or a key stands for
             two different triplets.
     """
-    rows = _rows(path)
+    columns, rows = _read(path)
     if not rows:
         raise DataError(f"{path} has no rows: give a header with {', '.join(COLUMNS)}, and a row for each edit")
+    unread = [name for name in columns if name and name not in {*COLUMNS, *OF_TRIPLET, "system", "dataset"}]
+    if unread and tell:
+        tell(f"{path}: columns of unknown names are not read: {', '.join(unread)}")
     groups: dict[tuple[str, str], list[dict[str, str]]] = {}
     for row in rows:
         groups.setdefault((row.get("dataset") or path.stem, row["key"]), []).append(row)
@@ -140,15 +147,6 @@ def from_table(path: Path) -> list[Case]:
     return with_strangers(cases)
 
 
-def unread_columns(path: Path) -> list[str]:
-    """Name the columns of a table of pairs that say nothing to `from_table`.
-
-    Raises:
-        DataError: see `from_table`.
-    """
-    return [name for name in _read(path)[0] if name and name not in {*COLUMNS, *OF_TRIPLET, "system", "dataset"}]
-
-
 def _of_triplet(path: Path, key: str, group: Sequence[dict[str, str]]) -> dict[str, str]:
     """Take what the first row of a key says of its triplet; others may leave cells empty, but not say something else."""
     stated = {name: {row[name] for row in group if row.get(name)} for name in OF_TRIPLET}
@@ -157,22 +155,18 @@ def _of_triplet(path: Path, key: str, group: Sequence[dict[str, str]]) -> dict[s
     return group[0]
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    columns, rows = _read(path)
+def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    try:
+        columns, lines = csv_files.read(path)
+        rows = list(lines)
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"can't read the table of pairs {path}: {error}") from None
     if missing := [name for name in COLUMNS if columns and name not in columns]:
         raise DataError(f"{path} has no column {' and no column '.join(missing)}: it has {', '.join(columns)}")
     for line, row in rows:
         if not all(row[name] for name in COLUMNS[:3]):
             raise DataError(f"{path}, line {line}: key, source and target must not be empty")
-    return [row for _, row in rows]
-
-
-def _read(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    try:
-        columns, rows = csv_files.read(path)
-        return columns, list(rows)
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"can't read the table of pairs {path}: {error}") from None
+    return columns, [row for _, row in rows]
 
 
 def _task(text: str) -> str:
@@ -223,7 +217,7 @@ def with_strangers(cases: Sequence[Case]) -> list[Case]:
     ]
 
 
-def _stranger(group: Sequence[Case], place: int) -> Triplet | None:
+def _stranger(group: Sequence[Case], place: int) -> TripletSides | None:
     others = [*group[place + 1 :], *group[:place]]
     songs = (each.triplet for each in others if each.song != group[place].song)
     return next(songs, others[0].triplet if others else None)
