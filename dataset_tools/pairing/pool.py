@@ -71,20 +71,13 @@ def load(work: Path) -> Pool:
     Raises:
         DataError: a table is missing, damaged, or made from others than those beside it.
     """
-    for name in ("clips.parquet", "parts.parquet", "rhythm.parquet"):
-        if problems := tables.broken_chain(work / name):
-            raise DataError(problems[0])
-    tracks = tables.read(work / "tracks.parquet", Track).sort_by("track_id")
-    parts = tables.read(work / "parts.parquet", Part).sort_by([("track_id", "ascending"), ("instrument", "ascending")])
-    clips = tables.read(work / "clips.parquet", Clip).sort_by([("track_id", "ascending"), ("start_samples", "ascending")])
+    tracks, parts, clips = _tables(work)
+    names = tracks["track_id"].to_pylist()
     rates = pc.unique(parts["sample_rate_hz"]).to_pylist()
     if len(rates) > 1:
         raise DataError(f"parts in {work} have several sample rates {rates}: run prepare again with one --sample-rate")
     instruments, genres = _vocabulary(parts["instrument"]), _vocabulary(tracks["genre"])
-    for name, table in (("parts", parts), ("clips", clips)):
-        if not pc.all(pc.is_in(table["track_id"], tracks["track_id"]), min_count=0).as_py():
-            raise DataError(f"{work / name}.parquet has tracks that tracks.parquet doesn't have: run prepare again")
-    owner = _codes(parts["track_id"], tracks["track_id"].to_pylist())
+    owner = _codes(parts["track_id"], names)
     first = np.searchsorted(owner, np.arange(len(tracks) + 1))
     bit = np.arange(len(parts)) - first[owner]
     code = _codes(parts["instrument"], instruments)
@@ -94,13 +87,10 @@ def load(work: Path) -> Pool:
     lengths = np.zeros(len(tracks), dtype=np.int64)
     lengths[owner] = parts["length_samples"].to_numpy()
     fits = (np.diff(first) <= MOST_PARTS) & tracks["aligned"].to_numpy()
-    rule = tables.provenance(work / "clips.parquet")["arguments"]
-    if not all(isinstance(rule.get(name), float | int) for name in ("min_active", "max_under_mix_db")):
-        raise DataError(f"{work / 'clips.parquet'} doesn't say what counts as active: run prepare again")
-    least = float(rule.get("min_lufs", MIN_LUFS))
-    windows = _windows(clips, tracks["track_id"].to_pylist(), on_track, instruments, float(rule["min_active"]))
+    least_active, most_under_db, least_lufs = _activity_rule(work)
+    windows = _windows(clips, names, on_track, instruments, least_active)
     return Pool(
-        tracks=tracks["track_id"].to_pylist(),
+        tracks=names,
         datasets=tracks["dataset"].to_pylist(),
         splits=np.array(tracks["split"].to_pylist(), dtype=str),
         song_groups=_codes(tracks["song_group"], _vocabulary(tracks["song_group"])),
@@ -112,10 +102,32 @@ def load(work: Path) -> Pool:
         lengths=lengths,
         rate_hz=rates[0] if rates else 0,
         windows=windows[fits[windows["track"]]],
-        curves=activity_curves.of_parts(parts, first, float(rule["min_active"]), float(rule["max_under_mix_db"]), least),
-        grids=grids.of_rhythm(tables.read(work / "rhythm.parquet", Rhythm), tracks["track_id"].to_pylist()),
+        curves=activity_curves.of_parts(parts, first, least_active, most_under_db, least_lufs),
+        grids=grids.of_rhythm(tables.read(work / "rhythm.parquet", Rhythm), names),
         rejects=_unfit(tracks, windows, fits),
     )
+
+
+def _tables(work: Path) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Read tracks, parts and clips, sorted by track, then by instrument or start."""
+    for name in ("clips.parquet", "parts.parquet", "rhythm.parquet"):
+        if problems := tables.broken_chain(work / name):
+            raise DataError(problems[0])
+    tracks = tables.read(work / "tracks.parquet", Track).sort_by("track_id")
+    parts = tables.read(work / "parts.parquet", Part).sort_by([("track_id", "ascending"), ("instrument", "ascending")])
+    clips = tables.read(work / "clips.parquet", Clip).sort_by([("track_id", "ascending"), ("start_samples", "ascending")])
+    for name, table in (("parts", parts), ("clips", clips)):
+        if not pc.all(pc.is_in(table["track_id"], tracks["track_id"]), min_count=0).as_py():
+            raise DataError(f"{work / name}.parquet has tracks that tracks.parquet doesn't have: run prepare again")
+    return tracks, parts, clips
+
+
+def _activity_rule(work: Path) -> tuple[float, float, float]:
+    """Read what counts as active in the clips: `min_active`, `max_under_mix_db` and `min_lufs` of `prepare`."""
+    rule = tables.provenance(work / "clips.parquet")["arguments"]
+    if not all(isinstance(rule.get(name), float | int) for name in ("min_active", "max_under_mix_db")):
+        raise DataError(f"{work / 'clips.parquet'} doesn't say what counts as active: run prepare again")
+    return float(rule["min_active"]), float(rule["max_under_mix_db"]), float(rule.get("min_lufs", MIN_LUFS))
 
 
 def _vocabulary(column: pa.ChunkedArray) -> list[str]:

@@ -61,8 +61,16 @@ def read(
         rejected += unfit
     if not stems:
         return None, [], [*rejected, Rejected(found.name, "no_stems", "none of its stems can be used")]
+    track = _track(found, root, dataset=dataset, layout=layout, track_id=track_id)
+    rejected += [*_outside(root, found), *_unknown(found, track)]
+    stems, unpaired = stereo_pairs.join(_distinct(stems))
+    stems, doubted = mid_side.join(stems)
+    return track, stems, [*rejected, *unpaired, *doubted]
+
+
+def _track(found: FoundTrack, root: Path, *, dataset: str, layout: str, track_id: str) -> Track:
     song = found.song_group or song_key(found.artist, found.title) or track_id
-    track = Track(
+    return Track(
         track_id=track_id,
         dataset=dataset,
         layout=layout,
@@ -84,10 +92,6 @@ def read(
         downbeats_path=relative(root, found.downbeats_path),
         mix_path=relative(root, found.mix_path) if found.aligned else None,
     )
-    rejected += [*_outside(root, found), *_unknown(found, track)]
-    stems, unpaired = stereo_pairs.join(_distinct(stems))
-    stems, doubted = mid_side.join(stems)
-    return track, stems, [*rejected, *unpaired, *doubted]
 
 
 def _named(found: FoundTrack, root: Path, aliases: Mapping[str, str]) -> FoundTrack:

@@ -9,6 +9,7 @@ from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.sharding import index, library, render, samples, tar_file
 from instructme.dataset_tools.sharding.windows import Windows
 from instructme.dataset_tools.tasks import task_names
+from instructme.manifests import limits
 from instructme.manifests.rows import DataError, Triplet
 from instructme.pipelines.data.shard_reader import TripletAudio
 
@@ -21,8 +22,7 @@ class RecipeReader:
     """
 
     def __init__(self, work: Path, split: str, normalise: str = "joint") -> None:
-        if normalise not in render.NORMALISATIONS:
-            raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
+        limits.one_of("normalise", normalise, render.NORMALISATIONS)
         self._normalise = normalise
         self._recipes = library.recipes(work, task_names())
         self.music = library.read(work)

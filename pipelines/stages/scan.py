@@ -2,12 +2,13 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from instructme.dataset_tools import shared_files
 from instructme.dataset_tools.layouts import FoundTrack, Rejected
@@ -38,6 +39,13 @@ class Rows:
     """Of all stems of the datasets that were read, also of those that were rejected."""
     moved: str = ""
     """What to tell of songs that have another split than in the scan before."""
+
+    def add(self, other: "Rows") -> None:
+        """Take in the rows of another dataset."""
+        self.tracks += other.tracks
+        self.stems += other.stems
+        self.rejects += other.rejects
+        self.labels |= other.labels
 
 
 def scan(
@@ -103,10 +111,7 @@ def scan(
         for dataset in chosen:
             with urls.explained(dataset.root):
                 found = _read(dataset, own, accept_guesses, licences, {track.track_id for track in rows.tracks})
-            rows.tracks += found.tracks
-            rows.stems += found.stems
-            rows.rejects += found.rejects
-            rows.labels |= found.labels
+            rows.add(found)
             known[dataset.name] = {"root": str(dataset.folder), "layout": dataset.layout}
             if dataset.folder != dataset.root:
                 known[dataset.name]["table"] = dataset.root.relative_to(dataset.folder).as_posix()
@@ -117,8 +122,6 @@ def scan(
             raise DataError(f"nothing usable in {', '.join(map(str, places))}: {_told(reasons) or 'no tracks'}{first}")
         rows.rejects += _unused(own, rows)
         rows.moved = _changed(work, rows)
-        if dry_run:
-            return rows
         arguments = {
             "aliases": tables.sha256(aliases) if aliases else None,
             "datasets": {name: entry["layout"] for name, entry in sorted(known.items())},
@@ -126,12 +129,17 @@ def scan(
             "split": list(split),
             **({"accept_guesses": True} if accept_guesses else {}),
         }
-        tables.write(work / "tracks.parquet", rows.tracks, Track, arguments=arguments, seed=seed)
-        tables.write(work / "stems.parquet", rows.stems, Stem, arguments=arguments, seed=seed, parents=[work / "tracks.parquet"])
-        tables.write_rejects(work / "rejects.parquet", "scan", rows.rejects)
-        # Last: what a scan that was stopped has written of a dataset is not kept by the next one.
-        resume.write(work / "datasets.json", known)
+        if not dry_run:
+            _write(work, rows, arguments, seed)
+            # Last: what a scan that was stopped has written of a dataset is not kept by the next one.
+            resume.write(work / "datasets.json", known)
         return rows
+
+
+def _write(work: Path, rows: Rows, arguments: Mapping[str, Any], seed: int) -> None:
+    tables.write(work / "tracks.parquet", rows.tracks, Track, arguments=arguments, seed=seed)
+    tables.write(work / "stems.parquet", rows.stems, Stem, arguments=arguments, seed=seed, parents=[work / "tracks.parquet"])
+    tables.write_rejects(work / "rejects.parquet", "scan", rows.rejects)
 
 
 def _kept(work: Path, known: set[str]) -> Rows:
@@ -190,67 +198,61 @@ def _read(
     """Read all tracks of a dataset, headers in threads; `taken` are the ids of tracks of other datasets."""
     from tqdm import tqdm
 
-    rows = Rows()
-
-    def reject(track_id: str | None, rejected: Rejected) -> None:
-        local = (text.replace(f"{dataset.folder}/", "") for text in (rejected.item, rejected.detail))
-        item, detail = (text.encode("utf-8", "backslashreplace").decode() for text in local)
-        rows.rejects.append(Reject("scan", dataset.name, track_id, item, rejected.reason, detail, rejected.count))
-
-    found, layout = [], dataset_roots.load(dataset.layout)
-    items = dataset_roots.found(dataset)
-    for item in items:
-        if isinstance(item, Rejected):
-            reject(None, item)
-        elif licences and not any(fnmatchcase(item.licence.lower(), licence.lower()) for licence in licences):
-            reject(None, Rejected(item.name, "licence", f"its licence is {item.licence}"))
-        else:
-            found.append(item)
+    layout, items = dataset_roots.load(dataset.layout), dataset_roots.found(dataset)
+    licensed = [_licensed(item, licences) for item in items]
+    found = [item for item in licensed if isinstance(item, FoundTrack)]
+    rows = Rows(rejects=[_reject(dataset, None, item) for item in licensed if isinstance(item, Rejected)])
     rows.labels |= {stem.label for item in found for stem in item.stems}
-    identify = _identifier(dataset, found, taken)
+    ids = _ids(dataset, found, taken)
 
-    def read(item: FoundTrack) -> tuple[Track | None, list[Stem], list[Rejected]]:
-        return headers.read(
-            item,
-            dataset.folder,
-            dataset=dataset.name,
-            layout=dataset.layout,
-            track_id=identify(item),
-            aliases=aliases,
-            accept_guesses=accept_guesses,
-        )
+    def read(item: FoundTrack, track_id: str) -> tuple[Track | None, list[Stem], list[Rejected]]:
+        named = {"dataset": dataset.name, "layout": dataset.layout, "track_id": track_id}
+        return headers.read(item, dataset.folder, **named, aliases=aliases, accept_guesses=accept_guesses)
 
     with ThreadPoolExecutor(urls.THREADS if urls.is_remote(dataset.root) else _THREADS) as threads:
-        read_all = zip(found, threads.map(read, found), strict=True)
-        for item, (track, stems, rejected) in tqdm(
-            read_all, desc=f"scan {dataset.name}", total=len(found), unit="track", dynamic_ncols=True
-        ):
+        shown = tqdm(
+            threads.map(read, found, ids), desc=f"scan {dataset.name}", total=len(found), unit="track", dynamic_ncols=True
+        )
+        for (track, stems, rejected), track_id in zip(shown, ids, strict=True):
             rows.tracks += [track] if track else []
             rows.stems += stems
-            for one in rejected:
-                reject(identify(item), one)
+            rows.rejects += [_reject(dataset, track_id, one) for one in rejected]
     # The folder of a table may hold anything; a folder that is given holds one dataset.
     whole = dataset.folder == dataset.root or dataset.root.is_dir()
     listed = layout.tracks(dataset.root) if dataset.follows_links else items
-    for one in unread(dataset.root, listed, layout.COMPANIONS) if whole else ():
-        reject(None, one)
+    rows.rejects += [_reject(dataset, None, one) for one in (unread(dataset.root, listed, layout.COMPANIONS) if whole else ())]
     return rows
 
 
-def _identifier(dataset: Dataset, found: Sequence[FoundTrack], taken: Container[str]) -> Callable[[FoundTrack], str]:
+def _licensed(item: FoundTrack | Rejected, licences: Sequence[str]) -> FoundTrack | Rejected:
+    """Refuse a track whose licence is none of those that are wanted; all are wanted where none is named."""
+    if isinstance(item, Rejected) or not licences:
+        return item
+    wanted = any(fnmatchcase(item.licence.lower(), licence.lower()) for licence in licences)
+    return item if wanted else Rejected(item.name, "licence", f"its licence is {item.licence}")
+
+
+def _reject(dataset: Dataset, track_id: str | None, rejected: Rejected) -> Reject:
+    local = (text.replace(f"{dataset.folder}/", "") for text in (rejected.item, rejected.detail))
+    item, detail = (text.encode("utf-8", "backslashreplace").decode() for text in local)
+    return Reject("scan", dataset.name, track_id, item, rejected.reason, detail, rejected.count)
+
+
+def _ids(dataset: Dataset, found: Sequence[FoundTrack], taken: Container[str]) -> list[str]:
     """Name tracks; those whose names differ only in characters that ids don't have get a hash of where they lie.
 
     So do those that another dataset has taken the name of: `a-b` has `c`, and `a` has `b-c`.
     """
-    slugs = Counter(slug(item.name) for item in found)
+    names = [f"{dataset.name}-{slug(item.name)}" for item in found]
+    counts = Counter(names)
 
-    def identify(item: FoundTrack) -> str:
-        name = slug(item.name)
+    def hashed(item: FoundTrack) -> str:
         where = f"{item.name} {item.path.relative_to(dataset.folder).as_posix() or '.'}".encode("utf-8", "surrogatepass")
-        shared = slugs[name] > 1 or f"{dataset.name}-{name}" in taken
-        return f"{dataset.name}-{name}" + (f"-{hashlib.sha256(where).hexdigest()[:6]}" if shared else "")
+        return hashlib.sha256(where).hexdigest()[:6]
 
-    return identify
+    return [
+        f"{name}-{hashed(item)}" if counts[name] > 1 or name in taken else name for name, item in zip(names, found, strict=True)
+    ]
 
 
 def _split(rows: Rows, fractions: Sequence[float], seed: int, folders: Mapping[str, Path]) -> None:

@@ -81,16 +81,8 @@ def shard(
             none, a number is out of range, or another command writes into one of the folders.
     """
     work, out = urls.local(work, "the working folder"), urls.parse(out)
-    limits.whole("per_shard", per_shard, 1)
-    if shard_size_mb is not None:
-        limits.number("shard_size_mb", shard_size_mb, 0)
-    if limit is not None:
-        limits.whole("limit", limit, 1)
     splits = [splits] if isinstance(splits, str) else splits
-    for split in splits:
-        limits.one_of("splits", split, SPLITS)
-    if normalise not in render.NORMALISATIONS:
-        raise DataError(f"no such normalisation: {normalise}: choose one of {', '.join(render.NORMALISATIONS)}")
+    _check(per_shard, shard_size_mb, limit, splits, normalise)
     with resume.held(work, shared=True), nullcontext() if urls.is_remote(out) else resume.held(out):
         parents = {name: _digest(work / name) for name in library.PARENTS}
         recipes = library.recipes(work, task_names())
@@ -132,16 +124,27 @@ def shard(
         return {**index, "kept": kept}
 
 
+def _check(per_shard: int, shard_size_mb: float | None, limit: int | None, splits: Sequence[str], normalise: str) -> None:
+    limits.whole("per_shard", per_shard, 1)
+    if shard_size_mb is not None:
+        limits.number("shard_size_mb", shard_size_mb, 0)
+    if limit is not None:
+        limits.whole("limit", limit, 1)
+    for split in splits:
+        limits.one_of("splits", split, SPLITS)
+    limits.one_of("normalise", normalise, render.NORMALISATIONS)
+
+
 def _digest(path: Path) -> str:
     if not path.exists():
         raise DataError(f"no such table: {path}: run 'instructme {tables.WRITERS[path.stem]}' first")
     return tables.sha256(path)
 
 
-def _sources(work: Path, used: Collection[str]) -> Mapping[card.Source, int]:
+def _sources(work: Path, used: Collection[str]) -> Mapping[card.DatasetSource, int]:
     """Count the tracks of each dataset and licence among those used."""
     rows = tables.read(work / "tracks.parquet", Track, ["track_id", "dataset", "licence"]).to_pylist()
-    return Counter(card.Source(row["dataset"], row["licence"]) for row in rows if row["track_id"] in used)
+    return Counter(card.DatasetSource(row["dataset"], row["licence"]) for row in rows if row["track_id"] in used)
 
 
 def _cut(
