@@ -59,7 +59,7 @@ def stream(
     *,
     channel: int | None = None,
     channels: int = 1,
-    report: "Report | None" = None,
+    report: "DecodingReport | None" = None,
 ) -> Iterator[Samples]:
     """Read a file in blocks, one at least: `(T,)` mono, or `(T, 2)` with 2 `channels`.
 
@@ -72,7 +72,7 @@ def stream(
     """
     import soundfile
 
-    report = report or Report()
+    report = report or DecodingReport()
     try:
         with soundfile.SoundFile(broken_headers.opened(path)) as file:
             file.seek(start)
@@ -107,7 +107,7 @@ def unused_bits(path: Path) -> int:
 
 
 @dataclass
-class Report:
+class DecodingReport:
     """What was seen while a file was decoded: frames, the power of its channels and of their mean, and whether it is no audio.
 
     `hear` takes each block of the file as it is.
@@ -126,7 +126,7 @@ class Report:
 
 
 def _decoded(
-    file: "soundfile.SoundFile", rate_hz: int | None, frames: int, channel: int | None, channels: int, report: Report
+    file: "soundfile.SoundFile", rate_hz: int | None, frames: int, channel: int | None, channels: int, report: DecodingReport
 ) -> Iterator[Samples]:
     """Decode in blocks, average channels where the file has others than are wanted, and resample."""
     import soxr

@@ -5,7 +5,6 @@ from the wheel `musicnn` 0.1.0, trained on MagnaTagATune (`MTT`) or the Million 
 models fetch musicnn' converts them to safetensors.
 """
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,14 +32,6 @@ class MusiCnnOutput(NamedTuple):
     """Last hidden layer (B, 200)."""
     pooled: Tensor
     """Largest and mean value over time of all 753 channels, normalised: (B, 1506)."""
-
-
-def labels(file: Path, weights: str = "MTT") -> list[str]:
-    """Read the names of the 50 tags of `MTT` or `MSD` from the file of the weights."""
-    from safetensors import safe_open
-
-    with safe_open(file, "pt") as tensors:
-        return [str(label) for label in json.loads(tensors.metadata()["labels"])[weights]]
 
 
 class MusiCnn(nn.Module):

@@ -21,7 +21,7 @@ _BLOCKS = range(1, 7)
 _TINY = 1e-10
 
 
-class Block(nn.Module):
+class ConvBlock(nn.Module):
     """Two convolutions with batch norm, and a mean over squares of cells."""
 
     def __init__(self, before: int, after: int, pool: int) -> None:
@@ -49,7 +49,7 @@ class Cnn14(nn.Module):
         self.bn0 = nn.BatchNorm2d(bands)
         for number in _BLOCKS:
             before = channels[number - 2] if number > 1 else 1
-            self.add_module(f"conv_block{number}", Block(before, channels[number - 1], 2 if number < len(_BLOCKS) else 1))
+            self.add_module(f"conv_block{number}", ConvBlock(before, channels[number - 1], 2 if number < len(_BLOCKS) else 1))
         self.fc1 = nn.Linear(channels[-1], channels[-1])
         self.fc_audioset = nn.Linear(channels[-1], classes)
         self.register_buffer("filters", torch.zeros(WINDOW_SAMPLES // 2 + 1, bands), persistent=False)

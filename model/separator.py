@@ -72,12 +72,6 @@ class Separator(nn.Module):
         level = spectrum.abs().square().mean(dim=(1, 2), keepdim=True).sqrt() + _QUIET
         return SeparatorMasks(*self.mask(spectrum / level, self.condition(instruments, text)))
 
-    def separate(self, mix: Tensor, instruments: Tensor, text: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Estimate parts (B, Q, T) of mixes (B, T), and logits of their presence (B, Q, blocks)."""
-        spectrum = self.stft(mix)
-        mask, presence = self(spectrum, instruments, text)
-        return self.istft(spectrum[:, None] * mask, mix.shape[-1]), presence
-
     def stft(self, sound: Tensor) -> Tensor:
         """Transform (..., T) to (..., F, frames)."""
         size, hop = self.config.fft_samples, self.config.hop_samples

@@ -1,12 +1,15 @@
 """Make a small working folder by hand: tables and parts as `prepare` and `pair` leave them."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from instructme.dataset_tools import audio
+from instructme.dataset_tools.sharding import tar_file
 from instructme.manifests import tables
-from instructme.manifests.rows import Clip, Part, Rhythm, Track, Triplet
+from instructme.manifests.rows import Clip, Part, Rhythm, Sample, Track, Triplet
 
 RATE_HZ = 8000
 WINDOW = 2 * RATE_HZ
@@ -192,3 +195,9 @@ def _part(work: Path, track_id: str, instrument: str) -> Part:
         level_db=[],
         activity=[],
     )
+
+
+def read_sample(tar: Path, row: Sample) -> tuple[audio.Samples, audio.Samples, dict[str, Any]]:
+    """Read source, target and JSON of one row of a shard's index from its tar."""
+    source, target, text = (tar_file.read_bytes(tar, *tar_file.place(row, member)) for member in tar_file.MEMBERS)
+    return tar_file.decode(source)[0], tar_file.decode(target)[0], json.loads(text)

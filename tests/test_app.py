@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from instructme.manifests.rows import DataError
-from instructme.pipelines.app import server, uploads
+from instructme.pipelines.app import edit_server, uploads
 from instructme.pipelines.app.edit_stream import EditQueue
 from instructme.pipelines.app.uploads import EXAMPLES, Uploads
 from instructme.pipelines.editing.editor import EditBlock
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(folder: Path) -> TestClient:
-    return TestClient(server.make_app(stand_in(removed=0.5), folder), base_url=HOME)
+    return TestClient(edit_server.make_app(stand_in(removed=0.5), folder), base_url=HOME)
 
 
 def wav(seconds: float = 1.0, channels: int = 2, rate: int = 44100, form: str = "WAV") -> bytes:
@@ -96,7 +96,7 @@ def test_a_refusal_offers_only_what_the_editor_can_make(folder: Path, monkeypatc
 
     editor = stand_in(removed=0.5)
     monkeypatch.setattr(editor, "check", only_remove)
-    client = TestClient(server.make_app(editor, folder), base_url=HOME)
+    client = TestClient(edit_server.make_app(editor, folder), base_url=HOME)
     line = client.get("/plan", params={"sentence": "extract teh pianola"}).json()["error"]
     assert line.endswith('nearest that works: "remove drums"')
 
@@ -112,10 +112,10 @@ def test_a_plan_is_steps_and_notes_or_one_line(client: TestClient) -> None:
 
 def test_the_page_offers_what_the_editor_can(folder: Path) -> None:
     editor = stand_in()
-    able = TestClient(server.make_app(editor, folder), base_url=HOME).get("/").text
-    assert all(f">{sentence}<" in able for sentence in server.SENTENCES)
+    able = TestClient(edit_server.make_app(editor, folder), base_url=HOME).get("/").text
+    assert all(f">{sentence}<" in able for sentence in edit_server.SENTENCES)
     editor._denoise = None
-    assert not [each for each in server.SENTENCES if EditQueue(editor, Uploads(folder)).can(each)]
+    assert not [each for each in edit_server.SENTENCES if EditQueue(editor, Uploads(folder)).can(each)]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_the_folder_is_deleted_at_the_end(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(uvicorn.Server, "run", run)
     with pytest.raises(KeyboardInterrupt):
-        server.serve(stand_in(), "127.0.0.1", 0, lambda address: None)
+        edit_server.serve(stand_in(), "127.0.0.1", 0, lambda address: None)
     assert not folders[0].exists()
 
 
@@ -250,7 +250,7 @@ def test_an_address_that_is_taken_is_one_line() -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(DataError, match="choose another --port"):
-        server.serve(stand_in(), "127.0.0.1", taken.getsockname()[1], lambda address: None)
+        edit_server.serve(stand_in(), "127.0.0.1", taken.getsockname()[1], lambda address: None)
 
 
 @contextmanager
@@ -280,7 +280,7 @@ def test_a_browser_that_leaves_stops_its_edit(folder: Path) -> None:
 
     editor = stand_in()
     editor.blocks = slow
-    app = server.make_app(editor, folder)
+    app = edit_server.make_app(editor, folder)
     with served(app) as port:
         song = app.state.uploads.add_example("funk").id
         gone = HTTPConnection("127.0.0.1", port, timeout=60)
@@ -297,7 +297,7 @@ def test_a_browser_that_leaves_stops_its_edit(folder: Path) -> None:
 @pytest.fixture
 def browser(folder: Path, tmp_path: Path) -> Iterator[Browser]:
     """Open the page of a server that removes half of everything."""
-    with served(server.make_app(stand_in(removed=0.5), folder)) as port, chromium(tmp_path / "profile") as browser:
+    with served(edit_server.make_app(stand_in(removed=0.5), folder)) as port, chromium(tmp_path / "profile") as browser:
         browser.open(f"{HOME}:{port}/")
         browser.js(
             """window.at = (id) => document.getElementById(id);

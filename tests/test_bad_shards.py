@@ -17,7 +17,7 @@ import pytest
 from hostile import HERE, error_of, invoke
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_work import RATE_HZ, WINDOW, make_work
+from made_work import RATE_HZ, WINDOW, make_work, read_sample
 
 from instructme.dataset_tools.sharding import samples, tar_file
 from instructme.dataset_tools.sharding.index import index_of
@@ -126,7 +126,7 @@ def test_a_pickle_is_named_and_never_loaded(name: str, first: bool, folder: Path
     if name == "x.pickle":
         plain_loop(folder)
     for row in tables.read_rows(folder / f"{SHARD}.parquet", Sample):
-        tar_file.read(folder / f"{SHARD}.tar", row)
+        read_sample(folder / f"{SHARD}.tar", row)
     assert not trace.exists()
 
 
@@ -179,7 +179,7 @@ def test_a_shard_cut_short_is_named_wherever_it_is_read(share: float, sealed: bo
         assert plain_loop(folder)[-1] == "failed" or len(plain_loop(folder)) < 5
         with pytest.raises(DataError):
             for row in rows:
-                tar_file.read(tar, row)
+                read_sample(tar, row)
 
 
 def test_an_index_whose_recipe_is_none_is_one_line(folder: Path) -> None:

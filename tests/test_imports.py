@@ -7,6 +7,7 @@ listed here; below them, no circle of rooms is allowed.
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -144,3 +145,16 @@ def test_the_command_group_loads_nothing_heavy() -> None:
         check=True,
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_a_name_of_a_public_class_stands_once() -> None:
+    classes = (node for path in FILES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef))
+    counts = Counter(node.name for node in classes if not node.name.startswith("_"))
+    assert not [name for name, count in counts.items() if count > 1]
+
+
+def test_a_name_of_a_file_stands_twice_only_for_one_thing() -> None:
+    """A verb is called as what it runs or shows, and a training as what it trains."""
+    shared = ("pipelines/commands", "pipelines/training")
+    names = [path.name for path in FILES if not str(path.relative_to(ROOT)).startswith(shared) and path.name != "__init__.py"]
+    assert not [name for name, count in Counter(names).items() if count > 1]

@@ -25,7 +25,7 @@ def told(stems: dict[str, Samples], mix: Samples, folder: Path) -> list[Rejected
         for name, wave in {**stems, "mix": mix}.items()
     }
     whole = spectra.pop("mix")
-    return mix_check.check(spectra, whole, "Mix.wav")
+    return mix_check.check(spectra, whole, mix_check.common_lag_s(spectra, whole), "Mix.wav")
 
 
 def delayed(wave: Samples, seconds: float) -> Samples:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("manifests", "dataset_tools", "model", "pipelines")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-SERVERS = ("pipelines/app/server.py", "pipelines/app/uploads.py", "pipelines/listening/server.py")
+SERVERS = ("pipelines/app/edit_server.py", "pipelines/app/uploads.py", "pipelines/listening/server.py")
 """Modules that are built on FastAPI, which the extras `app` and `listen` install."""
 ANOTHER = "raise SystemExit('another package answers')"
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from made_work import RATE_HZ, WINDOW, beats, make_part, make_work, recipes
+from made_work import RATE_HZ, WINDOW, beats, make_part, make_work, read_sample, recipes
 
 from instructme.dataset_tools import audio
-from instructme.dataset_tools.sharding import render, tar_file
+from instructme.dataset_tools.sharding import render
 from instructme.manifests import tables
 from instructme.manifests.rows import DataError, Part, Sample, Triplet
 from instructme.pipelines.cli import main
@@ -84,7 +84,7 @@ def test_shards_keep_the_order_of_the_table(made: Path) -> None:
 
 def test_samples_read_by_offset_are_what_render_makes(made: Path) -> None:
     for index, row in rows(made):
-        source, target, description = tar_file.read(index.with_suffix(".tar"), row)
+        source, target, description = read_sample(index.with_suffix(".tar"), row)
         recipe = Triplet(**json.loads(row.recipe))
         on_disk = {window: audio.to_int16(make_part(window.track_id, window.instrument)) for window in render.windows(recipe)}
         again = render.render(
@@ -101,7 +101,7 @@ def test_samples_read_by_offset_are_what_render_makes(made: Path) -> None:
 
 def test_describes_the_source_window_in_seconds(made: Path) -> None:
     index, row = next(found for found in rows(made) if found[1].triplet_id == "remix-set-b-001")
-    _, _, description = tar_file.read(index.with_suffix(".tar"), row)
+    _, _, description = read_sample(index.with_suffix(".tar"), row)
     start = RATE_HZ
     inside = [beat for beat in beats("set-b") if start <= beat < start + WINDOW]
     assert description["beat_times_s"] == pytest.approx([(beat - start) / RATE_HZ for beat in inside], abs=1e-6)
@@ -186,7 +186,7 @@ def test_cuts_shards_by_size(work: Path, tmp_path: Path) -> None:
 def test_levels_each_side_on_its_own_when_asked(work: Path, tmp_path: Path) -> None:
     shard(work, tmp_path, normalise="side", limit=5, splits=["train"], workers=0)
     for index, row in rows(tmp_path):
-        source, target, _ = tar_file.read(index.with_suffix(".tar"), row)
+        source, target, _ = read_sample(index.with_suffix(".tar"), row)
         assert np.abs(source).max() == pytest.approx(render.CEILING, abs=1e-4) == np.abs(target).max()
         assert row.gain != row.target_gain
 

@@ -45,7 +45,7 @@ INDEX = {
 
 
 def test_the_card_says_hours_sound_and_counts() -> None:
-    text = card.readme(INDEX, {card.Source("mine | yours", ""): 2, card.Source("a", "MIT"): 1500})
+    text = card.readme(INDEX, {card.DatasetSource("mine | yours", ""): 2, card.DatasetSource("a", "MIT"): 1500})
     assert "1,234 triplets of an instruction, a source and a target: 6.50 hours a side,\nmono, 24,000 Hz" in text
     assert "| train | 1,000 | 200 |\n| test | 34 | 0 |" in text
     assert "| a | MIT | 1,500 |\n| mine / yours | not stated | 2 |" in text
@@ -53,7 +53,7 @@ def test_the_card_says_hours_sound_and_counts() -> None:
 
 
 def test_croissant_says_what_kind_of_file_each_is() -> None:
-    text = card.croissant(INDEX, {card.Source("à", "é"): 1})
+    text = card.croissant(INDEX, {card.DatasetSource("à", "é"): 1})
     described = json.loads(text)
     assert {each["name"]: each["encodingFormat"] for each in described["distribution"]} == {
         "a-0.tar": "application/x-tar",

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gpu.bank_files import read_song
 from hypothesis import given
 from hypothesis import strategies as st
 
 from instructme.manifests.instruments import INSTRUMENTS
 from instructme.pipelines.training.drawn_mixes import NAMES, covers, draw, render
-from instructme.pipelines.training.part_bank import BLOCK_SAMPLES, PartBank, read_song
+from instructme.pipelines.training.part_bank import BLOCK_SAMPLES, PartBank
 
 WINDOW = 2 * BLOCK_SAMPLES
 

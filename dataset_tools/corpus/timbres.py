@@ -29,7 +29,7 @@ _ALIKE = (
 )  # fmt: skip
 
 
-class Source(NamedTuple):
+class PackagedSoundfont(NamedTuple):
     """A soundfont that Debian packages: its file, package and licence, and whether it is held out, or a kit alone."""
 
     path: Path
@@ -42,16 +42,18 @@ class Source(NamedTuple):
 _SF2, _SF3 = Path("/usr/share/sounds/sf2"), Path("/usr/share/sounds/sf3")
 # Licences as /usr/share/doc/<package>/copyright states them.
 SOURCES = {
-    "fluidr3": Source(_SF2 / "FluidR3_GM.sf2", "fluid-soundfont-gm", "MIT"),
-    "musescore": Source(_SF3 / "MuseScore_General_Lite.sf3", "musescore-general-soundfont-small", "MIT"),
-    "a320u": Source(_SF2 / "A320U.sf2", "denemo-data", "GPL-2.0-only"),
-    "timgm6mb": Source(_SF2 / "TimGM6mb.sf2", "timgm6mb-soundfont", "GPL-2.0-only"),
-    "gmbank": Source(_SF2 / "sf_GMbank.sf2", "csound-soundfont", "public domain"),
-    "blackpearl": Source(_SF2 / "Black_Pearl_4_LV2.sf2", "avldrums.lv2-soundfont", "CC-BY-SA-3.0", is_kit=True),
-    "generaluser": Source(
+    "fluidr3": PackagedSoundfont(_SF2 / "FluidR3_GM.sf2", "fluid-soundfont-gm", "MIT"),
+    "musescore": PackagedSoundfont(_SF3 / "MuseScore_General_Lite.sf3", "musescore-general-soundfont-small", "MIT"),
+    "a320u": PackagedSoundfont(_SF2 / "A320U.sf2", "denemo-data", "GPL-2.0-only"),
+    "timgm6mb": PackagedSoundfont(_SF2 / "TimGM6mb.sf2", "timgm6mb-soundfont", "GPL-2.0-only"),
+    "gmbank": PackagedSoundfont(_SF2 / "sf_GMbank.sf2", "csound-soundfont", "public domain"),
+    "blackpearl": PackagedSoundfont(_SF2 / "Black_Pearl_4_LV2.sf2", "avldrums.lv2-soundfont", "CC-BY-SA-3.0", is_kit=True),
+    "generaluser": PackagedSoundfont(
         Path("/usr/share/minuet/soundfonts/GeneralUser-v1.47.sf2"), "minuet-data", "GeneralUser GS 2.0", held_out=True
     ),
-    "redzeppelin": Source(_SF2 / "Red_Zeppelin_4_LV2.sf2", "avldrums.lv2-soundfont", "CC-BY-SA-3.0", held_out=True, is_kit=True),
+    "redzeppelin": PackagedSoundfont(
+        _SF2 / "Red_Zeppelin_4_LV2.sf2", "avldrums.lv2-soundfont", "CC-BY-SA-3.0", held_out=True, is_kit=True
+    ),
 }
 
 

@@ -29,7 +29,7 @@ _DRIFT_S = HOP_SAMPLES / RATE_HZ * (_WINDOW_FRAMES - WINDOW_SAMPLES / HOP_SAMPLE
 """By how much basic-pitch corrects the clock after each window."""
 
 
-class Notes(NamedTuple):
+class RecognisedNotes(NamedTuple):
     """Notes: start and end in seconds (n, 2), and MIDI pitches (n,)."""
 
     spans_s: npt.NDArray[np.float64]
@@ -72,13 +72,13 @@ def activations(samples: Samples, rate_hz: int) -> tuple[Activations, Activation
     return sounding, starting
 
 
-def decode(sounding: Activations, starting: Activations) -> Notes:
+def decode(sounding: Activations, starting: Activations) -> RecognisedNotes:
     """Find the notes in activations (frames, 88), as basic-pitch does by default: sorted by start and pitch."""
     from scipy.signal import argrelmax
 
     rest = sounding.astype(np.float64)
     if len(rest) <= SHORTEST_FRAMES:
-        return Notes(np.zeros((0, 2)), np.zeros(0, np.int64))
+        return RecognisedNotes(np.zeros((0, 2)), np.zeros(0, np.int64))
     onsets = _with_inferred(starting.astype(np.float64), rest)
     found = []
     for start, pitch in sorted(zip(*argrelmax(onsets, axis=0), strict=True), reverse=True):
@@ -90,7 +90,7 @@ def decode(sounding: Activations, starting: Activations) -> Notes:
     found += _without_onsets(rest)
     times_s = np.arange(len(rest)) * HOP_SAMPLES / RATE_HZ - _DRIFT_S * (np.arange(len(rest)) // _WINDOW_FRAMES)
     notes = np.array(sorted(found), dtype=np.int64).reshape(-1, 3)
-    return Notes(times_s[notes[:, :2]], notes[:, 2] + LOWEST_MIDI)
+    return RecognisedNotes(times_s[notes[:, :2]], notes[:, 2] + LOWEST_MIDI)
 
 
 def _with_inferred(onsets: npt.NDArray[np.float64], frames: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -40,14 +40,14 @@ _CONTEXT = {
 }
 
 
-class Source(NamedTuple):
+class DatasetSource(NamedTuple):
     """A dataset that the music comes from, with its licence."""
 
     dataset: str
     licence: str
 
 
-def readme(index: Mapping[str, Any], sources: Mapping[Source, int]) -> str:
+def readme(index: Mapping[str, Any], sources: Mapping[DatasetSource, int]) -> str:
     """Write the card.
 
     Args:
@@ -57,13 +57,13 @@ def readme(index: Mapping[str, Any], sources: Mapping[Source, int]) -> str:
     return "\n".join([*_front(sources), MARK, "", *_body(index, sources)]) + "\n"
 
 
-def _front(sources: Mapping[Source, int]) -> Iterator[str]:
+def _front(sources: Mapping[DatasetSource, int]) -> Iterator[str]:
     yield from ("---", "pretty_name: Triplets for music editing", "license: other", "license_name: as listed below")
     yield from ("task_categories:", "- audio-to-audio", "tags:", "- music", "- webdataset", "language:", "- en")
     yield from ("source_datasets:", *(f"- {json.dumps(name)}" for name in sorted({source.dataset for source in sources})), "---")
 
 
-def _body(index: Mapping[str, Any], sources: Mapping[Source, int]) -> Iterator[str]:
+def _body(index: Mapping[str, Any], sources: Mapping[DatasetSource, int]) -> Iterator[str]:
     tasks = sorted({task for counts in index["counts"].values() for task in counts})
     yield "# Triplets for instruction-guided music editing"
     yield ""
@@ -101,7 +101,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "/") or "not stated"
 
 
-def croissant(index: Mapping[str, Any], sources: Mapping[Source, int]) -> str:
+def croissant(index: Mapping[str, Any], sources: Mapping[DatasetSource, int]) -> str:
     """Describe files and records in the format Croissant 1.0; arguments as for `readme`."""
     files = [(name, facts) for shard in index["shards"] for name, facts in sorted(shard["files"].items())]
     described = {
@@ -141,7 +141,7 @@ def _records(name: str) -> dict[str, Any]:
     return {"@type": "cr:RecordSet", "@id": records, "name": records, "key": {"@id": f"{records}/triplet_id"}, "field": fields}
 
 
-def write(folder: Path, index: Mapping[str, Any], sources: Mapping[Source, int], keep_readme: bool = False) -> None:
+def write(folder: Path, index: Mapping[str, Any], sources: Mapping[DatasetSource, int], keep_readme: bool = False) -> None:
     """Write README.md, unless somebody else wrote it, and croissant.json."""
     for name, text in {README: readme(index, sources), CROISSANT: croissant(index, sources)}.items():
         if name != README or not keep_readme:

@@ -87,13 +87,3 @@ def read_bytes(path: Path, offset: int, size: int) -> bytes:
     with path.open("rb") as file:
         file.seek(offset)
         return file.read(size)
-
-
-def read(path: Path, row: Sample) -> tuple[Samples, Samples, dict[str, Any]]:
-    """Read source, target and JSON of one row of a shard's index from its tar.
-
-    Raises:
-        DataError: a member doesn't decode.
-    """
-    source, target, text = (read_bytes(path, *place(row, member)) for member in MEMBERS)
-    return decode(source)[0], decode(target)[0], dict(json.loads(text))

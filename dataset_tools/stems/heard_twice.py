@@ -15,7 +15,7 @@ from instructme.manifests.rows import Stem
 
 
 @dataclass(frozen=True)
-class Song:
+class DecodedStems:
     """The stems of a song as `prepare` decodes them."""
 
     stems: Sequence[Stem]
@@ -40,7 +40,7 @@ class Song:
         return {stem.path for stem in self.stems if (free_names.whole_name(stem.label) or ("", 0))[1] == free_names.GROUP}
 
 
-def find(song: Song) -> list[Overlap]:
+def find(song: DecodedStems) -> list[Overlap]:
     """Find them by their sketches; what their names say decides how much is asked."""
     found = [_asked(each, song) for each in mixtures.overlaps(song.sketches, song.unnamed, song.groups)]
     sums = {each.name for each in found if each.is_sum}
@@ -50,7 +50,7 @@ def find(song: Song) -> list[Overlap]:
     return found + [each for each in late if each.is_sum or each.name not in {other.name for other in found}]
 
 
-def _late(song: Song, sums: set[str]) -> list[Overlap]:
+def _late(song: DecodedStems, sums: set[str]) -> list[Overlap]:
     """Find what is a sum of others, or overlaps with several, at another time: the clearest sum first. Sums explain nothing."""
     left = {name: each for name, each in song.spectra.items() if name not in sums}
     found: list[Overlap] = []
@@ -63,7 +63,7 @@ def _late(song: Song, sums: set[str]) -> list[Overlap]:
         del left[found[-1].name]
 
 
-def _moved(song: Song, names: set[str], name: str, lag_s: float) -> Overlap | None:
+def _moved(song: DecodedStems, names: set[str], name: str, lag_s: float) -> Overlap | None:
     """Compare a stem with others as if it were earlier by a lag; None if it holds little of them, or of one alone."""
     sound = song.read(name)
     moved = late_sums.earlier(sound, lag_s, song.rate_hz, song.scratch)
@@ -77,13 +77,13 @@ def _moved(song: Song, names: set[str], name: str, lag_s: float) -> Overlap | No
     return next((_asked(each._replace(late_s=lag_s), song) for each in seen if each.name == name and len(each.holds) > 1), None)
 
 
-def _asked(overlap: Overlap, song: Song) -> Overlap:
+def _asked(overlap: Overlap, song: DecodedStems) -> Overlap:
     """Listen to a stem where sketches don't tell enough: to sums in stereo, and to groups that may have effects."""
     may_be_bus = overlap.name in song.groups and len(overlap.holds) > 1 and overlap.share >= mixtures.OVERLAP
     return _heard(overlap, song) if (song.channels == 2 if overlap.is_sum else may_be_bus) else overlap
 
 
-def _heard(overlap: Overlap, song: Song) -> Overlap:
+def _heard(overlap: Overlap, song: DecodedStems) -> Overlap:
     """Listen to a stem and what it holds: whether it is their bus with effects, and how much of both channels they explain."""
     bus, *members = sounds = [song.read(path) for path in (overlap.name, *overlap.holds)]
     if overlap.late_s:

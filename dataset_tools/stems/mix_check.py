@@ -56,21 +56,24 @@ def compare(stems: Mapping[str, Spectra], mix: str, root: Path, length_s: float)
     path = inside(root, mix)
     try:
         spectra = song_spectra.read(path, length_s)
-        late_s = _common_lag_s(stems, spectra)
+        late_s = common_lag_s(stems, spectra)
         if late_s and abs(late_s) > NEAR_S:  # else its stretches are nearly the same
             spectra = song_spectra.read(path, length_s, late_s)
-            late_s = _common_lag_s(stems, spectra)
+            late_s = common_lag_s(stems, spectra)
     except DataError as error:
         return [Rejected(mix, "mix_unread", f"the stems can't be compared with it: {error}".replace(f"{root}/", ""))]
-    return _told(stems, spectra, late_s, mix)
+    return check(stems, spectra, late_s, mix)
 
 
-def check(stems: Mapping[str, Spectra], mix: Spectra, called: str) -> list[Rejected]:
-    """Find the stems that are not heard in a mix as they are, and tell if they are not all of it."""
-    return _told(stems, mix, _common_lag_s(stems, mix), called)
+def check(stems: Mapping[str, Spectra], mix: Spectra, late_s: float | None, called: str) -> list[Rejected]:
+    """Find the stems that are not heard in a mix as they are, and tell if they are not all of it.
 
-
-def _told(stems: Mapping[str, Spectra], mix: Spectra, late_s: float | None, called: str) -> list[Rejected]:
+    Args:
+        stems: their spectra by path.
+        mix: its spectra.
+        late_s: see `common_lag_s`.
+        called: the name of the mix.
+    """
     sizes = {name: size for name, each in stems.items() if (size := math.sqrt(song_spectra.power(each)))}
     whole = song_spectra.power(mix)
     if not sizes or not whole:
@@ -84,7 +87,7 @@ def _told(stems: Mapping[str, Spectra], mix: Spectra, late_s: float | None, call
     return (told or _lack(unit, mix, called)) + _balance(places, called)
 
 
-def _common_lag_s(stems: Mapping[str, Spectra], mix: Spectra) -> float | None:
+def common_lag_s(stems: Mapping[str, Spectra], mix: Spectra) -> float | None:
     """Find how much later than the stems a mix is: the lag of most of them, of the loudest where two lags have as many."""
     found = {name: song_spectra.lag_s(mix, each, HEARD) for name, each in stems.items()}
     lags_s = {name: lag_s for name, lag_s in found.items() if lag_s is not None}

@@ -46,7 +46,7 @@ _BREATH = {"vocals", "guitar"}
 _STRUCK = {"congas", "bongos", "cajon", "tambourine", "shaker", "cowbell", "claps"}
 
 
-class Sound(NamedTuple):
+class SoundMeasures(NamedTuple):
     """What the names are asked of: shares of power below 100 and 400 Hz, flatness, and the share of moments of a melody."""
 
     below_100_hz: float
@@ -55,7 +55,7 @@ class Sound(NamedTuple):
     melody: float
 
 
-def measure(sound: Stored, rate_hz: int) -> Sound | None:
+def measure(sound: Stored, rate_hz: int) -> SoundMeasures | None:
     """Measure a part; None if it sounds for too short a time, too softly, or all the time at one level."""
     levels = np.array(measures.levels_db(sound, rate_hz))
     loud_db = np.percentile(levels[levels > SILENT_DB], 95) if (levels > SILENT_DB).any() else SILENT_DB
@@ -78,10 +78,10 @@ def measure(sound: Stored, rate_hz: int) -> Sound | None:
     below_100_hz, below_400_hz = (float(shares[frequencies <= edge].sum()) for edge in (100, 400))
     within = power[:, (frequencies >= FLAT_HZ[0]) & (frequencies < FLAT_HZ[1])] + 1e-9 * power.max()
     flatness = float(np.median(np.exp(np.log(within).mean(axis=1)) / within.mean(axis=1)))
-    return Sound(below_100_hz, below_400_hz, flatness, _melody(power, later, rate_hz))
+    return SoundMeasures(below_100_hz, below_400_hz, flatness, _melody(power, later, rate_hz))
 
 
-def against(instrument: str, sound: Sound) -> str | None:
+def against(instrument: str, sound: SoundMeasures) -> str | None:
     """Say how a sound contradicts the name of an instrument beyond doubt; None if it does not."""
     family = INSTRUMENTS[instrument].family
     if family == "bass" and sound.below_400_hz < LEAST_BASS:

@@ -24,7 +24,7 @@ from instructme.dataset_tools.stems import (
 )
 from instructme.dataset_tools.stems.copies import StemSketch
 from instructme.dataset_tools.stems.song_spectra import Spectra
-from instructme.dataset_tools.stems.sources import CANCELLED, Note
+from instructme.dataset_tools.stems.sources import CANCELLED, StemFault
 from instructme.dataset_tools.stems.versions import Version
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import slug
@@ -99,7 +99,9 @@ def merge(
     song.rejects.extend(unfit)
     merged = song.merged()
     by_path = {source[0].path: source for source in sources.group(ordered)}
-    twice = heard_twice.Song(kept, song.sketches, song.spectra, lambda path: song.read(by_path[path]), rate_hz, channels, scratch)
+    twice = heard_twice.DecodedStems(
+        kept, song.sketches, song.spectra, lambda path: song.read(by_path[path]), rate_hz, channels, scratch
+    )
     doubled = heard_twice.find(twice) if track.aligned else []
     for overlap in doubled:
         song.tell(overlap.name, "mixture" if overlap.is_sum else "overlap", overlap.detail)
@@ -125,7 +127,7 @@ class _Song:
 
     track: Track
     stems: Sequence[Stem]
-    decode: Callable[[Sequence[Stem]], tuple[Stored, list[Note]]]
+    decode: Callable[[Sequence[Stem]], tuple[Stored, list[StemFault]]]
     total: Callable[[], Stored]
     root: Path
     rate_hz: int
@@ -305,30 +307,30 @@ def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) 
         sound.close()
 
 
-def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, StemSketch], rate_hz: int) -> Iterator[Note]:
+def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, StemSketch], rate_hz: int) -> Iterator[StemFault]:
     """Find what keeps a stem from being summed: silence, a copy, the opposite of what is there, levels beyond reason."""
     highest = measures.peak(samples)
     if highest < audio.STEP / 2:
-        yield Note("silent", "it holds no sound", False)
+        yield StemFault("silent", "it holds no sound", False)
         return
     own = copies.listen(stem.instrument, samples, 0.1 * highest, rate_hz)
     if first := copies.find(own, heard, rate_hz):
         name = heard[first].instrument
         wrong = "" if name == stem.instrument else f", which is named {name}; one of the names is wrong"
-        yield Note("twice", f"the same sound as {first}{wrong}: only the first is used", True)
+        yield StemFault("twice", f"the same sound as {first}{wrong}: only the first is used", True)
         return
     if opposite := copies.find(own, heard, rate_hz, sign=-1):
-        yield Note("cancels", f"it is the opposite of {opposite}: together they are silent; only the first is used", True)
+        yield StemFault("cancels", f"it is the opposite of {opposite}: together they are silent; only the first is used", True)
         return
     if later := copies.find_later(own, heard, rate_hz):
-        yield Note("overlap", later, False)
+        yield StemFault("overlap", later, False)
     if highest > LOUD_REJECTED:
-        yield Note("too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True)
+        yield StemFault("too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True)
         return
     if highest > LOUD_TOLD:
-        yield Note("loud", f"it peaks {audio.db(highest):.0f} dB over full scale: {_TURNED}", False)
+        yield StemFault("loud", f"it peaks {audio.db(highest):.0f} dB over full scale: {_TURNED}", False)
     if _cancels(samples, total):
-        yield Note("cancels", "it is the opposite of another stem of its instrument: together they are silent", True)
+        yield StemFault("cancels", "it is the opposite of another stem of its instrument: together they are silent", True)
     else:
         heard[stem.path] = own  # a copy of what is left out may be right
 

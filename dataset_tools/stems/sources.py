@@ -30,7 +30,7 @@ NEARLY_OPPOSITE = -0.6
 """Correlation of two channels below which their mean is 7 dB softer than they are. Those of stereo stems are above 0."""
 
 
-class Note(NamedTuple):
+class StemFault(NamedTuple):
     """Something to tell of a stem; a fatal one leaves it out."""
 
     reason: str
@@ -51,7 +51,7 @@ def group(stems: Sequence[Stem]) -> Iterator[tuple[Stem, ...]]:
 
 def read(
     source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int, lags_s: Mapping[str, float]
-) -> tuple[Stored, list[Note]]:
+) -> tuple[Stored, list[StemFault]]:
     """Read a stem without what would count as sound, behind the silence that its lag says."""
     samples, notes = _decode(source, root, scratch, rate_hz, channels)
     offset = dc_offset.remove(samples, rate_hz)
@@ -59,38 +59,42 @@ def read(
         on_time, samples = samples, Stored(scratch, channels)
         samples.extend([audio.silence(late, channels)]).extend(block for _, block in on_time.blocks())
         on_time.close()
-    return samples, notes + ([Note("dc_offset", f"{offset} was removed", False)] if offset else [])
+    return samples, notes + ([StemFault("dc_offset", f"{offset} was removed", False)] if offset else [])
 
 
-def faults(source: Sequence[Stem], root: Path, samples: Stored, rate_hz: int) -> list[Note]:
+def faults(source: Sequence[Stem], root: Path, samples: Stored, rate_hz: int) -> list[StemFault]:
     """Tell of faults of the files of a stem: only the beginning is read, low bits, cut waves, bytes in the wrong order."""
     paths = [inside(root, stem.path) for stem in source]
     soft = measures.peak(samples) < 1.1 * audio.SOFT_BITS  # resampling may raise a peak
     unused = max(map(audio.unused_bits, paths)) if soft else 0
     clipped = next(filter(None, (clipping.detail(path, samples, rate_hz) for path in paths)), None)
     return [
-        *([Note("chained", chained.DETAIL, False)] if any(map(chained.is_chained, paths)) else []),
-        *([Note("low_bits", _LOW_BITS.format(unused, 6 * unused), False)] if unused else []),
-        *([Note("clipped", clipped, False)] if clipped else []),
-        *([Note("byte_order", byte_order.DETAIL, True)] if any(byte_order.is_swapped(path, samples) for path in paths) else []),
+        *([StemFault("chained", chained.DETAIL, False)] if any(map(chained.is_chained, paths)) else []),
+        *([StemFault("low_bits", _LOW_BITS.format(unused, 6 * unused), False)] if unused else []),
+        *([StemFault("clipped", clipped, False)] if clipped else []),
+        *(
+            [StemFault("byte_order", byte_order.DETAIL, True)]
+            if any(byte_order.is_swapped(path, samples) for path in paths)
+            else []
+        ),
     ]
 
 
-def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[Note]]:
+def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[StemFault]]:
     """Read a stem, of one file or of a file for each channel: as mono, the mean, or as stereo.
 
     Of channels that cancel each other out, the first is the music.
     """
     lost = [dropouts.Dropouts(stem.sample_rate_hz) for stem in source]
-    reports = [audio.Report(hear=each.hear) for each in lost]
+    reports = [audio.DecodingReport(hear=each.hear) for each in lost]
     samples, notes = _joined(source, root, scratch, rate_hz, channels, reports)
     told = next(filter(None, (each.detail() for each in lost)), None)
-    return samples, notes + ([Note("dropouts", told, False)] if told else [])
+    return samples, notes + ([StemFault("dropouts", told, False)] if told else [])
 
 
 def _joined(
-    source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int, reports: Sequence[audio.Report]
-) -> tuple[Stored, list[Note]]:
+    source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int, reports: Sequence[audio.DecodingReport]
+) -> tuple[Stored, list[StemFault]]:
     paths = [inside(root, stem.path) for stem in source]
     if len(source) == 2:
         streams = (audio.stream(path, rate_hz, report=report) for path, report in zip(paths, reports, strict=True))
@@ -105,16 +109,16 @@ def _joined(
         return Stored(scratch, channels).extend(audio.stream(path, rate_hz, channel=0, channels=channels)), [_cancels()]
 
 
-def _channels(path: Path, likeness: float, channels: int) -> list[Note]:
+def _channels(path: Path, likeness: float, channels: int) -> list[StemFault]:
     """Tell of two channels that are nearly opposite, or seem to be two instruments."""
     if channels == 1 and likeness < NEARLY_OPPOSITE:
         softer_db = -audio.power_db((1 + likeness) / 2)
         detail = f"its channels are nearly opposite, so that their mean is {softer_db:.0f} dB softer: invert one of them"
-        return [Note("cancels", detail, False)]
-    return [Note("channels_differ", channel_check.DETAIL, False)] if channel_check.differ(path, likeness) else []
+        return [StemFault("cancels", detail, False)]
+    return [StemFault("channels_differ", channel_check.DETAIL, False)] if channel_check.differ(path, likeness) else []
 
 
-def _left_right(pair: Sequence[Stored], scratch: Path, channels: int) -> tuple[Stored, list[Note]]:
+def _left_right(pair: Sequence[Stored], scratch: Path, channels: int) -> tuple[Stored, list[StemFault]]:
     left, right = pair
     joined, mean_power, power = Stored(scratch, channels), 0.0, 0.0
     for start, one in left.blocks(stop=len(right)):
@@ -128,7 +132,7 @@ def _left_right(pair: Sequence[Stored], scratch: Path, channels: int) -> tuple[S
     return joined, []
 
 
-def _mid_side(source: Sequence[Stem], pair: Sequence[Stored], scratch: Path, channels: int) -> tuple[Stored, list[Note]]:
+def _mid_side(source: Sequence[Stem], pair: Sequence[Stored], scratch: Path, channels: int) -> tuple[Stored, list[StemFault]]:
     """Decode mid and side; two sounds of which the second is the louder one are summed, as they may be two takes."""
     mid, side = pair
     is_side = measures.rms_db(side) <= measures.rms_db(mid)
@@ -139,14 +143,14 @@ def _mid_side(source: Sequence[Stem], pair: Sequence[Stored], scratch: Path, cha
             joined.put(start, one if channels == 1 else np.stack([one + other, one - other], axis=1))
         else:
             joined.put(start, audio.in_channels(one + other, channels))
-    return joined, [Note("mid_side" if is_side else "unpaired", mid_side.detail(source[1], is_side, channels), False)]
+    return joined, [StemFault("mid_side" if is_side else "unpaired", mid_side.detail(source[1], is_side, channels), False)]
 
 
-def _cancels() -> Note:
+def _cancels() -> StemFault:
     detail = "its channels are opposite, so their mean is silent: only the first channel is used"
-    return Note("cancels", detail, False)
+    return StemFault("cancels", detail, False)
 
 
-def _surround(channels: int) -> Note:
+def _surround(channels: int) -> StemFault:
     detail = f"the part holds the mean of its {channels} channels: if they are stems, export each as a file"
-    return Note("surround", detail, False)
+    return StemFault("surround", detail, False)

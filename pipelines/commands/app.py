@@ -27,7 +27,7 @@ def command(run: Path | None, host: str, port: int, device: str | None) -> None:
     """
     import torch
 
-    from instructme.pipelines.app.server import serve
+    from instructme.pipelines.app.edit_server import serve
     from instructme.pipelines.editing.editor import Editor
 
     editor = Editor.load(run, device or ("cuda" if torch.cuda.is_available() else "cpu"))

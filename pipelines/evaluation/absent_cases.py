@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from zlib import crc32
 
 from instructme.dataset_tools.audio import Samples
-from instructme.pipelines.evaluation.cases import Case, Triplet
+from instructme.pipelines.evaluation.cases import Case, TripletSides
 
 TASK = "absent"
 
@@ -14,7 +14,7 @@ TASK = "absent"
 class Unchanged:
     """A triplet whose target is its source."""
 
-    triplet: Triplet
+    triplet: TripletSides
 
     def read(self) -> tuple[Samples, Samples]:
         """Read the source twice."""

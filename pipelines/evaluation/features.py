@@ -113,9 +113,9 @@ class Sound:
         return np.asarray(self._notes["pitch_sums"])
 
     @property
-    def notes(self) -> note_network.Notes:
+    def notes(self) -> note_network.RecognisedNotes:
         """Notes."""
-        return note_network.Notes(self._notes["spans_s"], self._notes["pitches"])
+        return note_network.RecognisedNotes(self._notes["spans_s"], self._notes["pitches"])
 
     @cached_property
     def embedding(self) -> npt.NDArray[np.float32]:

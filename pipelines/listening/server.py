@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import parse_qs
 
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,9 +39,10 @@ _HEADERS = {
 }
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32,64}")
 _LONGEST_ID = 200
+router = APIRouter()
 
 
-class Clip(FileResponse):
+class ClipResponse(FileResponse):
     """A clip, read in few pieces: each piece costs a turn of a thread."""
 
     chunk_size = 1 << 20
@@ -64,7 +65,7 @@ class AnswerBody(ClickBody):
     value: Annotated[int | None, Field(ge=0, le=100)] = None
 
 
-class Guard:
+class BodyLimit:
     """Refuses long bodies before they are read (413), and adds the headers of safety to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -180,60 +181,84 @@ def make_app(folder: Path) -> FastAPI:
     Raises:
         DataError: the study can't be read.
     """
-    rating = Rating(folder)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.folder = folder
-    app.add_middleware(Guard)
-
-    @app.exception_handler(404)
-    def unknown(request: Request, error: Exception) -> Response:
-        return HTMLResponse(notice(rating.study, rating.words, "unknown"), 404)
-
-    @app.exception_handler(RequestValidationError)
-    @app.exception_handler(422)
-    def refused(request: Request, error: Exception) -> Response:
-        return JSONResponse({"saved": False}, 422)
-
-    @app.get("/")
-    def start(participant: str = "") -> Response:
-        return HTMLResponse(consent(rating.study, rating.words, participant[:_LONGEST_ID]))
-
-    @app.post("/begin")
-    def begin(participant: Annotated[str, Depends(_participant)]) -> Response:
-        return RedirectResponse(f"/s/{rating.answers.begin(participant)}/", 303)
-
-    @app.get("/s/{token}/")
-    def page(token: str) -> Response:
-        session = rating.session(token)
-        if session.state == "refused":
-            return HTMLResponse(notice(rating.study, rating.words, "sorry"))
-        answered, heard = rating.answers.page(session)
-        return HTMLResponse(rater_page(rating.study, rating.words, session, rating.steps(session), answered, heard))
-
-    @app.get("/s/{token}/clip/{step}/{attempt}/{place}")
-    def clip(token: str, step: int, attempt: int, place: int) -> Response:
-        session = rating.session(token)
-        if step != session.step or not 0 <= place < len(players := rating.steps(session)[step].players):
-            raise HTTPException(404)
-        response = Clip(rating.folder / CLIPS / players[place].file, media_type="audio/wav")
-        response.headers["Cache-Control"] = "private, max-age=3600"
-        return response
-
-    @app.post("/s/{token}/click")
-    def click(token: str, body: AnswerBody) -> Response:
-        saved = rating.store(rating.session(token), body)
-        return JSONResponse({"saved": saved}, 200 if saved else 409)
-
-    @app.post("/s/{token}/next")
-    def go_on(token: str, body: ClickBody) -> Response:
-        rating.go_on(rating.session(token), body)
-        return JSONResponse({"saved": True})
-
-    @app.get("/static/{name}")
-    def static(name: str) -> Response:
-        if name not in _STATIC:
-            raise HTTPException(404)
-        text = (resources.files("instructme.pipelines.pages") / "templates" / name).read_bytes()
-        return Response(text, media_type=_STATIC[name])
-
+    app.state.folder, app.state.rating = folder, Rating(folder)
+    app.include_router(router)
+    app.add_exception_handler(404, _unknown)
+    app.add_exception_handler(RequestValidationError, _refused)
+    app.add_exception_handler(422, _refused)
+    app.add_middleware(BodyLimit)
     return app
+
+
+def _rating(request: Request) -> Rating:
+    rating: Rating = request.app.state.rating
+    return rating
+
+
+Open = Annotated[Rating, Depends(_rating)]
+
+
+def _unknown(request: Request, error: Exception) -> Response:
+    rating = _rating(request)
+    return HTMLResponse(notice(rating.study, rating.words, "unknown"), 404)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    return JSONResponse({"saved": False}, 422)
+
+
+@router.get("/")
+def start(rating: Open, participant: str = "") -> HTMLResponse:
+    """Give the first page."""
+    return HTMLResponse(consent(rating.study, rating.words, participant[:_LONGEST_ID]))
+
+
+@router.post("/begin")
+def begin(rating: Open, participant: Annotated[str, Depends(_participant)]) -> RedirectResponse:
+    """Begin a session, or go on with that of a participant."""
+    return RedirectResponse(f"/s/{rating.answers.begin(participant)}/", 303)
+
+
+@router.get("/s/{token}/")
+def page(rating: Open, token: str) -> HTMLResponse:
+    """Give the page of a session."""
+    session = rating.session(token)
+    if session.state == "refused":
+        return HTMLResponse(notice(rating.study, rating.words, "sorry"))
+    answered, heard = rating.answers.page(session)
+    return HTMLResponse(rater_page(rating.study, rating.words, session, rating.steps(session), answered, heard))
+
+
+@router.get("/s/{token}/clip/{step}/{attempt}/{place}")
+def clip(rating: Open, token: str, step: int, attempt: int, place: int) -> ClipResponse:
+    """Give a clip of the page of a session."""
+    session = rating.session(token)
+    if step != session.step or not 0 <= place < len(players := rating.steps(session)[step].players):
+        raise HTTPException(404)
+    response = ClipResponse(rating.folder / CLIPS / players[place].file, media_type="audio/wav")
+    response.headers["Cache-Control"] = "private, max-age=3600"
+    return response
+
+
+@router.post("/s/{token}/click")
+def click(rating: Open, token: str, body: AnswerBody) -> JSONResponse:
+    """Store a click in a page."""
+    saved = rating.store(rating.session(token), body)
+    return JSONResponse({"saved": saved}, 200 if saved else 409)
+
+
+@router.post("/s/{token}/next")
+def go_on(rating: Open, token: str, body: ClickBody) -> JSONResponse:
+    """Go on to the next page."""
+    rating.go_on(rating.session(token), body)
+    return JSONResponse({"saved": True})
+
+
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    """Give a style or a script."""
+    if name not in _STATIC:
+        raise HTTPException(404)
+    text = (resources.files("instructme.pipelines.pages") / "templates" / name).read_bytes()
+    return Response(text, media_type=_STATIC[name])

@@ -1,13 +1,7 @@
-"""Keep the parts of many songs as 16-bit samples, in memory or on a device, for a separator that draws windows of them.
+"""Keep the parts of many songs as 16-bit samples, in memory or on a device, for a separator that draws windows of them."""
 
-On disk a bank is a folder with two files a song: NAME.i16 (parts one after the other) and NAME.json (which part is where).
-The JSON comes last, so a song can be read as soon as its JSON is there.
-"""
-
-import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -85,14 +79,3 @@ class PartBank:
         place = torch.arange(self.window_samples, device=sound.device) * speed
         before = place.long()
         return torch.lerp(sound[before], sound[before + 1], place - before)
-
-
-def read_song(path: Path) -> tuple[dict[str, str], list[tuple[str, np.ndarray]]]:
-    """Read a song of a bank folder by its JSON: what is written about it, and its parts (instrument, int16 samples).
-
-    The samples stay on disk until they are used: a bank may be larger than the memory.
-    """
-    song = json.loads(path.read_text(encoding="utf-8"))
-    samples = np.memmap(path.with_suffix(".i16"), dtype="<i2", mode="c")
-    parts = [(each["instrument"], samples[each["start"] : each["start"] + each["samples"]]) for each in song["parts"]]
-    return {key: song.get(key, "") for key in ("song", "split", "source")}, parts

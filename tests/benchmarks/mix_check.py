@@ -47,7 +47,8 @@ def told(stems: Mapping[str, Samples], mix: Samples, scratch: Path) -> list[Reje
         name: song_spectra.of(Stored(scratch).extend([np.ascontiguousarray(wave)]), RATE_HZ, len(mix))
         for name, wave in {**stems, "": mix}.items()
     }
-    return mix_check.check(spectra, spectra.pop(""), "the mix")
+    whole = spectra.pop("")
+    return mix_check.check(spectra, whole, mix_check.common_lag_s(spectra, whole), "the mix")
 
 
 def verdict(rows: list[Rejected], name: str, fault: str, stems: int) -> str:

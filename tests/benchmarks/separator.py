@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.separator RUN FOLDER... [--splits test] [--seconds 10] [--most 200]
 
-A folder is a bank (see pipelines/training/part_bank.py), or the working folder of songs that were scanned and prepared. Every
+A folder is a bank (see tests/gpu/bank_files.py), or the working folder of songs that were scanned and prepared. Every
 window in which an instrument and the rest of the song both sound counts once. Intervals are over songs (bootstrap, 95 %).
 """
 
@@ -24,7 +24,9 @@ from instructme.manifests.tables import read_rows
 from instructme.model.separation_loss import si_sdr_db
 from instructme.pipelines.editing.part_separator import PartSeparator
 from instructme.pipelines.training.drawn_mixes import NAMES, covers
-from instructme.pipelines.training.part_bank import read_song
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "gpu"))
+from bank_files import read_song
 
 Song = tuple[str, Callable[[], list[tuple[str, np.ndarray]]]]
 """A name, and a function that reads the parts (instrument, int16 samples)."""

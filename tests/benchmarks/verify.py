@@ -24,7 +24,8 @@ def floor(made: ShardReader, name: str, music: library.Library) -> None:
         tables.sha256(made.folder / f"{name}.{suffix}")
     windows = set()
     for number, row in zip(made.rows(name), tables.read_rows(made.folder / f"{name}.parquet", Sample), strict=True):
-        tar_file.read(made.folder / f"{name}.tar", row)
+        for member in tar_file.MEMBERS[:2]:
+            tar_file.decode(tar_file.read_bytes(made.folder / f"{name}.tar", *tar_file.place(row, member)))
         recipe = made.recipe(number)
         windows |= {window for window in render.windows(recipe) if window.track_id == recipe.source_track}
     for track, instrument, start, length in windows:

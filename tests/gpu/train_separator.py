@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from bank_files import read_song
 from safetensors.torch import load_file, save_file
 
 from instructme.model.checkpoint import WEIGHTS
@@ -26,7 +27,7 @@ from instructme.model.config import SeparatorConfig
 from instructme.model.separation_loss import separation_loss, separation_scores_db, total
 from instructme.model.separator import Separator
 from instructme.pipelines.training.drawn_mixes import NAMES, RenderedMixes, ask, draw, dry_parts, mixed, render
-from instructme.pipelines.training.part_bank import PartBank, read_song
+from instructme.pipelines.training.part_bank import PartBank
 
 WARMUP_STEPS = 200
 EMA_DECAY = 0.999
@@ -220,7 +221,9 @@ class Trainer:
             drawn = draw(bank, self.options.validation_mixes, self.options.questions, rng, absent=0.15)
             mixes = render(bank, drawn, self.config.sample_rate_hz)
             with self._autocast():
-                estimates, _ = self.model.separate(mixes.mix, mixes.asked)
+                spectrum = self.model.stft(mixes.mix)
+                mask, _ = self.model(spectrum, mixes.asked)
+                estimates = self.model.istft(spectrum[:, None] * mask, mixes.mix.shape[-1])
             scores = separation_scores_db(estimates, mixes.answers, mixes.mix)
             power = mixes.mix.square().mean(-1, keepdim=True).clamp(min=1e-9)
             level = 10 * (estimates.square().mean(-1) / power).clamp(min=1e-9).log10()

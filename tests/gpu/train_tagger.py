@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+from bank_files import read_song
 
 from instructme.pipelines.evaluation.features import embed
 from instructme.pipelines.training import tagger
-from instructme.pipelines.training.part_bank import read_song
 from instructme.pipelines.training.tagger import Examples
 
 RATE_HZ, WINDOW_SAMPLES = 24_000, 240_000

@@ -5,7 +5,7 @@ Onsets within 50 ms and pitches within 50 cents are equal, whatever the offsets.
 Undefined: neither edit nor target has a note. Only one of both has one: 0.
 """
 
-from instructme.dataset_tools.recognisers.note_network import Notes
+from instructme.dataset_tools.recognisers.note_network import RecognisedNotes
 from instructme.pipelines.evaluation.metrics import Score
 
 GROUP = "music"
@@ -13,7 +13,7 @@ UNIT, BETTER, RANGE, PERFECT, GAIN_FREE = "", "up", (0.0, 1.0), 1.0, True
 ABOVE_SOURCE = True
 
 
-def score(edit_notes: Notes, target_notes: Notes) -> Score:
+def score(edit_notes: RecognisedNotes, target_notes: RecognisedNotes) -> Score:
     """Compare notes."""
     import mir_eval
 

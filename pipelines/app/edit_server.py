@@ -71,12 +71,12 @@ def make_app(editor: Editor, folder: Path, hosts: Sequence[str] = LOOPBACK) -> F
     app.include_router(router)
     app.add_exception_handler(DataError, _refused)
     app.add_exception_handler(KeyError, _absent)
-    app.add_middleware(Guard)
+    app.add_middleware(SameOrigin)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     return app
 
 
-class Guard:
+class SameOrigin:
     """Refuse what other web pages send, and tell browsers to be careful with the answers."""
 
     def __init__(self, app: Any) -> None:
