@@ -21,9 +21,10 @@ PASSED = {
 @click.argument("roots", nargs=-1, required=True, metavar="ROOT...", type=Place())
 @click.argument("work", metavar="WORK", type=Local(file_okay=False))
 def _build(roots: tuple[Path, ...], work: Path, **options: Any) -> None:
-    r"""Turn the datasets in ROOT... into shards in WORK/shards: scan, prepare, pair and shard, with every table kept.
+    r"""Turn the datasets in ROOT... into shards in WORK/shards: scan, prepare, pair and shard.
 
-    Run it again after a stop or with other options: unchanged results are kept. The four commands have more options.
+    All tables are kept. Run it again after a stop or with other options: unchanged results are kept. The four commands have
+    more options.
 
     \b
     Example:

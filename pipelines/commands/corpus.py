@@ -60,7 +60,7 @@ def command(
     finished songs are kept.
 
     With --timbres, each part gets a random soundfont or recording, and a random treatment: equaliser, saturation
-    or amplifier, compressor, reverb and level. Each track's metadata.yaml says which, with the licence.
+    or amplifier, compressor, reverb and level. Each track's metadata.yaml names both, with their licences.
 
     \b
     Example:

@@ -41,7 +41,7 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 @click.option(
     "--prompt", hidden=True, help='Text that the result should sound like, such as "a happy music". Also set the embedding.'
 )
-@click.option("--embedding", hidden=True, type=click.Path(path_type=Path), help="Run of 'train embedding', or folder of CLAP.")
+@click.option("--embedding", hidden=True, type=click.Path(path_type=Path), help="Run of 'train embedding', or a CLAP model.")
 @click.option(
     "--preserve/--no-preserve",
     hidden=True,
@@ -78,8 +78,8 @@ def command(
     The editor in the package removes instruments, extracts them, and makes them louder or quieter. To add or replace instruments
     or to remix, train an editor and name it with --run.
 
-    A sentence may have several steps and time spans. If there is a word that the command does not understand, it writes nothing
-    and exits with code 2. --plan shows how it reads a sentence.
+    A sentence may have several steps and time spans. If the command does not understand a word, it writes nothing and
+    exits with code 2. --plan shows how it reads a sentence.
 
     IN is any file that libsndfile reads. The result has the same length, rate, channels and level. If the result would clip,
     the command turns all of it down and prints a warning. Silence stays silent.

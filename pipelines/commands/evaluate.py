@@ -30,10 +30,10 @@ PACKAGE = "package"
     help="Folder of edits, one file for each key of SHARDS, such as KEY.flac. Repeatable.",
 )
 @click.option(
-    "--run", "runs", multiple=True, metavar="RUN", help="Run that edits SHARDS, OWNER/NAME on the hub, or 'package'. Repeatable."
+    "--run", "runs", multiple=True, metavar="RUN", help="Run that edits SHARDS: a folder, OWNER/NAME, or 'package'. Repeatable."
 )
 @click.option("-o", "--out", required=True, type=options.Local(file_okay=False), help="Folder to write.")
-@click.option("--protocol", type=click.Choice(["paper", "instruct-musicgen"]), help="Choose the triplets that this paper uses.")
+@click.option("--protocol", type=click.Choice(["paper", "instruct-musicgen"]), help="Choose triplets as this paper does.")
 @click.option("--count", type=click.IntRange(1), help="Triplets of each task of SHARDS.  [default: all]")
 @click.option("--rounds", is_flag=True, help="Score chains of edits: each round edits the result of the round before.")
 @click.option("--ood", type=options.Place(exists=True, file_okay=False), help="Shards of other music, scored beside SHARDS.")
@@ -59,9 +59,9 @@ PACKAGE = "package"
     "--clap",
     hidden=True,
     type=options.Local(exists=True, file_okay=False),
-    help="CLAP, for clap_score: a folder of transformers.",
+    help="Folder of a CLAP model of transformers, for clap_score.",
 )
-@click.option("--device", hidden=True, help="Device that edits, such as cuda.  [default: cuda where there is one]")
+@click.option("--device", hidden=True, help="Device for the edits, such as cuda.  [default: cuda where there is one]")
 @click.option(
     "--absent",
     hidden=True,
@@ -87,10 +87,10 @@ PACKAGE = "package"
     help="Triplets of each task for which control edits are made.",
 )
 @click.option(
-    "--least-done", hidden=True, default=0.5, show_default=True, type=options.Finite(max=1), help="Metric joint: least edit_done."
+    "--least-done", hidden=True, default=0.5, show_default=True, type=options.Finite(max=1), help="Least edit_done for joint."
 )
 @click.option(
-    "--most-error", hidden=True, default=3.0, show_default=True, type=options.Finite(0), help="Metric joint: most kept_error_db."
+    "--most-error", hidden=True, default=3.0, show_default=True, type=options.Finite(0), help="Most kept_error_db for joint."
 )
 @options.WORKERS
 def command(

@@ -180,7 +180,7 @@ def results_(study: Path, out: Path | None, unfinished: bool) -> None:
 def export_(study: Path, out: Path) -> None:
     r"""Write STUDY as a configuration of webMUSHRA with its clips, for those who use that program.
 
-    The pages ask for the same points. 'listen results' reads the file lms.csv that webMUSHRA writes.
+    The pages use the same points. 'listen results' reads the file lms.csv that webMUSHRA writes.
 
     \b
     Example:

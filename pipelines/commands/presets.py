@@ -14,7 +14,7 @@ def command(name: str | None, settings: tuple[str, ...]) -> None:
     r"""List the presets, or print the preset NAME as JSON.
 
     The JSON has every field that --set can change, and the numbers of parameters. Counting builds no model and needs little
-    memory. It needs torch: pip install 'instructme[train]'.
+    memory. The command needs torch: pip install 'instructme[train]'.
 
     \b
     Example:

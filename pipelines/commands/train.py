@@ -146,7 +146,7 @@ def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, o
 
     The recipes of a working folder are rendered during training. If 'train latents' has encoded the shards with the same VAE, its
     latents are used, and a message says so. Without latents, each step must encode its clips and find their chords in the audio.
-    This is slow, so the command stops. To train all the same, add --on-the-fly.
+    This is slow, so the command stops. To train without latents, add --on-the-fly.
 
     \b
     Example:
