@@ -22,10 +22,22 @@ TABLES = {"parts": Part, "rhythm": Rhythm, "clips": Clip, "rejects": Reject}
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """What changes the content of the tables.
+    """The settings of `prepare` that change the tables: see the options of the command.
+
+    Args:
+        sample_rate_hz: of the parts.
+        clip_seconds: length of a clip.
+        rhythm: source of beats: auto, midi, audio or none.
+        chords: source of chords: auto, midi, audio or none.
+        length_tolerance_s: largest difference between the lengths of stems.
+        min_active: least share of a clip in which an edited part is active.
+        max_under_mix_db: how far an edited part may be under the mix.
+        min_lufs: least loudness of an edited part where it plays.
+        balance_stems: make a rough mix of raw multitracks.
+        channels: 1 for mono, 2 for stereo.
 
     Raises:
-        DataError: a value that can't be, as the options of the command say.
+        DataError: a value is out of its range.
     """
 
     sample_rate_hz: int = 24000

@@ -17,11 +17,14 @@ BED_SIZES = np.arange(1, 5)
 
 @dataclass(frozen=True)
 class PairOptions:
-    """What steers every draw.
+    """Settings of all draws of `pair`.
 
-    `balance` flattens how often instruments are edited: P(instrument) is proportional to its clips ** (1 - balance), so
-    0 keeps the data's own frequencies and 1 makes all instruments equally frequent. `weights` says how much more often the
-    windows of a dataset are drawn, as (dataset, weight); 1 for others.
+    Args:
+        balance: an instrument is drawn in proportion to its clips ** (1 - balance): with 0 as often as it occurs, with 1 all
+            instruments equally often.
+        tempo_tolerance: largest relative difference of the two tempi of a remix.
+        remix_harmony: least share of time with equal chords in a remix.
+        weights: (dataset, how much more often its windows are drawn); 1 for others.
 
     Raises:
         DataError: a value out of its range.

@@ -62,11 +62,11 @@ class EditBlock(NamedTuple):
 
 
 class Editor:
-    """A trained run, ready to edit.
+    """Edit music with a trained run, or with the editor in the package.
 
-    The editor cuts music of any length into overlapping chunks of the run's clip length, and cross-fades their edits. It edits
-    the mean of the channels, within the range of levels that the run was trained on. See `channels.spread` for stereo and for
-    frequencies above the model's Nyquist frequency.
+    A separator edits each channel. A run of `train editor` cuts music of any length into overlapping chunks of its clip length,
+    and cross-fades their edits. It edits the mean of the channels, within the range of levels that it was trained on. The page
+    "Editing" of the manual says what happens to stereo and to frequencies above half of the run's sample rate.
 
     Example:
         ```python
