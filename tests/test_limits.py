@@ -1,10 +1,12 @@
 """Arguments of Python calls that would give wrong data without a message, as no command line has checked them."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from made_work import make_work
@@ -14,6 +16,7 @@ from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.prepare_track import PrepareSettings
 from instructme.manifests import limits
 from instructme.manifests.rows import DataError
+from instructme.pipelines.commands import pair, prepare
 
 Call = Callable[[Path], Any]
 WRONG: list[tuple[str, Call]] = [
@@ -48,6 +51,20 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_value_that_can_not_be_is_refused(told: str, call: Call, work: Path) -> None:
     with pytest.raises(DataError, match=f"^{told}.*: (give|choose) "):
         call(work)
+
+
+@pytest.mark.parametrize(("command", "settings"), [(prepare.command, PrepareSettings), (pair.command, PairOptions)])
+def test_whatever_an_option_takes_a_call_takes(command: click.Command, settings: type) -> None:
+    names = {"sample_rate": "sample_rate_hz", "length_tolerance": "length_tolerance_s", "max_under_db": "max_under_mix_db"}
+    checked = 0
+    for option in command.params:
+        name, kind = names.get(str(option.name), str(option.name)), option.type
+        if name in {field.name for field in dataclasses.fields(settings)}:
+            ends = kind.choices if isinstance(kind, click.Choice) else (getattr(kind, "min", None), getattr(kind, "max", None))
+            for value in (each for each in ends if each is not None):
+                settings(**{name: value})
+                checked += 1
+    assert checked >= 6
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
