@@ -21,6 +21,8 @@ A task is a module with these names. Nothing else in the package asks for a task
                                       the changes that an editor is trained to make, `(T,)` each
     compose(source, removed, added) -> target
                                       the edit of a source: compose(source, *split(source, target)) is the target
+    from_part(mix, part, gain_db) -> target
+                                      optional: the edit by a separator, which has estimated the named part of the mix
 
 In `law`, `part(instrument)` reads the source window of a part file, and `more` holds `target_part(instrument)`, which reads that
 of the target before stretching, `source_beats_samples` and `rate_hz`. In `split`, `more` holds `exchanged()`, which renders the

@@ -212,7 +212,7 @@ def _whole(clause: str, trained: str) -> tuple[_Clause, ...]:
             if (match := text.pattern.fullmatch(variant)) and (step := _step(text, match.groupdict(), gain_db)):
                 found.setdefault(step, _Clause(step, text.start.strip()))
     # A list of instruments is likelier than a genre of the same words: "remix with drum and bass".
-    return tuple(found.values())[: 1 if {step.task for step in found} == {"remix"} else None]
+    return tuple(found.values())[: 1 if {task_module(step.task).KEEPS for step in found} == {"none"} else None]
 
 
 def _step(text: _Text, fields: Mapping[str, str], gain_db: float | None) -> EditStep | None:

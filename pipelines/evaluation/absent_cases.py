@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from zlib import crc32
 
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.tasks import task_module, task_modules
 from instructme.pipelines.evaluation.cases import Case, TripletSides
 
 TASK = "absent"
@@ -23,22 +24,23 @@ class Unchanged:
 
 
 def absent_cases(cases: Sequence[Case]) -> list[Case]:
-    """Make a case "remove X" for each case of the task remove, where X is an instrument of other songs.
+    """Make a case "remove X" for each case of a task that only removes, where X is an instrument of other songs.
 
     A case is left out if its source holds all instruments, or is not known to hold any.
     """
-    every = sorted({name for case in cases if case.task == "remove" for name in case.named})
+    removals = {name for name, task in task_modules().items() if task.KEEPS == "rest" and not task.BRINGS}
+    every = sorted({name for case in cases if case.task in removals for name in case.named})
     made = []
     for case in cases:
         others = [name for name in every if name not in case.sounding]
-        if case.task == "remove" and case.sounding and others:
+        if case.task in removals and case.sounding and others:
             name = others[crc32(case.key.encode()) % len(others)]
             made.append(
                 replace(
                     case,
                     key=f"{case.key}-absent",
                     task=TASK,
-                    instruction=f"remove {name}",
+                    instruction=task_module(case.task).TEMPLATES[0].format(instrument=name),
                     triplet=Unchanged(case.triplet),
                     edits={},
                     named=(name,),

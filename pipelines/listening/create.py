@@ -18,7 +18,7 @@ from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 from instructme.pipelines.listening import check_sounds, clip_levels
 from instructme.pipelines.listening.page_order import BEEPS, HEADPHONE_TRIALS, HEADPHONES
-from instructme.pipelines.listening.rated_edits import ANCHOR, REFERENCE, REMIX, SOURCE, check_edits, names_instruments
+from instructme.pipelines.listening.rated_edits import ANCHOR, REFERENCE, SOURCE, check_edits, keeps_nothing, names_instruments
 from instructme.pipelines.listening.study import CLIPS, SETTINGS, WORDING, Stimulus, Study, write_study
 from instructme.pipelines.listening.wording import default_wording
 
@@ -104,7 +104,7 @@ def _sounds(case: Case, study: Study, number: int) -> dict[str, Samples]:
         sounds[ANCHOR] = clip_levels.noisy(source, study.seed + number)
     elif study.anchor == "shuffled" and case.stranger is not None:
         sounds[ANCHOR] = case.stranger.read()[1]
-    if case.task == REMIX and case.lead is not None:
+    if keeps_nothing(case.task) and case.lead is not None:
         lead = case.lead()
         sounds = {system: clip_levels.with_lead(clip, lead) for system, clip in sounds.items()}
     return {SOURCE: source, **sounds}

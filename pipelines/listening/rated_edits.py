@@ -2,20 +2,24 @@
 
 from collections.abc import Sequence
 
-from instructme.dataset_tools.tasks import task_names
+from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.manifests.rows import DataError
 from instructme.pipelines.evaluation.cases import Case, drawn
 from instructme.pipelines.evaluation.made_edits import REFUSED
 
 SOURCE, REFERENCE, ANCHOR = "source", "reference", "anchor"
-REMIX = "remix"
 RESERVED = (SOURCE, REFERENCE, ANCHOR)
 """Names of clips that no system may have."""
 
 
 def names_instruments(case: Case) -> bool:
     """Say whether an instruction is about instruments, not about a genre or mood: all but remixes by genre, and unknown tasks."""
-    return bool(case.named or case.added or (case.task != REMIX and case.task in task_names()))
+    return bool(case.named or case.added or (case.task in task_names() and not keeps_nothing(case.task)))
+
+
+def keeps_nothing(task: str) -> bool:
+    """Say whether a task replaces the whole source, as remix does."""
+    return task in task_names() and bool(task_module(task).KEEPS == "none")
 
 
 def without_refused(cases: Sequence[Case]) -> list[Case]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from instructme.pipelines.listening.answers import Session
 from instructme.pipelines.listening.page_order import Step
-from instructme.pipelines.listening.rated_edits import REFERENCE, REMIX
+from instructme.pipelines.listening.rated_edits import REFERENCE, keeps_nothing
 from instructme.pipelines.listening.study import Stimulus, Study
 from instructme.pipelines.listening.wording import Wording, anchors
 from instructme.pipelines.pages.html import render
@@ -53,7 +53,7 @@ def rater_page(
         question=_question(step, words),
         points=points_of(words, step.scale, step.source) if step.kind in ("rate", "example", "explanation") else [],
         all_points=_all_points(study, words, steps) if step.kind == "anchors" else [],
-        instruction=_task_text(step),
+        instruction=step.source.instruction if step.source else "",
         players=_players(step, words, session)[: len(step.clips)],
         source=_players(step, words, session)[len(step.clips) :],
         all_heard=set(range(len(step.clips))) <= heard,
@@ -82,11 +82,7 @@ def points_of(words: Wording, scale: str, source: Stimulus | None) -> list[tuple
     """List what the points of a scale mean for the instruction of a source, best first."""
     if source is None:
         return anchors(words, scale)
-    return anchors(words, scale, remix=source.task == REMIX, instruments=source.names_instruments)
-
-
-def _task_text(step: Step) -> str:
-    return step.source.instruction if step.source else ""
+    return anchors(words, scale, remix=keeps_nothing(source.task), instruments=source.names_instruments)
 
 
 def _heading(step: Step, words: Wording) -> str:
@@ -120,7 +116,7 @@ def _all_points(study: Study, words: Wording, steps: Sequence[Step]) -> list[tup
     kinds = {
         "quality": [],
         "relevance": sorted({"instruments" if each.names_instruments else "genre" for each in sources}, reverse=True),
-        "harmony": sorted({"remix" if each.task == REMIX else "atomic" for each in sources}),
+        "harmony": sorted({"remix" if keeps_nothing(each.task) else "atomic" for each in sources}),
     }
     tables = []
     for scale in study.scales:

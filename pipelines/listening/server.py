@@ -153,7 +153,7 @@ class Rating:
         ):
             to = "again" if session.attempt < HEADPHONE_ATTEMPTS else "refused"
         last = session.step == len(self.preparation) - 1 and to == "next"
-        click = Click(body.click, body.step, "next", step.kind, step.scale, item=_item(step))
+        click = Click(body.click, body.step, "next", step.kind, step.scale, item=step.source.item if step.source else None)
         self.answers.go_on(session, click, take_turn=last, to=to)
 
 
@@ -161,10 +161,6 @@ async def _participant(request: Request) -> str:
     """Read the id that the first page passes on; form fields are read without another package."""
     fields = parse_qs((await request.body()).decode("utf-8", "replace"))
     return fields.get("participant", [""])[0][:_LONGEST_ID]
-
-
-def _item(step: Step) -> str | None:
-    return step.source.item if step.source else None
 
 
 def _click(step: Step, body: AnswerBody) -> Click:
