@@ -14,7 +14,7 @@ from instructme.pipelines.evaluation.absent_cases import absent_cases
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.metrics import absent_db
 from instructme.pipelines.evaluation.sample_distances import distance_db, markdown_of_samples
-from instructme.pipelines.evaluation.score_cases import Settings, score_case
+from instructme.pipelines.evaluation.score_cases import ScoreSettings, score_case
 
 SOURCE = np.random.default_rng(0).standard_normal(9600).astype(np.float32) * 0.1
 
@@ -104,6 +104,6 @@ def test_what_a_run_refuses_is_counted_with_its_reason(tmp_path):
         assert list(made_edits.make_edits(cases, systems, tmp_path / "edits", lambda run: Separator())) == []
     assert Separator.asked == 2
     done, refused = made_edits.with_edits(cases, systems, tmp_path / "edits")
-    settings = Settings(("clipped",))
+    settings = ScoreSettings(("clipped",))
     assert [row.value for row in score_case(done, settings, False).rows] == [0]
     assert [row.reason for row in score_case(refused, settings, False).rows] == ["refused: this editor can't add"]

@@ -16,7 +16,7 @@ from instructme.pipelines.cli import main
 from instructme.pipelines.evaluation import made_edits, protocols, shard_cases
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.round_tables import lines_of_rounds, markdown_of_rounds
-from instructme.pipelines.evaluation.score_cases import Settings, score_cases
+from instructme.pipelines.evaluation.score_cases import ScoreSettings, score_cases
 from instructme.pipelines.evaluation.score_tables import Scores
 from instructme.pipelines.evaluation.shard_cases import Choice, from_shards, out_of_domain
 
@@ -141,7 +141,7 @@ def test_rounds_edit_the_result_of_the_round_before(shards, tmp_path, monkeypatc
     assert np.abs(first - source / 2).max() < 1e-4
     assert np.abs(second - first).max() < 1e-3 and np.abs(third - first).max() < 1e-3
     cases = made_edits.with_edits(cases, systems, tmp_path / "edits")
-    rows = [row for _, scores in score_cases(cases, Settings(("si_sdr_db",)), workers=0) for row in scores.rows]
+    rows = [row for _, scores in score_cases(cases, ScoreSettings(("si_sdr_db",)), workers=0) for row in scores.rows]
     text = "\n".join(markdown_of_rounds(Scores(rows)))
     assert "| metric | system | round 1 | round 2 | round 3 |" in text and "| `si_sdr_db` ↑ | **run** |" in text
     ((dataset, (chart,)),) = lines_of_rounds(Scores(rows), ["si_sdr_db", "edit_done"])

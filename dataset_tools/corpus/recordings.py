@@ -117,7 +117,7 @@ def build(folder: Path, held_out: bool) -> tuple[Soundfont, list[RecordedPreset]
     Raises:
         DataError: the index or a recording can't be read.
     """
-    index = [row for row in rows(folder) if _is_held_out(row) == held_out or row["family"] == "percussion"]
+    index = [row for row in rows(folder) if row["path"].startswith(HELD_OUT) == held_out or row["family"] == "percussion"]
     sampled: list[SampledPreset] = []
     about: list[RecordedPreset] = []
     pools = _pools(index)
@@ -139,10 +139,6 @@ def build(folder: Path, held_out: bool) -> tuple[Soundfont, list[RecordedPreset]
         about.append(RecordedPreset(place, 0, program, instruments, programs, keys, note_s, notes[0]["licence"]))
         program += 1
     return (make("recordings", RATE_HZ, sampled), about) if sampled else None
-
-
-def _is_held_out(row: Row) -> bool:
-    return row["path"].startswith(HELD_OUT)
 
 
 def _read(folder: Path, path: str, longest_s: float) -> Floats:

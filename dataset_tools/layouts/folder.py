@@ -234,7 +234,8 @@ def _song_folder(
     title = song_names.title(list(sounds)) if top or split_name(folder.name) or _folder_names.SHELF.fullmatch(folder.name) else ""
     title = title if top or song_names.is_own(title) else ""
     place = folder / title if title else folder
-    song = _track(root, _Song(place, folder, {**sounds, **nested}, _by_label(_beside_stems.midi(root, folder))), split)
+    midi = {label.lower(): path for label, path in _beside_stems.midi(root, folder).items()}
+    song = _track(root, _Song(place, folder, {**sounds, **nested}, midi), split)
     # What lies in a song's folder may be another version of it.
     yield from _kept_together.one_work(root, folder, [song, *other])
 
@@ -287,10 +288,6 @@ def _is_sum(label: str, sounds: Mapping[str, Path]) -> bool:
         return False
     others = [match for match in map(normalise, sounds) if match.certain and match.editable and match.family != "vocals"]
     return len({match.family for match in others}) > 1
-
-
-def _by_label(midi: Mapping[str, Path]) -> dict[str, Path]:
-    return {label.lower(): path for label, path in midi.items()}
 
 
 def _names(root: Path, place: Path, split: str | None) -> tuple[str, str | None, str]:

@@ -133,7 +133,8 @@ def command(
             halves=separator_beside(folder) is not None,
         )
     editor = Editor.load(folder, device or ("cuda" if torch.cuda.is_available() else "cpu"), embedding=embedding)
-    settings = SamplingSettings(seed, steps, guidance, source_guidance, chord_guidance, prompt, _preserve(preserve))
+    kept: Any = None if preserve is None else "ratio" if preserve else "off"
+    settings = SamplingSettings(seed, steps, guidance, source_guidance, chord_guidance, prompt, kept)
     with _printed_warnings(), tqdm(total=job.seconds, desc="edit", bar_format=_BAR, delay=1) as bar:
         for seconds in job.run(editor, settings):
             bar.update(min(seconds, job.seconds - bar.n))  # a sum of floats may end a little over the total
@@ -187,7 +188,3 @@ def _printed_warnings() -> Iterator[None]:
         warnings.simplefilter("default", EditWarning)
         warnings.showwarning = show_line
         yield
-
-
-def _preserve(wanted: bool | None) -> Any:
-    return None if wanted is None else "ratio" if wanted else "off"

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from instructme.manifests import urls
+from instructme.manifests.rows import SPLITS
 
 WORKERS = click.option(
     "--workers",
@@ -82,6 +83,14 @@ SET = click.option(
     callback=_set,
     help="Change a setting of the list below. Repeatable.",
 )
+
+
+def read_splits(context: click.Context, parameter: click.Parameter, text: str) -> list[str]:
+    """Read the names of splits between commas: the callback of an option."""
+    chosen = [name.strip() for name in text.split(",")]
+    if unknown := sorted(set(chosen) - set(SPLITS)):
+        raise click.BadParameter(f"no such split: {', '.join(unknown)}: choose from {', '.join(SPLITS)}")
+    return chosen
 
 
 MAX_REJECT = click.option(

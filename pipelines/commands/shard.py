@@ -23,7 +23,7 @@ ORDER = 50
     "--shard-size-mb", type=options.Finite(0, min_open=True), help="Approximate size of a shard in MB, instead of --per-shard."
 )
 @click.option("--limit", type=click.IntRange(1), help="Render only the first LIMIT triplets of each split.")
-@click.option("--splits", default=",".join(SPLITS), show_default=True, help="Splits to render.")
+@click.option("--splits", default=",".join(SPLITS), show_default=True, callback=options.read_splits, help="Splits to render.")
 @click.option(
     "--normalize",
     default="joint",
@@ -39,7 +39,7 @@ def command(
     per_shard: int,
     shard_size_mb: float | None,
     limit: int | None,
-    splits: str,
+    splits: list[str],
     normalize: str,
     workers: int | None,
     scheduler: str | None,
@@ -55,16 +55,13 @@ def command(
     """
     from instructme.pipelines.stages.shard import shard, summary
 
-    chosen = [name.strip() for name in splits.split(",")]
-    if unknown := sorted(set(chosen) - set(SPLITS)):
-        raise click.BadParameter(f"no such split: {', '.join(unknown)}: choose from {', '.join(SPLITS)}", param_hint="--splits")
     index = shard(
         work,
         out or work / "shards",
         per_shard=per_shard,
         shard_size_mb=shard_size_mb,
         limit=limit,
-        splits=chosen,
+        splits=splits,
         normalise=normalize,
         workers=workers,
         scheduler=scheduler,

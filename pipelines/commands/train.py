@@ -8,7 +8,7 @@ import click
 
 from instructme.manifests.rows import SPLITS
 from instructme.model.presets import PRESETS
-from instructme.pipelines.commands.options import Local, Place
+from instructme.pipelines.commands.options import Local, Place, read_splits
 
 ORDER = 90
 _FOLDER = Local(file_okay=False)
@@ -108,14 +108,14 @@ def vae(data: Path, **shared: Any) -> None:
 @click.argument("data", metavar="SHARDS", type=_DATA)
 @click.option("-o", "--out", type=_FOLDER, help="Folder of the latents.  [default: beside the shards]")
 @click.option("--work", type=_FOLDER, help="Working folder of the shards. Training on 'replace' needs its parts.")
-@click.option("--splits", default="train,validation", show_default=True, help="Splits to encode.")
+@click.option("--splits", default="train,validation", show_default=True, callback=read_splits, help="Splits to encode.")
 @click.option("--limit", type=click.IntRange(1), help="Encode only the first LIMIT shards of each split.")
 @click.option("--set", "settings", metavar="PART.FIELD=VALUE", multiple=True, help="Change a field of the VAE's preset.")
 @click.option(
     "--device", default="auto", show_default=True, help="auto: the GPU if there is one; or the name of a device in torch."
 )
 @click.option("--workers", type=click.IntRange(0), help="Processes that decode and find chords.  [default: one per core]")
-def latents(vae_run: Path, data: Path, splits: str, **options: Any) -> None:
+def latents(vae_run: Path, data: Path, **options: Any) -> None:
     r"""Encode the triplets of SHARDS with the VAE of VAE_RUN, and find the chords of their sources.
 
     It writes two files beside each shard: latents-train-00000.tar and .json. 'train editor' uses them if it has the same VAE. If
@@ -127,10 +127,7 @@ def latents(vae_run: Path, data: Path, splits: str, **options: Any) -> None:
     """
     from instructme.pipelines.training.latents import latents as encode
 
-    chosen = [name.strip() for name in splits.split(",")]
-    if unknown := sorted(set(chosen) - set(SPLITS)):
-        raise click.BadParameter(f"no such split: {', '.join(unknown)}: choose from {', '.join(SPLITS)}", param_hint="--splits")
-    counts = encode(vae_run, data, splits=chosen, **options)
+    counts = encode(vae_run, data, **options)
     click.echo(f"{counts['triplets']:,} triplets encoded in {counts['shards']} shards, {counts['kept']} shards kept")
 
 

@@ -92,12 +92,9 @@ def genre(text: str) -> str | None:
 def idiom(text: str) -> tuple[str, str] | None:
     """Read a word that is a whole instruction, such as `a karaoke version`: its task and instrument."""
     label = _STYLE_AFTER.sub("", _ARTICLES.sub("", text))
-    known = {word: (name, instrument) for name, task in task_modules().items() for word, instrument in _idioms(task)}
+    idioms = ((name, getattr(task, "IDIOMS", {})) for name, task in task_modules().items())
+    known = {word: (name, instrument) for name, words in idioms for word, instrument in words.items()}
     return known.get(label.replace("-", " "))
-
-
-def _idioms(task: object) -> list[tuple[str, str]]:
-    return list(getattr(task, "IDIOMS", {}).items())
 
 
 def words() -> frozenset[str]:

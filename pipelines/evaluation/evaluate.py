@@ -16,7 +16,7 @@ from instructme.pipelines.evaluation.metrics import inputs
 from instructme.pipelines.evaluation.paper_tables import markdown_of_paper
 from instructme.pipelines.evaluation.round_tables import markdown_of_rounds
 from instructme.pipelines.evaluation.sample_distances import markdown_of_samples
-from instructme.pipelines.evaluation.score_cases import Settings, check_systems, notes_of, score_cases
+from instructme.pipelines.evaluation.score_cases import ScoreSettings, check_systems, notes_of, score_cases
 from instructme.pipelines.evaluation.score_tables import Scores, markdown
 from instructme.pipelines.evaluation.set_scores import Embedded, markdown_of_sets, score_sets
 from instructme.pipelines.training.tagger import HEAD
@@ -86,7 +86,7 @@ def evaluate(
         lacking |= {name: TAGGER_ADVICE for name in metrics if "tagger" in inputs(name)}
         metrics = [name for name in metrics if name not in lacking]
     heard_by = recognisers() | ({"tagger": head.digest()} if head else {}) | networks.digests()
-    settings = Settings(tuple(metrics), options or {}, out / FEATURES, head, networks)
+    settings = ScoreSettings(tuple(metrics), options or {}, out / FEATURES, head, networks)
     scored = score_cases(cases, settings, with_controls=controls, workers=workers)
     rows = [row for _, scores in scored for row in scores.rows]
     stated = {"recognisers": heard_by, "options": options or {}}

@@ -32,7 +32,7 @@ Frames = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Settings:
+class ScoreSettings:
     """What is computed.
 
     metrics: names. options: see `scoring.Options`. features: folder that keeps features. tagger: None where there is none.
@@ -56,7 +56,7 @@ class CaseScores:
 
 
 def score_cases(
-    cases: Sequence[Case], settings: Settings, *, with_controls: int | None = None, workers: int | None = None
+    cases: Sequence[Case], settings: ScoreSettings, *, with_controls: int | None = None, workers: int | None = None
 ) -> list[tuple[Case, CaseScores]]:
     """Score cases in the order they come in; the controls are made for the first `with_controls` of each task and dataset."""
     seen: Counter[tuple[str, str]] = Counter()
@@ -77,11 +77,11 @@ class _Unit(NamedTuple):
     with_controls: bool
 
 
-def _score_unit(settings: Settings, unit: _Unit) -> CaseScores:
+def _score_unit(settings: ScoreSettings, unit: _Unit) -> CaseScores:
     return score_case(unit.case, settings, unit.with_controls)
 
 
-def score_case(case: Case, settings: Settings, with_controls: bool = True) -> CaseScores:
+def score_case(case: Case, settings: ScoreSettings, with_controls: bool = True) -> CaseScores:
     """Score the edits and the controls of one triplet. What can't be read or compared gets a reason for every metric."""
     result = CaseScores([], {}, Counter())
     try:
@@ -115,7 +115,7 @@ def score_case(case: Case, settings: Settings, with_controls: bool = True) -> Ca
 class _Known:
     """Source and target of a case, cut to the length of an edit."""
 
-    def __init__(self, case: Case, source: Samples, target: Samples, settings: Settings) -> None:
+    def __init__(self, case: Case, source: Samples, target: Samples, settings: ScoreSettings) -> None:
         self._case, self._settings = case, settings
         self._sides = {"source": source, "target": target}
         self._sounds: dict[int, dict[str, Sound]] = {}
@@ -173,7 +173,7 @@ def _note_sides(system: str, edit: Samples, sides: Mapping[str, Samples], notes:
             return
 
 
-def _add(case: Case, settings: Settings, result: CaseScores, system: str, values: Features) -> None:
+def _add(case: Case, settings: ScoreSettings, result: CaseScores, system: str, values: Features) -> None:
     scores = score_edit(values, settings.metrics, settings.options)
     result.rows += [_row(case, system, name, score) for name, score in scores.items()]
     sides = {system: "edit", "target": "target", "identity": "source"}
@@ -185,7 +185,7 @@ def _add(case: Case, settings: Settings, result: CaseScores, system: str, values
         result.frames.setdefault("vggish", {}).update(heard)
 
 
-def _refuse(case: Case, settings: Settings, result: CaseScores, systems: Sequence[str], reason: str) -> None:
+def _refuse(case: Case, settings: ScoreSettings, result: CaseScores, systems: Sequence[str], reason: str) -> None:
     result.rows += [_row(case, system, name, reason) for system in systems for name in settings.metrics]
 
 
