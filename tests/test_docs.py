@@ -42,7 +42,7 @@ COMMANDS = sorted(
 RUN = ["open_shards, TripletDataset", "crop_s", 'TripletDataset("work"', "for triplet in open_shards", "io.BytesIO(sample"]
 RUN += ["load_dataset", "soundfile.write", "rejects.groupby", "SLURMCluster(", "Editor, TripletDataset"]
 MOST_WORDS = 25
-REASON_AT = {"Note": 0, "Rejected": 1, "tell": 1, "reject": 2, "Reject": 4}
+REASON_AT = {"StemFault": 0, "Rejected": 1, "tell": 1, "reject": 2, "Reject": 4}
 """Place of the reason among the arguments."""
 PAIRED = r'"(\w+)": (?:pool\.windows|no_genre)|unmatched\["(\w+)"\]|~full\] = "(\w+)"|reason = "(\w+)" if .* else "(\w+)"'
 """How `pair` names its reasons in the code."""
