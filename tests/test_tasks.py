@@ -15,9 +15,9 @@ from synthetic import RATE_HZ, write_tables
 from instructme.dataset_tools.pairing import pool as pools
 from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.pairing.instructions import fields
-from instructme.dataset_tools.sharding.laws import off_the_beat
+from instructme.dataset_tools.sharding.laws import ROUNDING, off_the_beat
 from instructme.dataset_tools.sharding.render import render
-from instructme.dataset_tools.tasks import task_modules, task_names
+from instructme.dataset_tools.tasks import task_module, task_modules, task_names
 from instructme.dataset_tools.triplets import Order, default_templates, draw
 from instructme.manifests.rows import Triplet
 from instructme.pipelines.editing.changes import from_changes
@@ -180,6 +180,17 @@ def test_law_holds_for_what_render_writes_and_breaks_with_it(task, recipes):
         assert law(recipe, sides.source + step, sides.target + step, sides.gain, part, **beats)
         assert law(recipe, sides.source, np.roll(sides.target, 1), sides.gain, part, **beats)
         assert law(recipe, sides.source, sides.target, sides.gain * 0.999, part, **beats)
+
+
+@pytest.mark.parametrize(("task", "moved"), [("add", 1), ("remove", 0), ("extract", 0), ("replace", 1), ("rebalance", 1)])
+def test_two_sides_may_differ_by_the_rounding_of_both_and_no_more(task, moved):
+    """All parts are silent, and one side is moved away from silence."""
+    names = dict.fromkeys(("source_instruments", "target_instruments", "named", "added"), ("bass",))
+    for roundings, fits in ((1.9, True), (2.5, False)):
+        sides = np.zeros((2, 9), np.float32)
+        sides[moved] = roundings * ROUNDING
+        broken = task_module(task).law(SimpleNamespace(**names, gain_db=6), *sides, 1.0, lambda name: np.zeros(9, np.float32))
+        assert (broken is None) == fits, broken
 
 
 @pytest.mark.parametrize("bpm", [72, 112, 160])

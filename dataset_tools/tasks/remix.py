@@ -122,9 +122,9 @@ def _choices(pool: Pool, matches: Matches, full: Ints, usable: Ints, options: Pa
     genre, own = pool.genre[track], pool.genre[pool.windows["track"][matches["window"]]]
     by_genre = np.flatnonzero((genre >= 0) & (own >= 0) & (genre != own) & (popcount(full) >= NAMED_SIZES[0]))
     by_parts = np.flatnonzero(parts >= NAMED_SIZES[0])
-    weight = 1.0 / np.bincount(matches["window"], minlength=len(pool.windows))[matches["window"]]
+    weight = 1.0 / np.bincount(matches["window"])[matches["window"]]
     weight = weight * track_weights(pool, options)[pool.windows["track"][matches["window"]]]
-    genre_rarity = np.bincount(genre[by_genre], minlength=len(pool.genres) + 1)[genre[by_genre]] ** -options.balance
+    genre_rarity = np.bincount(genre[by_genre])[genre[by_genre]] ** -options.balance
     rare = bits(usable[by_parts], pool.parts.shape[1]) * rarity(pool, options.balance)[track[by_parts]]
     part_rarity = rare.sum(axis=1) / parts[by_parts]
     match = np.repeat(by_parts, len(NAMED_SIZES))
