@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools.recognisers.note_network import Notes
+from instructme.dataset_tools.recognisers.note_network import RecognisedNotes
 
 BAR_S = 2.0
 """mgeval takes 120 beats a minute and four beats a bar for all music."""
@@ -30,7 +30,9 @@ def overlap(one: Histogram, other: Histogram) -> float:
     return float(trapezoid(np.minimum(gaussian_kde(one)(places), gaussian_kde(other)(places)), places))
 
 
-def mean_overlap(edit: Notes, target: Notes, histogram: Callable[[Notes, float], Histogram | None]) -> float | None:
+def mean_overlap(
+    edit: RecognisedNotes, target: RecognisedNotes, histogram: Callable[[RecognisedNotes, float], Histogram | None]
+) -> float | None:
     """Average over the bars in which one of both has a histogram, 0 where only one has; None if there is no such bar."""
     end_s = max((float(notes.spans_s.max()) for notes in (edit, target) if len(notes.pitches)), default=0.0)
     pairs = [[histogram(notes, start_s) for notes in (edit, target)] for start_s in np.arange(0, end_s, BAR_S)]

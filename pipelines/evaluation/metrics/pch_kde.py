@@ -8,7 +8,7 @@ Undefined: neither edit nor target has notes. A bar in which only one of both ha
 
 import numpy as np
 
-from instructme.dataset_tools.recognisers.note_network import Notes
+from instructme.dataset_tools.recognisers.note_network import RecognisedNotes
 from instructme.pipelines.evaluation.kde_overlap import BAR_S, Histogram, mean_overlap
 from instructme.pipelines.evaluation.metrics import Score
 
@@ -17,13 +17,13 @@ UNIT, BETTER, RANGE, PERFECT, GAIN_FREE = "", "up", (0.0, 1.0), None, True
 ABOVE_SOURCE = False
 
 
-def score(edit_notes: Notes, target_notes: Notes) -> Score:
+def score(edit_notes: RecognisedNotes, target_notes: RecognisedNotes) -> Score:
     """Compare notes."""
     found = mean_overlap(edit_notes, target_notes, shares)
     return "no_notes" if found is None else found
 
 
-def shares(notes: Notes, start_s: float) -> Histogram | None:
+def shares(notes: RecognisedNotes, start_s: float) -> Histogram | None:
     """Share of each pitch class in the seconds of notes in a bar: (12,); None without notes."""
     seconds = np.diff(np.clip(notes.spans_s, start_s, start_s + BAR_S), axis=1)[:, 0]
     held = np.bincount(notes.pitches % 12, weights=seconds, minlength=12)
