@@ -52,6 +52,14 @@ class Facts(NamedTuple):
     delayed: bool = False
     """MP3 that doesn't say how much silence its encoder put in front."""
 
+    @property
+    def wrong_length(self) -> str | None:
+        """Describe in one line how the header's length differs from that of the sound."""
+        if self.repair and self.repair.patches:
+            return self.repair.detail
+        short = f"its header states {self.short_bytes} bytes of sound more than the file holds: was it copied as a whole?"
+        return short if self.short_bytes else None
+
 
 def look(file: BinaryIO) -> Facts:
     """Read the facts of an open WAV, RF64, W64, AIFF, AU or MP3 file; nothing is wrong with others. It is left at its start."""

@@ -101,6 +101,12 @@ def test_a_refusal_offers_only_what_the_editor_can_make(folder: Path, monkeypatc
     assert line.endswith('nearest that works: "remove drums"')
 
 
+def test_a_song_that_was_not_sent_as_a_whole_is_noted_under_its_own_name(client: TestClient, folder: Path) -> None:
+    body = wav()
+    (notes,) = (line["notes"] for line in edit(client, send(client, "mine.wav", body[: len(body) // 2])["id"]) if "notes" in line)
+    assert len(notes) == 1 and notes[0].startswith("mine.wav: its header states") and str(folder) not in notes[0]
+
+
 def test_a_plan_is_steps_and_notes_or_one_line(client: TestClient) -> None:
     plan = client.get("/plan", params={"sentence": "remvoe the drums after 0:10"}).json()
     assert plan["steps"] == [{"task": "remove", "instruments": ["drums"], "start_s": 10}]

@@ -1,6 +1,7 @@
 """The verb `edit`: rounds, variations, lead and report; memory; one line for bad input."""
 
 import json
+import struct
 import subprocess
 import sys
 
@@ -146,6 +147,29 @@ def test_a_lead_that_is_longer_than_the_song_is_told(song, tmp_path):
         result = invoke("run", song, "remove bass", "-o", tmp_path / "o.wav", "--lead", tmp_path / "lead.flac")
         lines = [line.replace(f"{tmp_path}/", "").replace(song.name, "song.wav") for line in result.stderr.splitlines()]
         assert [line for line in lines if "longer" in line] == told
+
+
+@pytest.mark.usefixtures("half")
+def test_music_of_another_length_than_its_header_states_is_edited_to_its_end_and_told(song, tmp_path):
+    whole, frames = song.read_bytes(), soundfile.info(song).frames
+    at = whole.index(b"data") + 4
+    heads = {"less": (struct.pack("<I", 600), 1.0), "half": (whole[at : at + 4], 0.5), "right": (whole[at : at + 4], 1.0)}
+    for name, (size, share) in heads.items():
+        (tmp_path / f"{name}.wav").write_bytes((whole[:at] + size + whole[at + 4 :])[: int(len(whole) * share)])
+        result = invoke("run", tmp_path / f"{name}.wav", "remove bass", "-o", tmp_path / "o.wav")
+        told = [line for line in result.stderr.splitlines() if "its header states" in line]
+        assert (result.exit_code, len(told)) == (0, name != "right"), result.output
+        assert abs(soundfile.info(tmp_path / "o.wav").frames - share * frames) < 20
+
+
+@pytest.mark.usefixtures("half")
+def test_a_second_recording_in_one_file_is_told(song, tmp_path):
+    soundfile.write(tmp_path / "a.flac", music(0.5, 2, RATE), RATE)
+    for times, told in ((1, 0), (2, 1)):
+        (tmp_path / "b.flac").write_bytes(times * (tmp_path / "a.flac").read_bytes())
+        for inputs in ((tmp_path / "b.flac", "remove bass"), (song, "remove bass", "--lead", tmp_path / "b.flac")):
+            result = invoke("run", *inputs, "-o", tmp_path / "o.wav")
+            assert result.exit_code == 0 and result.stderr.count("only the first is read") == told, result.output
 
 
 @pytest.mark.usefixtures("half")

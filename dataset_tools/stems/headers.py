@@ -141,15 +141,8 @@ def _outside(root: Path, found: FoundTrack) -> list[Rejected]:
 
 def _lengths(stems: list[Stem], facts: Mapping[str, Facts]) -> list[Rejected]:
     """Tell of files whose headers state another length than they have."""
-    told = []
-    for stem in stems:
-        repair, short = facts[stem.path].repair, facts[stem.path].short_bytes
-        if repair and repair.patches:
-            told.append(Rejected(stem.path, "wrong_length", repair.detail))
-        elif short:
-            detail = f"its header states {short} bytes of sound more than the file holds: was it copied as a whole?"
-            told.append(Rejected(stem.path, "wrong_length", detail))
-    return told
+    lengths = ((stem.path, facts[stem.path].wrong_length) for stem in stems)
+    return [Rejected(path, "wrong_length", detail) for path, detail in lengths if detail]
 
 
 def _stem(

@@ -83,7 +83,7 @@ class EditQueue:
             for seconds in job.run(self._editor, SamplingSettings()):
                 done_s += seconds
                 yield {"share": round(min(1.0, done_s / job.seconds), 3)}
-        yield {"share": 1.0, "view": view(song), "notes": [line for line in _notes(caught) if line not in plan.notes]}
+        yield {"share": 1.0, "view": view(song), "notes": [line for line in _notes(caught, song) if line not in plan.notes]}
 
 
 def view(song: Upload) -> str:
@@ -92,8 +92,8 @@ def view(song: Upload) -> str:
     return listening_view({label: mono(path) for label, path in files.items()})
 
 
-def _notes(caught: Sequence[warnings.WarningMessage]) -> list[str]:
-    lines = [str(each.message) for each in caught if issubclass(each.category, EditWarning)]
+def _notes(caught: Sequence[warnings.WarningMessage], song: Upload) -> list[str]:
+    lines = [str(each.message).replace(str(song.sent), song.name) for each in caught if issubclass(each.category, EditWarning)]
     return list(dict.fromkeys(line.replace("result.flac", "the result") for line in lines))
 
 

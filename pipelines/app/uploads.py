@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 from fastapi.concurrency import run_in_threadpool
 
+from instructme.dataset_tools import broken_headers
 from instructme.dataset_tools.audio import Samples
 from instructme.manifests.rows import DataError
 from instructme.pipelines import editing
@@ -135,7 +136,7 @@ def _check_size(song: Upload) -> None:
         DataError: over the limits.
     """
     try:
-        about = soundfile.info(song.sent)
+        about = soundfile.info(broken_headers.opened(song.sent))
     except RuntimeError:
         return  # `decode` says why
     if about.channels > MOST_CHANNELS or about.samplerate > HIGHEST_HZ:

@@ -12,7 +12,9 @@ import numpy as np
 import soundfile
 import soxr
 
+from instructme.dataset_tools import broken_headers
 from instructme.dataset_tools.audio import Samples, peak, write_blocks
+from instructme.dataset_tools.stems import chained
 from instructme.manifests.rows import DataError
 from instructme.manifests.tables import atomic
 
@@ -70,7 +72,7 @@ class Scratch:
 
 
 def decode(path: Path, folder: Path | None = None, rate_hz: int | None = None) -> tuple[Scratch, Kind]:
-    """Decode a file, and resample it to `rate_hz` if asked.
+    """Decode a file to its end, whatever length its header states, and resample it to `rate_hz` if asked.
 
     Raises:
         DataError: missing, a folder, not audio, empty, truncated, or with samples that aren't finite.
@@ -78,7 +80,7 @@ def decode(path: Path, folder: Path | None = None, rate_hz: int | None = None) -
     if not path.is_file():
         raise DataError(f"no such audio file: {path}: give a file, such as song.wav")
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(broken_headers.opened(path)) as file:
             kind = Kind(file.samplerate, file.subtype, _tags(file))
             scratch = Scratch(file.channels, folder)
             stream = soxr.ResampleStream(file.samplerate, rate_hz or file.samplerate, file.channels, dtype="float32")
@@ -103,6 +105,14 @@ def decode(path: Path, folder: Path | None = None, rate_hz: int | None = None) -
 def _tags(file: soundfile.SoundFile) -> dict[str, str]:
     """Read title, artist and the like; the software is that of the source."""
     return {name: text for name, text in file.copy_metadata().items() if text and name != "software"}
+
+
+def doubts(path: Path) -> list[str]:
+    """List in one line each why the sound of a file that was decoded may not be all of it, or may be more than it states."""
+    with path.open("rb") as file:
+        wrong = broken_headers.look(file).wrong_length
+    found = [wrong, chained.DETAIL if chained.is_chained(path) else None]
+    return [f"{path}: {detail}" for detail in found if detail]
 
 
 def encode(path: Path, blocks: Iterable[Samples], kind: Kind, frames: int, channels: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from instructme.dataset_tools.audio import Samples, peak
 from instructme.manifests.rows import DataError
 from instructme.pipelines.editing import edit_page, sentences
-from instructme.pipelines.editing.audio_files import BLOCK, Scratch, check_format, check_writable, decode, encode
+from instructme.pipelines.editing.audio_files import BLOCK, Scratch, check_format, check_writable, decode, doubts, encode
 from instructme.pipelines.editing.denoiser import SamplingSettings
 from instructme.pipelines.editing.editor import Editor, EditWarning, safe_gain
 
@@ -71,6 +71,7 @@ class FileEdit:
         self._lead = decode(lead, out.parent, self._kind.rate_hz)[0] if lead else None
         length_s = len(self._music) / self._kind.rate_hz
         longer_s = (len(self._lead) - len(self._music)) / self._kind.rate_hz if self._lead else 0.0
+        self._notes += [note for path in (source, lead) if path for note in doubts(path)]
         self._cut = [f"{lead} is {longer_s:.1f} s longer than {source}: its end is left out"] if longer_s > LONGER_S else []
         for each in self._rounds:
             if (each.step.start_s or 0.0) >= length_s:
