@@ -24,6 +24,9 @@ _KNOWN_SHORT = frozenset(
 )
 """Those that are certain on their own; `TB` may be a trombone, a tambourine or the talkback, `FL` a flute or front left."""
 
+_PART = re.compile(r"[\W\d_]*(?:voice|stimme)[\W_]*\d", re.IGNORECASE)
+"""A part of a score, of any instrument: `Voice 1 (Melody)`. It may also be a singer."""
+
 
 class NameMatch(NamedTuple):
     """The best reading of a name."""
@@ -49,7 +52,7 @@ def best_name(label: str, known: Collection[str] = ()) -> NameMatch | None:
     letters = re.sub(r"[^a-z]", "", plain(label).lower())
     alone = len(letters) == SHORT and letters not in _KNOWN_SHORT
     doubt = alone or _disputed(read, exact[0]) or _is_changed(read, exact[0], known)
-    doubt = doubt or _is_list(read, order, exact[0]) or _is_mixed(read, exact[0])
+    doubt = doubt or _PART.match(label) is not None or _is_list(read, order, exact[0]) or _is_mixed(read, exact[0])
     return NameMatch(exact[0].instrument, exact[1] and not doubt)
 
 
@@ -91,7 +94,7 @@ def whole_name(label: str) -> tuple[str, int] | None:
 def _is_changed(read: list[Word], best: Name, known: Collection[str]) -> bool:
     """Tell whether a strange word may change what a name means.
 
-    The last word says what a thing is: a triangle wave is no triangle. A word before it only describes it, as in `Moonlight
+    The last word says what a thing is: string theory is no string. A word before it only describes it, as in `Moonlight
     Bass`, unless the name rests on an adjective or on abbreviations. The name of a mix may hold a title.
     """
     mine = [each for each in read if each.certain and each.word in best.words]

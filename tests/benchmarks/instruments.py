@@ -1,7 +1,7 @@
 """Measure how many labels of each list get the right instrument, and print the misses.
 
 Run `python tests/benchmarks/instruments.py`. Lists: studio file names written before the rules, of which one half was
-never used to improve them (`held out`), public names collected at first sight, files of songs in fourteen lists (each was
+never used to improve them (`held out`), public names collected at first sight, files of songs in sixteen lists (each was
 measured once before its faults were mended, see docs/results.md), and the classes of the known datasets read as free names.
 """
 
@@ -80,7 +80,7 @@ def main(held_out: bool) -> None:
     with FIRST_SIGHT.open(encoding="utf-8", newline="") as file:
         names = [Name(row["label"], row["instrument"]) for row in csv.DictReader(file)]
     report("names at first sight", names)
-    for part in "ABCDEFGHIJKLMN":
+    for part in "ABCDEFGHIJKLMNOP":
         report(f"files of songs, list {part}", song_folders(part), show=held_out or part in "AF")
     classes = rows("classes.csv")
     for layout in dict.fromkeys(row["layout"] for row in classes):
