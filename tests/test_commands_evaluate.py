@@ -66,7 +66,7 @@ def test_pairs_become_scores_and_tables(pairs, tmp_path):
     assert {row.task for row in rows} == {"remove"} and {row.dataset for row in rows} == {"pairs"}
     assert "none: 3 of 7 edits have no score (lengths_differ 1, missing_edit 1, unreadable_edit 1)" in result.output
     assert "half: " not in result.output
-    assert "\n4 edits of none are the source itself\n" in result.output and "edits of half are" not in result.output
+    assert "\nedits of none are the source itself: 4\n" in result.output and "edits of half are" not in result.output
     value = {(row.key, row.system, row.metric): row.value for row in rows}
     reason = {(row.key, row.system): (row.reason or "").partition(":")[0] for row in rows if row.metric == "clipped"}
     assert 0 < value["3", "half", "edit_done"] < value["3", "oracle", "edit_done"] == 1
@@ -74,7 +74,9 @@ def test_pairs_become_scores_and_tables(pairs, tmp_path):
     assert value["0", "none", "joint"] == 0
     assert [reason[str(number), "none"] for number in range(4)] == ["", "lengths_differ", "unreadable_edit", "missing_edit"]
     text = (tmp_path / "out/tables.md").read_text()
-    assert "1 edits were shorter than their targets" in text and "| `clipped` | missing_edit | 1 |" in text
+    assert (
+        "edits were shorter than their targets, and all sides were cut: 1" in text and "| `clipped` | missing_edit | 1 |" in text
+    )
     assert "`note_f` was not computed: fetch the weights" in text and "half is better" in text
     page = (tmp_path / "out/scores.html").read_text()
     assert "Worst edit_done of half" in page and "All edits" in page and page.count("<audio") >= 8
@@ -178,8 +180,8 @@ def test_a_table_that_names_wrong_files_is_told(tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text("key,source,target,edit\na,s.wav,t.wav,t.wav\nb,s.wav,s.wav,t.wav\n")
     result = run("--pairs", path, "-o", tmp_path / "out", "--workers", 0)
-    assert "\n1 edits of edit are the target itself\n" in result.output
-    assert "\n1 triplets have a target that is the source\n" in result.output
+    assert "\nedits of edit are the target itself: 1\n" in result.output
+    assert "\ntriplets have a target that is the source: 1\n" in result.output
 
 
 def test_columns_of_unknown_names_are_told(pairs, tmp_path):
@@ -188,6 +190,35 @@ def test_columns_of_unknown_names_are_told(pairs, tmp_path):
     pairs.write_text(text.replace("instruction", "Instructions", 1))
     told = f"{pairs}: columns of unknown names are not read: instructions"
     assert told in run("--pairs", pairs, "-o", tmp_path / "out", "--workers", "0").stderr
+
+
+def test_a_task_that_its_instruction_contradicts_is_told(pairs, tmp_path):
+    rows = [{**row, "task": "Remove"} for row in csv.DictReader(pairs.open())]
+    assert "the instruction asks" not in run("--pairs", write(pairs, rows), "-o", tmp_path / "out", "--workers", "0").stderr
+    rows[2]["task"], rows[3]["task"], rows[4]["task"] = "add", "add", "my own task"
+    told = f"{pairs}, line 4, and 1 other line: the task is add, but the instruction asks to remove: correct one of them"
+    assert told in run("--pairs", write(pairs, rows), "-o", tmp_path / "out", "--workers", "0").stderr
+
+
+def test_files_of_edits_that_are_named_after_no_key_are_told(tmp_path):
+    work = make_work(tmp_path / "work")
+    shard(work, work / "shards", limit=2, splits=["train"], workers=0)
+    keys = [case.key for case in from_shards(work / "shards", Choice("train"), {})]
+    (tmp_path / "mine").mkdir()
+    scored = [work / "shards", "--edits", tmp_path / "mine", "--split", "train", "-o", tmp_path / "out", "--workers", 0]
+    for key in keys:
+        soundfile.write(tmp_path / "mine" / f"{key}_edit.wav", np.full(24000, 0.1), 24000)
+    result = run(*scored)
+    told = f"mine holds no edit of these triplets, but files, such as {keys[0]}_edit.wav: name each file after the key"
+    assert result.exit_code == 1 and told in result.stderr
+    (tmp_path / "mine" / f"{keys[0]}_edit.wav").rename(tmp_path / "mine" / f"{keys[0]}.WAV")
+    result = run(*scored)
+    assert f"mine: 1 file in {tmp_path / 'mine'} has the name of no key, such as {keys[1]}_edit.wav" in result.stderr
+    assert "missing_edit 1)" in result.output
+    (tmp_path / "mine" / f"{keys[1]}_edit.wav").rename(tmp_path / "mine" / f"{keys[1]}.wav")
+    (tmp_path / "mine/notes.txt").write_text("mine")
+    result = run(*scored)
+    assert result.exit_code == 0 and "no key" not in result.stderr and "missing_edit" not in result.output
 
 
 def test_a_folder_of_scores_is_written_by_one_command_at_a_time(pairs, tmp_path):

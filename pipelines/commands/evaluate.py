@@ -151,7 +151,7 @@ def command(
     from instructme.pipelines.evaluation import evaluate, made_edits, protocols
     from instructme.pipelines.evaluation.absent_cases import absent_cases
     from instructme.pipelines.evaluation.case_list import write_list
-    from instructme.pipelines.evaluation.cases import from_table
+    from instructme.pipelines.evaluation.cases import from_table, unmatched
     from instructme.pipelines.evaluation.embeddings import Networks
     from instructme.pipelines.evaluation.shard_cases import from_shards, out_of_domain
     from instructme.pipelines.processes import resume
@@ -161,9 +161,10 @@ def command(
     choice = protocols.choose(protocol, split, count, tuple(map(round, _numbers(seconds, "--seconds"))), rounds)
     given = evaluate.names(edits, [system.name for system in systems])
     tell = functools.partial(click.echo, err=True)
-    groups = {
-        "edits": (from_table(pairs, tell) if pairs else from_shards(shards or Path(), choice, given), _state(shards, split))
-    }
+    found = from_table(pairs, tell) if pairs else from_shards(shards or Path(), choice, given)
+    for line in unmatched(found, given):
+        tell(line)
+    groups = {"edits": (found, _state(shards, split))}
     if ood:
         groups["edits-ood"] = out_of_domain(from_shards(ood, choice, {})), _state(ood, split)
     with resume.held(out):

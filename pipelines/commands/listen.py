@@ -107,6 +107,8 @@ def create_(
         found = cases.from_table(pairs, functools.partial(click.echo, err=True))
     elif shards:
         found = from_shards(shards, Choice(), evaluate.names(edits))
+        for line in cases.unmatched(found, evaluate.names(edits)):
+            click.echo(line, err=True)
     else:
         found = case_list.read_list(edits[0])
     edited = rated_edits.without_refused(found)

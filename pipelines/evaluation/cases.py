@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +13,7 @@ from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.manifests import csv_files
+from instructme.manifests.counting import counted
 from instructme.manifests.rows import DataError
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 
@@ -21,6 +22,9 @@ COLUMNS = ("key", "source", "target", "edit")
 OF_TRIPLET = ("source", "target", "task", "instruction", "song", "absent", "lead")
 """Columns that say something of the triplet, not of an edit: the same in all rows of a key."""
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+
+_OTHER_SUFFIXES = (".m4a", ".aac", ".opus", ".wma")
+"""Formats that can't be read."""
 
 
 class TripletSides(Protocol):
@@ -100,7 +104,7 @@ def from_table(path: Path, tell: Callable[[str], None] | None = None) -> list[Ca
 
     Args:
         path: the table.
-        tell: gets a line that names the columns that are not read, if there are any.
+        tell: gets lines about columns that are not read, and about tasks that instructions contradict.
 
     Raises:
         DataError: no such table, a column is missing or there twice, a line has more cells than the header, or a key stands for
@@ -109,11 +113,10 @@ def from_table(path: Path, tell: Callable[[str], None] | None = None) -> list[Ca
     columns, rows = _read(path)
     if not rows:
         raise DataError(f"{path} has no rows: give a header with {', '.join(COLUMNS)}, and a row for each edit")
-    unread = [name for name in columns if name and name not in {*COLUMNS, *OF_TRIPLET, "system", "dataset"}]
-    if unread and tell:
-        tell(f"{path}: columns of unknown names are not read: {', '.join(unread)}")
+    for line in _doubts(path, columns, rows) if tell else ():
+        tell(line)
     groups: dict[tuple[str, str], list[dict[str, str]]] = {}
-    for row in rows:
+    for _, row in rows:
         groups.setdefault((row.get("dataset") or path.stem, row["key"]), []).append(row)
     cases = []
     for (dataset, key), group in groups.items():
@@ -147,6 +150,18 @@ def from_table(path: Path, tell: Callable[[str], None] | None = None) -> list[Ca
     return with_strangers(cases)
 
 
+def _doubts(path: Path, columns: Sequence[str], rows: Sequence[tuple[int, dict[str, str]]]) -> Iterator[str]:
+    """Tell of the columns that are not read, and of tasks that instructions contradict."""
+    if unread := [name for name in columns if name and name not in {*COLUMNS, *OF_TRIPLET, "system", "dataset"}]:
+        yield f"{path}: columns of unknown names are not read: {', '.join(unread)}"
+    asked = [(line, _task(row.get("task") or ""), _read_instruction(row.get("instruction") or "")["task"]) for line, row in rows]
+    unlike = [each for each in asked if each[1] in task_names() and each[2] not in (None, each[1])]
+    if unlike:
+        line, task, read = unlike[0]
+        rest = f", and {counted(len(unlike) - 1, 'other line')}" if len(unlike) > 1 else ""
+        yield f"{path}, line {line}{rest}: the task is {task}, but the instruction asks to {read}: correct one of them"
+
+
 def _of_triplet(path: Path, key: str, group: Sequence[dict[str, str]]) -> dict[str, str]:
     """Take what the first row of a key says of its triplet; others may leave cells empty, but not say something else."""
     stated = {name: {row[name] for row in group if row.get(name)} for name in OF_TRIPLET}
@@ -155,7 +170,7 @@ def _of_triplet(path: Path, key: str, group: Sequence[dict[str, str]]) -> dict[s
     return group[0]
 
 
-def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+def _read(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     try:
         columns, lines = csv_files.read(path)
         rows = list(lines)
@@ -166,7 +181,7 @@ def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     for line, row in rows:
         if not all(row[name] for name in COLUMNS[:3]):
             raise DataError(f"{path}, line {line}: key, source and target must not be empty")
-    return columns, [row for _, row in rows]
+    return columns, rows
 
 
 def _task(text: str) -> str:
@@ -199,10 +214,34 @@ def edit_file(folder: Path, key: str) -> Path:
     Raises:
         DataError: there are two.
     """
-    found = [path for path in (folder / f"{key}{suffix}" for suffix in SUFFIXES) if path.exists()]
+    cased = (SUFFIXES, [suffix.upper() for suffix in SUFFIXES])
+    named = ([path for path in (folder / f"{key}{suffix}" for suffix in suffixes) if path.exists()] for suffixes in cased)
+    found = next(filter(None, named), [])
     if len(found) > 1:
         raise DataError(f"{folder} has two edits of {key}, {found[0].name} and {found[1].name}: remove one of them")
     return found[0] if found else folder / f"{key}.flac"
+
+
+def unmatched(cases: Sequence[Case], folders: Mapping[str, Path]) -> Iterator[str]:
+    """Tell of folders that lack the edits of some keys, but hold audio files that are named after no key.
+
+    Raises:
+        DataError: a folder has no edit of any key.
+    """
+    keys = {case.key for case in cases}
+    for system, folder in folders.items():
+        lacking = [case.key for case in cases if not case.edits[system].exists()]
+        files = (path for path in folder.rglob("*") if path.suffix.lower() in (*SUFFIXES, *_OTHER_SUFFIXES))
+        others = sorted(
+            path.name for path in files if path.stem not in keys or path.parent != folder or path.suffix in _OTHER_SUFFIXES
+        )
+        example = f", such as {others[0]}" if others else ""
+        if lacking and len(lacking) == len(cases):
+            advice = f"name each file after the key of its triplet, such as {lacking[0]}.wav ({' '.join(SUFFIXES)})"
+            raise DataError(f"{folder} holds no edit of these triplets{', but files' if others else ''}{example}: {advice}")
+        if lacking and others:
+            fit = "has" if len(others) == 1 else "have"
+            yield f"{system}: {counted(len(others), 'file')} in {folder} {fit} the name of no key{example}"
 
 
 def with_strangers(cases: Sequence[Case]) -> list[Case]:

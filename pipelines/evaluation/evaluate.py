@@ -6,6 +6,7 @@ from pathlib import Path
 
 from instructme.dataset_tools.recognisers import chord_network, weights
 from instructme.manifests import tables
+from instructme.manifests.counting import counted
 from instructme.manifests.files import atomic
 from instructme.manifests.rows import DataError, EditScore, SetScore
 from instructme.model.tagger import TagHead
@@ -110,8 +111,9 @@ def evaluate(
     yield from (model_card.write(run, name, scores, shards) for name, run in (runs or {}).items() if name in systems)
     yield from (f"{name} was not computed: {advice}" for name, advice in lacking.items())
     yield from _not_scored(rows, systems)
-    yield from (f"{count:,} {note}" for note, count in notes.items())
-    yield f"scored {len(cases)} triplets of {', '.join(systems) or 'no system'}: {out / 'tables.md'} and {out / 'scores.html'}"
+    yield from (f"{note}: {count:,}" for note, count in notes.items())
+    of_whom = ", ".join(systems) or "no system"
+    yield f"scored {counted(len(cases), 'triplet')} of {of_whom}: {out / 'tables.md'} and {out / 'scores.html'}"
 
 
 def _not_scored(rows: Sequence[EditScore], systems: Sequence[str]) -> Iterator[str]:

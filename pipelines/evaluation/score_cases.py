@@ -159,7 +159,7 @@ def _read(path: Path, length: int, notes: Counter[str]) -> Samples | str:
     if abs(len(edit) - length) > MOST_CUT * length:
         return "lengths_differ"
     if len(edit) < length:
-        notes["edits were shorter than their targets: all sides were cut"] += 1
+        notes["edits were shorter than their targets, and all sides were cut"] += 1
     if len(edit) > length:
         notes["edits were longer than their targets, and were cut"] += 1
     return edit[:length]

@@ -151,7 +151,7 @@ def _left_out(scores: Scores, lacking: Mapping[str, str], notes: Mapping[str, in
         yield from (f"- `{name}` was not computed: {advice}" for name, advice in lacking.items())
         yield ""
     if notes:
-        yield from (f"- {count} {text}" for text, count in notes.items())
+        yield from (f"- {text}: {count:,}" for text, count in notes.items())
         yield ""
     if not systems:
         yield "Every edit has a value of every metric that was computed."
