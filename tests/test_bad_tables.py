@@ -249,10 +249,19 @@ def test_part_files_that_were_replaced_after_prepare_are_named(change_parts: Any
     shutil.rmtree(work / "shards")
     change_parts(work / "parts")
     for told in (error_of(invoke(*command(work, "shard"))), refusal(work)):
-        assert "part has changed since prepare: " in told and ".flac: run prepare again" in told
+        assert "the part file " in told and ".flac was replaced after prepare: run prepare again" in told
     assert invoke(*command(work, "prepare")).exit_code == 0
     for verb in ("pair", "shard", "verify"):
         assert invoke(*command(work, verb)).exit_code == 0
+
+
+def test_verify_names_each_part_file_that_was_replaced_once_for_a_shard(work: Path) -> None:
+    softer(work / "parts")
+    result = invoke(*command(work, "verify"))
+    told = [line for line in result.output.splitlines() if ".flac was replaced after prepare: run prepare again" in line]
+    assert result.exit_code == 1 and told and "law of" not in result.output
+    assert all(" triplet" in line and "can't be compared with the parts: the part file " in line for line in told)
+    assert len({(line.split(": ")[0], line.split("part file ")[1]) for line in told}) == len(told)
 
 
 def refusal(work: Path) -> str:

@@ -30,10 +30,10 @@ def test_a_part_as_prepare_wrote_it_passes(part: Path) -> None:
 
 
 def test_another_level_or_size_is_refused(part: Path) -> None:
-    with pytest.raises(DataError, match="has changed since prepare"):
+    with pytest.raises(DataError, match="was replaced after prepare"):
         part_files.check(part, -21.0)
     part.write_bytes(part.read_bytes() + b"\0")
-    with pytest.raises(DataError, match="has changed since prepare"):
+    with pytest.raises(DataError, match="was replaced after prepare"):
         part_files.check(part, -20.0)
 
 

@@ -115,7 +115,7 @@ def test_sound_shards_pass(whole: Path) -> None:
 def test_the_command_lists_problems_and_exits_1(work: Path) -> None:
     (work / "shards" / "test-00000.tar").unlink()
     result = CliRunner().invoke(main, ["verify", str(work / "shards"), "--workers", "0"])
-    assert result.exit_code == 1 and "test-00000.tar: missing" in result.output and "problems in" in result.output
+    assert result.exit_code == 1 and "test-00000.tar: missing" in result.output and "1 problem in" in result.output
 
 
 def test_an_empty_folder_is_no_dataset(tmp_path: Path) -> None:
@@ -135,6 +135,11 @@ def test_a_flipped_byte_in_audio(work: Path) -> None:
     (work / "shards" / f"{SHARD}.tar").write_bytes(data)
     found = problems(work)
     assert f"{SHARD}.tar: changed since it was written: SHA-256 differs" in found and row.triplet_id in found
+
+
+def test_a_tar_that_is_not_there_is_named_once(work: Path) -> None:
+    (work / "shards" / f"{SHARD}.tar").unlink()
+    assert problems(work).splitlines() == [f"{SHARD}.tar: missing: run shard again"]
 
 
 def test_a_truncated_tar(work: Path) -> None:

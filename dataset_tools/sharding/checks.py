@@ -41,6 +41,9 @@ def members(tar: Path, rows: Sequence[Sample]) -> Iterator[str]:
     try:
         with tarfile.open(tar, "r:") as file:
             found = file.getmembers()
+    except FileNotFoundError:
+        yield f"{tar.name}: missing: run shard again"
+        return
     except (tarfile.TarError, OSError) as error:
         yield f"{tar.name}: truncated or not a tar: {error}"
         return

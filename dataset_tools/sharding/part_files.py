@@ -26,7 +26,7 @@ def check(path: Path, rms_db: float) -> None:
         return
     stated = _stated(marker, written_ns)
     if stated is not None and stated.get(path.name) != (size_bytes, rms_db):
-        raise DataError(f"part has changed since prepare: {path}: run prepare again")
+        raise DataError(f"the part file {path} was replaced after prepare: run prepare again")
 
 
 @functools.lru_cache(maxsize=1 << 12)

@@ -150,7 +150,8 @@ def _check(shards: Path, work: Path | None, hashes: Mapping[str, str], unit: Che
     bars: Bars = Counter()
     files = [f"{unit.name}.{suffix}" for suffix in ("json", "parquet", "tar")]
     with urls.copied(shards, files, engine.scratch()) as here:
-        problems = [line.replace(str(here), str(shards)) for line in _problems(here, work, hashes, unit, bars)]
+        found = [line.replace(str(here), str(shards)) for line in _problems(here, work, hashes, unit, bars)]
+    problems = list(dict.fromkeys(found))
     more = len(problems) - MOST_LINES
     return (problems if more <= 0 else [*problems[:MOST_LINES], f"{unit.name}: and {more:,} more problems"]), bars
 
@@ -171,12 +172,17 @@ def _problems(shards: Path, work: Path | None, hashes: Mapping[str, str], unit: 
     yield from misplaced
     if not misplaced:
         music = library.cached(work, tuple(hashes.values())) if work else None
-        heard = _heard(rows, unit.chosen)
+        heard, unread = _heard(rows, unit.chosen), dict[str, list[str]]()
         for number in unit.chosen:
             row = rows[number]
             into = bars if number in heard else None
-            for problem in _sample(tar, row, provenance["arguments"].get("normalise", "joint"), music, into):
-                yield f"{unit.name}: {row.triplet_id}: {problem}"
+            try:
+                for problem in _sample(tar, row, provenance["arguments"].get("normalise", "joint"), music, into):
+                    yield f"{unit.name}: {row.triplet_id}: {problem}"
+            except DataError as error:
+                unread.setdefault(str(error), []).append(row.triplet_id)
+        for reason, keys in unread.items():
+            yield f"{unit.name}: {counted(len(keys), 'triplet')}, such as {keys[0]}, can't be compared with the parts: {reason}"
 
 
 def _heard(rows: Sequence[Sample], chosen: Sequence[int]) -> set[int]:
@@ -194,7 +200,11 @@ def _on_the_beat(recipe: str) -> bool:
 
 
 def _sample(tar: Path, row: Sample, normalise: str, music: library.Library | None, bars: Bars | None) -> Iterator[str]:
-    """Check one sample: its audio, its JSON, with the library its law, and its beats where there are `bars` to be counted."""
+    """Check one sample: its audio, its JSON, with the library its law, and its beats where there are `bars` to be counted.
+
+    Raises:
+        DataError: a part can't be used.
+    """
     wrong, decoded = checks.sides(tar, row, normalise)
     yield from wrong
     wrong, description, recipe = checks.description(tar, row)
@@ -210,12 +220,9 @@ def _sample(tar: Path, row: Sample, normalise: str, music: library.Library | Non
     if (row.channels or 1) != music.channels:
         yield f"{row.channels or 1} channels, but the parts have {music.channels}: run shard again"
         return
-    try:
-        if description != samples.describe(recipe, row.gain, row.target_gain, music):
-            yield "JSON: differs from the tables"
-        broken = _law(recipe, row, *decoded, music) if normalise == "joint" else _parts(recipe, row, *decoded, music)
-    except DataError as error:
-        broken = str(error)
+    if description != samples.describe(recipe, row.gain, row.target_gain, music):
+        yield "JSON: differs from the tables"
+    broken = _law(recipe, row, *decoded, music) if normalise == "joint" else _parts(recipe, row, *decoded, music)
     if broken:
         yield f"law of {recipe.task} broken: {broken}"
 
