@@ -1,24 +1,26 @@
 """Keep one song out of two splits by its sound: the fingerprints of prepared tracks, and which tracks to leave out.
 
-Names can't tell that two datasets hold one recording under two titles. `prepare` keeps the fingerprint of the first minute
-of each track; where tracks of two splits sound the same, the one that is held out more stays: test before validation before
-train. In one split both stay, and are told. Among 200 songs no pair sounds the same by chance.
+Names can't tell that two datasets hold one recording under two titles. `prepare` keeps the fingerprint of the first five
+minutes of each track; where tracks of two splits sound the same, the one that is held out more stays: test before validation
+before train. In one split both stay, and are told. Among 200 songs no pair sounds the same by chance.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from instructme.dataset_tools import audio, fingerprint
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.fingerprint import Print
+from instructme.dataset_tools.fingerprint import Print, SameSound
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests import tables
 from instructme.manifests.rows import ACTIVITY_RATE_HZ, SPLITS, DataError, Part, Reject, Track
 
 FILE = "fingerprint.npy"
-HEARD_S = 60
+HEARD_S = 300
+_LEAST_SHARE = 1 / 3
+"""Two recordings overlap in this share of the shorter one: the end of one song and the start of another may be one drum loop."""
 _MOST_WORDS = 40_000_000
 """Words of all tracks together that are compared; of many tracks a shorter beginning."""
 
@@ -41,7 +43,7 @@ def doubles(folders: Mapping[str, Path], tracks: Sequence[Track]) -> list[Reject
     if len({track.split for track in homes.values()}) < 2:
         return []
     lost: dict[str, Reject] = {}
-    for match in fingerprint.matches(prints, groups={track_id: homes[track_id].split for track_id in prints}):
+    for match in matches(prints, {track_id: homes[track_id].split for track_id in prints}):
         pair = sorted((homes[match.first], homes[match.second]), key=lambda track: SPLITS.index(track.split))
         if any(track.track_id in lost for track in pair):
             continue
@@ -63,12 +65,20 @@ def copies(folders: Mapping[str, Path], tracks: Sequence[Track]) -> list[Reject]
     homes, prints = _prints(folders, tracks)
     told: dict[str, Reject] = {}
     for split in SPLITS:
-        for match in fingerprint.matches({name: words for name, words in prints.items() if homes[name].split == split}):
+        for match in matches({name: words for name, words in prints.items() if homes[name].split == split}):
             first, second = sorted((match.first, match.second))
             track, wrong = homes[second], f"{match.wrong_bits:.0%} of bits differ over {match.seconds:.0f} s"
             detail = f"it is the same recording as {first}, or a version of it ({wrong}): both are used, so it counts twice"
             told.setdefault(second, Reject("prepare", track.dataset, second, track.path, "copy", detail, 1))
     return [told[name] for name in sorted(told)]
+
+
+def matches(prints: Mapping[str, Print], groups: Mapping[str, str] | None = None) -> Iterator[SameSound]:
+    """Find the pairs of one recording: all of the shorter one, or enough of it, lies in the other."""
+    for match in fingerprint.matches(prints, groups=groups):
+        shorter_s = min(len(prints[match.first]), len(prints[match.second])) * fingerprint.HOP_SAMPLES / fingerprint.RATE_HZ
+        if match.seconds >= _LEAST_SHARE * shorter_s:
+            yield match
 
 
 def _prints(folders: Mapping[str, Path], tracks: Sequence[Track]) -> tuple[dict[str, Track], dict[str, Print]]:

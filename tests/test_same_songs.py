@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import made_songs
 import numpy as np
@@ -57,6 +58,27 @@ def test_copies_at_another_level_or_with_a_late_start_are_told_once(tmp_path: Pa
     paths = folders(tmp_path, a=sound(1), b=0.3 * sound(1, 0.4), c=sound(2), d=0.01 * sound(1), e=sound(3))
     rows = same_songs.copies(paths, [replace(track(name), split="train") for name in "edcba"])
     assert [row.track_id for row in rows] == ["b", "d"] and all("recording as a" in row.detail for row in rows)
+
+
+def medley(*seeds: int) -> np.ndarray:
+    return np.concatenate([sound(seed) for seed in seeds])
+
+
+def test_a_piece_from_after_the_first_minute_is_a_copy(tmp_path: Path) -> None:
+    song = medley(*range(1, 9))
+    (tmp_path / "whole").mkdir()
+    part = SimpleNamespace(activity=[True], sample_rate_hz=8000)
+    same_songs.write(tmp_path / "whole", [part], song)  # type: ignore[list-item]
+    paths = {**folders(tmp_path, piece=0.4 * song[70 * 8000 + 33 : 85 * 8000]), "whole": tmp_path / "whole"}
+    tracks = [replace(track("whole"), split="train"), replace(track("piece"), split="test")]
+    assert [(row.track_id, row.reason) for row in same_songs.doubles(paths, tracks)] == [("whole", "same_sound")]
+
+
+def test_songs_of_which_one_ends_as_the_other_begins_are_no_copies(tmp_path: Path) -> None:
+    paths = folders(tmp_path, a=medley(1, 2, 3, 4, 5), b=medley(5, 6, 7, 8, 9))
+    tracks = [replace(track(name), split=split) for name, split in zip("ab", ("train", "test"), strict=True)]
+    assert not same_songs.doubles(paths, tracks)
+    assert not same_songs.copies(paths, [replace(each, split="train") for each in tracks])
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])

@@ -13,11 +13,11 @@ from instructme.dataset_tools.audit import shapes
 from instructme.dataset_tools.audit.inputs import AuditTables
 from instructme.dataset_tools.audit.midi_files import MOST_OWNERS, MidiStudy, same_notes
 from instructme.dataset_tools.audit.report import Finding, Item, Section
-from instructme.dataset_tools.same_songs import HEARD_S
 from instructme.manifests.paths import inside
 from instructme.manifests.rows import ACTIVITY_RATE_HZ, DataError
 from instructme.manifests.splits import artist_key, says_song
 
+HEARD_S = 60
 _EQUAL_PARTS = 0.5
 """Two songs that share this much of their parts are one."""
 Pair = tuple[str, str, str]
