@@ -113,8 +113,9 @@ def from_table(path: Path, tell: Callable[[str], None] | None = None) -> list[Ca
     columns, rows = _read(path)
     if not rows:
         raise DataError(f"{path} has no rows: give a header with {', '.join(COLUMNS)}, and a row for each edit")
-    for line in _doubts(path, columns, rows) if tell else ():
-        tell(line)
+    if tell:
+        for line in _doubts(path, columns, rows):
+            tell(line)
     groups: dict[tuple[str, str], list[dict[str, str]]] = {}
     for _, row in rows:
         groups.setdefault((row.get("dataset") or path.stem, row["key"]), []).append(row)
