@@ -275,9 +275,9 @@ def test_densities_of_values_overlap_as_their_integral_says():
 
 
 def test_bars_without_notes_are_no_bars_and_with_notes_of_one_side_count_zero():
-    notes = note_network.Notes(np.array([[0.0, 0.5], [0.5, 1.0], [4.5, 5.0]]), np.array([60, 64, 67]))
-    first = note_network.Notes(notes.spans_s[:2], notes.pitches[:2])
+    notes = note_network.RecognisedNotes(np.array([[0.0, 0.5], [0.5, 1.0], [4.5, 5.0]]), np.array([60, 64, 67]))
+    first = note_network.RecognisedNotes(notes.spans_s[:2], notes.pitches[:2])
     alone = kde_overlap.mean_overlap(first, first, pch_kde.shares)
     assert kde_overlap.mean_overlap(first, notes, pch_kde.shares) == pytest.approx(alone / 2)
-    assert ioi_kde.score(note_network.Notes(np.zeros((0, 2)), np.zeros(0, int)), first) == 0
-    assert pch_kde.score(*[note_network.Notes(np.zeros((0, 2)), np.zeros(0, int))] * 2) == "no_notes"
+    assert ioi_kde.score(note_network.RecognisedNotes(np.zeros((0, 2)), np.zeros(0, int)), first) == 0
+    assert pch_kde.score(*[note_network.RecognisedNotes(np.zeros((0, 2)), np.zeros(0, int))] * 2) == "no_notes"
