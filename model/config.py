@@ -230,7 +230,7 @@ class SeparatorConfig:
     hop_samples: Size = 512
     network: Literal["frames", "bands"] = "frames"
     """Convolutions along the frames with a real mask, or a band-split transformer with a complex mask."""
-    width: Size = 256
+    width: Size = 384
     encoder_layers: Size = 3
     """Layers that do not know the instrument."""
     decoder_layers: Size = 5
