@@ -11,12 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from instructme.dataset_tools.audio import Samples, resample
-from instructme.manifests.instruments import INSTRUMENTS
 from instructme.manifests.rows import DataError
 from instructme.model.checkpoint import read_config, restore
 from instructme.model.devices import check_device
 from instructme.model.masks import follow
-from instructme.model.percussive import percussive_share
 from instructme.model.recurring import settled_mask
 from instructme.model.separator import Separator
 from instructme.pipelines.editing.channels import fitted
@@ -25,10 +23,6 @@ BLOCK_S, CONTEXT_S, FADE_S = 24, 2, 1
 """Music is done in blocks; each hears this much on both sides of it, and is faded into the next."""
 ABSENT, PRESENT = 0.2, 0.4
 """Probabilities of presence under which a part is silent, and over which it is as the network made it."""
-_STRUCK, _HELD = ("drums", "percussion"), ("brass", "strings", "woodwind")
-"""Families whose masks are multiplied by the root of the percussive share of a bin, and by the root of the rest."""
-_BOTH = {"timpani"}
-"""Instruments of them that are struck and ring."""
 _WEAK = "frames"
 """The network that gains from it; a larger one is to hear this by itself."""
 _HOLD_S = 0.25
@@ -48,7 +42,6 @@ class PartSeparator:
     def __init__(self, network: Separator, device: str | torch.device = "cpu") -> None:
         self._network, self._device = network.eval().requires_grad_(False).to(device), torch.device(device)
         self.instruments = network.config.instruments
-        self._struck, self._held = (self._of(families) for families in (_STRUCK, _HELD))
 
     @classmethod
     def load(cls, run: Path, device: str | torch.device = "cpu") -> "PartSeparator":
@@ -106,12 +99,6 @@ class PartSeparator:
             known = ", ".join(self.instruments[:8])
             raise DataError(f"this editor does not know {unknown[0]}: it knows {known} and {len(self.instruments[8:])} more")
 
-    def _of(self, families: Sequence[str]) -> Tensor:
-        """Say of each instrument whether it is of one of the families; of none where the network needs no filter."""
-        names = {name for name, each in INSTRUMENTS.items() if each.family in families} - _BOTH
-        used = names if self._network.config.network == _WEAK else set()
-        return torch.tensor([name in used for name in self.instruments], device=self._device)
-
     @torch.no_grad()
     def _part(self, audio: Samples, rate_hz: int, asked: Tensor) -> Samples:
         """Separate (n, channels) that is heard at once."""
@@ -130,17 +117,9 @@ class PartSeparator:
         return np.ascontiguousarray((low + np.stack(high)).T)
 
     def _at_model_rate(self, mixes: Tensor, asked: Tensor) -> Tensor:
-        """Separate (channels, T): the sum of all that is asked for.
-
-        Drums get only what sounds struck, winds and bowed strings what is held. A sound that comes again gets the same share each
-        time.
-        """
+        """Separate (channels, T): the sum of all that is asked for. A sound that comes again gets the same share each time."""
         spectrum = self._network.stft(mixes)
         mask, presence = self._network(spectrum, asked.expand(len(mixes), -1))
-        struck, held = (each[asked, None, None] for each in (self._struck, self._held))
-        if bool((struck | held).any()):
-            share = percussive_share(spectrum)[:, None]
-            mask = torch.where(struck, mask * share.sqrt(), torch.where(held, mask * (1 - share).sqrt(), mask))
         rate_hz = self._network.config.sample_rate_hz / self._network.config.hop_samples
         total = (mask * gate(presence, spectrum.shape[-1], rate_hz)[:, :, None]).sum(dim=1)
         total = total / total.abs().clamp(min=1.0)
