@@ -1,5 +1,6 @@
 """Separating music of any length: blocks fit together, channels stay apart, absent instruments are silent."""
 
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,15 @@ def test_several_parts_together_take_no_more_than_all_sound(asked: list[str], sh
     audio = music(2.0)
     part = np.concatenate(list(PartSeparator(greedy).parts(audio, RATE_HZ, asked)))
     np.testing.assert_allclose(part, share * audio, atol=1e-4)
+
+
+def test_a_held_tone_is_shared_as_both_networks_say() -> None:
+    names = ("timpani", "piano", "drums")
+    frames, bands = (replace(CONFIG, instruments=names, network=network, head_channels=4) for network in ("frames", "bands"))
+    tone = 0.1 * np.sin(np.arange(2 * RATE_HZ) / 4).astype(np.float32)[:, None]
+    for config, asked in ((frames, "timpani"), (bands, "drums")):
+        part = np.concatenate(list(PartSeparator(EvenSeparator(config)).parts(tone, RATE_HZ, [asked])))
+        np.testing.assert_allclose(part, 0.5 * tone, atol=1e-3)
 
 
 def test_channels_stay_apart(separator: PartSeparator) -> None:

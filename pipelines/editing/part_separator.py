@@ -24,7 +24,7 @@ BLOCK_S, CONTEXT_S, FADE_S = 24, 2, 1
 ABSENT, PRESENT = 0.2, 0.4
 """Probabilities of presence under which a part is silent, and over which it is as the network made it."""
 _WEAK = "frames"
-"""The network that gains from it; a larger one is to hear this by itself."""
+"""The network whose masks are settled; a larger one is to hear by itself what comes again."""
 _HOLD_S = 0.25
 """A part that is present at a moment is let through so long before and after it."""
 
