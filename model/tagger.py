@@ -65,6 +65,13 @@ class TagHead:
         names = tuple(name for name, keep in zip(self.names, kept, strict=True) if keep)
         return TagHead(names, self.weights[kept], self.bias[kept], self.auc[kept])
 
+    def beside(self, other: "TagHead") -> "TagHead":
+        """Put the tags of another head after these."""
+        joined = (
+            np.concatenate(pair) for pair in ((self.weights, other.weights), (self.bias, other.bias), (self.auc, other.auc))
+        )
+        return TagHead(self.names + other.names, *joined)
+
     def logits(self, embedding: npt.NDArray[np.floating]) -> dict[str, float]:
         """Compute the logit of each tag for the mean of (patches, D)."""
         values = self.weights @ embedding.mean(axis=0, dtype=np.float64) + self.bias

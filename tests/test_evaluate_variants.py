@@ -7,6 +7,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
+from instructme.dataset_tools.audio import resample
 from instructme.manifests.rows import DataError
 from instructme.pipelines.cli import main
 from instructme.pipelines.evaluation import made_edits
@@ -22,9 +23,19 @@ SOURCE = np.random.default_rng(0).standard_normal(9600).astype(np.float32) * 0.1
 class Sides:
     """A triplet in memory."""
 
-    def read(self):
+    def read(self, rate_hz=24000):
         """Give both sides."""
         return SOURCE, SOURCE / 2
+
+
+class HighSides:
+    """A triplet whose target lacks the tone of 14 kHz that its source has; sampled at 32 kHz."""
+
+    def read(self, rate_hz=24000):
+        """Give both sides."""
+        time_s = np.arange(32000) / 32000
+        low, high = (np.sin(2 * np.pi * hz * time_s).astype(np.float32) * 0.2 for hz in (440, 14000))
+        return resample(low + high, 32000, rate_hz), resample(low, 32000, rate_hz)
 
 
 def case(key, named, sounding, task="remove", **values):
@@ -42,6 +53,20 @@ def test_absent_instruments_are_those_of_other_songs():
     assert made[0].absent and made[0].gain_db == 0
     source, target = made[0].triplet.read()
     assert source is target
+
+
+def test_si_sdr_hears_as_high_as_the_protocol_and_other_metrics_do_not(tmp_path):
+    source, _ = HighSides().read(32000)
+    soundfile.write(tmp_path / "edit.wav", source, 32000, subtype="FLOAT")
+    made = replace(case("a", "drums", ()), triplet=HighSides(), edits={"run": tmp_path / "edit.wav"})
+
+    def scored(rate_hz):
+        settings = ScoreSettings(("si_sdr_db", "log_mel_db"), rate_hz=rate_hz)
+        return {row.metric: row.value for row in score_case(made, settings, with_controls=False).rows}
+
+    low, high = scored(24000), scored(32000)
+    assert low["si_sdr_db"] > 40 and high["si_sdr_db"] == pytest.approx(0, abs=0.1)
+    assert high["log_mel_db"] == pytest.approx(low["log_mel_db"], abs=0.5)
 
 
 @pytest.mark.parametrize("level_db", [-60, -40, -10])

@@ -43,6 +43,8 @@ class Reader:
     rows: ClassVar[list] = []
     dataset = "set"
 
+    rates_hz: ClassVar = {8000}
+
     def __init__(self, shards, split):
         self.sizes = np.array([len(self.rows)])
 
@@ -92,6 +94,23 @@ def test_protocols_choose_as_the_papers_do(shards):
     assert protocols.choose("paper", "test", None, (), False).count == 800
 
 
+def test_each_seed_draws_other_triplets(shards):
+    def drawn(seed):
+        return {
+            case.key for case in from_shards(Path("shards"), Choice(count=3, seconds=(10,), tasks=("remove",), seed=seed), {})
+        }
+
+    assert len(drawn(42)) == 3 and drawn(42) == drawn(42)
+    assert len({frozenset(drawn(seed)) for seed in (None, 42, 43)}) == 3
+    assert protocols.choose("instruct-musicgen", "test", None, (), False).seed == 42
+
+
+def test_a_protocol_of_a_higher_rate_than_the_shards_is_told(shards):
+    (line,) = shard_cases.below_rate(Path("shards"), protocols.choose("instruct-musicgen", "test", None, (), False))
+    assert "8000 Hz" in line and "prepare WORK --sample-rate 32000" in line
+    assert not list(shard_cases.below_rate(Path("shards"), Choice(rate_hz=8000)))
+
+
 def test_what_is_not_there_is_an_error_with_advice(shards, monkeypatch):
     with pytest.raises(DataError, match="no triplets of 60 s, only of 5, 10, 30 s: run 'pair WORK --seconds 60'"):
         counted(seconds=(60,))
@@ -111,7 +130,7 @@ def test_a_round_follows_the_one_before_at_its_own_level(shards):
 class Sides:
     """A triplet in memory."""
 
-    def read(self):
+    def read(self, rate_hz=24000):
         """Give both sides."""
         noise = np.random.default_rng(0).standard_normal(24000).astype(np.float32) * 0.05
         return noise, noise / 2

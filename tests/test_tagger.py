@@ -1,10 +1,14 @@
 """The head of the tagger: logistic regression against closed forms, calibration, its file, its metrics."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_work import make_work
 
+from instructme.manifests import tables
+from instructme.manifests.rows import Triplet
 from instructme.model import tagger
 from instructme.model.config import ModelError
 from instructme.model.tagger import TagHead
@@ -71,6 +75,17 @@ def test_instruction_accuracy_is_equation_8():
     assert instruction_accuracy.score(BASS, DRUMS, none) == "no_reliable_tag"
 
 
+def test_a_genre_counts_where_the_instruction_names_one():
+    head = TagHead(("bass", "Jazz"), np.eye(2) * 4, np.array([-2.0, -2.0]), np.array([0.9, 0.9]))
+    bass, jazz, both = BASS, DRUMS, BOTH
+    assert instruction_accuracy.score(bass, both, head, ("bass",)) == 1
+    assert instruction_accuracy.score(bass, both, head, ("Jazz",)) == 0.5
+    assert instruction_accuracy.score(jazz, both, head, ("bass", "Rock")) == 0.5
+    assert half_move.score(both, both, bass, head, ("Jazz",)) == 1 and half_move.score(bass, both, bass, head, ("Jazz",)) == 0
+    genres = TagHead(("Jazz",), np.eye(2)[1:], np.zeros(1), np.ones(1))
+    assert instruction_accuracy.score(bass, jazz, genres, ("bass",)) == "no_reliable_tag"
+
+
 def test_half_a_move_is_enough():
     assert half_move.score((BASS + BOTH) / 2, BASS, BOTH, HEAD, ("drums",)) == 1
     assert half_move.score(0.4 * BASS + 0.6 * BOTH, BASS, BOTH, HEAD, ("drums",)) == 0
@@ -96,6 +111,42 @@ def test_training_finds_the_tags_and_measures_them_on_other_songs(tmp_path):
     assert all(each["f1"] > 0.9 and each["sounds"] == 80 for each in report["test"].values())
     training.save(tmp_path / "run", head, report, {"data": "toy"})
     assert TagHead.read(tmp_path / "run/tagger.csv").names == head.names
+
+
+def of_genre(count, seed):
+    """Give half of the sounds a genre that two of the numbers tell, and leave the genre of the others unknown."""
+    families, rng = made(count, seed), np.random.default_rng(seed + 100)
+    labels = []
+    for row, has in zip(families.embeddings, families.labels, strict=True):
+        genre, known = ("Jazz", "Rock")[int(rng.random() < 0.5)], rng.random() < 0.5
+        row[3 if genre == "Jazz" else 4] += 4
+        labels.append(has | {genre} if known else has)
+    return training.Examples(families.embeddings, labels)
+
+
+def test_a_sound_of_unknown_genre_is_no_evidence_against_one():
+    head, report = training.train(of_genre(200, 0), of_genre(120, 1), {"test": of_genre(120, 2)})
+    assert head.names == ("bass", "drums", "piano", "Jazz", "Rock") and head.auc.min() > 0.97
+    test = report["test"]
+    assert test["bass"]["sounds"] == 120 and 40 < test["Jazz"]["sounds"] == test["Rock"]["sounds"] < 80
+    assert test["Jazz"]["positive"] + test["Rock"]["positive"] == test["Jazz"]["sounds"]
+    alone, _ = training.train(made(200, 0), made(120, 1), {})
+    assert alone.names == ("bass", "drums", "piano")
+
+
+def test_the_genre_of_a_remix_is_that_of_its_target(tmp_path):
+    work = make_work(tmp_path)
+    rows = [
+        replace(row, genre="Jazz" if row.task == "remix" else None)
+        for row in tables.read_rows(work / "triplets.parquet", Triplet)
+    ]
+    tables.write(work / "triplets.parquet", rows, Triplet, seed=0, parents=[work / "parts.parquet"])
+    found = training.examples(work, "train", lambda samples, rate_hz: np.zeros((1, 4)), workers=0)
+    sources, targets = found.labels[::2], found.labels[1::2]
+    assert not any("Jazz" in labels for labels in sources)
+    remixes = sum(row.task == "remix" and row.split == "train" for row in rows)
+    assert sum("Jazz" in labels for labels in targets) == remixes > 0
+    assert all(labels == {"Jazz", "drums", "piano"} for labels in targets if "Jazz" in labels)
 
 
 def test_pianos_have_a_tag_of_their_own():

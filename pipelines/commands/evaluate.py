@@ -148,7 +148,7 @@ def command(
       instructme evaluate work/shards --run runs/editor -o scores --rounds
     """
     _check(click.get_current_context().params)
-    from instructme.pipelines.evaluation import evaluate, made_edits, protocols
+    from instructme.pipelines.evaluation import evaluate, made_edits, protocols, shard_cases
     from instructme.pipelines.evaluation.absent_cases import absent_cases
     from instructme.pipelines.evaluation.case_list import write_list
     from instructme.pipelines.evaluation.cases import from_table, unmatched
@@ -162,7 +162,7 @@ def command(
     given = evaluate.names(edits, [system.name for system in systems])
     tell = functools.partial(click.echo, err=True)
     found = from_table(pairs, tell) if pairs else from_shards(shards or Path(), choice, given)
-    for line in unmatched(found, given):
+    for line in (*unmatched(found, given), *(shard_cases.below_rate(shards, choice) if shards else ())):
         tell(line)
     groups = {"edits": (found, _state(shards, split))}
     if ood:
@@ -171,7 +171,7 @@ def command(
         cases = []
         for folder, (found, state) in groups.items():
             found += absent_cases(found) if absent else []
-            for line in made_edits.make_edits(found, systems, out / folder, _loader(device), state):
+            for line in made_edits.make_edits(found, systems, out / folder, _loader(device), state, choice.rate_hz):
                 click.echo(line)
             cases += made_edits.with_edits(found, systems, out / folder)
         made = {system.name: out / "edits" / system.name for system in systems}
@@ -185,6 +185,7 @@ def command(
             runs={name: run for name, run in folders.items() if name != PACKAGE},
             shards=shards,
             controls=controls,
+            rate_hz=choice.rate_hz,
             workers=workers,
         )
         for line in scored:

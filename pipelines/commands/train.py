@@ -212,10 +212,11 @@ def embedding(data: Path, captions: Path | None, **shared: Any) -> None:
 @click.option("--count", type=click.IntRange(1), help="Triplets of each split.  [default: all]")
 @click.option("--workers", type=click.IntRange(0), help="Processes that embed.  [default: one per core]")
 def tagger(data: Path, run: Path, other: Path | None, count: int | None, workers: int | None) -> None:
-    r"""Train a tagger of instrument families on the sources and targets in DATA: a folder of shards, or a working folder.
+    r"""Train a tagger of instrument families and genres on the music in DATA: a folder of shards, or a working folder.
 
-    For each family, it has one linear layer on MusiCNN's embedding. It is trained on the split train, calibrated on validation,
-    and measured on test and on --other. 'evaluate --set tagger=RUN' uses the families whose AUC is at least 0.75 on all of these.
+    For each family and genre, it has one linear layer on MusiCNN's embedding. It is trained on the split train, calibrated on
+    validation, and measured on test and on --other. 'evaluate --set tagger=RUN' uses the families and genres whose AUC is at
+    least 0.75 on all of these. Genres are learned from the targets of remixes whose instructions name a genre.
 
     \b
     Example:

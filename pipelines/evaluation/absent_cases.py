@@ -7,6 +7,7 @@ from zlib import crc32
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.tasks import task_module, task_modules
 from instructme.pipelines.evaluation.cases import Case, TripletSides
+from instructme.pipelines.evaluation.spectra import RATE_HZ
 
 TASK = "absent"
 
@@ -17,9 +18,9 @@ class Unchanged:
 
     triplet: TripletSides
 
-    def read(self) -> tuple[Samples, Samples]:
+    def read(self, rate_hz: int = RATE_HZ) -> tuple[Samples, Samples]:
         """Read the source twice."""
-        source, _ = self.triplet.read()
+        source, _ = self.triplet.read(rate_hz)
         return source, source
 
 

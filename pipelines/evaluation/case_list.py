@@ -70,5 +70,10 @@ def read_list(out: Path) -> list[Case]:
 def _choice(text: Mapping[str, Any]) -> Choice:
     lists = {name: tuple(text.get(name, ())) for name in ("seconds", "tasks")}
     return Choice(
-        str(text["split"]), text["count"], rounds=bool(text.get("rounds")), families=frozenset(text.get("families", ())), **lists
+        str(text["split"]),
+        text["count"],
+        rounds=bool(text.get("rounds")),
+        families=frozenset(text.get("families", ())),
+        seed=text.get("seed"),
+        **lists,
     )

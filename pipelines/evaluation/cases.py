@@ -30,8 +30,8 @@ _OTHER_SUFFIXES = (".m4a", ".aac", ".opus", ".wma")
 class TripletSides(Protocol):
     """Where the two sides of a triplet lie."""
 
-    def read(self) -> tuple[Samples, Samples]:
-        """Read source and target, (T,) at 24 kHz."""
+    def read(self, rate_hz: int = RATE_HZ) -> tuple[Samples, Samples]:
+        """Read source and target, (T,)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +41,13 @@ class TripletFiles:
     source: Path
     target: Path
 
-    def read(self) -> tuple[Samples, Samples]:
-        """Read source and target, (T,) at 24 kHz.
+    def read(self, rate_hz: int = RATE_HZ) -> tuple[Samples, Samples]:
+        """Read source and target, (T,).
 
         Raises:
             DataError: a file is missing or damaged.
         """
-        return audio.read(self.source, RATE_HZ), audio.read(self.target, RATE_HZ)
+        return audio.read(self.source, rate_hz), audio.read(self.target, rate_hz)
 
 
 class Follows(NamedTuple):
@@ -68,6 +68,7 @@ class Case:
     stranger: another triplet of the same task, whose target is the control "shuffled".
     lead: reads a voice that the listening test lays on top of all clips of a remix, (T,) at 24 kHz.
     sounding: instruments of the source, where they are known.
+    genre: the genre that the instruction asks for.
     follows: the round before, whose edit is edited in place of the source.
     """
 
@@ -85,6 +86,7 @@ class Case:
     stranger: TripletSides | None = None
     lead: Callable[[], Samples] | None = None
     sounding: tuple[str, ...] = ()
+    genre: str | None = None
     follows: Follows | None = None
 
     def sounding_after(self) -> tuple[str, ...]:
@@ -144,6 +146,7 @@ def from_table(path: Path, tell: Callable[[str], None] | None = None) -> list[Ca
                 edits,
                 words["named"],
                 words["added"],
+                genre=words["genre"],
                 absent=absent,
                 lead=functools.partial(audio.read, path.parent / first["lead"], RATE_HZ) if first.get("lead") else None,
             )
@@ -190,7 +193,7 @@ def _task(text: str) -> str:
 
 
 def _read_instruction(text: str) -> dict[str, Any]:
-    """Read which task an instruction of one step asks for, and which instruments it names."""
+    """Read which task an instruction of one step asks for, and which instruments and genre it names."""
     from instructme.pipelines.editing import sentences
     from instructme.pipelines.editing.refusals import SentenceError
 
@@ -199,8 +202,8 @@ def _read_instruction(text: str) -> dict[str, Any]:
     except SentenceError:
         steps = ()
     if len(steps) != 1:
-        return {"task": None, "named": (), "added": ()}
-    return {"task": steps[0].task, "named": steps[0].named, "added": steps[0].added}
+        return {"task": None, "named": (), "added": (), "genre": None}
+    return {name: getattr(steps[0], name) for name in ("task", "named", "added", "genre")}
 
 
 def drawn(cases: Sequence[Case], count: int | None) -> list[Case]:

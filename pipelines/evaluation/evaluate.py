@@ -20,6 +20,7 @@ from instructme.pipelines.evaluation.sample_distances import markdown_of_samples
 from instructme.pipelines.evaluation.score_cases import ScoreSettings, check_systems, notes_of, score_cases
 from instructme.pipelines.evaluation.score_tables import Scores, markdown
 from instructme.pipelines.evaluation.set_scores import Embedded, markdown_of_sets, score_sets
+from instructme.pipelines.evaluation.spectra import RATE_HZ
 from instructme.pipelines.training.tagger import HEAD
 
 FEATURES = "features"
@@ -55,6 +56,7 @@ def evaluate(
     networks: Networks | None = None,
     runs: Mapping[str, Path] | None = None,
     shards: Path | None = None,
+    rate_hz: int = RATE_HZ,
     controls: int | None = None,
     workers: int | None = None,
 ) -> Iterator[str]:
@@ -68,6 +70,7 @@ def evaluate(
         networks: published weights for `fad_vggish`, `clap_score` and `kl_panns`; without them there are no such columns.
         runs: folders of systems that get a model card.
         shards: what was scored, if they are shards.
+        rate_hz: of the waveforms that SI-SDR compares.
         controls: triplets of a task that controls are made for; all by default.
         workers: processes, by default one per core; 0 for none.
 
@@ -87,10 +90,10 @@ def evaluate(
         lacking |= {name: TAGGER_ADVICE for name in metrics if "tagger" in inputs(name)}
         metrics = [name for name in metrics if name not in lacking]
     heard_by = recognisers() | ({"tagger": head.digest()} if head else {}) | networks.digests()
-    settings = ScoreSettings(tuple(metrics), options or {}, out / FEATURES, head, networks)
+    settings = ScoreSettings(tuple(metrics), options or {}, out / FEATURES, head, networks, rate_hz)
     scored = score_cases(cases, settings, with_controls=controls, workers=workers)
     rows = [row for _, scores in scored for row in scores.rows]
-    stated = {"recognisers": heard_by, "options": options or {}}
+    stated = {"recognisers": heard_by, "options": options or {}, "rate_hz": rate_hz}
     tables.write(out / "scores.parquet", rows, EditScore, arguments=stated)
     embedded = [Embedded(scored, name) for name in (*(("vggish",) if networks.vggish else ()), "musicnn")]
     sets = [score for each in embedded for score in score_sets(each)]

@@ -1,6 +1,7 @@
 """Compute the values that metrics take, each once: by the name of the argument of `score`.
 
 - `edit`, `target`, `source`: samples (T,) at 24 kHz.
+- `edit_waveform`, `target_waveform`, `source_waveform`: the same at the rate of the protocol.
 - `edit_X`, `target_X`, `source_X`: property X of `Sound`, such as `edit_chords`.
 - `cells`: see `evaluation.cells`.
 - a fact of the triplet, such as `absent` or `commanded`.
@@ -32,10 +33,17 @@ SIDES = ("edit", "target", "source")
 
 
 class Sound:
-    """One sound (T,) at 24 kHz and what is found in it. `folder` keeps what is slow to compute."""
+    """One sound (T,) of any rate and what is found in it. `folder` keeps what is slow to compute."""
 
-    def __init__(self, samples: Samples, folder: Path | None = None, networks: Networks | None = None) -> None:
-        self.samples, self._folder, self._networks = samples, folder, networks or Networks()
+    def __init__(
+        self, waveform: Samples, folder: Path | None = None, networks: Networks | None = None, *, rate_hz: int = RATE_HZ
+    ) -> None:
+        self.waveform, self._folder, self._networks, self._rate_hz = waveform, folder, networks or Networks(), rate_hz
+
+    @cached_property
+    def samples(self) -> Samples:
+        """The samples (T,) at 24 kHz."""
+        return resample(self.waveform, self._rate_hz, RATE_HZ)
 
     @cached_property
     def _key(self) -> str:
@@ -148,7 +156,7 @@ class Sound:
 
 def embed(folder: Path | None, samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     """Embed (T,) of any rate at -14 LUFS: (patches, 200), kept in `folder`."""
-    return Sound(resample(samples, rate_hz, RATE_HZ), folder).embedding
+    return Sound(samples, folder, rate_hz=rate_hz).embedding
 
 
 RECOGNISERS: dict[str, tuple[Callable[[], bool], str]] = {

@@ -72,11 +72,17 @@ def makers(
 
 
 def make_edits(
-    cases: Sequence[Case], systems: Sequence[Maker], folder: Path, load: Callable[[Path], Edits], shards: str = ""
+    cases: Sequence[Case],
+    systems: Sequence[Maker],
+    folder: Path,
+    load: Callable[[Path], Edits],
+    shards: str = "",
+    rate_hz: int = RATE_HZ,
 ) -> Iterator[str]:
-    """Make the edits that are missing in `folder`/SYSTEM/KEY.flac; yield lines for the user.
+    """Make the edits that are missing in `folder`/SYSTEM/KEY.flac, at a rate; yield lines for the user.
 
-    Edits of another state of the run, of other settings or of other shards, whose `state` is given, are made again.
+    Edits of another state of the run, of other settings, of another rate or of other shards, whose `state` is given, are made
+    again.
 
     Raises:
         DataError: a shard or a source can't be read.
@@ -85,7 +91,8 @@ def make_edits(
 
     for system in systems:
         place = folder / system.name
-        stale = _prepare(place, {**system.state(), SHARDS: shards})
+        rate = {} if rate_hz == RATE_HZ else {"rate_hz": rate_hz}
+        stale = _prepare(place, {**system.state(), SHARDS: shards, **rate})
         if stale:
             yield f"{stale} edits of {system.name} are made again, because the run, the settings or the shards have changed"
         made = {path.stem for path in place.iterdir() if path.suffix in (".flac", REFUSED)}
@@ -96,33 +103,33 @@ def make_edits(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of each edit: unknown words, silence, levels
             for case in tqdm(todo, desc=f"edit with {system.name}", unit="edit", dynamic_ncols=True):
-                _make(editor, case, system, place)
+                _make(editor, case, system, place, rate_hz)
 
 
-def _make(editor: Edits, case: Case, system: Maker, place: Path) -> None:
+def _make(editor: Edits, case: Case, system: Maker, place: Path, rate_hz: int) -> None:
     """Make one edit, or write down why the run refuses it, such as a task that it can't do."""
     seed = crc32(f"{case.key} {system.sample}".encode())
     try:
-        edited = editor.edit(_source(case, place), RATE_HZ, case.instruction, seed=seed, **system.settings)
+        edited = editor.edit(_source(case, place, rate_hz), rate_hz, case.instruction, seed=seed, **system.settings)
     except DataError as error:
         with atomic(place / f"{case.key}{REFUSED}") as temporary:
             temporary.write_text(str(error), encoding="utf-8")
         return
-    write_flac(place / f"{case.key}.flac", edited, RATE_HZ)
+    write_flac(place / f"{case.key}.flac", edited, rate_hz)
 
 
-def _source(case: Case, place: Path) -> Samples:
+def _source(case: Case, place: Path, rate_hz: int) -> Samples:
     """Read what is edited: the source, or the edit of the round before at the level of the source.
 
     Raises:
         DataError: the round before was refused.
     """
     if case.follows is None:
-        return case.triplet.read()[0]
+        return case.triplet.read(rate_hz)[0]
     before = edit_file(place, case.follows.key)
     if not before.is_file():
         raise DataError("the round before was refused")
-    return audio.read(before, RATE_HZ) * np.float32(10 ** (case.follows.gain_db / 20))
+    return audio.read(before, rate_hz) * np.float32(10 ** (case.follows.gain_db / 20))
 
 
 def _prepare(place: Path, state: dict[str, Any]) -> int:

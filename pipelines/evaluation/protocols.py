@@ -7,10 +7,15 @@ from instructme.pipelines.evaluation.shard_cases import Choice
 PROTOCOLS = {
     "paper": Choice(count=800, seconds=(10,), tasks=("add", "extract", "remix", "remove", "replace")),
     "instruct-musicgen": Choice(
-        seconds=(5,), tasks=("add", "extract", "remove"), families=frozenset(("bass", "drums", "guitar", "piano"))
+        seconds=(5,),
+        tasks=("add", "extract", "remove"),
+        families=frozenset(("bass", "drums", "guitar", "piano")),
+        seed=42,
+        rate_hz=32000,
     ),
 }
-"""InstructME: 800 clips of 10 s of each task. Instruct-MusicGen (2405.18386): 5 s, four instruments. Both use the split test."""
+"""InstructME: 800 clips of 10 s of each task. Instruct-MusicGen (2405.18386): 5 s, four instruments, 32 kHz, seed 42, Slakh2100
+redux. Both use the split test."""
 
 
 def choose(protocol: str | None, split: str, count: int | None, seconds: tuple[int, ...], rounds: bool) -> Choice:

@@ -36,7 +36,7 @@ class ScoreSettings:
     """What is computed.
 
     metrics: names. options: see `scoring.Options`. features: folder that keeps features. tagger: None where there is none.
-    networks: published weights that the user gives.
+    networks: published weights that the user gives. rate_hz: of the waveforms that SI-SDR compares.
     """
 
     metrics: tuple[str, ...]
@@ -44,6 +44,7 @@ class ScoreSettings:
     features: Path | None = None
     tagger: TagHead | None = None
     networks: Networks = field(default_factory=Networks)
+    rate_hz: int = RATE_HZ
 
 
 @dataclass
@@ -85,7 +86,7 @@ def score_case(case: Case, settings: ScoreSettings, with_controls: bool = True) 
     """Score the edits and the controls of one triplet. What can't be read or compared gets a reason for every metric."""
     result = CaseScores([], {}, Counter())
     try:
-        source, target = case.triplet.read()
+        source, target = case.triplet.read(settings.rate_hz)
     except DataError as error:
         _refuse(case, settings, result, list(case.edits), f"unreadable_triplet: {error}")
         return result
@@ -99,14 +100,14 @@ def score_case(case: Case, settings: ScoreSettings, with_controls: bool = True) 
         result.notes["triplets have a target that is the source"] += 1
     known = _Known(case, source, target, settings)
     for system, path in case.edits.items():
-        edit = _read(path, len(target), result.notes)
+        edit = _read(path, settings.rate_hz, len(target), result.notes)
         if isinstance(edit, str):
             _refuse(case, settings, result, [system], edit)
         else:
             _note_sides(system, edit, {"target": target, "source": source}, result.notes)
             _add(case, settings, result, system, known.features(edit))
     if with_controls:
-        stranger = case.stranger.read()[1] if case.stranger else None
+        stranger = case.stranger.read(settings.rate_hz)[1] if case.stranger else None
         for name, edit in controls(case.key, source, target, stranger, known.gain_db):
             _add(case, settings, result, name, known.features(edit))
     return result
@@ -130,14 +131,14 @@ class _Known:
         return self._sounds[length], self._cells[length]
 
     def _sound(self, samples: Samples) -> Sound:
-        return Sound(samples, self._settings.features, self._settings.networks)
+        return Sound(samples, self._settings.features, self._settings.networks, rate_hz=self._settings.rate_hz)
 
     def features(self, edit: Samples) -> Features:
         """Prepare what the metrics of an edit take; an edit that is one of the sides is not analysed again."""
         sounds, found = self._of(len(edit))
-        same = next((sound for sound in sounds.values() if np.array_equal(sound.samples, edit)), None)
+        same = next((sound for sound in sounds.values() if np.array_equal(sound.waveform, edit)), None)
         case = self._case
-        commanded = tuple(sorted(tags((*case.named, *case.added))))
+        commanded = (*sorted(tags((*case.named, *case.added))), *([case.genre] if case.genre else []))
         facts = {"cells": found, "absent": case.absent, "commanded": commanded, "tagger": self._settings.tagger}
         if clap := self._settings.networks.clap:
             after = case.sounding_after()
@@ -145,13 +146,13 @@ class _Known:
         return Features({"edit": same or self._sound(edit), **sounds}, facts)
 
 
-def _read(path: Path, length: int, notes: Counter[str]) -> Samples | str:
-    """Read an edit at 24 kHz, cut to the length of the target, or say why it can't be scored."""
+def _read(path: Path, rate_hz: int, length: int, notes: Counter[str]) -> Samples | str:
+    """Read an edit, cut to the length of the target, or say why it can't be scored."""
     if not path.is_file():
         refused = path.with_suffix(REFUSED)
         return f"refused: {refused.read_text('utf-8')}" if refused.is_file() else "missing_edit"
     try:
-        edit = audio.read(path, RATE_HZ)
+        edit = audio.read(path, rate_hz)
     except DataError as error:
         return f"unreadable_edit: {error}"
     if not len(edit):

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,16 +28,16 @@ class ShardRow:
     split: str
     row: int
 
-    def read(self) -> tuple[Samples, Samples]:
-        """Read source and target, (T,) at 24 kHz.
+    def read(self, rate_hz: int = RATE_HZ) -> tuple[Samples, Samples]:
+        """Read source and target, (T,).
 
         Raises:
             DataError: a shard is missing or damaged.
         """
         reader = ShardReader(self.shards, self.split)
-        heard, rate_hz = reader.audio(self.row), int(reader.values(self.row)["sample_rate_hz"])
-        source, target = audio.mono(heard.source.T), audio.mono(heard.target.T)
-        return audio.resample(source, rate_hz, RATE_HZ), audio.resample(target, rate_hz, RATE_HZ)
+        heard, held_hz = reader.audio(self.row), int(reader.values(self.row)["sample_rate_hz"])
+        source, target = (audio.resample(audio.mono(side.T), held_hz, rate_hz) for side in (heard.source, heard.target))
+        return source, target
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Choice:
     rounds: chains of edits in place of single edits.
     tasks: none for all.
     families: tags of the only instruments that an instruction may name; none for all.
+    seed: of the draw; each draws others.
+    rate_hz: of the waveforms that SI-SDR compares.
     """
 
     split: str = "test"
@@ -58,6 +60,8 @@ class Choice:
     rounds: bool = False
     tasks: tuple[str, ...] = ()
     families: frozenset[str] = frozenset()
+    seed: int | None = None
+    rate_hz: int = RATE_HZ
 
     def takes(self, recipe: Triplet) -> bool:
         """Say whether a triplet is one of those, whatever its length."""
@@ -97,7 +101,7 @@ def from_shards(shards: Path, choice: Choice, edits: Mapping[str, Path]) -> list
         )
     wanted = choice.seconds or held
     rows = [each for each in rows if each.seconds in wanted]
-    found = _rounds(rows, choice.count) if choice.rounds else _singles(rows, choice.count)
+    found = _rounds(rows, choice) if choice.rounds else _singles(rows, choice)
     cases = [_case(ShardRow(shards, choice.split, each.row), each, before, edits) for each, before in found]
     if len(wanted) > 1:
         cases = [
@@ -105,6 +109,16 @@ def from_shards(shards: Path, choice: Choice, edits: Mapping[str, Path]) -> list
             for case, (each, _) in zip(cases, found, strict=True)
         ]
     return with_strangers(cases)
+
+
+def below_rate(shards: Path, choice: Choice) -> Iterator[str]:
+    """Tell of shards that lack the highest octave which a protocol hears."""
+    held_hz = max(ShardReader(shards, choice.split).rates_hz)
+    if held_hz < choice.rate_hz:
+        yield (
+            f"{shards} is at {held_hz} Hz, but this protocol compares waveforms at {choice.rate_hz} Hz, so do not compare "
+            f"SI-SDR with published tables: run 'prepare WORK --sample-rate {choice.rate_hz}', and make the shards again"
+        )
 
 
 class _Row(NamedTuple):
@@ -127,31 +141,31 @@ def _advice(choice: Choice) -> str:
     return "choose another split, or draw other triplets with 'instructme pair'"
 
 
-def _singles(rows: Sequence[_Row], count: int | None) -> list[tuple[_Row, None]]:
+def _singles(rows: Sequence[_Row], choice: Choice) -> list[tuple[_Row, None]]:
     """Choose `count` of each task and length, whose keys have the smallest hashes: more triplets hold the fewer."""
     groups: dict[tuple[str, float], list[_Row]] = {}
     for each in rows:
         groups.setdefault((each.recipe.task, each.seconds), []).append(each)
-    chosen = [each for group in sorted(groups) for each in sorted(_first(groups[group], count), key=lambda each: each.key)]
+    chosen = [each for group in sorted(groups) for each in sorted(_first(groups[group], choice), key=lambda each: each.key)]
     return [(each, None) for each in chosen]
 
 
-def _first(rows: Sequence[_Row], count: int | None) -> list[_Row]:
-    return sorted(rows, key=lambda each: _hash(each.key))[:count]
+def _first(rows: Sequence[_Row], choice: Choice) -> list[_Row]:
+    return sorted(rows, key=lambda each: _hash(each.key, choice.seed))[: choice.count]
 
 
-def _rounds(rows: Sequence[_Row], count: int | None) -> list[tuple[_Row, _Row | None]]:
+def _rounds(rows: Sequence[_Row], choice: Choice) -> list[tuple[_Row, _Row | None]]:
     """Choose `count` chains, and pair each round with the one before: all first rounds, then all second ones."""
     chains: dict[str, list[_Row]] = {}
     for each in sorted(rows, key=lambda each: each.recipe.round):
         chains.setdefault(str(each.recipe.chain_id), []).append(each)
-    chosen = [chains[name] for name in sorted(sorted(chains, key=_hash)[:count])]
+    chosen = [chains[name] for name in sorted(sorted(chains, key=lambda name: _hash(name, choice.seed))[: choice.count])]
     steps = [(each, chain[number - 1] if number else None) for chain in chosen for number, each in enumerate(chain)]
     return sorted(steps, key=lambda step: step[0].recipe.round)
 
 
-def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+def _hash(key: str, seed: int | None) -> str:
+    return hashlib.sha256((key if seed is None else f"{seed} {key}").encode()).hexdigest()
 
 
 def _case(triplet: ShardRow, row: _Row, before: _Row | None, edits: Mapping[str, Path]) -> Case:
@@ -167,6 +181,7 @@ def _case(triplet: ShardRow, row: _Row, before: _Row | None, edits: Mapping[str,
         named=tuple(recipe.named),
         added=tuple(recipe.added),
         sounding=tuple(recipe.source_instruments),
+        genre=recipe.genre,
         gain_db=_decibels(values["target_gain"] / values["gain"]),
         follows=Follows(before.key, _decibels(values["gain"] / before.values["target_gain"])) if before else None,
     )

@@ -1,8 +1,8 @@
-"""Train the tagger of `evaluate`: instrument families in mixes, heard by MusiCNN."""
+"""Train the tagger of `evaluate`: instrument families and genres of mixes, heard by MusiCNN."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from instructme.dataset_tools.audio import Samples, mono
 from instructme.manifests.files import atomic
+from instructme.manifests.genres import GENRES
 from instructme.manifests.instruments import INSTRUMENTS
 from instructme.manifests.rows import DataError
 from instructme.model import tagger
@@ -26,10 +27,19 @@ HEAD, REPORT = "tagger.csv", "tagger.json"
 
 @dataclass(frozen=True)
 class Examples:
-    """Mean embeddings (n, D) of sounds, and the tags of each."""
+    """Mean embeddings (n, D) of sounds, and the tags of each: instrument families, and its genre where that is known."""
 
     embeddings: npt.NDArray[np.float64]
     labels: Sequence[frozenset[str]]
+
+    def families(self) -> "Examples":
+        """Leave the genres out."""
+        return Examples(self.embeddings, [labels.difference(GENRES) for labels in self.labels])
+
+    def genres(self) -> "Examples":
+        """Keep the sounds whose genre is known, and only that tag: an unknown genre is no evidence against one."""
+        kept = [place for place, labels in enumerate(self.labels) if not labels.isdisjoint(GENRES)]
+        return Examples(self.embeddings[kept], [self.labels[place].intersection(GENRES) for place in kept])
 
 
 def tag(instrument: str) -> str:
@@ -45,6 +55,8 @@ def tags(instruments: Iterable[str]) -> frozenset[str]:
 def examples(data: Path, split: str, embed: Embed, count: int | None = None, workers: int | None = None) -> Examples:
     """Embed both sides of the first `count` triplets of a split of shards or recipes.
 
+    A genre is known of the target of a remix whose instruction names it.
+
     Raises:
         DataError: no such split.
     """
@@ -58,14 +70,15 @@ def examples(data: Path, split: str, embed: Embed, count: int | None = None, wor
 def _sides(data: Path, split: str, embed: Embed, row: int) -> list[tuple[npt.NDArray[np.float64], frozenset[str]]]:
     reader = open_split(data, split)
     audio, recipe, rate_hz = reader.audio(row), reader.recipe(row), max(reader.rates_hz)
-    sides = ((audio.source, recipe.source_instruments), (audio.target, recipe.target_instruments))
-    return [(embed(mono(samples.T), rate_hz).mean(axis=0, dtype=np.float64), tags(names)) for samples, names in sides]
+    genre = {recipe.genre} if recipe.genre else set()
+    sides = ((audio.source, tags(recipe.source_instruments)), (audio.target, tags(recipe.target_instruments) | genre))
+    return [(embed(mono(samples.T), rate_hz).mean(axis=0, dtype=np.float64), labels) for samples, labels in sides]
 
 
 def train(train_set: Examples, validation: Examples, others: dict[str, Examples]) -> tuple[TagHead, dict[str, Any]]:
     """Fit a head on one set, calibrate it on another, and measure it on further ones.
 
-    The penalty is the one whose head has the best mean AUC on the set that calibrates.
+    The penalty of all families, and that of all genres, is the one with the best mean AUC on the set that calibrates.
 
     The AUC of a tag in the head is the lowest over `others`, which are unseen songs and, if given, another soundfont.
 
@@ -73,21 +86,27 @@ def train(train_set: Examples, validation: Examples, others: dict[str, Examples]
         The head, and AUC and F1 of each tag on each set.
 
     Raises:
-        DataError: no tag has enough examples.
+        DataError: no instrument family has enough examples.
     """
+    head = _fitted(train_set.families(), validation.families())
+    if not head.names:
+        raise DataError("no instrument family has enough examples: take more triplets, or data with more instruments")
+    head = head.beside(_fitted(train_set.genres(), validation.genres()))
+    report = {label: measured(head, each) for label, each in {"validation": validation, **others}.items()}
+    lowest = [min((report[label][name]["auc"] or 0.0 for label in others), default=0.0) for name in head.names]
+    return replace(head, auc=np.array(lowest)), report
+
+
+def _fitted(train_set: Examples, validation: Examples) -> TagHead:
+    """Fit one head a tag, and calibrate those that some of the validation set have and some have not."""
     heads = [tagger.train_heads(train_set.embeddings, train_set.labels, penalty) for penalty in tagger.PENALTIES]
     names, weights, bias = max(heads, key=lambda head: _mean_auc(validation, *head))
-    if not names:
-        raise DataError("no instrument family has enough examples: take more triplets, or data with more instruments")
     for place, name in enumerate(names):
         has = _has(validation, name)
         if 0 < has.sum() < len(has):
             scale, shift = tagger.calibrate(validation.embeddings @ weights[place] + bias[place], has)
             weights[place], bias[place] = weights[place] * scale, bias[place] * scale + shift
-    head = TagHead(names, weights, bias, np.zeros(len(names)))
-    report = {label: measured(head, each) for label, each in {"validation": validation, **others}.items()}
-    lowest = [min((report[label][name]["auc"] or 0.0 for label in others), default=0.0) for name in names]
-    return TagHead(names, weights, bias, np.array(lowest)), report
+    return TagHead(names, weights, bias, np.zeros(len(names)))
 
 
 def _mean_auc(examples: Examples, names: Sequence[str], weights: tagger.Doubles, bias: tagger.Doubles) -> float:
@@ -102,12 +121,16 @@ def _has(examples: Examples, name: str) -> npt.NDArray[np.bool_]:
 
 
 def measured(head: TagHead, examples: Examples) -> dict[str, dict[str, Any]]:
-    """Measure AUC, F1 and the number of sounds that have it, for each tag; None where there are none or all have it."""
-    logits = examples.embeddings @ head.weights.T + head.bias
+    """Measure AUC, F1 and the number of sounds that have it, for each tag; None where there are none or all have it.
+
+    A genre is measured on the sounds whose genre is known.
+    """
+    families, genres = examples.families(), examples.genres()
     values_of: dict[str, dict[str, Any]] = {}
     for place, name in enumerate(head.names):
-        has = _has(examples, name)
-        values = {"auc": tagger.auc(logits[:, place], has), "f1": tagger.f1(logits[:, place], has)}
+        heard = genres if name in GENRES else families
+        has, logits = _has(heard, name), heard.embeddings @ head.weights[place] + head.bias[place]
+        values = {"auc": tagger.auc(logits, has), "f1": tagger.f1(logits, has)}
         values_of[name] = {key: None if np.isnan(value) else round(value, 4) for key, value in values.items()}
         values_of[name] |= {"positive": int(has.sum()), "sounds": len(has)}
     return values_of

@@ -18,4 +18,4 @@ def read_song(path: Path) -> tuple[dict[str, str], list[tuple[str, np.ndarray]]]
     song = json.loads(path.read_text(encoding="utf-8"))
     samples = np.memmap(path.with_suffix(".i16"), dtype="<i2", mode="c")
     parts = [(each["instrument"], samples[each["start"] : each["start"] + each["samples"]]) for each in song["parts"]]
-    return {key: song.get(key, "") for key in ("song", "split", "source")}, parts
+    return {key: song.get(key, "") for key in ("song", "split", "source", "genre")}, parts

@@ -84,7 +84,7 @@ def _charts(pack: Path, hours: float) -> Iterator[dict[str, Any]]:
             score, _ = arrange.score(song)
             midi_score.write(path, score, list(score.stems))
             split = "train" if song.split == "train" else "test"
-            about.write_text(json.dumps(_about(name, split, "MMA", song.music_s, score)))
+            about.write_text(json.dumps(_about(name, split, "MMA", song.music_s, score) | {"genre": song.groove.genre}))
         yield json.loads(about.read_text())
 
 

@@ -238,9 +238,8 @@ def _write(bank: Path, name: str, about: dict[str, Any], parts: dict[str, tuple[
                     {"instrument": instrument, "start": place, "samples": len(sound), "timbre": "+".join(sorted(set(timbres)))}
                 )
                 place += len(sound)
-    text = json.dumps(
-        {"song": about["song"], "split": about["split"], "source": about["source"], "rate_hz": RATE_HZ, "parts": rows}
-    )
+    known = {key: about.get(key, "") for key in ("song", "split", "source", "genre")}
+    text = json.dumps(known | {"rate_hz": RATE_HZ, "parts": rows})
     (bank / f"{name}.tmp").write_text(text)
     (bank / f"{name}.tmp").rename(bank / f"{name}.json")
     return name

@@ -1,7 +1,8 @@
 """Train the tagger of the package on banks of songs in parts: `train_tagger.py BANK OUT --test NAME BANK MIXES`.
 
 Mixes of 1 to 5 parts, 10 s each, heard by MusiCNN at -14 LUFS. A family counts where one of its parts is at most 30 dB under the
-mix. One song in ten calibrates. The embeddings are kept in OUT, so that a stopped run goes on.
+mix. Genres are learned from mixes of all parts of the songs whose genre the bank knows. One song in ten calibrates. Embeddings
+are kept in OUT, so that a stopped run goes on.
 """
 
 import argparse
@@ -53,22 +54,28 @@ def examples(bank: Path, mixes: int, kept: Path) -> list[tuple[str, np.ndarray, 
     kept.mkdir(exist_ok=True)
     found = []
     for path in sorted(bank.glob("*.json")):
-        file = kept / f"{path.stem}-{mixes}.npz"
-        if not file.exists():
-            made = list(mixes_of(path, mixes))
-            arrays = {"embeddings": np.array([each for each, _ in made]), "tags": np.array([" ".join(tags) for _, tags in made])}
-            np.savez(file, **arrays)
-        with np.load(file, allow_pickle=False) as held:
-            found += [
-                (path.stem, each, frozenset(tags.split())) for each, tags in zip(held["embeddings"], held["tags"], strict=True)
-            ]
+        song = json.loads(path.read_text("utf-8"))["song"]
+        for whole in (False, True):
+            file = kept / f"{path.stem}-{mixes}{'-whole' if whole else ''}.npz"
+            if not file.exists():
+                made = list(mixes_of(path, mixes, whole=whole))
+                arrays = {
+                    "embeddings": np.array([each for each, _ in made]),
+                    "tags": np.array([";".join(tags) for _, tags in made]),
+                }
+                np.savez(file, **arrays)
+            with np.load(file, allow_pickle=False) as held:
+                rows = zip(held["embeddings"], held["tags"], strict=True)
+                found += [(song, each, frozenset(filter(None, str(tags).split(";")))) for each, tags in rows]
     return found
 
 
-def mixes_of(path: Path, mixes: int):
-    """Draw windows of a song and some of the parts that sound there."""
+def mixes_of(path: Path, mixes: int, *, whole: bool):
+    """Draw windows of a song and some of the parts that sound there; or all parts, if the genre is known."""
     rng = np.random.default_rng(int(hashlib.sha256(path.stem.encode()).hexdigest()[:8], 16))
-    _, parts = read_song(path)
+    about, parts = read_song(path)
+    if whole and not about["genre"]:
+        return
     length = min(len(sound) for _, sound in parts)
     for _ in range(4 * mixes):
         if mixes == 0:
@@ -78,12 +85,13 @@ def mixes_of(path: Path, mixes: int):
         heard = [(name, sound) for name, sound in heard if np.square(sound).mean() > 1e-7]
         if not heard:
             continue
-        size = min(int(rng.choice(SIZES)), len(heard))
+        size = len(heard) if whole else min(int(rng.choice(SIZES)), len(heard))
         chosen = [heard[place] for place in rng.permutation(len(heard))[:size]]
         mix = sum(sound for _, sound in chosen)
         power = float(np.square(mix).mean())
         names = [name for name, sound in chosen if float(np.square(sound).mean()) > LEAST_SHARE * power]
-        yield embed(None, mix, RATE_HZ).mean(axis=0, dtype=np.float64), sorted(tagger.tags(names))
+        labels = tagger.tags(names) | ({about["genre"]} if whole else set())
+        yield embed(None, mix, RATE_HZ).mean(axis=0, dtype=np.float64), sorted(labels)
         mixes -= 1
 
 

@@ -1,9 +1,9 @@
-"""Whether the instrument of the instruction comes or goes at least half as far as in the target.
+"""Whether the instrument or genre of the instruction comes or goes at least half as far as in the target.
 
-The tagger's logit of its family must move from source to edit at least half as far as from source to target, in the same
-direction. With several instruments, as in `replace`, it is the share of them.
+The tagger's logit of its family, or of the genre, must move from source to edit at least half as far as from source to
+target, in the same direction. With several instruments, as in `replace`, it is the share of them.
 
-Undefined: no instrument is named, the tagger does not know its family, or the target does not move its logit.
+Undefined: nothing is named, the tagger does not know its tag, or the target does not move its logit.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def score(
     tagger: TagHead,
     commanded: tuple[str, ...],
 ) -> Score:
-    """Compare embeddings (patches, 200); `commanded` are the tags of the instruments that the instruction names."""
+    """Compare embeddings (patches, 200); `commanded` are the tags of what the instruction names."""
     if not commanded:
         return "no_instrument_named"
     edit, target, source = (tagger.logits(each) for each in (edit_embedding, target_embedding, source_embedding))

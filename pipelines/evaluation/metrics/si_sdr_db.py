@@ -16,9 +16,9 @@ UNIT, BETTER, RANGE, PERFECT, GAIN_FREE = "dB", "up", (-100.0, 100.0), 100.0, Tr
 ABOVE_SOURCE = True
 
 
-def score(edit: Samples, target: Samples) -> Score:
+def score(edit_waveform: Samples, target_waveform: Samples) -> Score:
     """Compare (T,) with (T,) in dB."""
-    one, other = edit.astype(np.float64), target.astype(np.float64)
+    one, other = edit_waveform.astype(np.float64), target_waveform.astype(np.float64)
     power = float(other @ other)
     if not power:
         return "silent_target"

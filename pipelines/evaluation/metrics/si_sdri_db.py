@@ -13,9 +13,9 @@ UNIT, BETTER, RANGE, PERFECT, GAIN_FREE = "dB", "up", (-200.0, 200.0), None, Tru
 ABOVE_SOURCE = True
 
 
-def score(edit: Samples, target: Samples, source: Samples) -> Score:
+def score(edit_waveform: Samples, target_waveform: Samples, source_waveform: Samples) -> Score:
     """Compare (T,) with (T,) in dB."""
-    after, before = si_sdr_db.score(edit, target), si_sdr_db.score(source, target)
+    after, before = (si_sdr_db.score(each, target_waveform) for each in (edit_waveform, source_waveform))
     if isinstance(after, str):
         return after
     return "silent_source" if isinstance(before, str) else after - before
