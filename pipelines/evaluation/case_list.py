@@ -68,12 +68,12 @@ def read_list(out: Path) -> list[Case]:
 
 
 def _choice(text: Mapping[str, Any]) -> Choice:
-    lists = {name: tuple(text.get(name, ())) for name in ("seconds", "tasks")}
     return Choice(
         str(text["split"]),
         text["count"],
-        rounds=bool(text.get("rounds")),
-        families=frozenset(text.get("families", ())),
-        seed=text.get("seed"),
-        **lists,
+        tuple(text.get("seconds", ())),
+        bool(text.get("rounds")),
+        tuple(text.get("tasks", ())),
+        frozenset(text.get("families", ())),
+        text.get("seed"),
     )
