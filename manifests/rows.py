@@ -302,7 +302,7 @@ class SetScore:
     task: Annotated[Task, "edit task"]
     dataset: Annotated[str, "dataset of the sources"]
     system: Annotated[str, "what made the edits, or a control"]
-    metric: Annotated[str, "fad_musicnn, kad_musicnn or fad_vggish"]
+    metric: Annotated[str, "fad_musicnn, kad_musicnn, fad_vggish or fad_vggish_pca"]
     value: Annotated[float | None, "the distance, null where it is not defined"]
     reason: Annotated[str | None, "why there is no distance"]
     edits: Annotated[int, Rule(0), "edits in the set"]

@@ -2,12 +2,14 @@
 
 The weights are not part of this package. The network reads the state that is widely published as `vggish-10086976.pth`: the
 convolutions as `features.N`, the dense layers as `embeddings.N`. The last ReLU is left out, as the usual programs for the
-distance do by default. Audio is 16 kHz mono; an example is 0.96 s, and what remains at the end is not heard.
+distance do by default. Audio is 16 kHz mono; an example is 0.96 s, and what remains at the end is not heard. AudioSet's features
+are post-processed: turned to published principal components, and rounded to 8 bits.
 """
 
 import math
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ RATE_HZ = 16000
 WINDOW_SAMPLES, HOP_SAMPLES, FFT = 400, 160, 512
 MELS, LOW_HZ, HIGH_HZ, OFFSET = 64, 125.0, 7500.0, 0.01
 EXAMPLE_FRAMES, WIDTH = 96, 128
+_LIMIT = 2.0
 _CHANNELS = (64, "pool", 128, "pool", 256, 256, "pool", 512, 512, "pool")
 
 
@@ -59,6 +62,28 @@ class Vggish(nn.Module):
         image: Tensor = self.features(examples[:, None])
         embedded: Tensor = self.embeddings(image.permute(0, 2, 3, 1).flatten(1))  # TensorFlow's order: time, band, channel
         return embedded
+
+
+class PostProcess(NamedTuple):
+    """The principal components (128, 128) and the means (128,) that are published as `vggish_pca_params-970ea276.pth`."""
+
+    vectors: Tensor
+    means: Tensor
+
+    @classmethod
+    def from_file(cls, path: Path) -> "PostProcess":
+        """Read the file.
+
+        Raises:
+            ModelError: no such file, or other tensors.
+        """
+        with pretrained.published("VGGish's post-processing", path, "vggish_pca_params-970ea276.pth") as state:
+            return cls(state["pca_eigen_vectors"].view(WIDTH, WIDTH).float(), state["pca_means"].view(WIDTH).float())
+
+    def __call__(self, embeddings: Tensor) -> Tensor:
+        """Turn (N, 128) to the components, and round them to whole numbers from 0 to 255 that stand for -2 to 2."""
+        turned = ((embeddings - self.means) @ self.vectors.T).clamp(-_LIMIT, _LIMIT)
+        return torch.round((turned + _LIMIT) * (255 / (2 * _LIMIT)))
 
 
 def log_mel(audio: Tensor) -> Tensor:

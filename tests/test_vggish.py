@@ -11,7 +11,7 @@ from instructme.manifests import tables
 from instructme.manifests.rows import SetScore
 from instructme.model import vggish
 from instructme.model.config import ModelError
-from instructme.model.vggish import Vggish
+from instructme.model.vggish import PostProcess, Vggish
 from instructme.pipelines.evaluation import cases, embeddings, evaluate, scoring
 
 
@@ -77,6 +77,18 @@ def test_a_file_that_is_none_is_explained(tmp_path):
             Vggish.from_file(tmp_path / name)
 
 
+def test_post_processing_turns_clips_and_rounds(tmp_path):
+    turned = torch.eye(128).flip(0)
+    torch.save({"pca_eigen_vectors": turned, "pca_means": torch.ones(128, 1)}, tmp_path / "pca.pth")
+    process = PostProcess.from_file(tmp_path / "pca.pth")
+    found = process(torch.linspace(-3, 3, 128)[None] + 1)[0]
+    assert found[0] == 255 and found[-1] == 0 and (found[:-1] >= found[1:]).all() and (found == found.round()).all()
+    assert process(torch.ones(1, 128)).unique().tolist() == [128]  # 127.5 to even
+    torch.save({"other": turned}, tmp_path / "other.pth")
+    with pytest.raises(ModelError, match=r"vggish_pca_params-970ea276\.pth"):
+        PostProcess.from_file(tmp_path / "other.pth")
+
+
 def write_pairs(folder):
     rows = ["key,task,source,target,edit"]
     for number in range(4):
@@ -90,11 +102,15 @@ def write_pairs(folder):
 
 def test_the_distance_has_a_column_only_with_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(scoring, "usable", lambda networks: (["si_sdr_db"], {}))
-    monkeypatch.setattr(embeddings, "_given", lambda name, path: lambda examples: examples.mean(dim=1)[:, :8])
+    toys = {"vggish": lambda examples: examples.mean(dim=1)[:, :8], "vggish_pca": torch.round}
+    monkeypatch.setattr(embeddings, "_given", lambda name, path: toys[name])
     found, weights = write_pairs(tmp_path), tmp_path / "weights.pth"
     weights.write_bytes(b"toy")
     for name, path in (("with", weights), ("without", None)):
         list(evaluate.evaluate(found, tmp_path / name, networks=embeddings.Networks(path), controls=0, workers=0))
+    both = embeddings.Networks(weights, vggish_pca=weights)
+    list(evaluate.evaluate(found, tmp_path / "both", networks=both, controls=0, workers=0))
+    assert {row.metric for row in tables.read_rows(tmp_path / "both/sets.parquet", SetScore)} == {"fad_vggish", "fad_vggish_pca"}
     assert tables.read_rows(tmp_path / "without/sets.parquet", SetScore) == []
     assert "fad_vggish" not in (tmp_path / "without/tables.md").read_text()
     rows = tables.read_rows(tmp_path / "with/sets.parquet", SetScore)

@@ -53,6 +53,12 @@ PACKAGE = "package"
     help="Weights of VGGish, for fad_vggish: a .pth file.",
 )
 @click.option(
+    "--vggish-pca",
+    hidden=True,
+    type=options.Local(exists=True, dir_okay=False),
+    help="Post-processing of VGGish, for fad_vggish_pca: a .pth file.",
+)
+@click.option(
     "--panns", hidden=True, type=options.Local(exists=True, dir_okay=False), help="Weights of PANNs, for kl_panns: a .pth file."
 )
 @click.option(
@@ -107,6 +113,7 @@ def command(
     seconds: str | None,
     tagger: Path | None,
     vggish: Path | None,
+    vggish_pca: Path | None,
     panns: Path | None,
     clap: Path | None,
     device: str | None,
@@ -181,7 +188,7 @@ def command(
             out,
             options={"joint": {"least_done": least_done, "most_kept_error_db": most_error}},
             tagger=tagger,
-            networks=Networks(vggish, clap, panns),
+            networks=Networks(vggish, clap, panns, vggish_pca),
             runs={name: run for name, run in folders.items() if name != PACKAGE},
             shards=shards,
             controls=controls,
@@ -207,6 +214,8 @@ def _check(given: Mapping[str, Any]) -> None:
         raise click.UsageError(
             "--protocol, --rounds, --ood and --set seconds choose triplets of SHARDS: give SHARDS, not --pairs"
         )
+    if given["vggish_pca"] and not given["vggish"]:
+        raise click.UsageError("--set vggish_pca post-processes the embedding of VGGish: add --set vggish=FILE")
     if ood and edits:
         raise click.UsageError("--ood needs --run: a folder of --edits holds edits of SHARDS only")
 

@@ -20,15 +20,20 @@ EVERY_S = 2.0
 
 @dataclass(frozen=True)
 class Networks:
-    """Published weights that the user may give: VGGish and PANNs as files, CLAP as a folder of transformers."""
+    """Published weights that the user may give: VGGish, its post-processing and PANNs as files, CLAP as a folder."""
 
     vggish: Path | None = None
     clap: Path | None = None
     panns: Path | None = None
+    vggish_pca: Path | None = None
 
     def missing(self) -> set[str]:
         """Name the networks that are not given."""
         return {name for name, path in vars(self).items() if path is None}
+
+    def of_sets(self) -> list[str]:
+        """Name those that embed sets of sounds. VGGish's post-processing needs VGGish."""
+        return [name for name in ("vggish", "vggish_pca") if self.vggish and getattr(self, name)]
 
     def digests(self) -> dict[str, str]:
         """Hash the weights of each network that is given, after it was read once.
@@ -86,9 +91,10 @@ def digest(name: str, path: Path) -> str:
 def _given(name: str, path: Path) -> Any:
     from instructme.model.clap import Clap
     from instructme.model.panns import Cnn14
-    from instructme.model.vggish import Vggish
+    from instructme.model.vggish import PostProcess, Vggish
 
-    return {"vggish": Vggish.from_file, "panns": Cnn14.from_file, "clap": Clap}[name](path)
+    makers = {"vggish": Vggish.from_file, "vggish_pca": PostProcess.from_file, "panns": Cnn14.from_file, "clap": Clap}
+    return makers[name](path)
 
 
 def vggish(samples: Samples, rate_hz: int, path: Path) -> npt.NDArray[np.float32]:
@@ -100,6 +106,17 @@ def vggish(samples: Samples, rate_hz: int, path: Path) -> npt.NDArray[np.float32
     from instructme.model import vggish as network
 
     return _answer(lambda audio: network.embed(_given("vggish", path), audio[0]), samples, rate_hz, network.RATE_HZ)
+
+
+def vggish_pca(embedding: npt.NDArray[np.float32], path: Path) -> npt.NDArray[np.float32]:
+    """Post-process embeddings of VGGish (n, 128) by the components in a file: the numbers 0 to 255 of AudioSet's features.
+
+    Raises:
+        ModelError: they can't be read.
+    """
+    import torch
+
+    return np.asarray(_given("vggish_pca", path)(torch.from_numpy(embedding)).numpy(), dtype=np.float32)
 
 
 def panns(samples: Samples, rate_hz: int, path: Path) -> npt.NDArray[np.float32]:

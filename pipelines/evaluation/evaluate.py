@@ -67,7 +67,7 @@ def evaluate(
         out: folder to write.
         options: of metrics.
         tagger: run of `train tagger`; by default the tagger of the package, if it has one.
-        networks: published weights for `fad_vggish`, `clap_score` and `kl_panns`; without them there are no such columns.
+        networks: published weights for `fad_vggish`, `clap_score` and other columns, which are left out without them.
         runs: folders of systems that get a model card.
         shards: what was scored, if they are shards.
         rate_hz: of the waveforms that SI-SDR compares.
@@ -95,7 +95,7 @@ def evaluate(
     rows = [row for _, scores in scored for row in scores.rows]
     stated = {"recognisers": heard_by, "options": options or {}, "rate_hz": rate_hz}
     tables.write(out / "scores.parquet", rows, EditScore, arguments=stated)
-    embedded = [Embedded(scored, name) for name in (*(("vggish",) if networks.vggish else ()), "musicnn")]
+    embedded = [Embedded(scored, name) for name in (*networks.of_sets(), "musicnn")]
     sets = [score for each in embedded for score in score_sets(each)]
     tables.write(out / "sets.parquet", sets, SetScore, arguments=stated)
     scores = Scores(rows)

@@ -138,6 +138,12 @@ class Sound:
         """Embedding of VGGish: (examples, 128)."""
         return self._given("vggish", lambda path: embeddings.vggish(self.levelled, RATE_HZ, path))
 
+    @property
+    def vggish_pca(self) -> npt.NDArray[np.float32]:
+        """The embedding of VGGish after its post-processing: (examples, 128)."""
+        assert self._networks.vggish_pca is not None
+        return embeddings.vggish_pca(self.vggish, self._networks.vggish_pca)
+
     @cached_property
     def clap(self) -> npt.NDArray[np.float32]:
         """Embedding of CLAP: a unit vector."""

@@ -181,9 +181,9 @@ def _add(case: Case, settings: ScoreSettings, result: CaseScores, system: str, v
     if "direction" in settings.metrics:
         heard = {name: values[f"{side}_embedding"] for name, side in sides.items()}
         result.frames.setdefault("musicnn", {}).update(heard)
-    if settings.networks.vggish:
-        heard = {name: values.sound(side).vggish for name, side in sides.items()}
-        result.frames.setdefault("vggish", {}).update(heard)
+    for network in settings.networks.of_sets():
+        heard = {name: getattr(values.sound(side), network) for name, side in sides.items()}
+        result.frames.setdefault(network, {}).update(heard)
 
 
 def _refuse(case: Case, settings: ScoreSettings, result: CaseScores, systems: Sequence[str], reason: str) -> None:

@@ -85,6 +85,7 @@ def _squares(one: Frames, other: Frames) -> Doubles:
 
 DISTANCES: dict[str, Callable[[Frames, Frames], Weighted]] = {
     "fad_vggish": prepared_frechet,
+    "fad_vggish_pca": prepared_frechet,
     "fad_musicnn": prepared_frechet,
     "kad_musicnn": prepared_kernel,
 }
