@@ -23,6 +23,7 @@ from instructme.dataset_tools.layouts import (
     is_file,
 )
 from instructme.manifests import urls
+from instructme.manifests.paths import without_root
 
 _NOTES = (".mid", ".midi", ".kar", ".rmi", ".smf")
 _TABLES = (".csv", ".tsv", ".parquet", ".jams")
@@ -53,7 +54,7 @@ def unread(folder: Path, items: Iterable[FoundTrack | Rejected], companions: Seq
     left_out: set[str] = set()
     for item in items:
         rejected = [item] if isinstance(item, Rejected) else item.rejected
-        left_out |= {each.item.replace(f"{folder}/", "") for each in rejected if each.reason not in _USED}
+        left_out |= {without_root(each.item, folder) for each in rejected if each.reason not in _USED}
         used |= _files(folder, item) if isinstance(item, FoundTrack) else set()
     stems = sorted(used)
     twins = {PurePosixPath(path).with_suffix(""): path for path in used if path.lower().endswith(_AUDIO)}

@@ -40,6 +40,11 @@ def inside(root: Path, relative: str | Path) -> Path:
     return path
 
 
+def without_root(text: object, root: Path) -> str:
+    """Leave out of a message where on this machine a dataset lies."""
+    return str(text).replace(f"{root}/", "")
+
+
 def _is_loop(path: Path) -> bool:
     """Find a loop of links on the local disk, which `resolve` lets pass from Python 3.13 on."""
     try:

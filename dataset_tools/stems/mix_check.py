@@ -16,7 +16,7 @@ from instructme.dataset_tools import audio
 from instructme.dataset_tools.layouts import Rejected
 from instructme.dataset_tools.stems import song_spectra
 from instructme.dataset_tools.stems.song_spectra import Real, Spectra
-from instructme.manifests.paths import inside
+from instructme.manifests.paths import inside, without_root
 from instructme.manifests.rows import DataError
 
 HEARD = 8.0
@@ -61,7 +61,7 @@ def compare(stems: Mapping[str, Spectra], mix: str, root: Path, length_s: float)
             spectra = song_spectra.read(path, length_s, late_s)
             late_s = common_lag_s(stems, spectra)
     except DataError as error:
-        return [Rejected(mix, "mix_unread", f"the stems can't be compared with it: {error}".replace(f"{root}/", ""))]
+        return [Rejected(mix, "mix_unread", without_root(f"the stems can't be compared with it: {error}", root))]
     return check(stems, spectra, late_s, mix)
 
 

@@ -27,7 +27,7 @@ from instructme.dataset_tools.stems.song_spectra import Spectra
 from instructme.dataset_tools.stems.sources import CANCELLED, StemFault
 from instructme.dataset_tools.stems.versions import Version
 from instructme.dataset_tools.stored import Stored
-from instructme.manifests.paths import slug
+from instructme.manifests.paths import slug, without_root
 from instructme.manifests.rows import DataError, Part, Reject, Stem, Track
 
 LENGTH_TOLERANCE_S = 5.0
@@ -184,7 +184,7 @@ class _Song:
                 notes += sources.faults(source, self.root, samples, self.rate_hz)
             except DataError as error:
                 for stem in source:
-                    self.tell(stem.path, "unreadable", str(error).replace(f"{self.root}/", ""))
+                    self.tell(stem.path, "unreadable", without_root(error, self.root))
                 continue
             for note in notes:
                 self.tell(path, note.reason, note.detail)

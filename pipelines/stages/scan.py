@@ -18,7 +18,7 @@ from instructme.manifests import instruments, splits, tables, urls
 from instructme.manifests.counting import counted
 from instructme.manifests.datasets import read_datasets
 from instructme.manifests.files import sweep
-from instructme.manifests.paths import slug
+from instructme.manifests.paths import slug, without_root
 from instructme.manifests.rows import SPLITS, DataError, Reject, Stem, Track
 from instructme.pipelines.processes import resume
 from instructme.pipelines.stages import dataset_roots
@@ -233,7 +233,7 @@ def _licensed(item: FoundTrack | Rejected, licences: Sequence[str]) -> FoundTrac
 
 
 def _reject(dataset: Dataset, track_id: str | None, rejected: Rejected) -> Reject:
-    local = (text.replace(f"{dataset.folder}/", "") for text in (rejected.item, rejected.detail))
+    local = (without_root(text, dataset.folder) for text in (rejected.item, rejected.detail))
     item, detail = (text.encode("utf-8", "backslashreplace").decode() for text in local)
     return Reject("scan", dataset.name, track_id, item, rejected.reason, detail, rejected.count)
 
