@@ -94,24 +94,8 @@ def write_track(
     Raises:
         DataError: nothing sounds.
     """
-    length_samples = round((end_s + TAIL_S) * RATE_HZ)
     (folder / "MIDI").mkdir(parents=True)
-    stems: dict[str, tuple[int, float, Samples]] = {}
-    for program in score.stems:
-        name = f"S{len(stems):02d}"
-        path = folder / "MIDI" / f"{name}.mid"
-        midi_score.write(path, score, [program])
-        player = players[program] if players else None
-        samples = _played(score, program, player, length_samples) if player else synthesise(path, soundfont, length_samples)
-        loudness_lufs = _loudness_lufs(samples)
-        if loudness_lufs < _SILENT_LUFS:
-            path.unlink()
-            continue
-        if levels_lufs is not None:
-            level_lufs = levels_lufs[program] + (player.treatment.level_db if player else 0.0)
-            samples *= 10 ** ((level_lufs - loudness_lufs) / 20)
-            loudness_lufs = level_lufs
-        stems[name] = program, loudness_lufs, samples
+    stems = _stems(folder, score, soundfont, round((end_s + TAIL_S) * RATE_HZ), levels_lufs, players)
     if not stems:
         raise DataError("nothing sounds in it")
     midi_score.write(folder / "all_src.mid", score, [program for program, _, _ in stems.values()])
@@ -134,6 +118,34 @@ def write_track(
         **about,
     }
     (folder / "metadata.yaml").write_text(yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _stems(
+    folder: Path,
+    score: midi_score.Score,
+    soundfont: Path,
+    length_samples: int,
+    levels_lufs: Mapping[int, float] | None,
+    players: Mapping[int, Player] | None,
+) -> dict[str, tuple[int, float, Samples]]:
+    """Write the MIDI of each stem that sounds, and render it: its program, loudness in LUFS, and samples."""
+    stems: dict[str, tuple[int, float, Samples]] = {}
+    for program in score.stems:
+        name = f"S{len(stems):02d}"
+        path = folder / "MIDI" / f"{name}.mid"
+        midi_score.write(path, score, [program])
+        player = players[program] if players else None
+        samples = _played(score, program, player, length_samples) if player else synthesise(path, soundfont, length_samples)
+        loudness_lufs = _loudness_lufs(samples)
+        if loudness_lufs < _SILENT_LUFS:
+            path.unlink()
+            continue
+        if levels_lufs is not None:
+            level_lufs = levels_lufs[program] + (player.treatment.level_db if player else 0.0)
+            samples *= 10 ** ((level_lufs - loudness_lufs) / 20)
+            loudness_lufs = level_lufs
+        stems[name] = program, loudness_lufs, samples
+    return stems
 
 
 def _played(score: midi_score.Score, program: int, player: Player, length_samples: int) -> Samples:

@@ -6,11 +6,15 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from instructme.pipelines.commands.options import SET, Finite, WithSettings
+
+if TYPE_CHECKING:
+    from instructme.pipelines.editing.changes import Preserve
+    from instructme.pipelines.editing.denoiser import SamplingSettings
 
 ORDER = 100
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{elapsed}<{remaining}]"
@@ -61,17 +65,11 @@ def command(
     plan: bool,
     keep_rounds: bool,
     variations: int,
-    seed: int,
-    steps: int | None,
-    guidance: float | None,
-    source_guidance: float | None,
-    chord_guidance: float | None,
-    prompt: str | None,
     embedding: Path | None,
-    preserve: bool | None,
     lead: Path | None,
     report: Path | None,
     device: str | None,
+    **sampling: Any,
 ) -> None:
     r"""Edit the music in the audio file IN by one SENTENCE after the other.
 
@@ -100,7 +98,7 @@ def command(
       instructme edit song.wav "add piano" --run runs/editor --set source_guidance=1.5 --set preserve=no -o out.wav
       instructme edit backing.wav "remix with piano, strings" --run runs/editor --lead vocals.wav -o out.wav
     """
-    if prompt and not embedding:
+    if sampling["prompt"] and not embedding:
         raise click.UsageError("prompt needs an embedding: --set embedding=RUN, a run of 'instructme train embedding'")
     if run is None and len(sentences) > 1 and (source.is_dir() or Path(sentences[0]).is_file()):  # the order of 0.1: RUN IN ...
         run, source, sentences = source, Path(sentences[0]), sentences[1:]
@@ -112,7 +110,6 @@ def command(
     import torch
     from tqdm import tqdm
 
-    from instructme.pipelines.editing.denoiser import SamplingSettings
     from instructme.pipelines.editing.editor import Editor
     from instructme.pipelines.editing.run_folders import find_run, separator_beside
     from instructme.pipelines.editing.sentences import trained_templates
@@ -133,13 +130,19 @@ def command(
             halves=separator_beside(folder) is not None,
         )
     editor = Editor.load(folder, device or ("cuda" if torch.cuda.is_available() else "cpu"), embedding=embedding)
-    kept: Any = None if preserve is None else "ratio" if preserve else "off"
-    settings = SamplingSettings(seed, steps, guidance, source_guidance, chord_guidance, prompt, kept)
     with _printed_warnings(), tqdm(total=job.seconds, desc="edit", bar_format=_BAR, delay=1) as bar:
-        for seconds in job.run(editor, settings):
+        for seconds in job.run(editor, _settings(**sampling)):
             bar.update(min(seconds, job.seconds - bar.n))  # a sum of floats may end a little over the total
     for path in job.written:
         click.echo(path)
+
+
+def _settings(*, guidance: float | None, preserve: bool | None, **others: Any) -> "SamplingSettings":
+    """Put the options of the sampler into the names and values of Python calls."""
+    from instructme.pipelines.editing.denoiser import SamplingSettings
+
+    kept: Preserve | None = None if preserve is None else "ratio" if preserve else "off"
+    return SamplingSettings(text_guidance=guidance, preserve=kept, **others)
 
 
 def _print_plan(run: Path | None, sentences: Sequence[str]) -> None:

@@ -1,11 +1,15 @@
 """The verb `pair`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from instructme.manifests.counting import counted
 from instructme.pipelines.commands.options import SET, Finite, Local, WithSettings
+
+if TYPE_CHECKING:
+    from instructme.pipelines.stages.pair import PairSummary
 
 ORDER = 40
 
@@ -113,15 +117,13 @@ def command(
     total: int | None,
     eval_count: int,
     weights: tuple[tuple[str, float], ...],
-    balance: float,
     templates: Path | None,
     paraphrase: float,
     rounds: int,
     seconds: tuple[int, ...],
-    tempo_tolerance: float,
-    remix_harmony: float,
     seed: int,
     plan: bool,
+    **matching: float,
 ) -> None:
     r"""Draw recipes at random from the clips of WORK, and write triplets.parquet.
 
@@ -160,12 +162,16 @@ def command(
         eval_count=eval_count,
         rounds=rounds,
         seconds=seconds,
-        options=PairOptions(balance, tempo_tolerance, remix_harmony, weights),
+        options=PairOptions(**matching, weights=weights),
         templates=templates,
         paraphrase=paraphrase,
         seed=seed,
         plan=plan,
     )
+    _print(summary, rounds, plan)
+
+
+def _print(summary: "PairSummary", rounds: int, plan: bool) -> None:
     for split, tasks in summary.counts.items():
         click.echo(
             f"{split}: {counted(sum(tasks.values()), 'recipe')}: " + ", ".join(f"{task} {count}" for task, count in tasks.items())

@@ -92,24 +92,16 @@ def pair(
             WORK is in use.
     """
     work = urls.local(work, "the working folder")
-    templates = urls.local(templates, "the templates") if templates else None
-    options = options or PairOptions()
-    _check(counts or {}, total, eval_count, rounds, seconds, paraphrase)
-    modules = task_modules()
-    if missing := sorted(set(counts or {}) - set(modules)):
-        raise DataError(f"unknown task {missing[0]!r}: choose from {', '.join(modules)}")
-    known = [task for task, module in modules.items() if module.SHARE or (counts or {}).get(task)]
-    defaults = triplets.default_templates()
-    texts = instructions.read(templates, defaults) if templates else {task: defaults[task] for task in known}
+    options, counts = options or PairOptions(), counts or {}
+    _check(counts, total, eval_count, rounds, seconds, paraphrase)
+    known = _known_tasks(counts)
+    texts = _texts(known, urls.local(templates, "the templates") if templates else None)
     with nullcontext() if plan else resume.held(work):
-        pool = pools.load(work)
-        if unknown := sorted({dataset for dataset, _ in options.weights} - set(pool.datasets)):
-            raise DataError(f"no dataset {unknown[0]!r} in {work}: choose from {', '.join(sorted(set(pool.datasets)))}")
-        if not len(pool.windows):
-            raise DataError(f"no clips in {work}: nothing to pair; {work / 'rejects.parquet'} says why")
-        train = dict(counts) if counts else share(total or TOTAL_PER_CLIP * len(pool.of("train").windows))
-        as_clips = [length for length in dict.fromkeys(seconds) if (pool.windows["length"] == length * pool.rate_hz).all()]
-        others = [length for length in dict.fromkeys(seconds) if length not in as_clips]
+        pool = _pool(work, options)
+        train = dict(counts) or share(total or TOTAL_PER_CLIP * len(pool.of("train").windows))
+        lengths = dict.fromkeys(seconds)
+        as_clips = [length for length in lengths if (pool.windows["length"] == length * pool.rate_hz).all()]
+        others = [length for length in lengths if length not in as_clips]
         orders = _orders(train, dict.fromkeys(known, eval_count), rounds, others, pool.rate_hz)
         table, filled = triplets.draw(pool, orders, options=options, templates=texts, seed=seed, paraphrase=paraphrase)
         rejects = [*pool.rejects, *_rejects(pool, filled)]
@@ -118,9 +110,7 @@ def pair(
             raise DataError(f"no recipe can be drawn from {work} ({reasons}): scan and prepare more or other tracks")
         if not plan:
             arguments: dict[str, Any] = {"train": train, "eval_count": eval_count, "rounds": rounds, "seconds": list(seconds)}
-            chosen = {name: value for name, value in asdict(options).items() if name != "weights" or value}
-            arguments |= {**chosen, "templates": {task: list(lines) for task, lines in texts.items()}}
-            arguments |= {"paraphrase": paraphrase} if paraphrase else {}
+            arguments |= _arguments(options, texts, paraphrase)
             parents = [work / name for name in PARENTS]
             tables.write(work / "triplets.parquet", table, Triplet, arguments=arguments, seed=seed, parents=parents)
             tables.write_rejects(work / "rejects.parquet", "pair", rejects)
@@ -128,6 +118,36 @@ def pair(
         # Drawn again, they would be there twice.
         same = [f"test of {length} s: clips have this length, so these are the recipes of test" for length in as_clips]
         return replace(summary, shortfalls=[*same, *summary.shortfalls])
+
+
+def _known_tasks(counts: Mapping[str, int]) -> list[str]:
+    """List the tasks that are drawn: those with a share, and those that are asked for."""
+    modules = task_modules()
+    if missing := sorted(set(counts) - set(modules)):
+        raise DataError(f"unknown task {missing[0]!r}: choose from {', '.join(modules)}")
+    return [task for task, module in modules.items() if module.SHARE or counts.get(task)]
+
+
+def _texts(known: Sequence[str], templates: Path | None) -> instructions.Templates:
+    defaults = triplets.default_templates()
+    return instructions.read(templates, defaults) if templates else {task: defaults[task] for task in known}
+
+
+def _pool(work: Path, options: PairOptions) -> Pool:
+    """Load the clips. Refuse weights of datasets that are not there."""
+    pool = pools.load(work)
+    if unknown := sorted({dataset for dataset, _ in options.weights} - set(pool.datasets)):
+        raise DataError(f"no dataset {unknown[0]!r} in {work}: choose from {', '.join(sorted(set(pool.datasets)))}")
+    if not len(pool.windows):
+        raise DataError(f"no clips in {work}: nothing to pair; {work / 'rejects.parquet'} says why")
+    return pool
+
+
+def _arguments(options: PairOptions, texts: instructions.Templates, paraphrase: float) -> dict[str, Any]:
+    """Give what the table states; later settings only where they are set, so that tables stay byte for byte."""
+    chosen = {name: value for name, value in asdict(options).items() if name != "weights" or value}
+    spoken = {"paraphrase": paraphrase} if paraphrase else {}
+    return {**chosen, "templates": {task: list(lines) for task, lines in texts.items()}, **spoken}
 
 
 def _check(

@@ -110,11 +110,8 @@ def scan(
         rows = _kept(work, set(known) - {dataset.name for dataset in chosen})
         for dataset in chosen:
             with urls.explained(dataset.root):
-                found = _read(dataset, own, accept_guesses, licences, {track.track_id for track in rows.tracks})
-            rows.add(found)
-            known[dataset.name] = {"root": str(dataset.folder), "layout": dataset.layout}
-            if dataset.folder != dataset.root:
-                known[dataset.name]["table"] = dataset.root.relative_to(dataset.folder).as_posix()
+                rows.add(_read(dataset, own, accept_guesses, licences, {track.track_id for track in rows.tracks}))
+            known[dataset.name] = _entry(dataset)
         _split(rows, split, seed, {name: urls.parse(entry["root"]) for name, entry in known.items()})
         if not rows.tracks:
             reasons = Counter(reject.reason for reject in rows.rejects)
@@ -122,18 +119,26 @@ def scan(
             raise DataError(f"nothing usable in {', '.join(map(str, places))}: {_told(reasons) or 'no tracks'}{first}")
         rows.rejects += _unused(own, rows)
         rows.moved = _changed(work, rows)
-        arguments = {
-            "aliases": tables.sha256(aliases) if aliases else None,
-            "datasets": {name: entry["layout"] for name, entry in sorted(known.items())},
-            "licences": sorted(licences),
-            "split": list(split),
-            **({"accept_guesses": True} if accept_guesses else {}),
-        }
         if not dry_run:
+            arguments = {
+                "aliases": tables.sha256(aliases) if aliases else None,
+                "datasets": {name: entry["layout"] for name, entry in sorted(known.items())},
+                "licences": sorted(licences),
+                "split": list(split),
+                **({"accept_guesses": True} if accept_guesses else {}),
+            }
             _write(work, rows, arguments, seed)
             # Last: what a scan that was stopped has written of a dataset is not kept by the next one.
             resume.write(work / "datasets.json", known)
         return rows
+
+
+def _entry(dataset: Dataset) -> dict[str, str]:
+    """Give what datasets.json says of a dataset."""
+    entry = {"root": str(dataset.folder), "layout": dataset.layout}
+    if dataset.folder != dataset.root:
+        entry["table"] = dataset.root.relative_to(dataset.folder).as_posix()
+    return entry
 
 
 def _write(work: Path, rows: Rows, arguments: Mapping[str, Any], seed: int) -> None:

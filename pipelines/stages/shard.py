@@ -6,7 +6,7 @@ import itertools
 import re
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -85,34 +85,18 @@ def shard(
     _check(per_shard, shard_size_mb, limit, splits, normalise)
     with resume.held(work, shared=True), nullcontext() if urls.is_remote(out) else resume.held(out):
         parents = {name: _digest(work / name) for name in library.PARENTS}
-        recipes = library.recipes(work, task_names())
-        channels = library.read(work).channels
-        units, used = [], set()
+        recipes, channels = library.recipes(work, task_names()), library.read(work).channels
         urls.look(out)
-        for name, rows, arguments in _cut(recipes, splits, limit, per_shard, shard_size_mb, normalise, channels):
-            key = resume.key(name, arguments, parents, tables.SCHEMA_VERSION, tables.tool_version())
-            path, asked = out.resolve() / f"{name}.json", name.rpartition("-")[0] in splits
-            # Finished shards of other splits stay, for rendering them may have taken days.
-            with urls.explained(out):
-                stays = asked or resume.finished(path, {"key": key}) is not None
-            if stays:
-                used |= {track for side in ("source_track", "target_track") for track in pc.unique(rows[side]).to_pylist()}
-                units.append(ShardUnit(path, _pack(rows), arguments, key))
+        cut = _cut(recipes, splits, limit, per_shard, shard_size_mb, normalise, channels)
+        units, used = _wanted(cut, out, splits, parents)
         if not any(unit.name.rpartition("-")[0] in splits for unit in units):
             raise DataError(
                 f"no triplets of {', '.join(splits)} in {work / 'triplets.parquet'}: run pair again with other counts"
             )
         markers = _open(out, units)
         kept = len(markers)
-        make = functools.partial(_make, work.resolve(), out.resolve(), parents)
         todo = [unit for unit in units if unit.name not in markers]
-        shared = [work.resolve() / "parts.parquet", *([] if urls.is_remote(out) else [out.resolve() / _CLAIM])]
-        for unit, marker in engine.run(
-            make, todo, description="shard", item="shard", workers=workers, scheduler=scheduler, shared=shared
-        ):
-            markers[unit.name] = marker
-            if scheduler and not urls.is_remote(out):
-                cluster.await_written(unit.marker, unit.finished)
+        markers |= _render_all(work, out, parents, todo, workers, scheduler)
         if not urls.is_remote(out):
             _remove_stale(out, set(markers))  # what workers that died have left
         index = index_of(markers)
@@ -164,6 +148,41 @@ def _cut(
             # A slice: `take` would copy all columns of all recipes for each shard.
             chosen = rows[first : first + count]
             yield f"{split}-{number:05d}", chosen, {"normalise": normalise, "first": first, "count": len(chosen)}
+
+
+def _wanted(
+    cut: Iterable[tuple[str, pa.Table, dict[str, Any]]], out: Path, splits: Sequence[str], parents: Mapping[str, str]
+) -> tuple[list[ShardUnit], set[str]]:
+    """List the shards that the folder will hold, and the tracks in them.
+
+    Finished shards of other splits stay, for rendering them may have taken days.
+    """
+    units, used = [], set()
+    for name, rows, arguments in cut:
+        key = resume.key(name, arguments, parents, tables.SCHEMA_VERSION, tables.tool_version())
+        path = out.resolve() / f"{name}.json"
+        with urls.explained(out):
+            stays = name.rpartition("-")[0] in splits or resume.finished(path, {"key": key}) is not None
+        if stays:
+            used |= {track for side in ("source_track", "target_track") for track in pc.unique(rows[side]).to_pylist()}
+            units.append(ShardUnit(path, _pack(rows), arguments, key))
+    return units, used
+
+
+def _render_all(
+    work: Path, out: Path, parents: Mapping[str, str], units: Sequence[ShardUnit], workers: int | None, scheduler: str | None
+) -> dict[str, dict[str, Any]]:
+    """Render shards on all workers. Returns their markers."""
+    make = functools.partial(_make, work.resolve(), out.resolve(), parents)
+    shared = [work.resolve() / "parts.parquet", *([] if urls.is_remote(out) else [out.resolve() / _CLAIM])]
+    markers = {}
+    for unit, marker in engine.run(
+        make, units, description="shard", item="shard", workers=workers, scheduler=scheduler, shared=shared
+    ):
+        markers[unit.name] = marker
+        if scheduler and not urls.is_remote(out):
+            cluster.await_written(unit.marker, unit.finished)
+    return markers
 
 
 def _count(rows: pa.Table, size_mb: float, channels: int) -> int:
