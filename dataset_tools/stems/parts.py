@@ -10,6 +10,7 @@ import numpy as np
 
 from instructme.dataset_tools import activity, audio
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.layouts import Rejected
 from instructme.dataset_tools.stems import (
     copies,
     heard_twice,
@@ -94,30 +95,17 @@ def merge(
         rate_hz,
         max((math.ceil(stem.length_samples * rate_hz / stem.sample_rate_hz) for stem in kept), default=0),
     )
-    for each in told:
-        song.tell(each.item, each.reason, each.detail)
+    song.tell_all(told)
     song.rejects.extend(unfit)
     merged = song.merged()
-    by_path = {source[0].path: source for source in sources.group(ordered)}
-    twice = heard_twice.DecodedStems(
-        kept, song.sketches, song.spectra, lambda path: song.read(by_path[path]), rate_hz, channels, scratch
-    )
-    doubled = heard_twice.find(twice) if track.aligned else []
-    for overlap in doubled:
-        song.tell(overlap.name, "mixture" if overlap.is_sum else "overlap", overlap.detail)
-    sums = {overlap.name for overlap in doubled if overlap.is_sum}
+    sums = song.tell_sums(kept, channels, scratch) if track.aligned else set()
     if track.mix_path and song.spectra and not any(each.reason == "trimmed" for each in told):
         alone = {path: spectra for path, spectra in song.spectra.items() if path not in sums}
-        for each in mix_check.compare(alone, track.mix_path, root, song.length / rate_hz):
-            song.tell(each.item, each.reason, each.detail)
+        song.tell_all(mix_check.compare(alone, track.mix_path, root, song.length / rate_hz))
     merged, doubted = _asked(_without(sums, merged, song.sum), rate_hz)
     for stem, detail in doubted:
         song.tell(stem.path, "name_doubted", detail)
-    loud = {row.item for row in song.rejects if row.reason == "loud"}
-    for part in merged:
-        if part.full_scale > LOUD_TOLD and not loud & {stem.path for stem in part.stems}:
-            detail = f"its {len(part.stems)} stems together peak {audio.db(part.full_scale):.0f} dB over full scale: {_TURNED}"
-            song.tell(part.stems[0].instrument, "loud", detail)
+    song.tell_loud(merged)
     return merged, song.rejects
 
 
@@ -139,6 +127,31 @@ class _Song:
 
     def tell(self, item: str, reason: str, detail: str) -> None:
         self.rejects.append(reject(self.track, item or self.track.path, reason, detail))
+
+    def tell_all(self, noticed: Iterable[Rejected]) -> None:
+        for each in noticed:
+            self.tell(each.item, each.reason, each.detail)
+
+    def tell_sums(self, kept: Sequence[Stem], channels: int, scratch: Path) -> set[str]:
+        """Tell of stems whose sound is in others, too. Returns the paths of those that are sums of others."""
+        by_path = {source[0].path: source for source in sources.group(self.stems)}
+        decoded = heard_twice.DecodedStems(
+            kept, self.sketches, self.spectra, lambda path: self.read(by_path[path]), self.rate_hz, channels, scratch
+        )
+        doubled = heard_twice.find(decoded)
+        for overlap in doubled:
+            self.tell(overlap.name, "mixture" if overlap.is_sum else "overlap", overlap.detail)
+        return {overlap.name for overlap in doubled if overlap.is_sum}
+
+    def tell_loud(self, merged: Sequence[Merged]) -> None:
+        """Tell of parts that are too loud though none of their stems is."""
+        loud = {row.item for row in self.rejects if row.reason == "loud"}
+        for part in merged:
+            if part.full_scale > LOUD_TOLD and not loud & {stem.path for stem in part.stems}:
+                detail = (
+                    f"its {len(part.stems)} stems together peak {audio.db(part.full_scale):.0f} dB over full scale: {_TURNED}"
+                )
+                self.tell(part.stems[0].instrument, "loud", detail)
 
     def read(self, source: Sequence[Stem]) -> Stored:
         return self.decode(source)[0]

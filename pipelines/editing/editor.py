@@ -226,14 +226,10 @@ class Editor:
             DataError: NaN, a time span after the end, or a sentence that asks for several edits.
             SentenceError: a sentence that is not understood.
         """
-        read, settings, most = self._single(instruction), settings or SamplingSettings(), self.preset.diffusion.steps
-        self.check(read.step)
+        read, settings = self._single(instruction), settings or SamplingSettings()
+        self._refuse(read.step, settings, len(audio) / rate_hz)
         for line in sentences.untrained(read.step, self.data):
             warnings.warn(line, EditWarning, stacklevel=2)
-        if (read.step.start_s or 0.0) >= len(audio) / rate_hz:
-            raise DataError(f"the edit starts at {read.step.start_s:g} s, but the music is {len(audio) / rate_hz:.1f} s long")
-        if settings.steps is not None and not 1 <= settings.steps <= most:
-            raise DataError(f"can't sample in {settings.steps} steps: take 1 to {most}, or leave it to the run")
         separated = self.separates(read.step)
         level = level_db(audio, rate_hz, mixed=not separated)
         if level <= SILENCE_DB:
@@ -260,6 +256,15 @@ class Editor:
             yield done(pending[:shared])
             pending, first = cross_fade(pending[shared:], edited, FADE_S * rate_hz), start * rate_hz
         yield done(pending)
+
+    def _refuse(self, step: EditStep, settings: SamplingSettings, length_s: float) -> None:
+        """Refuse what this run, or music of this length, can't do."""
+        self.check(step)
+        if (step.start_s or 0.0) >= length_s:
+            raise DataError(f"the edit starts at {step.start_s:g} s, but the music is {length_s:.1f} s long")
+        most = self.preset.diffusion.steps
+        if settings.steps is not None and not 1 <= settings.steps <= most:
+            raise DataError(f"can't sample in {settings.steps} steps: take 1 to {most}, or leave it to the run")
 
     def _separated(self, audio: Audio, rate_hz: int, step: EditStep) -> Iterator[EditBlock]:
         """Edit by the part that the separator takes out."""
