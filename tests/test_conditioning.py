@@ -113,6 +113,8 @@ def test_the_command_prints_ratios_and_fails_where_a_condition_is_not_heard(tmp_
     assert heard.exit_code == 0 and "over chance" in heard.stdout and "NOT USED" not in heard.stdout
     deaf = CliRunner().invoke(command, [str(write_run(tmp_path / "deaf", deaf="text_attention.out")), "--seeds", "2"])
     assert deaf.exit_code == 1 and "NOT USED" in deaf.stdout and "text" in deaf.stderr
+    none = CliRunner().invoke(command, [str(tmp_path)])
+    assert none.exit_code == 1 and "output" not in none.stderr  # no progress bar before the error
 
 
 def test_a_condition_that_moves_the_output_by_less_than_a_hundredth_is_not_used() -> None:

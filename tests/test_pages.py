@@ -64,12 +64,9 @@ def hostile(tmp_path_factory) -> list[Path]:
     folder = tmp_path_factory.mktemp("pages")
     clips = [PageClip(HOSTILE, tone(440, 0.5), RATE), PageClip(HOSTILE, np.zeros(0, np.float32), RATE)]
     curves = {HOSTILE: {HOSTILE: [(0.0, 1.0), (1.0, 0.5)]}}
-    training_page(folder / "a.html", HOSTILE, [Row(HOSTILE, clips)], curves, {HOSTILE: HOSTILE}, subtitle=HOSTILE)
+    training_page(folder / "a.html", HOSTILE, [Row(HOSTILE, clips)], curves)
     a, b = tone(440, 0.5), tone(660, 0.5)
-    facts = {HOSTILE: HOSTILE}
-    comparison_page(
-        folder / "b.html", HOSTILE, a, b, RATE, instruction=HOSTILE, rounds=[(HOSTILE, b)], variations=[a], facts=facts
-    )
+    comparison_page(folder / "b.html", HOSTILE, a, b, RATE, instruction=HOSTILE, rounds=[(HOSTILE, b)], variations=[a])
     return [folder / "a.html", folder / "b.html"]
 
 
@@ -98,7 +95,7 @@ def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
     matrix = np.random.default_rng(0).random((100, 90)).astype(np.float16)
     rows = [Row("add piano", [PageClip("Source", note(220), RATE, matrix), PageClip("Edit", note(330), RATE)])]
     for name in ("a", "b"):
-        training_page(tmp_path / f"{name}.html", "Edits", rows, {}, {"step": "3"})
+        training_page(tmp_path / f"{name}.html", "Edits", rows, {})
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "b.html"]
 
@@ -261,7 +258,7 @@ def browser(tmp_path_factory):
     clips = [PageClip(name, tone(440, 8.0), RATE) for name in ("Source", "Edit", "Target")]
     rows = [Row("add piano", clips), Row("a" * 300, [PageClip("b" * 300, tone(440, 1.0), RATE)])]
     curves = {"Loss": {"train": [(0.0, 1.0), (1.0, 0.5)]}}
-    training_page(folder / "page.html", "Edits", rows, curves, {"name" * 50: "value" * 50})
+    training_page(folder / "page.html", "Edits", rows, curves)
     with chromium(folder / "profile") as browser:
         browser.open(folder / "page.html")
         browser.js(

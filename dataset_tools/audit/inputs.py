@@ -1,7 +1,7 @@
 """Read what an audit counts from a working folder, as far as its stages have come: few columns, vectors throughout."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -191,9 +191,9 @@ def _asked(rows: pd.DataFrame, names: pa.ChunkedArray) -> pd.DataFrame:
     return frame.groupby(keys, observed=True).size().rename("recipes").reset_index().astype(dict.fromkeys(keys, str))
 
 
-def in_order(names: Iterable[str], order: Sequence[str] = SPLITS) -> tuple[str, ...]:
-    """Sort names as a list has them; those that it doesn't have come last, by name."""
-    places = {name: place for place, name in enumerate(order)}
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Sort names: splits in their order, then all others by name."""
+    places = {name: place for place, name in enumerate(SPLITS)}
     return tuple(sorted(set(names), key=lambda name: (places.get(name, len(places)), str(name))))
 
 

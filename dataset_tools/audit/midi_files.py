@@ -123,8 +123,8 @@ def _share(flags: npt.NDArray[np.bool_], others: npt.NDArray[np.bool_]) -> float
     return float(others[flags].mean()) if flags.any() else 1.0
 
 
-def same_notes(found: AuditTables, notes: dict[tuple[str, str], StemNotes], share: float = 0.5) -> list[tuple[str, str, float]]:
-    """Find pairs of tracks that have at least `share` of their notes in stems of the very same notes.
+def same_notes(found: AuditTables, notes: dict[tuple[str, str], StemNotes]) -> list[tuple[str, str, float]]:
+    """Find pairs of tracks that have at least half of their notes in stems of the very same notes.
 
     Drums are left out: a pattern is no song. The share is that of the song with fewer notes.
     """
@@ -144,4 +144,4 @@ def same_notes(found: AuditTables, notes: dict[tuple[str, str], StemNotes], shar
             for other in members[one + 1 :]:
                 common[members[one], other] = common.get((members[one], other), 0) + counts[digest]
     shares = {pair: count / min(totals[pair[0]], totals[pair[1]]) for pair, count in common.items()}
-    return [(*pair, value) for pair, value in sorted(shares.items()) if value >= share]
+    return [(*pair, value) for pair, value in sorted(shares.items()) if value >= 0.5]

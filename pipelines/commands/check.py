@@ -39,7 +39,7 @@ def command(run: Path, seeds: int, steps: int | None, device: str) -> None:
 
     from instructme.pipelines.training import conditioning
 
-    with tqdm(desc="check", unit="output") as bar:
+    with tqdm(desc="check", unit="output", delay=1) as bar:  # none before an error
         effects = conditioning.check(run, device, seeds, steps, bar.update)
     click.echo(f"{'condition':32}{'change':>10}{'of output':>12}{'over chance':>14}{'error':>10}")
     for effect in effects:

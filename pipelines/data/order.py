@@ -62,9 +62,18 @@ def picks(
     Raises:
         DataError: ranks can't share a batch equally.
     """
+    return _picks(numbering, batch_size, first_step, rank, rank_share(batch_size, ranks))
+
+
+def rank_share(batch_size: int, ranks: int) -> int:
+    """Divide a batch among ranks.
+
+    Raises:
+        DataError: they can't share it equally.
+    """
     if batch_size % ranks:
         raise DataError(f"a batch of {batch_size} can't be shared by {ranks} devices: choose a batch_size that {ranks} divides")
-    return _picks(numbering, batch_size, first_step, rank, batch_size // ranks)
+    return batch_size // ranks
 
 
 def _picks(numbering: Numbering, batch_size: int, step: int, rank: int, share: int) -> Iterator[list[tuple[int, int]]]:

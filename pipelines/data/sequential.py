@@ -22,6 +22,7 @@ from torch.utils.data import IterableDataset, default_collate, get_worker_info
 from instructme.manifests import urls
 from instructme.manifests.rows import DataError
 from instructme.pipelines.data.latent_reader import array
+from instructme.pipelines.data.order import rank_share
 from instructme.pipelines.data.shard_reader import ShardReader, TripletAudio
 from instructme.pipelines.data.stream import Item, Triplets, loaded
 from instructme.pipelines.data.tar_stream import Encoded, audio_of, described_as, shard_order, tar_samples
@@ -55,25 +56,20 @@ class SequentialBatches(IterableDataset[Item]):
         DataError: the data are no shards, or ranks can't share a batch equally.
     """
 
-    def __init__(
-        self, triplets: Triplets, first_step: int, rank: int, ranks: int, *, batch_size: int, seed: int, buffer: int = BUFFER
-    ) -> None:
+    def __init__(self, triplets: Triplets, first_step: int, rank: int, ranks: int, *, batch_size: int, seed: int) -> None:
         if not isinstance(triplets.read, ShardReader):
             raise DataError(
                 "the sequential order needs shards, but the data are recipes: run 'instructme shard', or use --order exact"
             )
-        if batch_size % ranks:
-            raise DataError(
-                f"a batch of {batch_size} can't be shared by {ranks} devices: choose a batch_size that {ranks} divides"
-            )
-        self._triplets, self._shards, self._seed, self._buffer = triplets, triplets.read, seed, buffer
+        self._triplets, self._shards, self._seed = triplets, triplets.read, seed
         self._first, self._rank, self._ranks, self._size = first_step, rank, ranks, batch_size
+        self._share = rank_share(batch_size, ranks)
 
     def __iter__(self) -> Iterator[Item]:
         """Yield the batches that fall to this worker: in turn, as `DataLoader` asks for them."""
         information = get_worker_info()
         worker, workers = (information.id, information.num_workers) if information else (0, 1)
-        share = self._size // self._ranks
+        share = self._share
         lanes: dict[int, Iterator[Any]] = {}
         for step in count(self._first + worker, workers):
             own = step % LANES
@@ -92,7 +88,7 @@ class SequentialBatches(IterableDataset[Item]):
 
         samples = self._of(shard)
         seed = int(np.random.default_rng([self._seed, epoch, shard]).integers(2**31))
-        return iter(webdataset.detshuffle(self._buffer, self._buffer, seed=seed).run(samples))
+        return iter(webdataset.detshuffle(BUFFER, BUFFER, seed=seed).run(samples))
 
     def _of(self, shard: int) -> Iterator[Any]:
         """Read a shard, or its latents: what makes the item of each sample, in the order of the tar."""

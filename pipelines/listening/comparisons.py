@@ -11,6 +11,10 @@ import pandas as pd
 from instructme.pipelines.listening.opinion_scores import interval
 from instructme.pipelines.listening.rated_edits import ANCHOR
 
+_RESAMPLES = 500
+_STEPS = 200
+"""Of Hunter's iteration."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -77,7 +81,7 @@ class Strength:
     pairs: int
 
 
-def strengths(rows: pd.DataFrame, seed: int = 0, resamples: int = 500) -> list[Strength]:
+def strengths(rows: pd.DataFrame, seed: int = 0) -> list[Strength]:
     """Fit Bradley and Terry's model to the answers of pages with pairs.
 
     rows: columns scale, session, system, value. `system` holds the two names, tab between, and `value` is 1 or 2: which won.
@@ -93,7 +97,7 @@ def strengths(rows: pd.DataFrame, seed: int = 0, resamples: int = 500) -> list[S
         wins = np.zeros((rater.max() + 1, len(names), len(names)))
         np.add.at(wins, (rater, winner, loser), 1)
         total = wins.sum(axis=0)
-        drawn = np.random.default_rng(seed).multinomial(len(wins), np.full(len(wins), 1 / len(wins)), size=resamples)
+        drawn = np.random.default_rng(seed).multinomial(len(wins), np.full(len(wins), 1 / len(wins)), size=_RESAMPLES)
         fits = bradley_terry(np.tensordot(drawn.astype(float), wins, 1))
         ends = np.quantile(fits, [0.025, 0.975], axis=0) if len(wins) > 1 else np.full((2, len(names)), np.nan)
         for place, (name, value) in enumerate(zip(names, bradley_terry(total), strict=True)):
@@ -102,7 +106,7 @@ def strengths(rows: pd.DataFrame, seed: int = 0, resamples: int = 500) -> list[S
     return found
 
 
-def bradley_terry(wins: npt.NDArray[np.float64], steps: int = 200) -> npt.NDArray[np.float64]:
+def bradley_terry(wins: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Fit strengths to wins[..., one, other] by Hunter's iteration (2004).
 
     Half a win is added each way, so that all strengths are finite.
@@ -113,7 +117,7 @@ def bradley_terry(wins: npt.NDArray[np.float64], steps: int = 200) -> npt.NDArra
     wins = wins + 0.5 * (1 - np.eye(wins.shape[-1]))
     games = wins + np.swapaxes(wins, -1, -2)
     strength = np.ones(wins.shape[:-1])
-    for _ in range(steps):
+    for _ in range(_STEPS):
         strength = wins.sum(axis=-1) / (games / (strength[..., :, None] + strength[..., None, :])).sum(axis=-1)
         strength /= np.exp(np.log(strength).mean(axis=-1, keepdims=True))
     return np.asarray(np.log(strength))

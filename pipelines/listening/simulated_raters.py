@@ -54,14 +54,11 @@ def default_preferences(systems: list[str]) -> dict[str, float]:
 
 
 class SimulatedRater:
-    """One rater: sees pages, hears clips, and repeats a request until the server acknowledges it.
+    """One rater: sees pages, hears clips, and repeats a request until the server acknowledges it."""
 
-    pause_s: mean time between two clicks; 0 is faster than any person.
-    """
-
-    def __init__(self, address: str, ears: Ears, preferences: Mapping[str, float], seed: int, pause_s: float = 0.0) -> None:
+    def __init__(self, address: str, ears: Ears, preferences: Mapping[str, float], seed: int) -> None:
         self.host = urlsplit(address).netloc
-        self.ears, self.preferences, self.pause_s = ears, preferences, pause_s
+        self.ears, self.preferences = ears, preferences
         self.rng = random.Random(seed)
         self.visit = Visit()
         self._connection: http.client.HTTPConnection | None = None
@@ -104,7 +101,6 @@ class SimulatedRater:
         return min(5, max(1, round(self.rng.gauss(self.preferences[clips[place].system], SPREAD))))
 
     def _click(self, path: str, body: Mapping[str, object]) -> None:
-        time.sleep(self.pause_s * self.rng.uniform(0.5, 1.5))
         click = f"{self.rng.getrandbits(128):032x}"
         begun = time.perf_counter()
         status, _, _ = self._ask("POST", f"{self.link}/{path}", json.dumps({"click": click, **body}).encode())

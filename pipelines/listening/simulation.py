@@ -72,12 +72,10 @@ def copy_study(folder: Path, out: Path) -> Study:
     return study
 
 
-def visits(
-    folder: Path, address: str, preferences: Mapping[str, float], raters: int, seed: int, pause_s: float = 0.0
-) -> list[Visit]:
+def visits(folder: Path, address: str, preferences: Mapping[str, float], raters: int, seed: int) -> list[Visit]:
     """Let raters take the test, all at once."""
     ears = Ears(folder)
-    everyone = [SimulatedRater(address, ears, preferences, seed * 1_000_003 + number, pause_s) for number in range(raters)]
+    everyone = [SimulatedRater(address, ears, preferences, seed * 1_000_003 + number) for number in range(raters)]
     with ThreadPoolExecutor(raters) as threads:
         return list(threads.map(SimulatedRater.take, everyone))
 
@@ -125,8 +123,8 @@ def found_orders(strong: Sequence[Strength], preferences: Mapping[str, float]) -
         yield f"order of {scale}: {' > '.join(order)} {verdict}"
 
 
-def expected_score(preference: float, spread: float = SPREAD) -> float:
+def expected_score(preference: float) -> float:
     """Compute the mean of the points that a rater gives: a normal variable that is rounded and kept from 1 to 5."""
     ends = [-math.inf, 1.5, 2.5, 3.5, 4.5, math.inf]
-    below = [0.5 * (1 + math.erf((end - preference) / (spread * math.sqrt(2)))) for end in ends]
+    below = [0.5 * (1 + math.erf((end - preference) / (SPREAD * math.sqrt(2)))) for end in ends]
     return sum(point * (below[point] - below[point - 1]) for point in range(1, 6))

@@ -7,7 +7,6 @@ arguments give the same bytes.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from markupsafe import Markup
 
@@ -18,7 +17,6 @@ from instructme.pipelines.pages.line_plots import Points, curve
 from instructme.pipelines.pages.views import Chords, PageClip, Row, change_view, row_view
 
 __all__ = ["PageClip", "Row", "comparison_page", "curve", "training_page"]
-_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def training_page(
@@ -26,9 +24,6 @@ def training_page(
     title: str,
     rows: Sequence[Row],
     curves: Mapping[str, Mapping[str, Points]],
-    facts: Mapping[str, str] = _NONE,
-    *,
-    subtitle: str = "",
 ) -> None:
     """Write the page of a training run: charts (heading -> series -> (step, value) points) above rows of edits."""
     kbps, longest_s = sound.budget([clip.seconds for row in rows for clip in row.clips])
@@ -36,8 +31,8 @@ def training_page(
         path,
         "rows.html",
         title=title,
-        subtitle=subtitle,
-        facts=facts,
+        subtitle="",
+        facts={},
         charts=[Markup(curve(series, title=heading)) for heading, series in curves.items()],
         rows=[row_view(row, kbps, longest_s) for row in rows],
     )
@@ -54,7 +49,6 @@ def comparison_page(
     chords: tuple[Chords, Chords] | None = None,
     rounds: Sequence[tuple[str, Samples]] = (),
     variations: Sequence[Samples] = (),
-    facts: Mapping[str, str] = _NONE,
 ) -> None:
     """Write the page of one edit (paper: Figure 4).
 
@@ -79,7 +73,7 @@ def comparison_page(
         "rows.html",
         title=title,
         subtitle=instruction,
-        facts=facts,
+        facts={},
         charts=[],
         rows=[change_view("Before and after", *pair, kbps, longest_s), *(row_view(row, kbps, longest_s) for row in more)],
     )
