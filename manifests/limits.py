@@ -3,12 +3,58 @@
 import math
 from collections.abc import Collection
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 from instructme.manifests.rows import DataError
 
 
-def whole(name: str, value: Any, least: int, most: float = math.inf) -> None:
+class Range(NamedTuple):
+    """The numbers that an argument may be, both ends included."""
+
+    least: float
+    most: float = math.inf
+    whole: bool = False
+
+
+RANGES = {
+    "balance": Range(0, 1),
+    "channels": Range(1, 2, whole=True),
+    "clip_seconds": Range(1),
+    "eval_count": Range(0, whole=True),
+    "length_tolerance_s": Range(0),
+    "limit": Range(1, whole=True),
+    "max_under_mix_db": Range(0),
+    "min_active": Range(0, 1),
+    "min_lufs": Range(-100, 0),
+    "paraphrase": Range(0, 1),
+    "per_shard": Range(1, whole=True),
+    "remix_harmony": Range(0, 1),
+    "rounds": Range(1, 5, whole=True),
+    "sample": Range(0, whole=True),
+    "sample_rate_hz": Range(8000, 192_000, whole=True),
+    "seconds": Range(1, 600, whole=True),
+    "shard_size_mb": Range(0.001),
+    "tempo_tolerance": Range(0, 0.5),
+    "total": Range(1, whole=True),
+}
+"""Of the arguments that both the command line and Python calls take."""
+SOURCES = ("auto", "midi", "audio", "none")
+"""Of beats, and of chords."""
+
+
+def check(**values: Any) -> None:
+    """Check arguments by the `RANGES` of their names; None is no value.
+
+    Raises:
+        DataError: one is out of its range, or not a number.
+    """
+    for name, value in values.items():
+        if value is not None:
+            least, most, is_whole = RANGES[name]
+            (whole if is_whole else number)(name, value, least, most)
+
+
+def whole(name: str, value: Any, least: float, most: float = math.inf) -> None:
     """Check that an argument is a whole number of a range.
 
     Raises:

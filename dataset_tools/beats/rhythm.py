@@ -18,6 +18,7 @@ from instructme.dataset_tools.beats import annotations, bar_witness, chord_chang
 from instructme.dataset_tools.midi import bar_check, grid_check, offset_check, tempo_map
 from instructme.dataset_tools.recognisers import beat_network, turns
 from instructme.dataset_tools.stored import Stored, stretches
+from instructme.manifests import limits
 from instructme.manifests.rows import DataError
 
 Integers = npt.NDArray[np.int64]
@@ -92,7 +93,7 @@ def find(
     `mix` is (T,) at `rate_hz`, the sum of the stems that the MIDI files belong to; `parts` are those that have MIDI of their
     own. Never fails on bad input: what is wrong is the grid's `reason`.
     """
-    if mode not in ("auto", "midi", "audio", "none"):
+    if mode not in limits.SOURCES:
         raise ValueError(f"no such mode: {mode}")
     if mode == "none":
         return nothing()

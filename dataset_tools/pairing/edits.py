@@ -36,9 +36,7 @@ class PairOptions:
     weights: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        limits.number("balance", self.balance, 0, 1)
-        limits.number("tempo_tolerance", self.tempo_tolerance, 0, 0.5)
-        limits.number("remix_harmony", self.remix_harmony, 0, 1)
+        limits.check(balance=self.balance, tempo_tolerance=self.tempo_tolerance, remix_harmony=self.remix_harmony)
         for dataset, weight in self.weights:
             limits.number(f"the weight of {dataset}", weight, 0)
 

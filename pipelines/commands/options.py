@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from instructme.manifests import urls
+from instructme.manifests import limits, urls
 from instructme.manifests.rows import SPLITS
 
 WORKERS = click.option(
@@ -35,6 +35,14 @@ class Finite(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
+
+
+def in_range(name: str) -> click.IntRange | Finite:
+    """Take the numbers that Python calls take as the argument of that name."""
+    least, most, whole = limits.RANGES[name]
+    if whole:
+        return click.IntRange(int(least), None if math.isinf(most) else int(most))
+    return Finite(least, None if math.isinf(most) else most)
 
 
 class WithSettings(click.Command):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from instructme.manifests.counting import counted
-from instructme.pipelines.commands.options import SET, Finite, Local, WithSettings
+from instructme.pipelines.commands.options import SET, Local, WithSettings, in_range
 
 if TYPE_CHECKING:
     from instructme.pipelines.stages.pair import PairSummary
@@ -45,13 +45,13 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     "--count", "counts", multiple=True, callback=_counts, metavar="TASK=N", help="Training recipes of this task. Repeatable."
 )
 @click.option(
-    "--total", type=click.IntRange(1), help="Training recipes of all tasks, in the shares of the paper.  [default: 20 per clip]"
+    "--total", type=in_range("total"), help="Training recipes of all tasks, in the shares of the paper.  [default: 20 per clip]"
 )
 @click.option(
     "--eval-count",
     default=800,
     show_default=True,
-    type=click.IntRange(0),
+    type=in_range("eval_count"),
     help="Recipes of each task for validation, and as many for test.",
 )
 @click.option(
@@ -68,7 +68,7 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     hidden=True,
     default=0.5,
     show_default=True,
-    type=Finite(0, 1),
+    type=in_range("balance"),
     help="Draw rare instruments more often. 0: as often as they occur. 1: all equally often.",
 )
 @click.option(
@@ -80,25 +80,25 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     metavar="SHARE",
     default=0.0,
     show_default=True,
-    type=Finite(0, 1),
+    type=in_range("paraphrase"),
     help="Share of training instructions that are written in other words.",
 )
 @click.option(
     "--rounds",
     default=1,
     show_default=True,
-    type=click.IntRange(1, 5),
+    type=in_range("rounds"),
     help="For test, also draw chains of this many edits in a row.",
 )
 @click.option(
-    "--seconds", multiple=True, type=click.IntRange(1, 600), help="For test, also draw windows of this length. Repeatable."
+    "--seconds", multiple=True, type=in_range("seconds"), help="For test, also draw windows of this length. Repeatable."
 )
 @click.option(
     "--tempo-tolerance",
     hidden=True,
     default=0.06,
     show_default=True,
-    type=Finite(0, 0.5),
+    type=in_range("tempo_tolerance"),
     help="Largest relative difference of the two tempi (remix).",
 )
 @click.option(
@@ -106,7 +106,7 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     hidden=True,
     default=0.6,
     show_default=True,
-    type=Finite(0, 1),
+    type=in_range("remix_harmony"),
     help="Smallest share of time with equal chords (remix).",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of everything random.")

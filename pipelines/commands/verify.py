@@ -18,7 +18,7 @@ ORDER = 60
     help="Working folder of the shards. With it, the audio is also checked against the part files.",
 )
 @click.option(
-    "--sample", type=click.IntRange(0), help="Check the audio of only SAMPLE triplets, drawn at random.  [default: all]"
+    "--sample", type=options.in_range("sample"), help="Check the audio of only SAMPLE triplets, drawn at random.  [default: all]"
 )
 @options.WORKERS
 @options.SCHEDULER

@@ -155,13 +155,9 @@ def _check(
 ) -> None:
     for task, count in counts.items():
         limits.whole(f"the count of {task}", count, 0)
-    if total is not None:
-        limits.whole("total", total, 1)
-    limits.whole("eval_count", eval_count, 0)
-    limits.whole("rounds", rounds, 1, 5)
+    limits.check(total=total, eval_count=eval_count, rounds=rounds, paraphrase=paraphrase)
     for length in seconds:
-        limits.whole("seconds", length, 1, 600)
-    limits.number("paraphrase", paraphrase, 0, 1)
+        limits.check(seconds=length)
 
 
 def share(total: int) -> dict[str, int]:

@@ -109,11 +109,7 @@ def shard(
 
 
 def _check(per_shard: int, shard_size_mb: float | None, limit: int | None, splits: Sequence[str], normalise: str) -> None:
-    limits.whole("per_shard", per_shard, 1)
-    if shard_size_mb is not None:
-        limits.number("shard_size_mb", shard_size_mb, 0)
-    if limit is not None:
-        limits.whole("limit", limit, 1)
+    limits.check(per_shard=per_shard, shard_size_mb=shard_size_mb, limit=limit)
     for split in splits:
         limits.one_of("splits", split, SPLITS)
     limits.one_of("normalise", normalise, render.NORMALISATIONS)

@@ -69,8 +69,7 @@ def verify(
     Raises:
         DataError: the folder holds no shards, or `work` no tables.
     """
-    if sample is not None:
-        limits.whole("sample", sample, 0)
+    limits.check(sample=sample)
     shards = urls.parse(shards)
     work = urls.local(work, "the working folder") if work else None
     urls.look(shards)
