@@ -26,9 +26,9 @@ ORDER = 65
 )
 @click.option("--strict", is_flag=True, help="Exit with code 1 if a finding is an error.")
 def command(work: Path, shards: Path | None, html: Path | None, examples: int, seed: int, audio: bool, strict: bool) -> None:
-    r"""Examine WORK, after any stage: contents, coverage, distributions, leakage, labels, names, rejects, tables.
+    r"""Examine WORK after any stage: its contents, gaps, songs in two splits, labels, names, rejects and tables.
 
-    Prints the findings and writes one HTML page with all numbers and a few triplets to listen to.
+    The command prints its findings. It writes one HTML page with all numbers, and with a few triplets to listen to.
 
     \b
     Example:

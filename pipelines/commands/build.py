@@ -23,8 +23,8 @@ PASSED = {
 def _build(roots: tuple[Path, ...], work: Path, **options: Any) -> None:
     r"""Turn the datasets in ROOT... into shards in WORK/shards: scan, prepare, pair and shard.
 
-    All tables are kept. Run it again after a stop or with other options: unchanged results are kept. The four commands have
-    more options.
+    Run it again after a stop or with other options: it keeps all results that do not change. The four commands have more
+    options.
 
     \b
     Example:

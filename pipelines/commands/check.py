@@ -21,8 +21,9 @@ ORDER = 110
 def command(run: Path, seeds: int, steps: int | None, device: str) -> None:
     r"""Measure how much the output of the editor in RUN depends on source, text and chords.
 
-    The command replaces one condition at a time by that of another example. It also moves the chords by half the clip. It
-    compares the change of the output with the change that other noise makes. The column "over chance" is the ratio of the two.
+    Source, text and chords are the conditions. The command replaces one of them at a time by that of another example. It also
+    moves the chords by half the clip. It compares the change of the output with the change that other random noise makes. The
+    column "over chance" is the ratio of the two.
     The last column says how much the error to the target grows. For chords, there is one more row, with add and replace alone:
     their new notes must fit the chords.
 

@@ -54,7 +54,7 @@ def command(
 ) -> None:
     r"""Render multitrack music with chords, beats and genres into DIR, in the layout of Slakh2100.
 
-    The tiers mini (about 6 minutes) and standard (about 72 minutes) use chord charts that ship with this program. MMA plays
+    The tiers mini (about 6 minutes) and standard (about 72 minutes) use the chord charts of this package. MMA plays
     each chart in several genres, and FluidSynth renders it. The tier real uses General MIDI songs written by people: those in
     the folder --midi, or those of Debian's packages openttd-openmsx and simutrans-data. Run the command again after a stop:
     finished songs are kept.

@@ -26,7 +26,7 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 @click.option(
     "--run",
     type=click.Path(path_type=Path),
-    help="Folder of a trained run, or OWNER/NAME on the hub.  [default: the editor in the package]",
+    help="Folder of a trained run, or OWNER/NAME on the Hugging Face hub.  [default: the editor in the package]",
 )
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write: .wav, .flac, .ogg, .mp3 ...")
 @click.option("--plan", is_flag=True, help="Print the steps of the sentences as JSON, and edit nothing.")
@@ -38,10 +38,20 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 @click.option("--steps", hidden=True, type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
 @SET
 @click.option(
-    "--guidance", hidden=True, type=Finite(0), help="Scale of the instruction (w of eq. 4).  [default: the run's; 1 in one step]"
+    "--guidance",
+    hidden=True,
+    type=Finite(0),
+    help="How strongly the result follows the instruction (w of eq. 4 in the paper).  [default: the run's; 1 in one step]",
 )
-@click.option("--source-guidance", hidden=True, type=Finite(0), help="Scale of the source.  [default: the run's]")
-@click.option("--chord-guidance", hidden=True, type=Finite(0), help="Scale of the source's chords.  [default: the run's]")
+@click.option(
+    "--source-guidance", hidden=True, type=Finite(0), help="How strongly the result follows the source.  [default: the run's]"
+)
+@click.option(
+    "--chord-guidance",
+    hidden=True,
+    type=Finite(0),
+    help="How strongly the result follows the source's chords.  [default: the run's]",
+)
 @click.option(
     "--prompt", hidden=True, help='Text that the result should sound like, such as "a happy music". Also set the embedding.'
 )

@@ -127,9 +127,9 @@ def command(
 ) -> None:
     r"""Draw recipes at random from the clips of WORK, and write triplets.parquet.
 
-    A recipe says which parts sound before and after an edit, and holds the instruction. --total is divided as in the paper:
-    remix, add, replace, extract, remove as 10:3:3:2:2. For the task rebalance, use --count. No recipe is drawn twice. If fewer
-    recipes exist than you ask for, the command draws all of them and prints their number.
+    A recipe says which parts sound before and after an edit, and holds the instruction. --total has the shares of the
+    paper: remix 10, add 3, replace 3, extract 2, remove 2. For the task rebalance, use --count. No recipe is drawn twice. If
+    fewer recipes exist than you ask for, the command draws all of them and prints their number.
 
     The file of --templates gives texts with fields in braces for each task. Other tasks keep the texts of the paper. Fields:
     {instrument} for add, remove, extract and rebalance; {gain} for rebalance; {instrument_a} and {instrument_b} for replace;

@@ -23,7 +23,9 @@ ORDER = 30
     type=options.in_range("channels"),
     help="1: mono. 2: stereo; the models do not train on it.",
 )
-@click.option("--clip-seconds", default=10.0, show_default=True, type=options.in_range("clip_seconds"), help="Length of a clip.")
+@click.option(
+    "--clip-seconds", default=10.0, show_default=True, type=options.in_range("clip_seconds"), help="Length of a clip in seconds."
+)
 @click.option(
     "--rhythm",
     default="auto",
@@ -66,9 +68,7 @@ ORDER = 30
     type=options.in_range("min_lufs"),
     help="A part is edited in a clip only if it has at least this loudness (LUFS) where it plays.",
 )
-@click.option(
-    "--balance-stems", is_flag=True, help="Make a rough mix of raw multitracks: a usual loudness for each instrument family."
-)
+@click.option("--balance-stems", is_flag=True, help="Mix raw multitracks: give each instrument family its usual loudness.")
 @options.MAX_REJECT
 @options.WORKERS
 @options.SCHEDULER
@@ -90,7 +90,9 @@ def command(
 ) -> None:
     r"""Merge the stems in WORK into parts, find their rhythm, harmony and activity, and cut clips.
 
-    Reads tracks.parquet and stems.parquet. Writes parts/, parts.parquet, rhythm.parquet, clips.parquet and
+    A part is the sum of all stems of one instrument of a song. A clip is a window of a song.
+
+    The command reads tracks.parquet and stems.parquet. It writes parts/, parts.parquet, rhythm.parquet, clips.parquet and
     rejects.parquet. Run it again at any time: tracks with the same files and options are kept.
 
     \b

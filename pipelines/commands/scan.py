@@ -37,7 +37,13 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str) -> t
     show_default=True,
     help="Layout of all roots: folder, medleydb, moisesdb, musdb, slakh, table, or `auto` to recognise it.",
 )
-@click.option("--split", default="0.8,0.1,0.1", show_default=True, callback=_shares, help="Shares of train, validation, test.")
+@click.option(
+    "--split",
+    default="0.8,0.1,0.1",
+    show_default=True,
+    callback=_shares,
+    help="Shares of train, validation and test, if there are no official splits.",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the random splits.")
 @click.option("--aliases", type=click.Path(path_type=Path), help="CSV file with the columns label,instrument.")
 @click.option("--accept-guesses", is_flag=True, help="Treat guessed instruments as certain.")
@@ -47,7 +53,7 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option(
     "--dataset-name", "names", multiple=True, help="Name of the dataset, once for each ROOT.  [default: name of its folder]"
 )
-@click.option("--allow-outside", is_flag=True, help="Read files outside the folder of a table, also by absolute paths.")
+@click.option("--allow-outside", is_flag=True, help="Read files outside the folder of a table, and absolute paths.")
 @click.option("--follow-links", is_flag=True, help="Read links to files outside the dataset, as in Hugging Face snapshots.")
 @click.option("--dry-run", is_flag=True, help="Show the result, but write nothing.")
 @options.MAX_REJECT
@@ -68,8 +74,9 @@ def command(
 ) -> None:
     r"""Find the tracks and stems of datasets in any supported layout, from names, metadata and audio headers.
 
-    Writes tracks.parquet and stems.parquet to the working folder. Other datasets in that folder are kept. A root that you scan
-    again replaces its old rows. If a dataset has official splits, they are used; otherwise splits are drawn.
+    The command writes tracks.parquet and stems.parquet to the working folder. It keeps the other datasets in that folder. A root
+    that you scan again replaces its old rows. If a dataset has official splits, the command uses them. Otherwise it chooses
+    splits at random.
 
     \b
     Example:

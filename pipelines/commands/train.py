@@ -15,7 +15,11 @@ _FOLDER = Local(file_okay=False)
 _DATA = Place(file_okay=False)
 _SHARED = (
     click.option(
-        "-o", "--run", required=True, type=_FOLDER, help="Run folder. If it has checkpoints, training goes on from the last one."
+        "-o",
+        "--run",
+        required=True,
+        type=_FOLDER,
+        help="Run folder. If it has checkpoints, training continues from the last one.",
     ),
     click.option(
         "--preset", default="small", show_default=True, type=click.Choice(list(PRESETS)), help="Sizes and settings of the model."
@@ -70,10 +74,12 @@ def _without_reading(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.group("train", short_help="Train the separator, VAE, editor, embedding and tagger.")
 def command() -> None:
-    r"""Train a model. For the editor, train the VAE first, then the editor in its latent space.
+    r"""Train a model. For the editor, train the VAE first.
 
-    Each kind writes a run folder: config.json, weights.safetensors (averaged over the last steps), metrics.jsonl and
-    checkpoints. Run the same command again to go on from the last checkpoint. On a CPU, the result is the same as without a
+    The VAE compresses audio to a short sequence of vectors, the latent. The editor works on latents.
+
+    Each command writes a run folder: config.json, weights.safetensors (those of the best validation), metrics.jsonl and
+    checkpoints. Run the same command again to continue from the last checkpoint. On a CPU, the result is the same as without a
     break, bit for bit. Raise --steps to train longer. Ctrl-C and SIGTERM save a checkpoint first; the exit codes are 130 and 143.
 
     \b

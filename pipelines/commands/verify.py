@@ -23,9 +23,11 @@ ORDER = 60
 @options.WORKERS
 @options.SCHEDULER
 def command(shards: Path, work: Path | None, sample: int | None, workers: int | None, scheduler: str | None) -> None:
-    r"""Check SHARDS: files and hashes, tables, tar members, audio, leaks between splits, and the laws of the tasks.
+    r"""Check SHARDS: files and hashes, tables, tar members, audio, songs that are in two splits, and the laws of the tasks.
 
-    Prints one line for each problem. If there is one, the exit code is 1.
+    A law says how source and target differ. For the task remove, the difference is the removed part, within one 16-bit step.
+
+    The command prints one line for each problem. If there is one, the exit code is 1.
 
     \b
     Example:
