@@ -80,7 +80,7 @@ CONSTANTS = {
     "Lead of bars of another length": f"{bar_witness.LEAST_OTHER_BAR:g} standard errors",
     "The same, where BeatNet agrees": f"{bar_witness.LEAST_BOTH:g} standard errors",
     "Changes of chords on half-beats, against those on beats": f"{bar_witness.HALF_RATIO:g}",
-    "The same in MIDI": f"{bar_check.LEAST_HALF_ALONE:g}, or {bar_check.LEAST_HALF:g} if",
+    "Changes of chords on half-beats, in MIDI": f"{bar_check.LEAST_HALF_ALONE:g}, or {bar_check.LEAST_HALF:g} if",
     "Pulse of own beats": f"{pulse_check.LEAST_PULSE:g}",
     "Steadiness of the phase of own beats": f"{pulse_check.STEADY:g}",
     "Agreement of the audio's beats that may contradict own beats": f"{rhythm.LEAST_WITNESS:g}",
