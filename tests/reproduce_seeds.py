@@ -1,14 +1,15 @@
-"""Put the seeds of `make reproduce` side by side: `python tests/reproduce_seeds.py OUT/tables/tables.md`.
+"""Take the mean over the seeds of `make reproduce`: `python tests/reproduce_seeds.py OUT/tables/tables.md`.
 
-Prints the tables of a page by `evaluate` whose systems are called SYSTEM-SEED. The rows of a system become one row, and its
-numbers stand in one cell, such as `41.9 / 46.3 / 44.0`. Intervals and the paper's own numbers are left out.
+Prints the tables of a page by `evaluate` whose systems are called SYSTEM-SEED. The rows of a system become one row of means. The
+last row of a table has the largest difference between two seeds of a system. Intervals and the paper's own numbers are left out.
 """
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+LAST = "largest difference between two seeds"
 _SEEDED = re.compile(r"\*\*(.+)-\d+\*\*")
 _NUMBER = re.compile(r"-?\d+\.?\d*")
 
@@ -37,14 +38,31 @@ def joined(rows: list[list[str]]) -> dict[tuple[str, ...], list[list[str]]]:
     return found
 
 
+def mean(cells: Sequence[str]) -> str:
+    """Take the mean of the cells that hold a number, with as many decimals as they have."""
+    numbers = [cell for cell in cells if _NUMBER.match(cell)]
+    if not numbers:
+        return "–"
+    decimals = max(len(cell.partition(".")[2]) for cell in numbers)
+    return f"{sum(map(float, numbers)) / len(numbers):.{decimals}f}"
+
+
+def spread(several: Sequence[Sequence[str]]) -> str:
+    """Find the largest difference between two seeds of one system."""
+    found = [[float(cell) for cell in cells if _NUMBER.match(cell)] for cells in several]
+    return f"{max((max(numbers) - min(numbers) for numbers in found if numbers), default=0.0):.2f}"
+
+
 def main() -> None:
     """Print the tables of the pages that are given."""
     for page in sys.argv[1:]:
         for heading, (columns, *rows) in tables(Path(page).read_text()):
             print(f"{heading}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
-            for words, numbers in joined(rows).items():
-                print(f"| {' | '.join([*words, *(' / '.join(cells) for cells in zip(*numbers, strict=True))])} |")
-            print()
+            systems = {words: list(zip(*numbers, strict=True)) for words, numbers in joined(rows).items()}
+            for words, cells in systems.items():
+                print(f"| {' | '.join([*words, *map(mean, cells)])} |")
+            blank = [""] * (len(next(iter(systems))) - 1)
+            print(f"| {' | '.join([LAST, *blank, *map(spread, zip(*systems.values(), strict=True))])} |\n")
 
 
 if __name__ == "__main__":

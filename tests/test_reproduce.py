@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 import reproduce_seeds
+from reproduce_seeds import LAST
 
 from instructme.model.config import override
 from instructme.model.presets import PRESETS
@@ -69,7 +70,9 @@ def test_another_scale_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2 and "choose toy, cpu or gpu" in done.stderr
 
 
-def test_seeds_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_means_over_seeds_and_their_largest_difference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = tmp_path / "tables.md"
     page.write_text(
         "### Table 1\n\n| dataset | model | task | FAD | IA |\n|---|---|---|---:|---:|\n"
@@ -79,6 +82,6 @@ def test_seeds_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[
     )
     monkeypatch.setattr("sys.argv", ["reproduce_seeds.py", str(page)])
     reproduce_seeds.main()
-    lines = ["| set | audit | add | 1.20 / -1.30 | – / 0.40 |", "| set | identity | add | 0.30 | 0.40 |"]
+    lines = ["| set | audit | add | -0.05 | 0.40 |", "| set | identity | add | 0.30 | 0.40 |", f"| {LAST} |  |  | 2.50 | 0.00 |"]
     head = ["### Table 1", "", "| dataset | model | task | FAD | IA |", "|---|---|---|---|---|"]
     assert capsys.readouterr().out.splitlines() == [*head, *lines, ""]
