@@ -55,10 +55,9 @@ def test_a_value_that_can_not_be_is_refused(told: str, call: Call, work: Path) -
 
 @pytest.mark.parametrize(("command", "settings"), [(prepare.command, PrepareSettings), (pair.command, PairOptions)])
 def test_whatever_an_option_takes_a_call_takes(command: click.Command, settings: type) -> None:
-    names = {"sample_rate": "sample_rate_hz", "length_tolerance": "length_tolerance_s", "max_under_db": "max_under_mix_db"}
     checked = 0
     for option in command.params:
-        name, kind = names.get(str(option.name), str(option.name)), option.type
+        name, kind = str(option.name), option.type
         if name in {field.name for field in dataclasses.fields(settings)}:
             ends = kind.choices if isinstance(kind, click.Choice) else (getattr(kind, "min", None), getattr(kind, "max", None))
             for value in (each for each in ends if each is not None):

@@ -11,7 +11,7 @@ from instructme.pipelines.commands.options import Local, Place
 ORDER = 70
 PASSED = {
     scan: ("layout", "split", "aliases", "licences", "names", "max_reject"),
-    prepare: ("sample_rate", "channels", "clip_seconds", "rhythm", "chords"),
+    prepare: ("sample_rate_hz", "channels", "clip_seconds", "rhythm", "chords"),
     pair: ("counts", "total", "eval_count", "seed"),
     shard: ("per_shard", "limit", "normalize", "workers", "scheduler"),
 }

@@ -1,6 +1,7 @@
 """The verb `prepare`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,7 +15,12 @@ ORDER = 30
 @click.command("prepare", short_help="Merge stems into parts, find rhythm and chords, cut clips.")
 @click.argument("work", type=options.Local(exists=True, file_okay=False))
 @click.option(
-    "--sample-rate", default=24000, show_default=True, type=options.in_range("sample_rate_hz"), help="Working rate in Hz."
+    "--sample-rate",
+    "sample_rate_hz",
+    default=24000,
+    show_default=True,
+    type=options.in_range("sample_rate_hz"),
+    help="Working rate in Hz.",
 )
 @click.option(
     "--channels",
@@ -42,6 +48,7 @@ ORDER = 30
 )
 @click.option(
     "--length-tolerance",
+    "length_tolerance_s",
     default=5.0,
     show_default=True,
     type=options.in_range("length_tolerance_s"),
@@ -56,6 +63,7 @@ ORDER = 30
 )
 @click.option(
     "--max-under-db",
+    "max_under_mix_db",
     default=30.0,
     show_default=True,
     type=options.in_range("max_under_mix_db"),
@@ -73,20 +81,7 @@ ORDER = 30
 @options.WORKERS
 @options.SCHEDULER
 def command(
-    work: Path,
-    sample_rate: int,
-    channels: int,
-    clip_seconds: float,
-    rhythm: str,
-    chords: str,
-    length_tolerance: float,
-    min_active: float,
-    max_under_db: float,
-    min_lufs: float,
-    balance_stems: bool,
-    max_reject: float | None,
-    workers: int | None,
-    scheduler: str | None,
+    work: Path, rhythm: str, max_reject: float | None, workers: int | None, scheduler: str | None, **settings: Any
 ) -> None:
     r"""Merge the stems in WORK into parts, find their rhythm, harmony and activity, and cut clips.
 
@@ -105,21 +100,7 @@ def command(
     from instructme.pipelines.stages.prepare import prepare
     from instructme.pipelines.stages.reject_share import check
 
-    done = prepare(
-        work,
-        workers=workers,
-        scheduler=scheduler,
-        sample_rate_hz=sample_rate,
-        channels=channels,
-        clip_seconds=clip_seconds,
-        rhythm=rhythm,
-        chords=chords,
-        length_tolerance_s=length_tolerance,
-        min_active=min_active,
-        max_under_mix_db=max_under_db,
-        min_lufs=min_lufs,
-        balance_stems=balance_stems,
-    )
+    done = prepare(work, workers=workers, scheduler=scheduler, rhythm=rhythm, **settings)
     if done.kept:
         click.echo(f"kept {done.kept}, redid {done.redone}")
     click.echo(
