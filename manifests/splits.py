@@ -48,24 +48,19 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in decomposed if letter.isalnum())
 
 
-def _plain_title(title: str, *, loosely: bool = False) -> str:
-    """Reduce a title likewise, without the number of a track in front and what names a copy or other versions behind it.
-
-    Args:
-        title: of a song, or the name of its folder.
-        loosely: words that may end a title too, as in `Going Down`, are cut off behind a space as behind an underscore.
-    """
+def _plain_title(title: str) -> str:
+    """Reduce a title likewise, without the number of a track in front and what names a copy or other versions behind it."""
     rest, before = _COPY.sub("", _TRACK_NUMBER.sub("", title)), ""
-    rest = (_SEPARATED.sub("", rest) or rest) if loosely else rest
+    rest = _SEPARATED.sub("", rest) or rest
     while rest != before:  # `Highway_T1_dry`, `Highway_pitch_up_2`
         rest, before = _VERSION.sub("", rest) or rest, rest
-        rest = (_LOOSE_VERSION.sub("", rest) or rest) if loosely else rest
+        rest = _LOOSE_VERSION.sub("", rest) or rest
     return _plain(rest or title)
 
 
 def is_version(title: str) -> bool:
     """Tell whether a title is nothing but words of versions and sections: `Original`, `T1`, `Take 2`; not `Track 01`."""
-    return bool(title) and _plain_title(f"a {title}", loosely=True) == "a"
+    return bool(title) and _plain_title(f"a {title}") == "a"
 
 
 def artist_key(artist: str | None) -> str | None:
@@ -94,7 +89,7 @@ def _titled(tracks: Sequence[Track]) -> list[Track]:
     songs = {track.track_id: track.song_group for track in tracks}
     unknown = [track for track in tracks if ":" not in track.song_group]
     # Without artists, `Amber Original` may be a version of `Amber`: a split for both costs nothing.
-    for members in _grouped(unknown, lambda track: _plain_title(track.title, loosely=True)).values():
+    for members in _grouped(unknown, lambda track: _plain_title(track.title)).values():
         often = max(Counter((track.dataset, _plain(track.title)) for track in members).values()) > _MOST_NAMESAKES
         one = not often and all(says_song(track.title) for track in members) and len(_official(members)) < 2
         first = min(track.track_id for track in members)

@@ -169,7 +169,7 @@ def law(
     if broken := mixed or off_the_beat(target, source_beats_samples, rate_hz):
         return broken
     parts = total(recipe.target_instruments, target_part, gain)
-    return off("target", target - parts, ROUNDING) if recipe.target_stretch == 1.0 else off_the_levels("target", target, parts)
+    return off("target", target - parts, ROUNDING) if recipe.target_stretch == 1.0 else off_the_levels(target, parts)
 
 
 def split(source: Samples, target: Samples, **_: object) -> tuple[Samples, Samples]:

@@ -22,7 +22,7 @@ def score(edit_chords: Chords, target_chords: Chords) -> Score:
     """Compare chords: spans in seconds (n, 2), and Harte labels."""
     import mir_eval
 
-    if reason := lacks_chords(target_chords, "target"):
+    if reason := lacks_chords(target_chords):
         return reason
     (spans, labels), (other_spans, other_labels) = target_chords, edit_chords
     spans, wanted, found = mir_eval.util.merge_labeled_intervals(
@@ -35,10 +35,10 @@ def score(edit_chords: Chords, target_chords: Chords) -> Score:
     return float(mir_eval.chord.weighted_accuracy(equal, durations))
 
 
-def lacks_chords(chords: Chords, side: str) -> str | None:
-    """Say that a side has hardly any chords; None if it has."""
+def lacks_chords(chords: Chords) -> str | None:
+    """Say that a target has hardly any chords; None if it has."""
     durations_s = chords[0][:, 1] - chords[0][:, 0]
     without = np.array([label == "N" for label in chords[1]], dtype=bool)
     if not durations_s.sum() or durations_s[without].sum() >= MOST_WITHOUT * durations_s.sum():
-        return f"no_chords_in_{side}"
+        return "no_chords_in_target"
     return None

@@ -16,7 +16,7 @@ SLOT_S = 0.1
 
 def score(edit_chords: Chords, target_chords: Chords) -> Score:
     """Compare chords: spans in seconds (n, 2), and Harte labels."""
-    if reason := lacks_chords(target_chords, "target"):
+    if reason := lacks_chords(target_chords):
         return reason
     middles_s = np.arange(SLOT_S / 2, target_chords[0].max(), SLOT_S)
     slots = zip(_at(edit_chords, middles_s), _at(target_chords, middles_s), strict=True)
