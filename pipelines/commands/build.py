@@ -13,7 +13,7 @@ PASSED = {
     scan: ("layout", "split", "aliases", "licences", "names", "max_reject"),
     prepare: ("sample_rate_hz", "channels", "clip_seconds", "rhythm", "chords"),
     pair: ("counts", "total", "eval_count", "seed"),
-    shard: ("per_shard", "limit", "normalize", "workers", "scheduler"),
+    shard: ("per_shard", "limit", "normalise", "workers", "scheduler"),
 }
 """Options that build has from each verb; the others keep their defaults. Verbs with an option of the same name get the same."""
 

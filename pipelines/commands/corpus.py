@@ -1,6 +1,7 @@
 """The verb `corpus`: render the built-in multitrack dataset."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -44,13 +45,11 @@ ORDER = 10
 def command(
     folder: Path,
     tier: str,
-    hours: float | None,
     soundfonts: tuple[Path, ...],
     midi: Path | None,
     timbres_of: str | None,
     sounds: Path | None,
-    seed: int,
-    workers: int | None,
+    **others: Any,
 ) -> None:
     r"""Render multitrack music with chords, beats and genres into DIR, in the layout of Slakh2100.
 
@@ -77,17 +76,7 @@ def command(
         raise click.UsageError("--soundfont and --timbres exclude each other: leave one out")
     from instructme.pipelines.stages.corpus import corpus
 
-    summary = corpus(
-        folder,
-        tier=tier,
-        hours=hours,
-        soundfonts=soundfonts,
-        midi=midi,
-        timbres_of=timbres_of,
-        sounds=sounds,
-        seed=seed,
-        workers=workers,
-    )
+    summary = corpus(folder, tier=tier, soundfonts=soundfonts, midi=midi, timbres_of=timbres_of, sounds=sounds, **others)
     kept = f", {summary.kept} of them kept from before" if summary.kept else ""
     click.echo(
         f"{counted(summary.tracks, 'track')}, {counted(summary.stems, 'stem')}, {summary.minutes:.1f} minutes in {folder}{kept}"

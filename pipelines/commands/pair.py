@@ -1,7 +1,7 @@
 """The verb `pair`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -115,15 +115,13 @@ def command(
     work: Path,
     counts: dict[str, int],
     total: int | None,
-    eval_count: int,
     weights: tuple[tuple[str, float], ...],
-    templates: Path | None,
-    paraphrase: float,
+    balance: float,
+    tempo_tolerance: float,
+    remix_harmony: float,
     rounds: int,
-    seconds: tuple[int, ...],
-    seed: int,
     plan: bool,
-    **matching: float,
+    **others: Any,
 ) -> None:
     r"""Draw recipes at random from the clips of WORK, and write triplets.parquet.
 
@@ -155,19 +153,8 @@ def command(
     from instructme.dataset_tools.pairing.edits import PairOptions
     from instructme.pipelines.stages.pair import pair
 
-    summary = pair(
-        work,
-        counts=counts,
-        total=total,
-        eval_count=eval_count,
-        rounds=rounds,
-        seconds=seconds,
-        options=PairOptions(**matching, weights=weights),
-        templates=templates,
-        paraphrase=paraphrase,
-        seed=seed,
-        plan=plan,
-    )
+    options = PairOptions(balance, tempo_tolerance, remix_harmony, weights)
+    summary = pair(work, counts=counts, total=total, rounds=rounds, options=options, plan=plan, **others)
     _print(summary, rounds, plan)
 
 

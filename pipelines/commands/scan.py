@@ -1,7 +1,7 @@
 """The verb `scan`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -62,15 +62,9 @@ def command(
     work: Path,
     layout: str,
     split: tuple[float, ...],
-    seed: int,
-    aliases: Path | None,
-    accept_guesses: bool,
-    licences: tuple[str, ...],
-    names: tuple[str, ...],
-    allow_outside: bool,
-    follow_links: bool,
     dry_run: bool,
     max_reject: float | None,
+    **others: Any,
 ) -> None:
     r"""Find the tracks and stems of datasets in any supported layout, from names, metadata and audio headers.
 
@@ -90,20 +84,7 @@ def command(
 
     if layout not in ("auto", *known_layouts()):
         raise click.BadParameter(f"choose from auto, {', '.join(known_layouts())}", param_hint="--layout")
-    rows = scan(
-        roots,
-        work,
-        layout=layout,
-        split=split,
-        seed=seed,
-        aliases=aliases,
-        accept_guesses=accept_guesses,
-        licences=licences,
-        names=names,
-        allow_outside=allow_outside,
-        follow_links=follow_links,
-        dry_run=dry_run,
-    )
+    rows = scan(roots, work, layout=layout, split=split, dry_run=dry_run, **others)
     _report(rows, work, split, dry_run=dry_run)
     if not dry_run:
         check(work, max_reject, prepared=False)

@@ -1,6 +1,7 @@
 """The verb `shard`: recipes -> WebDataset shards."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,6 +27,7 @@ ORDER = 50
 @click.option("--splits", default=",".join(SPLITS), show_default=True, callback=options.read_splits, help="Splits to render.")
 @click.option(
     "--normalize",
+    "normalise",
     default="joint",
     show_default=True,
     type=click.Choice(["joint", "side"]),
@@ -33,17 +35,7 @@ ORDER = 50
 )
 @options.WORKERS
 @options.SCHEDULER
-def command(
-    work: Path,
-    out: Path | None,
-    per_shard: int,
-    shard_size_mb: float | None,
-    limit: int | None,
-    splits: list[str],
-    normalize: str,
-    workers: int | None,
-    scheduler: str | None,
-) -> None:
+def command(work: Path, out: Path | None, **others: Any) -> None:
     r"""Render the recipes of WORK/triplets.parquet into shards: tar files, each with a parquet index beside it.
 
     Run it again after a stop: finished shards are kept. The number of workers does not change the bytes.
@@ -55,15 +47,4 @@ def command(
     """
     from instructme.pipelines.stages.shard import shard, summary
 
-    index = shard(
-        work,
-        out or work / "shards",
-        per_shard=per_shard,
-        shard_size_mb=shard_size_mb,
-        limit=limit,
-        splits=splits,
-        normalise=normalize,
-        workers=workers,
-        scheduler=scheduler,
-    )
-    click.echo(summary(index))
+    click.echo(summary(shard(work, out or work / "shards", **others)))
