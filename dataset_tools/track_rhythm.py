@@ -46,20 +46,21 @@ class RhythmFinder:
         )
         refused = files and grid.source not in ("annotation", "midi") and grid.reason and self.beats_from in ("auto", "midi")
         if refused:
-            self._tell("MIDI", "midi_refused", grid.reason)
+            self.tell("MIDI", "midi_refused", grid.reason)
         if grid.against:
-            self._tell(self.track.beats_path or "beats", "beats_disagree", grid.against)
+            self.tell(self.track.beats_path or "beats", "beats_disagree", grid.against)
         if grid.offset_s:
-            self._tell("MIDI", "midi_moved", grid.reason)
+            self.tell("MIDI", "midi_moved", grid.reason)
         # Notes whose times are refused tell no chords.
         chords = self._harmony(grid, {} if refused else own_midi(self.stems, self.root))
         if len(self.mix) > rhythm.LONGEST_S * self.rate_hz and "audio" in (grid.source, chords.source):
             minutes, most = len(self.mix) / self.rate_hz / 60, rhythm.LONGEST_S // 60
             detail = f"{minutes:.0f} minutes long: beats and chords of audio are found in stretches of at most {most}"
-            self._tell(self.track.path, "long", detail)
+            self.tell(self.track.path, "long", detail)
         return _row(self.track, grid, chords, self.root)
 
-    def _tell(self, item: object, reason: str, detail: object) -> None:
+    def tell(self, item: object, reason: str, detail: object) -> None:
+        """Note what can not be used or is doubted, without the place of the dataset."""
         item, detail = without_root(item, self.root), without_root(detail, self.root)
         self.rejects.append(parts.reject(self.track, item, reason, detail))
 
@@ -70,7 +71,7 @@ class RhythmFinder:
         if len(unread) == len(files):
             return files
         for path, problem in unread.items():
-            self._tell(path, "midi_refused", problem)
+            self.tell(path, "midi_refused", problem)
         return [path for path in files if path not in unread]
 
     def _stated_beats(self) -> rhythm.Grid | None:
@@ -82,7 +83,7 @@ class RhythmFinder:
             downbeats = inside(self.root, track.downbeats_path) if track.downbeats_path else None
             return rhythm.from_annotation(inside(self.root, track.beats_path), downbeats, len(self.mix), self.rate_hz, self.mix)
         except DataError as error:
-            self._tell(track.beats_path, "bad_beats", error)
+            self.tell(track.beats_path, "bad_beats", error)
             return None
 
     def _harmony(self, grid: rhythm.Grid, midi: dict[str, Path]) -> harmony.Harmony:
@@ -93,7 +94,7 @@ class RhythmFinder:
         try:
             return harmony.find(chart, notes, self.mix, self.rate_hz, grid, mode)
         except DataError as error:
-            self._tell(self.track.chords_path or "chords", "bad_chart", error)
+            self.tell(self.track.chords_path or "chords", "bad_chart", error)
             return harmony.find(None, notes, self.mix, self.rate_hz, grid, mode)
 
 
