@@ -4,7 +4,6 @@ Everything public is a name of this package; each loads what it needs when it is
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from instructme.manifests import extras
@@ -63,7 +62,7 @@ def __getattr__(name: str) -> Any:
         ModuleNotFoundError: it needs a package of an extra; the message names the extra.
     """
     if name == "__version__":
-        value: Any = _version()
+        value: Any = import_module("instructme.manifests.tables").tool_version()
     elif name in _MODULES:
         with extras.named():
             value = getattr(import_module(f"instructme.{_MODULES[name]}"), name)
@@ -76,10 +75,3 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """List the public names."""
     return __all__
-
-
-def _version() -> str:
-    try:
-        return version("instructme")
-    except PackageNotFoundError:
-        return "0"

@@ -126,11 +126,8 @@ class Local(click.Path):
         return super().convert(urls.local(str(value), param.human_readable_name.upper() if param else "it"), param, ctx)
 
 
-class Place(click.Path):
+class Place(Local):
     """A path, or a URL of an object store such as s3://bucket/prefix."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(path_type=Path, **options)
 
     def convert(
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
