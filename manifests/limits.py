@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from instructme.manifests.rows import DataError
 
 
-class Range(NamedTuple):
+class NumberRange(NamedTuple):
     """The numbers that an argument may be, both ends included."""
 
     least: float
@@ -17,25 +17,25 @@ class Range(NamedTuple):
 
 
 RANGES = {
-    "balance": Range(0, 1),
-    "channels": Range(1, 2, whole=True),
-    "clip_seconds": Range(1),
-    "eval_count": Range(0, whole=True),
-    "length_tolerance_s": Range(0),
-    "limit": Range(1, whole=True),
-    "max_under_mix_db": Range(0),
-    "min_active": Range(0, 1),
-    "min_lufs": Range(-100, 0),
-    "paraphrase": Range(0, 1),
-    "per_shard": Range(1, whole=True),
-    "remix_harmony": Range(0, 1),
-    "rounds": Range(1, 5, whole=True),
-    "sample": Range(0, whole=True),
-    "sample_rate_hz": Range(8000, 192_000, whole=True),
-    "seconds": Range(1, 600, whole=True),
-    "shard_size_mb": Range(0.001),
-    "tempo_tolerance": Range(0, 0.5),
-    "total": Range(1, whole=True),
+    "balance": NumberRange(0, 1),
+    "channels": NumberRange(1, 2, whole=True),
+    "clip_seconds": NumberRange(1),
+    "eval_count": NumberRange(0, whole=True),
+    "length_tolerance_s": NumberRange(0),
+    "limit": NumberRange(1, whole=True),
+    "max_under_mix_db": NumberRange(0),
+    "min_active": NumberRange(0, 1),
+    "min_lufs": NumberRange(-100, 0),
+    "paraphrase": NumberRange(0, 1),
+    "per_shard": NumberRange(1, whole=True),
+    "remix_harmony": NumberRange(0, 1),
+    "rounds": NumberRange(1, 5, whole=True),
+    "sample": NumberRange(0, whole=True),
+    "sample_rate_hz": NumberRange(8000, 192_000, whole=True),
+    "seconds": NumberRange(1, 600, whole=True),
+    "shard_size_mb": NumberRange(0.001),
+    "tempo_tolerance": NumberRange(0, 0.5),
+    "total": NumberRange(1, whole=True),
 }
 """Of the arguments that both the command line and Python calls take."""
 SOURCES = ("auto", "midi", "audio", "none")
