@@ -5,7 +5,7 @@ A head is a CSV file: a row for each tag with its AUC on other songs, its bias a
 
 import csv
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,13 @@ class TagHead:
 
     def reliable(self) -> "TagHead":
         """Keep the tags that work on other songs."""
-        kept = self.auc >= RELIABLE_AUC
+        return self._kept(self.auc >= RELIABLE_AUC)
+
+    def keeping(self, wanted: Callable[[str], bool]) -> "TagHead":
+        """Keep the tags with these names."""
+        return self._kept(np.array([wanted(name) for name in self.names], dtype=bool))
+
+    def _kept(self, kept: npt.NDArray[np.bool_]) -> "TagHead":
         names = tuple(name for name, keep in zip(self.names, kept, strict=True) if keep)
         return TagHead(names, self.weights[kept], self.bias[kept], self.auc[kept])
 

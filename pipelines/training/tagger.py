@@ -91,21 +91,26 @@ def train(train_set: Examples, validation: Examples, others: dict[str, Examples]
     head = _fitted(train_set.families(), validation.families())
     if not head.names:
         raise DataError("no instrument family has enough examples: take more triplets, or data with more instruments")
-    head = head.beside(_fitted(train_set.genres(), validation.genres()))
+    head = head.beside(_fitted(train_set.genres(), validation.genres(), exclusive=True))
     report = {label: measured(head, each) for label, each in {"validation": validation, **others}.items()}
     lowest = [min((report[label][name]["auc"] or 0.0 for label in others), default=0.0) for name in head.names]
     return replace(head, auc=np.array(lowest)), report
 
 
-def _fitted(train_set: Examples, validation: Examples) -> TagHead:
-    """Fit one head a tag, and calibrate those that some of the validation set have and some have not."""
+def _fitted(train_set: Examples, validation: Examples, *, exclusive: bool = False) -> TagHead:
+    """Fit one head a tag, and calibrate those that some of the validation set have and some have not.
+
+    Of exclusive tags, a sound has one. They are calibrated together, so that their order stays.
+    """
     heads = [tagger.train_heads(train_set.embeddings, train_set.labels, penalty) for penalty in tagger.PENALTIES]
     names, weights, bias = max(heads, key=lambda head: _mean_auc(validation, *head))
-    for place, name in enumerate(names):
-        has = _has(validation, name)
-        if 0 < has.sum() < len(has):
-            scale, shift = tagger.calibrate(validation.embeddings @ weights[place] + bias[place], has)
-            weights[place], bias[place] = weights[place] * scale, bias[place] * scale + shift
+    each = [slice(None)] if exclusive and names else [slice(place, place + 1) for place in range(len(names))]
+    for places in each:
+        has = np.array([_has(validation, name) for name in names[places]])
+        if 0 < has.sum() < has.size:
+            logits = weights[places] @ validation.embeddings.T + bias[places, None]
+            scale, shift = tagger.calibrate(logits.ravel(), has.ravel())
+            weights[places], bias[places] = weights[places] * scale, bias[places] * scale + shift
     return TagHead(names, weights, bias, np.zeros(len(names)))
 
 
@@ -123,14 +128,16 @@ def _has(examples: Examples, name: str) -> npt.NDArray[np.bool_]:
 def measured(head: TagHead, examples: Examples) -> dict[str, dict[str, Any]]:
     """Measure AUC, F1 and the number of sounds that have it, for each tag; None where there are none or all have it.
 
-    A genre is measured on the sounds whose genre is known.
+    A genre is measured on the sounds whose genre is known. It is found where it is the likeliest one.
     """
     families, genres = examples.families(), examples.genres()
     values_of: dict[str, dict[str, Any]] = {}
     for place, name in enumerate(head.names):
         heard = genres if name in GENRES else families
         has, logits = _has(heard, name), heard.embeddings @ head.weights[place] + head.bias[place]
-        values = {"auc": tagger.auc(logits, has), "f1": tagger.f1(logits, has)}
+        others = [at for at, other in enumerate(head.names) if name in GENRES and other in GENRES and other != name]
+        bar = (heard.embeddings @ head.weights[others].T + head.bias[others]).max(axis=1) if others else 0.0
+        values = {"auc": tagger.auc(logits, has), "f1": tagger.f1(logits - bar, has)}
         values_of[name] = {key: None if np.isnan(value) else round(value, 4) for key, value in values.items()}
         values_of[name] |= {"positive": int(has.sum()), "sounds": len(has)}
     return values_of

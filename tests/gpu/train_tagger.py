@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from bank_files import read_song
 
+from instructme.manifests.genres import GENRES
+from instructme.model.tagger import TagHead
 from instructme.pipelines.evaluation.features import embed
 from instructme.pipelines.training import tagger
 from instructme.pipelines.training.tagger import Examples
@@ -31,6 +33,7 @@ def main() -> None:
     parser.add_argument("--mixes", type=int, default=4, help="mixes of each song of BANK")
     parser.add_argument("--test", nargs=3, action="append", default=[], metavar=("NAME", "BANK", "MIXES"))
     parser.add_argument("--beside", nargs=3, action="append", default=[], help="the same, but it decides on no family")
+    parser.add_argument("--families", type=Path, help="a head whose families stay; only the genres are trained")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     decides = {name for name, _, _ in options.test}
@@ -42,6 +45,8 @@ def main() -> None:
     others = {name: as_examples(found) for name, found in sets.items()}
     deciding = {name: each for name, each in others.items() if name in decides}
     head, report = tagger.train(as_examples(train), as_examples(validation), deciding)
+    if options.families:
+        head = TagHead.read(options.families).keeping(lambda name: name not in GENRES).beside(head.keeping(GENRES.__contains__))
     report |= {name: tagger.measured(head, each) for name, each in others.items() if name not in decides}
     tagger.save(options.out, head, report, {"kind": "tagger", "mixes": len(train)})
     for name, measured in report.items():
