@@ -123,7 +123,7 @@ def build(folder: Path, held_out: bool) -> tuple[Soundfont, list[RecordedPreset]
     pools = _pools(index)
     for kit in _kits(pools):
         licence = next(row["licence"] for row in index if row["path"].startswith(f"{kit}/"))
-        sampled.append(SampledPreset(kit, DRUM_BANK, len(about), _drum_zones(folder, pools, kit)))
+        sampled.append(SampledPreset(kit, DRUM_BANK, len(about), drum_zones(folder, complete_kit(pools, kit))))
         about.append(RecordedPreset(kit, DRUM_BANK, len(about), ("drums",), (), (0, 127), np.inf, licence))
     places = sorted(
         {(str(Path(row["path"]).parent), row["instrument"]) for row in index if row["kind"] == "note" and row["midi"]}
@@ -195,20 +195,30 @@ def _kits(pools: Mapping[tuple[str, str], list[str]]) -> list[str]:
     return sorted({place for place, _ in pools if (place, "kick") in pools and (place, "snare") in pools})
 
 
-def _drum_zones(folder: Path, pools: Mapping[tuple[str, str], list[str]], kit: str) -> list[Zone]:
-    """Place the hits of a kit on their notes; toms and hand drums of two notes are tuned a semitone apart."""
+def complete_kit(pools: Mapping[tuple[str, str], list[str]], kit: str) -> dict[str, list[str]]:
+    """List the hits of each drum of a kit. The largest of the other kits lends a drum that the kit lacks."""
     others = sorted(
         {place for place, _ in pools} - {kit}, key=lambda place: -sum(len(pools[key]) for key in pools if key[0] == place)
     )
+    found = {drum: next((paths for place in (kit, *others) if (paths := _hits(pools, place, drum))), []) for drum in _KEYS}
+    return {drum: paths for drum, paths in found.items() if paths}
+
+
+def drum_zones(folder: Path, hits: Mapping[str, Sequence[str]], gains: Mapping[str, float] | None = None) -> list[Zone]:
+    """Place the hits of a kit on their notes; toms and hand drums of two notes are tuned a semitone apart.
+
+    Args:
+        folder: holds the recordings.
+        hits: paths of the hits of each drum.
+        gains: of drums that were not recorded with the right level.
+    """
     zones: list[Zone] = []
-    for drum, keys in _KEYS.items():
-        paths = next((paths for place in (kit, *others) if (paths := _hits(pools, place, drum))), [])
+    for drum, paths in hits.items():
+        keys = _KEYS[drum]
         rings = drum.startswith("cymbal") or drum == "hihat_open"
         recordings = [_read(folder, path, _LONGEST_CYMBAL_S if rings else _LONGEST_HIT_S) for path in paths]
-        if not recordings:
-            continue
         peak = max(float(np.abs(samples).max()) for samples in recordings)
-        level = max(map(_loudness, recordings)) * min(1.0, 0.8 / peak)
+        level = max(map(_loudness, recordings)) * min((gains or {}).get(drum, 1.0), 0.8 / peak)
         layers = _layers(recordings, level, 6 if drum in ("kick", "snare", "hihat_closed") else 3)
         for number, key in enumerate(keys):
             shift = number - len(keys) // 2 if drum.startswith(("tom", "perc_bongo", "perc_conga")) else 0

@@ -2,20 +2,24 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import mido
 import numpy as np
 
-from instructme.dataset_tools.corpus import midi_score, recordings
+from instructme.dataset_tools.corpus import hydrogen_kits, midi_score, recordings, soundfonts
 from instructme.dataset_tools.corpus.recordings import DRIVEN, RecordedPreset
+from instructme.dataset_tools.corpus.soundfonts import Soundfont
 from instructme.manifests.instruments import normalise
 from instructme.manifests.rows import DataError
 
 RECORDINGS = "recordings"
 """The source that is made of a folder of recordings."""
+HYDROGEN = "hydrogen"
+"""The source that is made of the drum kits of Hydrogen."""
+RECORDINGS_FONT, KITS_FONT = ".recordings.sf2", ".hydrogen.sf2"
 VARIED, HELD_OUT = "varied", "held-out"
 _SHARE_OF_RECORDINGS = 0.4
 _OTHER_PROGRAM = 0.5
@@ -48,6 +52,7 @@ SOURCES = {
     "timgm6mb": PackagedSoundfont(_SF2 / "TimGM6mb.sf2", "timgm6mb-soundfont", "GPL-2.0-only"),
     "gmbank": PackagedSoundfont(_SF2 / "sf_GMbank.sf2", "csound-soundfont", "public domain"),
     "blackpearl": PackagedSoundfont(_SF2 / "Black_Pearl_4_LV2.sf2", "avldrums.lv2-soundfont", "CC-BY-SA-3.0", is_kit=True),
+    "fluidr3mono": PackagedSoundfont(_SF3 / "FluidR3Mono_GM.sf3", "fluidr3mono-gm-soundfont", "MIT"),
     "generaluser": PackagedSoundfont(
         Path("/usr/share/minuet/soundfonts/GeneralUser-v1.47.sf2"), "minuet-data", "GeneralUser GS 2.0", held_out=True
     ),
@@ -59,11 +64,23 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Orchestra:
-    """All that can play: soundfonts by name, and the folder's recordings as a soundfont, with what each preset can play."""
+    """All that can play.
+
+    soundfonts: by name.
+    recordings: a soundfont of the folder's recordings; `presets` say what it can play.
+    kits: a soundfont of Hydrogen's drum kits; so do `kit_presets`.
+    """
 
     soundfonts: Mapping[str, Path]
     recordings: Path | None = None
     presets: Sequence[RecordedPreset] = ()
+    kits: Path | None = None
+    kit_presets: Sequence[RecordedPreset] = ()
+
+    @property
+    def made(self) -> list[Path]:
+        """List the soundfonts that were made for this corpus."""
+        return [path for path in (self.recordings, self.kits) if path is not None]
 
 
 @dataclass(frozen=True)
@@ -88,10 +105,12 @@ def names(chosen: str) -> list[str]:
         DataError: there is no such source.
     """
     if chosen in (VARIED, HELD_OUT):
-        return [name for name, source in SOURCES.items() if source.held_out == (chosen == HELD_OUT)] + [RECORDINGS]
+        kits = [HYDROGEN] if chosen == VARIED else []
+        return [name for name, source in SOURCES.items() if source.held_out == (chosen == HELD_OUT)] + kits + [RECORDINGS]
     listed = [name.strip() for name in chosen.split(",") if name.strip()]
-    if unknown := [name for name in listed if name not in (*SOURCES, RECORDINGS)]:
-        raise DataError(f"no source of timbres {unknown[0]!r}: choose from varied, held-out, {', '.join([*SOURCES, RECORDINGS])}")
+    known = [*SOURCES, HYDROGEN, RECORDINGS]
+    if unknown := [name for name in listed if name not in known]:
+        raise DataError(f"no source of timbres {unknown[0]!r}: choose from varied, held-out, {', '.join(known)}")
     return listed
 
 
@@ -103,6 +122,8 @@ def installed(listed: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
     """
     paths = {name: SOURCES[name].path for name in listed if name in SOURCES and SOURCES[name].path.exists()}
     missing = [f"{name} (apt-get install {SOURCES[name].package})" for name in listed if name in SOURCES and name not in paths]
+    if HYDROGEN in listed and not hydrogen_kits.FOLDER.is_dir():
+        missing.append(f"{HYDROGEN} (apt-get install {hydrogen_kits.PACKAGE})")
     if all(SOURCES[name].is_kit for name in paths):
         raise DataError(
             f"no soundfont with all instruments is installed: install {' or '.join(missing) or 'one, and name it with --timbres'}"
@@ -130,16 +151,21 @@ def draw(
     name = general[int(rng.integers(len(general)))]
     other_program = rng.random() < _OTHER_PROGRAM
     recorded = [preset for preset in orchestra.presets if preset.suits(instrument, program, *_range(events, times_s))]
-    kits = [name for name in orchestra.soundfonts if SOURCES[name].is_kit and program == midi_score.DRUMS]
-    if (recorded or kits) and rng.random() < _SHARE_OF_RECORDINGS:
-        which = int(rng.integers(len(recorded) + len(kits)))
-        if which >= len(recorded):
-            kit = kits[which - len(recorded)]
-            return Timbre(orchestra.soundfonts[kit], 0, kit, SOURCES[kit].licence)
-        preset = recorded[which]
-        if orchestra.recordings is not None:
-            source = f"{RECORDINGS} {preset.name}"
-            return Timbre(orchestra.recordings, preset.program, source, preset.licence, driven=instrument == DRIVEN)
+    recordings_of = [
+        Timbre(orchestra.recordings, each.program, f"{RECORDINGS} {each.name}", each.licence, driven=instrument == DRIVEN)
+        for each in recorded
+        if orchestra.recordings is not None
+    ]
+    if program == midi_score.DRUMS:
+        fonts = {name: path for name, path in orchestra.soundfonts.items() if SOURCES[name].is_kit}
+        recordings_of += [Timbre(path, 0, name, SOURCES[name].licence) for name, path in fonts.items()]
+        recordings_of += [
+            Timbre(orchestra.kits, each.program, f"{HYDROGEN} {each.name}", each.licence)
+            for each in orchestra.kit_presets
+            if orchestra.kits is not None
+        ]
+    if recordings_of and rng.random() < _SHARE_OF_RECORDINGS:
+        return recordings_of[int(rng.integers(len(recordings_of)))]
     if program == midi_score.DRUMS:
         played = _KITS[int(rng.integers(len(_KITS)))]
     else:
@@ -175,21 +201,25 @@ def played_by(events: Sequence[midi_score.Event], program: int) -> list[midi_sco
     return [*((0, mido.Message("program_change", channel=channel, program=program)) for channel in channels), *kept]
 
 
-def orchestra(listed: Sequence[str], sounds: Path | None, target: Path) -> tuple[Orchestra, list[str]]:
-    """Gather what can play, and write the folder's recordings as a soundfont to `target`; say what isn't installed.
+def orchestra(listed: Sequence[str], sounds: Path | None, folder: Path) -> tuple[Orchestra, list[str]]:
+    """Gather what can play, and say what isn't installed. Soundfonts of the recordings and of Hydrogen's kits go into a folder.
 
     Raises:
-        DataError: nothing is installed, or the folder of recordings can't be read.
+        DataError: nothing is installed, or recordings can't be read.
     """
     paths, missing = installed(listed)
+    found = Orchestra(paths)
+    if HYDROGEN in listed and (made := hydrogen_kits.build(hydrogen_kits.FOLDER)):
+        found = replace(found, kits=_written(folder / KITS_FONT, made[0]), kit_presets=made[1])
     if sounds is None or RECORDINGS not in listed:
-        return Orchestra(paths), missing
-    held_out = any(SOURCES[name].held_out for name in paths)
-    made = recordings.build(sounds, held_out)
+        return found, missing
+    made = recordings.build(sounds, any(SOURCES[name].held_out for name in paths))
     if made is None:
-        return Orchestra(paths), [*missing, f"{RECORDINGS} ({sounds} holds none to play)"]
-    from instructme.dataset_tools.corpus import soundfonts
+        return found, [*missing, f"{RECORDINGS} ({sounds} holds none to play)"]
+    return replace(found, recordings=_written(folder / RECORDINGS_FONT, made[0]), presets=made[1]), missing
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    soundfonts.write(target, made[0])
-    return Orchestra(paths, target, made[1]), missing
+
+def _written(path: Path, font: Soundfont) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfonts.write(path, font)
+    return path

@@ -21,7 +21,6 @@ from instructme.pipelines.processes import engine, resume
 TIERS: dict[str, tuple[Sequence[str] | None, float]] = {"mini": (songs.MINI, 24.0), "standard": (None, 60.0)}
 """Charts and least length of a song in seconds; None is all charts."""
 FLUIDR3 = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
-RECORDINGS = ".recordings.sf2"
 """The soundfont of a folder of recordings, while songs are rendered; other machines of a cluster read it too."""
 RECIPE = "recipe.json"
 """The marker of a finished track: all that decides its bytes."""
@@ -106,19 +105,19 @@ def corpus(
         made = engine.run(make, todo, description="corpus", item="song", workers=workers)
         rejects = Counter(reason for _, reason in made if reason)
         _sweep(root)  # what workers that died have left
-        if orchestra and orchestra.recordings:
-            orchestra.recordings.unlink(missing_ok=True)
+        for path in orchestra.made if orchestra else ():
+            path.unlink(missing_ok=True)
         return replace(_summary([unit for unit in units if unit.finished()], len(units) - len(todo), rejects), missing=missing)
 
 
 def _orchestra(root: Path, timbres_of: str | None, sounds: Path | None) -> tuple[timbres.Orchestra | None, list[str]]:
     if timbres_of is None:
         return None, []
-    return timbres.orchestra(timbres.names(timbres_of), sounds, root / RECORDINGS)
+    return timbres.orchestra(timbres.names(timbres_of), sounds, root)
 
 
 def _with_orchestra(units: Sequence[SongUnit], orchestra: timbres.Orchestra, seed: int) -> list[SongUnit]:
-    paths = [*orchestra.soundfonts.values(), *([orchestra.recordings] if orchestra.recordings else [])]
+    paths = [*orchestra.soundfonts.values(), *orchestra.made]
     stated = {"seed": seed, "timbres": [f"{path.name} {sha256(path)}" for path in paths]}
     return [replace(unit, recipe=unit.recipe | stated, orchestra=orchestra, seed=seed) for unit in units]
 
