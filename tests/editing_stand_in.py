@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from instructme.model.config import override
+from instructme.model.joint_windows import JointWindows, continued
 from instructme.model.presets import TINY
 from instructme.pipelines.editing.editor import Editor
 
@@ -33,11 +34,15 @@ class Frames:
 def stand_in(removed=0.0, added=0.0, heard=None, preset=PRESET, data=None):
     """Make an editor whose changes are shares of what it hears, or functions of the chunk."""
 
-    def denoise(chunk):
-        if heard is not None:
-            heard.append(chunk)
-        parts = [part(chunk) if callable(part) else part * chunk.source for part in (removed, added)]
-        yield torch.cat(parts, dim=1) if preset.diffusion.predict != "target" else parts[1], 1.0
+    def denoise(chunks, done):
+        made = []
+        for chunk in chunks:
+            if heard is not None:
+                heard.append(chunk)
+            parts = [part(chunk) if callable(part) else part * chunk.source for part in (removed, added)]
+            made.append(torch.cat(parts, dim=1) if preset.diffusion.predict != "target" else parts[1])
+        windows = JointWindows([(chunk.first - chunks[0].first, chunk.source.shape[-1]) for chunk in chunks])
+        yield continued(windows.join(made), done), 1.0
 
     return Editor(preset, Frames(), denoise, data=data)
 

@@ -49,14 +49,14 @@ def asked(instruction: str, settings: SamplingSettings, monkeypatch: pytest.Monk
     seen: dict[str, Any] = {}
 
     def sample(*arguments: Any, **options: Any) -> Iterator[Tensor]:
-        seen.update(options)
+        seen.update(options, classifier=arguments[2][0].classifier)
         yield from [noise] * options["steps"]
 
-    monkeypatch.setattr(guidance, "sample", sample)
+    monkeypatch.setattr(guidance, "sample_jointly", sample)
     noise, source = torch.zeros(1, latents(PRESET), 8), torch.zeros(1, PRESET.vae.latent_channels, 8)
     denoise = Denoiser(PRESET, Unet(PRESET), Words(), lambda sound, prompt: sound.sum(dim=1))  # type: ignore[arg-type]
-    chunk = Chunk(read(instruction).steps[0].instructions()[0], settings, source, None, noise, lambda latent: latent[:, 0])
-    seen["shares"] = [share for _, share in denoise(chunk)]
+    chunk = Chunk(read(instruction).steps[0].instructions()[0], settings, 0, source, None, noise, lambda latent: latent[:, 0])
+    seen["shares"] = [share for _, share in denoise([chunk])]
     return seen
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from instructme.manifests.rows import DataError
 from instructme.model.config import ModelError, override
+from instructme.pipelines.editing import crossfade, diffusion_edit
 from instructme.pipelines.editing import editor as editor_module
 from instructme.pipelines.editing.denoiser import SamplingSettings, noise
 from instructme.pipelines.editing.editor import Editor, EditWarning
@@ -179,7 +180,7 @@ def test_silent_chunks_are_left_alone():
     heard = []
     audio = np.concatenate([music(2.0, 1), np.zeros((6 * RATE, 1), np.float32)])
     edited = stand_in(removed=1.0, heard=heard).edit(audio, RATE, "remove bass")
-    assert len(heard) == 2 and not edited[2 * RATE :].any()
+    assert len(heard) == 2 and np.abs(edited[2 * RATE :]).max() < 1e-12
 
 
 def test_a_result_over_full_scale_is_turned_down_as_a_whole():
@@ -228,7 +229,7 @@ def test_the_chords_are_those_of_what_the_model_hears(monkeypatch):
         asked.append((samples, rate_hz))
         return np.tile(np.arange(87, dtype=np.float16), (100, 1))
 
-    monkeypatch.setattr(editor_module, "chord_matrix", matrix)
+    monkeypatch.setattr(diffusion_edit, "chord_matrix", matrix)
     stand_in(heard=heard, preset=override(PRESET, ["unet.chords=true"])).edit(music(2.0, 2, 44100), 44100, "remove bass")
     samples, rate_hz = asked[0]
     assert rate_hz == RATE and samples.shape == (2 * RATE,)
@@ -284,21 +285,81 @@ def test_settings_are_given_as_a_whole_or_one_by_one():
         edit(colour="blue")
 
 
-def test_blocks_report_each_step_and_hold_no_more_than_two_chunks():
+def watched(editor, steps=1):
+    """Let an editor's denoiser work in steps, and note its stretches: the seconds of their chunks, and what is done."""
+    stretches, denoise = [], editor._denoise
+
+    def work(chunks, done):
+        stretches.append(([chunk.first * HOP / RATE for chunk in chunks], done))
+        for latents, share in denoise(chunks, done):
+            yield from [(latents, share / steps)] * steps
+
+    editor._denoise = work
+    return stretches
+
+
+def test_blocks_report_each_step_and_hold_no_more_than_a_stretch(monkeypatch):
+    monkeypatch.setattr(diffusion_edit, "STRETCH_S", 4)
     heard, steps = [], 5
     editor = stand_in(heard=heard)
-    denoise = editor._denoise
-    editor._denoise = lambda chunk: ((latents, 1 / steps) for latents, _ in denoise(chunk) for _ in range(steps))
+    stretches = watched(editor, steps)
     audio = np.concatenate([music(9.3), np.zeros((3 * RATE, 2), np.float32)])
     samples, seconds, sizes = 0, [], []
     for block in editor.blocks(audio, RATE, "remove bass"):
         samples += len(block.samples)
         seconds.append(block.seconds)
         sizes.append(len(block.samples))
-        assert samples >= (len(heard) - 2) * RATE
+        assert samples >= (len(heard) - 4) * RATE
     assert samples == len(audio) and max(sizes) <= 2 * RATE
     assert sum(seconds) == pytest.approx(12.3) and max(seconds) <= 2.0
-    assert sum(each > 0 for each in seconds) > steps * len(heard)
+    assert sum(each > 0 for each in seconds) > steps * len(stretches)
+
+
+def test_a_minute_is_denoised_together_and_the_next_one_continues_it():
+    """What is new differs in each chunk. Where chunks meet, it passes from one to the other, at each step."""
+    editor = stand_in(added=lambda chunk: torch.full_like(chunk.source, 0.1 * (chunk.first // 100 % 2)))
+    stretches, audio = watched(editor), music(70, 1)
+    new = editor.edit(audio, RATE, "add piano") - audio
+    assert [(starts[0], len(starts)) for starts, _ in stretches] == [(0, 59), (59, 10)]
+    assert stretches[0][1] is None and stretches[1][1].shape[-1] == RATE // HOP
+    frames = new[:, 0].reshape(-1, HOP).mean(axis=1)
+    assert np.abs(np.diff(frames)).max() < 2.1 * np.ptp(frames) / (RATE / HOP)
+
+
+def test_silence_ends_a_stretch():
+    stretches = watched(editor := stand_in(removed=0.5))
+    audio = np.concatenate([music(3), np.zeros((4 * RATE, 2), np.float32), music(3)])
+    editor.edit(audio, RATE, "remove bass")
+    assert [starts for starts, _ in stretches] == [[0, 1, 2], [6, 7, 8]]
+    assert all(done is None for _, done in stretches)
+
+
+def test_a_chunk_that_starts_within_a_frame_of_the_others_is_denoised_by_itself():
+    """Their latents are of other moments. Frames of 0.75 s begin at every third second."""
+    stretches = watched(editor := stand_in(removed=0.5, preset=override(PRESET, ["vae.hop_samples=6000"])))
+    frames = editor._vae = Frames()
+    frames.to_latent = lambda audio: torch.zeros(1, HOP, -(-audio.shape[-1] // 6000))
+    frames.from_latent = lambda latent, length: torch.zeros(1, 1, length)
+    audio = music(5, 1)
+    np.testing.assert_allclose(editor.edit(audio, RATE, "remove bass"), audio, atol=1e-6)
+    assert [len(starts) for starts, _ in stretches] == [1, 1, 1, 1]
+    assert all(done is None for _, done in stretches)
+
+
+def test_the_next_stretch_is_heard_from_where_it_is_equal_to_the_last_one(monkeypatch):
+    """So two takes are never heard together: the fade ends before the latents leave what is done."""
+    monkeypatch.setattr(diffusion_edit, "STRETCH_S", 2)
+    olds = []
+
+    def faded(old, new, longest):
+        olds.append(old)
+        if len(olds) > 1:
+            np.testing.assert_allclose(old, new[: len(old)], atol=1e-6)
+        return crossfade.cross_fade(old, new, longest)
+
+    monkeypatch.setattr(diffusion_edit, "cross_fade", faded)
+    stand_in(added=lambda chunk: torch.full_like(chunk.source, 0.1 * chunk.first)).edit(music(6, 1), RATE, "remix to Jazz genre")
+    assert [len(old) for old in olds] == [0] + [RATE // 2] * 4
 
 
 def test_a_device_that_is_not_there_is_told(tmp_path):

@@ -10,7 +10,7 @@ from instructme.model import presets
 from instructme.model.conditions import Conditions
 from instructme.model.config import DiffusionConfig, ModelError
 from instructme.model.diffusion import Diffusion
-from instructme.model.guidance import Classifier, Scales, sample
+from instructme.model.guidance import Classifier, GuidedWindow, Scales, sample, sample_jointly
 
 PRINTED = DiffusionConfig(learned_variance=False)
 TERMINAL = dataclasses.replace(PRINTED, prediction="v", zero_terminal_snr=True)
@@ -158,3 +158,96 @@ def test_the_classifier_moves_by_its_scale_and_fades_with_the_noise() -> None:
     clean = torch.randn(2, 1, 50)
     moved = Classifier(lambda latent: 3 * latent.sum(dim=(1, 2)), scale=2.0).moved(clean, 0.25)
     torch.testing.assert_close(moved, clean - 0.5)
+
+
+class Opinion(Gaussian):
+    """Its mean is the source: windows with other sources have other opinions of a frame."""
+
+    def __call__(self, noisy: torch.Tensor, steps: torch.Tensor, given: Conditions) -> torch.Tensor:
+        """Predict the mean, whatever the noise."""
+        return self.diffusion.predicted(given.source.expand_as(noisy), noisy, steps)
+
+
+def windows(*spans: tuple[int, int], values: tuple[float, ...] = ()) -> list[GuidedWindow]:
+    """Make windows (first, frames) whose sources have values."""
+    made = [(first, conditions(1, frames)) for first, frames in spans]
+    values = values or (0.0,) * len(spans)
+    return [
+        GuidedWindow(dataclasses.replace(given, source=given.source + value), first)
+        for (first, given), value in zip(made, values, strict=True)
+    ]
+
+
+def jointly(
+    unet: Any, parts: list[GuidedWindow], frames: int, config: DiffusionConfig = TERMINAL, **options: Any
+) -> torch.Tensor:
+    noise = torch.randn(1, 1, frames, generator=torch.Generator().manual_seed(0))
+    *_, latents = sample_jointly(unet, Diffusion(config), parts, noise, scales=Scales(1.0), **options)
+    return latents
+
+
+@pytest.mark.parametrize(("sampler", "steps"), [("ddim", 9), ("dpm++", 9), ("dpm++", 1)])
+def test_windows_that_agree_are_denoised_like_the_whole(sampler: str, steps: int) -> None:
+    """A perfect denoiser of independent frames does not care where a window ends."""
+    options = {"sampler": sampler, "steps": steps}
+    whole = made(TERMINAL, frames=90, **options)
+    torch.testing.assert_close(
+        jointly(Gaussian(TERMINAL), windows((0, 50), (40, 40), (60, 30)), 90, **options), whole, atol=1e-5, rtol=1e-5
+    )
+
+
+def test_one_window_gives_the_same_bits() -> None:
+    one = jointly(Gaussian(TERMINAL), windows((0, 30)), 30, steps=7)
+    assert torch.equal(one, made(TERMINAL, frames=30, steps=7))
+
+
+@pytest.mark.parametrize("steps", [1, 8])
+def test_windows_that_disagree_pass_into_each_other(steps: int) -> None:
+    latents = jointly(Opinion(TERMINAL), windows((0, 50), (40, 50), values=(-1.0, 1.0)), 90, steps=steps)[0, 0]
+    torch.testing.assert_close(latents[:40], torch.full((40,), -1.0), atol=1e-3, rtol=0)
+    torch.testing.assert_close(latents[50:], torch.ones(40), atol=1e-3, rtol=0)
+    torch.testing.assert_close(latents[40:50], 2 * torch.arange(1.0, 11) / 11 - 1, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("steps", [1, 8])
+def test_a_stretch_continues_what_is_done(steps: int) -> None:
+    """Its first frames are those, and the network sees them with the noise of each step, as in training."""
+    seen: list[tuple[int, torch.Tensor]] = []
+    unet, done, noise = Opinion(TERMINAL), torch.full((1, 1, 20), 5.0), torch.randn(1, 1, 60)
+
+    def spy(noisy: torch.Tensor, step: torch.Tensor, given: Conditions) -> torch.Tensor:
+        seen.append((int(step[0]), noisy.clone()))
+        return unet(noisy, step, given)
+
+    *_, latents = sample_jointly(
+        spy, Diffusion(TERMINAL), windows((0, 60)), noise, scales=Scales(1.0), steps=steps, sampler="ddim", done=done
+    )
+    torch.testing.assert_close(latents[0, 0, :10], torch.full((10,), 5.0), atol=1e-3, rtol=0)
+    torch.testing.assert_close(latents[0, 0, 20:], torch.zeros(40), atol=1e-3, rtol=0)
+    assert (latents[0, 0, 9:21].diff() < 0).all()
+    step, last = seen[-1]
+    process = Diffusion(TERMINAL)
+    wanted = process.noisy(done[..., :10], noise[..., :10], torch.tensor([step]))
+    torch.testing.assert_close(last[..., :10], wanted, atol=1e-2, rtol=0)
+
+
+def test_windows_are_seen_one_by_one_and_reported() -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def spy(noisy: torch.Tensor, step: torch.Tensor, given: Conditions) -> torch.Tensor:
+        shapes.append(tuple(noisy.shape))
+        return Gaussian(TERMINAL)(noisy, step, given)
+
+    noise = torch.randn(1, 1, 90)
+    parts, options = windows((0, 50), (40, 50)), {"scales": Scales(2.0), "steps": 3}
+    for done, latents in enumerate(sample_jointly(spy, Diffusion(TERMINAL), parts, noise, **options), 1):
+        assert len(shapes) == done and latents.shape == noise.shape
+    assert shapes == [(2, 1, 50)] * 6
+
+
+def test_each_window_has_its_own_classifier() -> None:
+    """It moves that window alone."""
+    parts = windows((0, 50), (40, 50))
+    parts[1] = parts[1]._replace(classifier=Classifier(lambda latents: -latents.sum(dim=(1, 2)), 0.5))
+    moved, still = (jointly(Gaussian(TERMINAL), each, 90, steps=5) for each in (parts, windows((0, 50), (40, 50))))
+    assert torch.equal(moved[..., :40], still[..., :40]) and (moved[..., 50:] > still[..., 50:]).all()

@@ -1,6 +1,6 @@
-"""Sample the latents of one chunk with a trained denoiser."""
+"""Sample the latents of chunks that overlap with a trained denoiser."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,7 @@ class SamplingSettings:
 class Chunk:
     """The input of the denoiser for one chunk of music.
 
+    first: its first frame in the music.
     source: its latent (1, C, F).
     chords: (1, 100, F) on the clock of the latent; None for models without chords.
     noise: (1, Cz, F). The Cz channels are those of the target, or of the removed and the added signal.
@@ -62,14 +63,17 @@ class Chunk:
 
     instruction: Instruction
     settings: SamplingSettings
+    first: int
     source: Tensor
     chords: Tensor | None
     noise: Tensor
     sound: Callable[[Tensor], Tensor]
 
 
-Denoise = Callable[[Chunk], Iterator[tuple[Tensor, float]]]
-"""Yield, after each step, the latents (1, Cz, F) of a chunk and the share of the work that the step was."""
+Denoise = Callable[[Sequence[Chunk], Tensor | None], Iterator[tuple[Tensor, float]]]
+"""Denoise a stretch of chunks, each of which overlaps the next one. The second argument is None, or latents (1, Cz, n) of the
+first frames, which are already made. Yield latents (1, Cz, F) of the stretch and the share of the work since the last ones, until
+the last ones are the result."""
 Listen = Callable[[Tensor, str], Tensor]
 """Sound (B, T) at the preset's rate and a prompt -> their distance (B,), differentiable (paper: eq. 5)."""
 
@@ -82,7 +86,7 @@ class Denoiser:
         self._bf16 = preset.editor_training.precision == "bf16"
         self._unet, self._text, self._distance = unet, text, distance
 
-    def __call__(self, chunk: Chunk) -> Iterator[tuple[Tensor, float]]:
+    def __call__(self, chunks: Sequence[Chunk], done: Tensor | None = None) -> Iterator[tuple[Tensor, float]]:
         """Sample step by step (paper: eq. 4 to 6); see `Denoise`.
 
         A task that the preset samples in one step takes one step, unless the settings have `steps` or a prompt.
@@ -90,27 +94,32 @@ class Denoiser:
         Raises:
             DataError: the settings have a prompt, but the editor has no embedding.
         """
-        config, settings = self._diffusion.config, chunk.settings
-        single = chunk.instruction.task in config.single_step_tasks and not settings.prompt
+        config, settings, instruction = self._diffusion.config, chunks[0].settings, chunks[0].instruction
+        single = instruction.task in config.single_step_tasks and not settings.prompt
         steps = settings.steps or (1 if single else config.sampling_steps)
         # One step gives the posterior mean, which guidance would only move away from.
         usual_guidance = config.text_guidance if steps > 1 else 1.0
-        text, mask = self._text.encode([chunk.instruction.text])
-        device = chunk.source.device
-        for latents in guidance.sample(
+        text, mask = (each.to(chunks[0].source.device) for each in self._text.encode([instruction.text]))
+        windows = [
+            guidance.GuidedWindow(
+                Conditions(text, mask, chunk.source, chunk.chords), chunk.first - chunks[0].first, self._classifier(chunk)
+            )
+            for chunk in chunks
+        ]
+        for latents in guidance.sample_jointly(
             self._predict,
             self._diffusion,
-            Conditions(text.to(device), mask.to(device), chunk.source, chunk.chords),
-            chunk.noise,
+            windows,
+            _joined([chunk.noise for chunk in chunks], [window.first for window in windows]),
             scales=guidance.Scales(
                 _first(settings.text_guidance, usual_guidance),
                 _first(settings.source_guidance, config.source_guidance),
                 _first(settings.chord_guidance, config.chord_guidance),
             ),
             steps=steps,
-            classifier=self._classifier(chunk),
+            done=done,
         ):
-            yield latents, 1 / steps
+            yield latents, 1 / (steps * len(chunks))
 
     def _predict(self, noisy: Tensor, step: Tensor, conditions: Conditions) -> Tensor:
         """Predict as in training: on a GPU in bf16, where the run was trained so."""
@@ -133,6 +142,14 @@ class Denoiser:
 
 def _first(value: float | None, default: float) -> float:
     return default if value is None else value
+
+
+def _joined(noises: Sequence[Tensor], firsts: Sequence[int]) -> Tensor:
+    """Put the noises of chunks together, which are equal where the chunks overlap."""
+    joined = noises[0]
+    for noise, first in zip(noises[1:], firsts[1:], strict=True):
+        joined = torch.cat([joined[..., :first], noise], dim=-1)
+    return joined
 
 
 def noise(seed: int, first_frame: int, frames: int, channels: int) -> Tensor:

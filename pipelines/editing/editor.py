@@ -2,13 +2,13 @@
 
 import dataclasses
 import warnings
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from instructme.dataset_tools.audio import FLOOR_DB, Samples, db, peak, rms_db
 from instructme.dataset_tools.tasks import task_module
@@ -19,22 +19,16 @@ from instructme.model.conditions.text import TextEncoder
 from instructme.model.config import Preset
 from instructme.model.devices import check_device
 from instructme.model.unet import Unet
-from instructme.model.unet import latents as latent_channels
 from instructme.model.vae import Vae
-from instructme.pipelines.data.chord_frames import chord_matrix, on_clock
 from instructme.pipelines.editing import sentences
-from instructme.pipelines.editing.changes import EditedSound, Preserve, as_changes, from_changes, from_target
-from instructme.pipelines.editing.channels import hear, spread
-from instructme.pipelines.editing.crossfade import FADE_S, cross_fade, spans
-from instructme.pipelines.editing.denoiser import Chunk, Denoise, Denoiser, Listen, SamplingSettings, noise
+from instructme.pipelines.editing.denoiser import Denoise, Denoiser, Listen, SamplingSettings
+from instructme.pipelines.editing.diffusion_edit import SILENCE_DB, DiffusionEdit, EditBlock
 from instructme.pipelines.editing.part_separator import Audio, PartSeparator
-from instructme.pipelines.editing.plan import EditStep, Instruction, touches, within_span
+from instructme.pipelines.editing.plan import EditStep, Instruction, within_span
 from instructme.pipelines.editing.run_folders import described, find_run, restore_vae, separator_beside
 
 RMS_DB = -22.0
 """Level at which the model hears music where the run doesn't say what it was trained on: median of the built-in corpus."""
-SILENCE_DB = -80.0
-"""Below this RMS nothing is edited."""
 _SEPARATED = "remove, extract and rebalance instruments"
 _TRAIN = "For the other tasks train an editor ('instructme train editor') and name its folder with --run"
 MOST_CHANNELS = 64
@@ -54,19 +48,13 @@ class EditWarning(UserWarning):
     """
 
 
-class EditBlock(NamedTuple):
-    """The next finished samples (n, channels) of an edit, n often 0, and the seconds of music done since the last block."""
-
-    samples: Samples
-    seconds: float
-
-
 class Editor:
     """Edit music with a trained run, or with the editor in the package.
 
     A separator edits each channel. A run of `train editor` cuts music of any length into overlapping chunks of its clip length,
-    and cross-fades their edits. It edits the mean of the channels, within the range of levels that it was trained on. The page
-    "Editing" of the manual says what happens to stereo and to frequencies above half of the run's sample rate.
+    and denoises them together, up to a minute at once. It edits the mean of the channels, within the range of levels that it was
+    trained on. The page "Editing" of the manual says what happens to stereo and to frequencies above half of the run's sample
+    rate.
 
     Example:
         ```python
@@ -212,7 +200,7 @@ class Editor:
     def blocks(
         self, audio: Audio, rate_hz: int, instruction: str | Instruction, settings: SamplingSettings | None = None
     ) -> Iterator[EditBlock]:
-        """Edit (n, channels) in bounded memory: yield a block after each step of the sampler and after each chunk.
+        """Edit (n, channels) in bounded memory: yield a block after each chunk in each step of the sampler, and for each chunk.
 
         The samples of all blocks are as long as the audio together, and may exceed full scale. Warnings are those of `edit`.
 
@@ -240,22 +228,9 @@ class Editor:
             return
         low, high = self.data.get("rms_range_db") or [self.data.get("rms_db", RMS_DB)] * 2
         gain = 10 ** ((min(max(level, low), high) - level) / 20)
-
-        chunks = spans(len(audio) / rate_hz, self.preset.clip_seconds)
-        share = len(audio) / rate_hz / sum(stop - start for start, stop in chunks)
-        pending, first = audio[:0], 0
-
-        def done(samples: Samples) -> EditBlock:
-            source = audio[first : first + len(samples)]
-            return EditBlock(within_span(source, samples, read.step, rate_hz, first), 0.0)
-
-        for start, stop in chunks:
-            chunk = audio[start * rate_hz : round(stop * rate_hz)]
-            edited = yield from self._chunk(chunk, rate_hz, start, share * (stop - start), gain, read, settings)
-            shared = start * rate_hz - first
-            yield done(pending[:shared])
-            pending, first = cross_fade(pending[shared:], edited, FADE_S * rate_hz), start * rate_hz
-        yield done(pending)
+        assert self._vae is not None and self._denoise is not None
+        edit = DiffusionEdit(self.preset, self._vae, self._denoise, self._device, read, settings, rate_hz, gain)
+        yield from edit.blocks(audio)
 
     def _refuse(self, step: EditStep, settings: SamplingSettings, length_s: float) -> None:
         """Refuse what this run, or music of this length, can't do."""
@@ -287,63 +262,6 @@ class Editor:
         if len(found) > 1:
             raise DataError(f'"{instruction}" asks for {len(found)} edits: loop over Editor.read, or call Editor.edit')
         return found[0]
-
-    @torch.no_grad()
-    def _chunk(
-        self,
-        audio: Samples,
-        rate_hz: int,
-        start_s: int,
-        seconds: float,
-        gain: float,
-        read: Instruction,
-        settings: SamplingSettings,
-    ) -> Generator[EditBlock, None, Samples]:
-        """Edit (n, channels) that the model hears at once; `seconds` are its share of the whole music."""
-        assert self._vae is not None and self._denoise is not None
-        model_hz, nothing = self.preset.sample_rate_hz, audio[:0]
-        heard = hear(audio, rate_hz, model_hz)
-        if rms_db(heard) <= SILENCE_DB or not touches(read.step, start_s, start_s + len(audio) / rate_hz):
-            yield EditBlock(nothing, seconds)
-            return audio
-        wave = torch.from_numpy(heard * np.float32(gain))[None].to(self._device)
-        source = self._vae.to_latent(wave[:, None])
-        frames, first_frame = source.shape[-1], round(start_s * model_hz / self.preset.hop_samples)
-        drawn = noise(settings.seed, first_frame, frames, latent_channels(self.preset)).to(self._device)
-
-        def sound_of(latents: Tensor) -> Tensor:
-            return self._composed(read.task, wave, source, latents, "off").sound
-
-        chunk = Chunk(read, settings, source, self._chords(wave, frames), drawn, sound_of)
-        for latents, share in self._denoise(chunk):  # noqa: B007
-            yield EditBlock(nothing, share * seconds)
-        made = self._composed(read.task, wave, source, latents, settings.preserve)
-        sound, kept = ((each[0].float().cpu() / gain).numpy() for each in made)
-        if not np.isfinite(sound).all():
-            raise DataError("the run makes sound that isn't finite: its weights are damaged, take an earlier checkpoint")
-        return spread(audio, heard, sound, kept, read.task, rate_hz=rate_hz, model_hz=model_hz)
-
-    def _composed(self, task: str | None, wave: Tensor, source: Tensor, latents: Tensor, how: Preserve | None) -> EditedSound:
-        """Compose the edit of (1, T), at the model's rate and level, from its latent and latents (1, Cz, F)."""
-        vae = self._vae
-        assert vae is not None
-
-        def decode(latent: Tensor) -> Tensor:
-            return vae.from_latent(latent, wave.shape[1])[:, 0]
-
-        if not self.preset.diffusion.makes_changes:
-            return from_target(task, wave, decode(latents), how or "off")
-        if self.preset.diffusion.predict == "named":
-            latents = as_changes(task, latents, source)
-        return from_changes(task, wave, latents, decode, how or "consistent")
-
-    def _chords(self, wave: Tensor, frames: int) -> Tensor | None:
-        """Recognise the chords of what the model hears, as in training: (1, 100, frames)."""
-        if not self.preset.unet.chords:
-            return None
-        matrix = chord_matrix(wave[0].cpu().numpy(), self.preset.sample_rate_hz)
-        rate_hz = self.preset.sample_rate_hz / self.preset.hop_samples
-        return torch.from_numpy(on_clock(matrix, frames, rate_hz))[None].to(self._device)
 
 
 def _listen(folder: Path, rate_hz: int, device: str | torch.device) -> Listen:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from instructme.pipelines.editing import editor as module
+from instructme.pipelines.editing import diffusion_edit as module
 from instructme.pipelines.editing.editor import Editor
 
 STEPS = (1, 25, 200)
@@ -50,7 +50,7 @@ def main() -> None:
     device = sys.argv[3] if len(sys.argv) > 3 else "cpu"
     editor, audio = Editor.load(run, device), made(seconds, 44100)
     spent_s: Counter[str] = Counter()
-    editor._denoise = timed("sampling", lambda chunk, denoise=editor._denoise: list(denoise(chunk)), spent_s)
+    editor._denoise = timed("sampling", lambda *stretch, denoise=editor._denoise: list(denoise(*stretch)), spent_s)
     module.chord_matrix = timed("chords", module.chord_matrix, spent_s)
     edit = timed("whole", lambda steps: editor.edit(audio, 44100, "replace piano with bass", steps=steps), spent_s)
     config = editor.preset.diffusion
