@@ -2,12 +2,17 @@
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 
 import presets_golden
 import pytest
+import torch
 
 from instructme.model.config import DiffusionConfig, TrainingConfig, UnetConfig, VaeConfig
 from instructme.model.presets import PAPER, PRESETS, SMALL, TINY
+from instructme.model.separator import Separator
+from instructme.pipelines.training.separator import with_instruments
 
 
 def test_a_preset_changes_only_on_purpose() -> None:
@@ -57,6 +62,26 @@ def test_small_keeps_4800_numbers_a_second_and_500_frames_of_10_s() -> None:
     for preset in (SMALL, TINY):
         assert preset.sample_rate_hz / preset.hop_samples * preset.vae.latent_channels == pytest.approx(4800, rel=0.01)
     assert SMALL.clip_seconds * SMALL.sample_rate_hz / SMALL.hop_samples == 500
+
+
+def test_the_separators_have_the_sizes_of_the_manual() -> None:
+    """Those of `tiny` and `small` are for a CPU, the others have about 10 M parameters."""
+    counts = {}
+    for name, preset in PRESETS.items():
+        with torch.device("meta"):
+            network = Separator(with_instruments(preset).separator)
+        counts[name] = sum(each.numel() for each in network.parameters())
+    manual = (Path(__file__).parents[1] / "docs/training.md").read_text(encoding="utf-8").partition("## A separator")[2]
+    for name, count in counts.items():
+        assert re.search(rf"^\|[^|]*`{name}`[^|]*\|[^|]*\| {count / 1e6:.1f} M \|", manual, re.MULTILINE), name
+    assert counts["small"] < 6e6 and counts["large"] == counts["paper"] == pytest.approx(10e6, rel=0.05)
+    assert (PRESETS["large"].separator.network, SMALL.separator.network) == ("bands", "frames")
+    assert (
+        dataclasses.replace(
+            PRESETS["large"], name="small", separator=SMALL.separator, separator_training=SMALL.separator_training
+        )
+        == SMALL
+    )
 
 
 def test_fields_that_came_later_are_off_by_default_so_that_old_runs_open_as_they_were_trained() -> None:

@@ -15,6 +15,7 @@ from instructme.model.config import override
 from instructme.model.presets import SMALL as SMALL_PRESET
 from instructme.model.presets import TINY
 from instructme.pipelines.cli import main
+from instructme.pipelines.editing.editor import Editor
 from instructme.pipelines.stages.prepare import prepare
 from instructme.pipelines.stages.scan import scan
 from instructme.pipelines.training.separator import SeparatorTrainer, read_bank, with_instruments
@@ -68,6 +69,16 @@ def test_a_run_says_what_it_knows_and_how_good_it_is(whole: Path) -> None:
     gains = [validated[f"validation_{task}_db"] - validated[f"validation_{task}_identity_db"] for task in ("extract", "remove")]
     assert validated["validation_score"] == pytest.approx(np.mean(gains), abs=1e-4)
     assert all(np.isfinite(line["loss"]) for line in lines if "loss" in line)
+
+
+def test_the_band_split_network_is_trained_and_edits(work: Path, tmp_path: Path) -> None:
+    train(work, tmp_path / "run", 1, "--preset", "large", "--set", "separator.head_channels=8", "--batch-size", "2")
+    preset, _ = read_config(tmp_path / "run", "separator")
+    assert preset.name == "large" and preset.separator.network == "bands"
+    music = 0.1 * np.random.default_rng(0).standard_normal((2 * RATE_HZ, 2)).astype(np.float32)
+    editor = Editor.load(tmp_path / "run")
+    removed, extracted = (editor.edit(music, RATE_HZ, f"{task} drums") for task in ("remove", "extract"))
+    np.testing.assert_allclose(removed + extracted, music, atol=1e-5)
 
 
 def test_a_run_that_lost_its_last_checkpoint_goes_on_to_the_same_weights(work: Path, whole: Path, tmp_path: Path) -> None:

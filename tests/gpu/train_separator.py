@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 
 from instructme.model.checkpoint import WEIGHTS
 from instructme.model.config import SeparatorConfig
+from instructme.model.presets import PRESETS
 from instructme.model.separation_loss import separation_loss, separation_scores_db, total
 from instructme.model.separator import Separator
 from instructme.pipelines.training.drawn_mixes import NAMES, RenderedMixes, ask, draw, dry_parts, mixed, render
@@ -38,7 +39,7 @@ def main() -> None:
     options = _options()
     torch.set_float32_matmul_precision("high")
     device = torch.device(options.device)
-    config = dataclasses.replace(SeparatorConfig(instruments=NAMES), **json.loads(options.set))
+    config = dataclasses.replace(PRESETS[options.preset].separator, instruments=NAMES, **json.loads(options.set))
     window = round(options.segment_seconds * config.sample_rate_hz)
     options.out.mkdir(parents=True, exist_ok=True)
     banks = {name: PartBank(window, device) for name in ("train", "test", "ood")}
@@ -54,6 +55,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("bank", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--words", type=Path, required=True)
+    parser.add_argument("--preset", choices=PRESETS, default="small")
     parser.add_argument("--segment-seconds", type=float, default=6.144)
     parser.add_argument("--seconds", type=float, default=1200.0)
     parser.add_argument("--batch", type=int, default=64)
