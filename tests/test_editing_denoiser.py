@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from instructme.model import config, guidance
+from instructme.model.diffusion import Diffusion
 from instructme.model.presets import TINY
 from instructme.model.unet import Unet, latents
 from instructme.pipelines.editing.denoiser import Chunk, Denoiser, SamplingSettings
@@ -73,3 +74,25 @@ def test_a_prompt_brings_a_classifier_that_hears_the_edit(monkeypatch: pytest.Mo
     classifier = asked("add piano", SamplingSettings(prompt="a happy music"), monkeypatch)["classifier"]
     assert (classifier.scale, classifier.every) == (PRESET.diffusion.classifier_guidance, PRESET.diffusion.classifier_every)
     assert classifier.distance(torch.ones(1, 2, 8)).tolist() == [8.0]
+
+
+def test_chunks_are_denoised_at_their_places_and_continue_what_is_done() -> None:
+    """The network gives the source back, so each frame of the result is the source of that moment."""
+
+    def unet(noisy: Tensor, step: Tensor, given: Any) -> Tensor:
+        return Diffusion(PRESET.diffusion).predicted(given.source.repeat(1, 2, 1), noisy, step)
+
+    denoise = Denoiser(PRESET, unet, Words())  # type: ignore[arg-type]
+    source, drawn = torch.randn(1, PRESET.vae.latent_channels, 20), torch.randn(1, latents(PRESET), 20)
+    instruction, settings = read("remove drums").steps[0].instructions()[0], SamplingSettings()
+    chunks = [
+        Chunk(
+            instruction, settings, 100 + first, source[..., first : first + 12], None, drawn[..., first : first + 12], torch.sum
+        )
+        for first in (0, 8)
+    ]
+    given = list(denoise(chunks))
+    torch.testing.assert_close(given[-1][0], source.repeat(1, 2, 1), atol=1e-3, rtol=1e-3)
+    assert [share for _, share in given] == [0.5, 0.5]
+    done = torch.full((1, latents(PRESET), 6), 7.0)
+    assert (list(denoise(chunks, done))[-1][0][..., :3] == 7.0).all()
