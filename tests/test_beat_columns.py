@@ -100,6 +100,10 @@ def test_beats_at_whole_seconds_are_no_index(tmp_path: Path) -> None:
     assert annotations.beats(path) == (INDEX, PLACES)
 
 
+def test_beats_that_are_all_the_first_of_a_bar_are_not_counted() -> None:
+    assert beat_columns.split([(time, bar + 1.1) for bar, time in enumerate(TIMES)])[1] == ZEROS
+
+
 def test_a_beat_may_be_missing_from_a_bar() -> None:
     rows = [[time_s, place] for time_s, place in zip(TIMES, PLACES, strict=True)]
     del rows[7]

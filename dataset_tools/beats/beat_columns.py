@@ -97,7 +97,8 @@ def _is_end(starts: Column, ends: Column) -> bool:
 def positions(column: Column) -> list[int] | None:
     """Read a column as positions in the bar, 0 where it tells none; None if it is something else."""
     if _is_bar_beat(column):
-        return [round(value % 1 * 10) for value in column]
+        counted = [round(value % 1 * 10) for value in column]
+        return counted if len({*counted}) > 1 else [0] * len(counted)
     if any(value != int(value) or value < 0 for value in column):
         return None
     whole = [int(value) for value in column]
