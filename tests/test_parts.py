@@ -238,6 +238,15 @@ def test_a_mixture_under_the_name_of_an_instrument_is_told_and_left_out(name: st
     assert reasons(rejects) == [("mixed", "mixture")] and list(files) == ["drums", "piano", "vocals"]
 
 
+def test_a_mixture_that_is_left_out_is_not_told_to_be_heard_twice(tmp_path: Path) -> None:
+    waves = {"bass": noise(2, 0.5), "drums": noise(2, 0.02, seed=1), "piano": noise(2, 0.03, seed=2)}
+    stems = [make_stem(tmp_path, instrument, instrument, np.pad(wave, (9, 0))) for instrument, wave in waves.items()]
+    for name in ("band", "rest"):  # decoded before the piano, and after it
+        early = make_stem(tmp_path, name, name, sum(waves.values()))
+        _, _, files, rejects = make(tmp_path, [*stems, early])
+        assert reasons(rejects) == [(name, "mixture")] and list(files) == ["bass", "drums", "piano"]
+
+
 def test_stems_that_share_much_of_their_sound_are_no_mixture(tmp_path: Path) -> None:
     room = noise(2, 0.3)
     stems = [make_stem(tmp_path, str(n), str(n), room + 0.1 * (n + 1) * noise(2, 0.3, seed=n + 1)) for n in range(4)]

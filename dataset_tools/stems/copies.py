@@ -50,7 +50,7 @@ def find(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int, sign: i
     return next((path for path, other in heard.items() if not _moved(own, other, rate_hz) and _alike(sketch, other.sketch)), None)
 
 
-def find_later(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int) -> str | None:
+def find_later(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int) -> tuple[str, str] | None:
     """Find a stem that is the same sound at another time, while it still sounds, and say which one and when.
 
     Copies at one time, or late by whole samples, are for `find`. A copy that is late by part of a sample is only nearly the same.
@@ -62,7 +62,7 @@ def find_later(own: StemSketch, heard: Mapping[str, StemSketch], rate_hz: int) -
         near = abs(later) < min(_ECHO_S * rate_hz, _ECHO_SHARE * sounding)
         if later and near and _alike(own.sketch, other.sketch, _NEARLY_SAME):
             same = f"nearly the same sound as {path}, {when(later / rate_hz)}"
-            return f"{same}: it is heard twice, unless it is an echo or a microphone"
+            return path, f"{same}: it is heard twice, unless it is an echo or a microphone"
     return None
 
 

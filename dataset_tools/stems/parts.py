@@ -122,6 +122,7 @@ class _Song:
     length: int
     rejects: list[Reject] = field(default_factory=list)
     heard: dict[str, StemSketch] = field(default_factory=dict)
+    alike: dict[str, str] = field(default_factory=dict)
     sketches: dict[str, Samples] = field(default_factory=dict)
     spectra: dict[str, Spectra] = field(default_factory=dict)
 
@@ -139,9 +140,12 @@ class _Song:
             kept, self.sketches, self.spectra, lambda path: self.read(by_path[path]), self.rate_hz, channels, scratch
         )
         doubled = heard_twice.find(decoded)
+        sums = {overlap.name for overlap in doubled if overlap.is_sum}
+        # A sum that is left out is not heard twice.
+        self.rejects[:] = [row for row in self.rejects if row.reason != "overlap" or not sums & {row.item, self.alike.get(row.item)}]
         for overlap in doubled:
             self.tell(overlap.name, "mixture" if overlap.is_sum else "overlap", overlap.detail)
-        return {overlap.name for overlap in doubled if overlap.is_sum}
+        return sums
 
     def tell_loud(self, merged: Sequence[Merged]) -> None:
         """Tell of parts that are too loud though none of their stems is."""
@@ -201,6 +205,7 @@ class _Song:
                 continue
             for note in notes:
                 self.tell(path, note.reason, note.detail)
+                self.alike.update({path: note.other} if note.other else {})
             if not any(note.fatal for note in notes):
                 _add(total, samples)
                 used += source
@@ -336,7 +341,7 @@ def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, StemSket
         yield StemFault("cancels", f"it is the opposite of {opposite}: together they are silent; only the first is used", True)
         return
     if later := copies.find_later(own, heard, rate_hz):
-        yield StemFault("overlap", later, False)
+        yield StemFault("overlap", later[1], False, later[0])
     if highest > LOUD_REJECTED:
         yield StemFault("too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True)
         return

@@ -36,6 +36,8 @@ class StemFault(NamedTuple):
     reason: str
     detail: str
     fatal: bool
+    other: str = ""
+    """Path of the stem that it overlaps with."""
 
 
 def group(stems: Sequence[Stem]) -> Iterator[tuple[Stem, ...]]:
