@@ -100,6 +100,15 @@ def test_what_is_meant_is_not_told(tmp_path: Path, change: Change) -> None:
     assert told(tmp_path, wave) == []
 
 
+def test_soft_sound_of_8_bit_is_not_told() -> None:
+    time = np.arange(12 * RATE_HZ) / RATE_HZ
+    chord = sum(np.sin(2 * np.pi * 131 * ratio * time) for ratio in (1, 1.26, 1.5, 2, 3)) * np.exp(-4 * (time % 0.6))
+    wave = np.round(12.8 * chord) / 128
+    listener = dropouts.Dropouts(RATE_HZ)
+    listener.hear(wave.astype(np.float32)[:, None])
+    assert listener.detail() is None
+
+
 def test_lost_samples_of_a_long_file_have_their_place() -> None:
     listener, wave = dropouts.Dropouts(RATE_HZ), sound()[:, None].astype(np.float32)
     hole(wave)
