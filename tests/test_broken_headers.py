@@ -254,7 +254,13 @@ def test_a_long_format_that_was_cut_short_is_told(suffix: str, kind: str, tmp_pa
 
 @pytest.mark.parametrize(
     ("keys_hz", "frames", "reasons"),
-    [(48000, 43_900, ["rate_differs"]), (48000, 48_000, []), (48000, 46_000, []), (44056, 44_056, [])],
+    [
+        (48000, 43_900, ["rate_differs"]),
+        (48000, 48_000, []),
+        (48000, 46_000, []),
+        (44056, 44_056, []),
+        (44056, 44_100, ["rate_differs"]),
+    ],
 )
 def test_a_trimmed_stem_of_another_rate_is_left_out_if_its_frames_are_about_those_of_others(
     keys_hz: int, frames: int, reasons: list[str], tmp_path: Path

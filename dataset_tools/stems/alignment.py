@@ -29,7 +29,7 @@ PIECES_S = 0.5
 _SPEED, NEAR_SPEED = 44100 / 48000, 2e-4
 """Ratio of the lengths of one recording at the wrong one of two usual sample rates, and how near to it a ratio is the same."""
 _NEAR = 0.01
-"""Numbers of frames that differ by so much are about the same: stems are trimmed. Rates of one length differ by 8 % or more."""
+"""Numbers of frames that differ by so much are about the same: stems are trimmed. Usual rates differ by 8 % or more."""
 
 
 def check(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> tuple[list[Stem], list[Rejected]]:
@@ -48,18 +48,20 @@ def _of_other_rates(stems: Sequence[Stem]) -> list[Rejected]:
     """Name stems of about as many frames as others, but of another rate: one of both headers is wrong."""
     wrong = []
     for stem in stems:
-        near = [other for other in stems if abs(other.length_samples - stem.length_samples) <= _NEAR * stem.length_samples]
-        rates = Counter(
-            other.sample_rate_hz
-            for other in near
-            if other.sample_rate_hz == stem.sample_rate_hz or abs(other.sample_rate_hz / stem.sample_rate_hz - 1) > 2 * _NEAR
-        ).most_common(2)
+        rates = Counter(other.sample_rate_hz for other in stems if _has_as_many_frames(other, stem)).most_common(2)
         if len(rates) < 2 or (stem.sample_rate_hz == rates[0][0] and rates[0][1] > rates[1][1]):
             continue
         others = next(rate for rate, _ in rates if rate != stem.sample_rate_hz)
         detail = f"it has as many frames as a stem of {others} Hz, but {stem.sample_rate_hz} Hz by its header: export it again"
         wrong.append(Rejected(stem.path, "rate_differs", detail))
     return wrong
+
+
+def _has_as_many_frames(other: Stem, stem: Stem) -> bool:
+    """Tell whether two stems have about the same number of frames; of two rates, it differs by much less than they do."""
+    apart = abs(other.sample_rate_hz / stem.sample_rate_hz - 1)
+    near = min(_NEAR, apart / 4) if apart else _NEAR
+    return abs(other.length_samples - stem.length_samples) <= near * stem.length_samples
 
 
 def _of_other_speeds(stems: Sequence[Stem]) -> list[Rejected]:
