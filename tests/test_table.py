@@ -222,6 +222,24 @@ def test_a_table_that_contradicts_the_names_of_files_is_told(root: Path) -> None
     assert [stem.label for stem in one.stems[:2]] == ["drums", "bass"]
 
 
+def test_a_table_of_stems_may_be_a_text_file_and_beside_other_texts(root: Path) -> None:
+    (root / "README.txt").write_text("recorded at home\n")
+    (root / "notes.csv").write_text("a,b\n1,2\n")
+    (root / "stems.txt").write_text("track_id\tpath\tinstrument\tsplit\none\ta.wav\tbass\ttest\n")
+    assert table.recognises(root) and [song.split for song in found("table", root)] == ["test"]
+    rows = pa.table({"track_id": ["two"], "path": ["a.wav"], "instrument": ["bass"]})
+    (root / "stems.txt").unlink()
+    pq.write_table(rows, root / "stems.parquet")
+    assert table.recognises(root) and [song.name for song in found("table", root)] == ["two"]
+
+
+def test_tracks_that_a_spreadsheet_may_have_parted_are_told(root: Path) -> None:
+    rows = ["01,a.wav,bass", "1,b.wav,drums", "Song,c.wav,bass", "song,d.wav,drums", "10,e.wav,bass", "0,f.wav,bass"]
+    (root / "t.csv").write_text("\n".join(["track_id,path,instrument", *rows]))
+    told = [(item.item, item.reason) for item in rejected("table", root)]
+    assert told == [("t.csv: 01, 1", "rows_differ"), ("t.csv: Song, song", "rows_differ")]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
 def test_tables_of_spreadsheets_are_read(root: Path, encoding: str) -> None:
     (root / "t.csv").write_bytes("sep=;\r\ntrack_id;path;instrument\r\nCanção;a.wav;bass\r\n".encode(encoding))

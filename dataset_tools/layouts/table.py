@@ -9,8 +9,9 @@ Also the two columns `type,path`, as some separation tools have them: single par
 
 import csv
 import posixpath
+import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,7 +24,7 @@ from instructme.manifests.rows import DataError
 
 EXPECTS = "a CSV or parquet file with the columns track_id, path, instrument"
 COMPANIONS = ()
-_TEXT = (".csv", ".tsv")
+_TEXT = (".csv", ".tsv", ".txt")
 _NEEDED = ("track_id", "path", "instrument")
 _SINGLES = ("type", "path")
 _SONG = (
@@ -68,8 +69,19 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
         else:
             places[place] = number
             songs.setdefault(composed(row["track_id"]), []).append({**row, "path": place})
+    for own in _alike(songs):
+        reading = f"read as {len(own)} tracks, though they differ only in capitals or zeros: write a track_id in one way"
+        yield Rejected(f"{path.name}: {', '.join(own)}", "rows_differ", reading)
     for name, stems in songs.items():
         yield _track(path, name, stems)
+
+
+def _alike(names: Iterable[str]) -> Iterator[list[str]]:
+    """Find names that a program or a person may have changed: `S1` beside `s1`, `1` beside `01`, of which Excel keeps no zero."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(re.sub(r"^0+(?=\d)", "", name.casefold()), []).append(name)
+    yield from (own for own in groups.values() if len(own) > 1)
 
 
 def _track(table: Path, name: str, rows: list[dict[str, str]]) -> FoundTrack:
@@ -151,8 +163,11 @@ def _plain(named: str) -> str:
 
 def _tables(root: Path) -> list[Path]:
     """List the tables of stems in a folder."""
-    found = files(root, *_TEXT).values() or files(root, ".parquet").values()
-    return [path for path in found if {*_NEEDED} <= (columns := _columns(path)) or columns == {*_SINGLES}]
+    for suffixes in (_TEXT, (".parquet",)):
+        listed = files(root, *suffixes).values()
+        if found := [path for path in listed if {*_NEEDED} <= (columns := _columns(path)) or columns == {*_SINGLES}]:
+            return found
+    return []
 
 
 def _columns(path: Path) -> set[str]:
