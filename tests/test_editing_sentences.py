@@ -181,6 +181,7 @@ def test_collected_sentences_are_read_as_meant(row):
         ("extract vocals, karaoke", 'leaves nothing after "extract vocals"'),
         ("make it rock and jazz", 'undoes "remix to Rock genre"'),
         ("add " + "x" * 400, "is not known"),
+        ("replace the piano with the piano", "fit no edit"),
     ],
 )
 def test_a_refusal_names_the_word_and_a_sentence_that_works(sentence, word):

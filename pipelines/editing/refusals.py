@@ -135,7 +135,7 @@ def _tasks(words: str) -> Collection[str]:
 
 
 def _candidates(words: str, tasks: Collection[str]) -> Iterator[str]:
-    named = list(_named(words))
+    named = list(dict.fromkeys(_named(words)))
     old, new = (*named, *(name for name in ("drums", "piano") if name not in named))[:2]
     kinds = [genre for word in words.split() if (genre := slots.genre(word))] or ["Jazz"]
     for task in task_names():
