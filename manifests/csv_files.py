@@ -43,6 +43,15 @@ def read(path: Path, legacy: str = "utf-8") -> tuple[list[str], Iterator[tuple[i
     return columns, rows()
 
 
+def is_unicode(path: Path) -> bool:
+    """Tell whether a table is in UTF-8 or UTF-16, so that no letter of it is a guess."""
+    try:
+        _decoded(path.read_bytes(), "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _decoded(data: bytes, legacy: str) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16")

@@ -192,6 +192,16 @@ def test_columns_of_unknown_names_are_told(pairs, tmp_path):
     assert told in run("--pairs", pairs, "-o", tmp_path / "out", "--workers", "0").stderr
 
 
+def test_a_table_of_another_encoding_is_read_and_told(pairs, tmp_path):
+    text = pairs.read_text().replace("0half.wav", "canção.wav")
+    (tmp_path / "0half.wav").rename(tmp_path / "canção.wav")
+    pairs.write_bytes(text.encode("cp1252"))
+    result = run("--pairs", pairs, "-o", tmp_path / "out", "--workers", "0")
+    assert result.exit_code == 0 and f"{pairs} is not in UTF-8, and was read as Windows-1252" in result.stderr
+    pairs.write_text(text)
+    assert "not in UTF-8" not in run("--pairs", pairs, "-o", tmp_path / "out", "--workers", "0").stderr
+
+
 def test_a_task_that_its_instruction_contradicts_is_told(pairs, tmp_path):
     rows = [{**row, "task": "Remove"} for row in csv.DictReader(pairs.open())]
     assert "the instruction asks" not in run("--pairs", write(pairs, rows), "-o", tmp_path / "out", "--workers", "0").stderr

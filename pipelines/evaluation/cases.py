@@ -106,7 +106,7 @@ def from_table(path: Path, tell: Callable[[str], None] | None = None) -> list[Ca
 
     Args:
         path: the table.
-        tell: gets lines about columns that are not read, and about tasks that instructions contradict.
+        tell: gets lines about columns that are not read, about tasks that instructions contradict, and about the encoding.
 
     Raises:
         DataError: no such table, a column is missing or there twice, a line has more cells than the header, or a key stands for
@@ -116,6 +116,8 @@ def from_table(path: Path, tell: Callable[[str], None] | None = None) -> list[Ca
     if not rows:
         raise DataError(f"{path} has no rows: give a header with {', '.join(COLUMNS)}, and a row for each edit")
     if tell:
+        if not csv_files.is_unicode(path):
+            tell(f"{path} is not in UTF-8, and was read as Windows-1252: if letters are wrong, save it as CSV in UTF-8")
         for line in _doubts(path, columns, rows):
             tell(line)
     groups: dict[tuple[str, str], list[dict[str, str]]] = {}
@@ -176,7 +178,7 @@ def _of_triplet(path: Path, key: str, group: Sequence[dict[str, str]]) -> dict[s
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     try:
-        columns, lines = csv_files.read(path)
+        columns, lines = csv_files.read(path, legacy="cp1252")  # as Excel writes "CSV" in the west
         rows = list(lines)
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"can't read the table of pairs {path}: {error}") from None
