@@ -24,7 +24,10 @@ def companions(labels: Iterable[str], title: str = "") -> Companions:
     others = set(found.values()) - {"vocals", "bass", "other"}
     kinds = {voice for voice, name in parts if found[name] in ("vocals", "other", "bass")}
     singers = bool(upper) and len(kinds) > 1 and (not others or (len(set(upper)) > 1 and len(upper) * 2 >= len(names)))
-    return Companions(singers, bool(upper), bool(_SUNG.search(title)), _shared_words(names))
+    # `BGV Alto` says that it is a singer's; then `Bass` without such a word is a bass.
+    bare = [name for voice, name in parts if voice != _BASS and normalise(_VOICE.sub(" ", name.lower())).family != "vocals"]
+    maybe = singers or any(found[name] in ("vocals", "other") for name in bare)
+    return Companions(singers, maybe, bool(_SUNG.search(title)), _shared_words(names))
 
 
 def _voice(label: str) -> str:

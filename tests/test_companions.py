@@ -13,7 +13,9 @@ CHOIRS = [
         ["DP Tenor 1", "DP Bass 1"],
     ),
 ]
+BACKED = ["BGV Alto", "BGV Tenor", "Bass", "Drums", "Keys", "Lead Vox"]
 BANDS = [
+    BACKED,
     *(["Alto", "Tenor", "Bass", "Bass 2", "Kick"], ["Tenor", "Bass", "Drums", "Piano"], ["Tenor Sax", "Baritone Sax", "Bass"]),
     ["Alto Sax", "Tenor Sax", "Bass"],
 ]
@@ -31,7 +33,7 @@ def test_a_bass_among_singers_sings(labels):
 @pytest.mark.parametrize("labels", BANDS)
 def test_a_bass_in_a_band_is_a_bass(labels):
     match = normalise("Bass", among=companions(labels))
-    assert (match.instrument, match.certain) == ("bass", "Sax" in labels[0])
+    assert (match.instrument, match.certain) == ("bass", "Sax" in labels[0] or labels == BACKED)
 
 
 @pytest.mark.parametrize("title", ["Africa (a cappella)", "Acapella version", "A Capella"])
