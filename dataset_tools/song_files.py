@@ -17,6 +17,10 @@ from instructme.manifests.instruments import INSTRUMENTS, normalise
 _BOTH = {"l", "r"}
 _INSERT = re.compile(r"(.+)_(?:Insert \d+|Master|Current)")
 """How FL Studio calls the tracks of its mixer that have no name, behind the name of the project."""
+_LOOP = re.compile(r"(?<![^\W_])loops?(?![^\W_])", re.IGNORECASE)
+_BPM = re.compile(r"(?<![^\W_])(\d{2,3})[\s_-]?bpm(?![^\W_])", re.IGNORECASE)
+_TEMPO = re.compile(r"(?<![^\W_])([6-9]\d|1\d\d)(?![^\W_])")
+"""A number in the name of a loop that may be its tempo."""
 _MOST_BARE = 1
 """A folder with more files that are called nothing but an instrument holds one song."""
 
@@ -54,8 +58,10 @@ def group(names: Sequence[str]) -> Grouping:
     tries = [*map(_several, readings), *map(_singles, readings)]
     found = next((found for found in tries if found), None)
     if found is None or _are_mixes_beside_one_song(found):
-        doubtful = any(_is_grid([*rests.values()]) for rests in texts) or any(
-            _may_be_several(read) or _is_scattered(read) for read in readings
+        doubtful = (
+            _has_tempi(names)
+            or any(_is_grid([*rests.values()]) for rests in texts)
+            or any(_may_be_several(read) or _is_scattered(read) for read in readings)
         )
         return Grouping((), doubtful=doubtful)
     titled = any(map(song_names.is_own, (song.name for song in found.songs)))
@@ -113,6 +119,14 @@ class _Readings:
 
         self.wholes = {song for song in self.repeated if _differ(self.shared[song])}
         """Songs that have several instruments of other songs."""
+        if self._are_bands():
+            self.named |= self.wholes
+
+    def _are_bands(self) -> bool:
+        """Tell whether all files belong to bands, one under a name of its own: then `Rain` beside `Neon Sky` is a song, too."""
+        families = [{normalise(label).family for label in self.shared[song]} for song in self.wholes]
+        own = any(self.strength[song] == song_names.OWN for song in self.wholes)
+        return own and all(len(each) > 2 for each in families) and self.covers(self.wholes) == len(self.cuts)
 
     def is_prefix(self, song: str) -> bool:
         """Tell whether all files that begin with a song's name belong to several longer names of whole songs: `Artist1_Song1`."""
@@ -173,6 +187,12 @@ def _is_scattered(read: _Readings) -> bool:
         for pairs in read.cuts.values()
     ]
     return len(titles) > 1 and all(titles) and len(set().union(*titles)) == sum(map(len, titles))
+
+
+def _has_tempi(names: Sequence[str]) -> bool:
+    """Tell whether names state several tempi, as those of loops of a sample pack do: `Loop_120_Am`, `Loop_95_Cm`."""
+    stated = [match for name in names if (match := _BPM.search(name) or (_LOOP.search(name) and _TEMPO.search(name)))]
+    return len({match[1] for match in stated}) > 1
 
 
 def _is_grid(names: Sequence[str]) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from instructme.manifests import spelling
-from instructme.manifests.instruments import normalise
+from instructme.manifests.instruments import normalise, without_model
 from instructme.manifests.word_tables import TITLE_WORDS
 
 GAP = re.compile(r"\s*(?:[-–—]+\s+|[~=@{|+,;·・•｜／＿]\s*)|\s+[-–—]+\s*|[-–—]{2,}|_+|\.|\s*[(\[（【]\s*|\s+|[-‐-―−－]")
@@ -141,8 +141,11 @@ def _is_abbreviation(shared: str) -> bool:
 
 def cleaned(names: Sequence[str], *, numbers: bool) -> dict[str, str]:
     """Leave out tempo and key, numbers in front unless `numbers`, and the words with which all names begin."""
-    ends = _without_last_words(names)
-    texts = [_MUSICAL.sub("", ends[name]) or name for name in names]
+    bare = {name: without_model(name) for name in names}
+    if len({*bare.values()}) < len(names):  # one song by two models
+        bare = dict(zip(names, names, strict=True))
+    ends = _without_last_words([*bare.values()])
+    texts = [_MUSICAL.sub("", ends[bare[name]]) or name for name in names]
     if not numbers:
         texts = [_NUMBER.sub("", text) or text for text in texts]
     while len(texts) > 1 and (first := {_head(text) for text in texts}) and len(first) == 1 and "" not in first:

@@ -22,6 +22,8 @@ from instructme.manifests.word_tables import is_accented, is_cut_out, plain, row
 _LONGEST_LABEL = 255
 NO_STEM = "-"
 """Stands in the tables for what is no stem at all: mixes, masters, click tracks, guide tracks."""
+_SEPARATED = re.compile(r"(?P<name>.*_\((?P<label>[^()]+)\))_[^()]+")
+"""How Ultimate Vocal Remover writes the model behind the label: `Song_(Vocals)_model_bs_roformer_ep_317`."""
 _EXAMPLES = re.compile(r"\([^)]*,[^)]*\)")
 _REMARK = re.compile(r"\([^)]*\)")
 _JOINED = re.compile(
@@ -177,6 +179,12 @@ def _patch(plugin: str) -> str | None:
     return next((instrument for pattern, instrument in _PATCHES if fnmatchcase(name, pattern)), None)
 
 
+def without_model(name: str) -> str:
+    """Cut off the model that a separation program writes behind a label in brackets."""
+    match = _SEPARATED.fullmatch(name)
+    return match["name"] if match and free_names.whole_name(match["label"]) else name
+
+
 def lacks(label: str) -> str | None:
     """Name the family that a mixture lacks by its label, such as vocals for `no_vocals`; None for other labels."""
     text = plain(label)
@@ -192,6 +200,7 @@ def lacks(label: str) -> str | None:
 
 def _read(label: str, known: frozenset[str]) -> tuple[str, bool] | None:
     """Read a free file name."""
+    label = without_model(label)
     if lacks(label):
         return "other", True
     if _WITH.match(label):

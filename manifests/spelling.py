@@ -123,6 +123,8 @@ def lookup(token: str) -> tuple[str, ...] | None:
 
 @lru_cache(maxsize=1 << 16)
 def _unknown(token: str) -> tuple[tuple[str, bool], ...]:
+    if token in QUALIFIERS:
+        return ()  # `counter` is a melody's, and no misspelt `count`
     if pieces := _split(token) if 2 < len(token) < _LONGEST_WORD else None:
         joined = all(len(piece) > SHORT and piece not in EVERYDAY for piece in pieces) and max(map(len, pieces)) > _LETTERS
         # `gambal` is a drum, not the left channel of a gamba.

@@ -147,11 +147,24 @@ def test_mixes_and_clicks_are_no_stems(label):
 
 
 @pytest.mark.parametrize(
-    "label", ["other", "FX 1", "Loop2", "Samples", "Main System", "Unlabeled", "Crowd", "accompaniment", "Audio 12"]
+    "label",
+    ["other", "FX 1", "Loop2", "Samples", "Main System", "Unlabeled", "Crowd", "accompaniment", "Audio 12", "Counter Melody"],
 )
 def test_what_has_no_instrument_is_not_editable(label):
     match = normalise(label)
     assert match.is_stem and not match.editable
+
+
+@pytest.mark.parametrize("label", ["preview", "CUES"])
+def test_what_may_be_no_stem_is_a_guess(label: str) -> None:
+    match = normalise(label)
+    assert not match.is_stem and not match.certain and normalise(f"bass {label}").instrument == "bass"
+
+
+@pytest.mark.parametrize(("label", "instrument"), [("Vocals", "vocals"), ("Instrumental", "other"), ("No Bass", "other")])
+def test_the_model_of_a_separator_is_no_instrument(label: str, instrument: str) -> None:
+    match = normalise(f"1_Alpha_({label})_model_bs_roformer_ep_317")
+    assert (match.instrument, match.certain) == (instrument, True)
 
 
 @pytest.mark.parametrize("label", ["Giutar", "Room", "Horn 1", "Vocals and Piano", "Trombo 2"])

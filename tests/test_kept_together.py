@@ -56,7 +56,15 @@ def test_two_arrangements_of_a_song_are_in_one_split_and_told(root: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "names", [("Original", "Remaster"), ("T1", "T2"), ("V1.0", "V2.1"), ("Radio Edit", "Extended"), ("dry", "Club Mix")]
+    "names",
+    [
+        ("2023-05-01", "20230611_1530"),
+        ("Original", "Remaster"),
+        ("T1", "T2"),
+        ("V1.0", "V2.1"),
+        ("Radio Edit", "Extended"),
+        ("dry", "Club Mix"),
+    ],
 )
 def test_versions_in_a_folder_of_their_song_are_in_one_split(root: Path, names: tuple[str, str]) -> None:
     songs = _tracks(

@@ -141,6 +141,43 @@ TREES = {
         {"beat1": None, "beat2": None},
         {"other", "drum machine"},
     ),
+    "Suno": Tree(
+        [f"{song} ({part})" for song in ("Neon Sky", "Rain") for part in ("Vocals", "Backing Vocals", "Drums", "Guitar")],
+        {"Neon Sky": None, "Rain": None},
+        {"vocals", "backing vocals", "drums", "guitar"},
+    ),
+    "Ultimate Vocal Remover": Tree(
+        [
+            f"{song}_({part})_model_bs_roformer_ep_317_sdr_12.9755"
+            for song in ("Alpha", "Beta")
+            for part in ("Vocals", "Instrumental")
+        ],
+        {"Alpha": None, "Beta": None},
+        {"vocals"},
+    ),
+    "Cambridge": Tree(
+        paths("AlexanderRoss_GoodbyeBolero_Full|ANiMAL_EasyTiger_Excerpt", "01_Kick1|02_SnareUp|03_BassDI|04_LeadVox"),
+        {"GoodbyeBolero": None, "EasyTiger": None},
+        {"drums", "bass", "lead vocals"},
+    ),
+    "Clone Hero": Tree(
+        paths("Band - One|Band - Two", "song|guitar|drums_1|drums_2|vocals|preview"),
+        {"One": None, "Two": None},
+        {"other", "guitar", "drums", "vocals"},
+    ),
+    "Splice": Tree(
+        [f"SO_AM_{name}" for name in ("120_drum_loop", "120_bass_loop_Am", "95_drum_loop_lofi", "140_synth_loop_Gmaj")],
+        {"SO_AM": None},
+        doubted=True,
+    ),
+    "construction kits": Tree(
+        [
+            f"{kit}/{part}"
+            for kit in ("Sunrise (128 BPM - Fmin)", "Moon (126 BPM - Gmin)")
+            for part in ("Kick", "Bassline", "Pad")
+        ],
+        {"Sunrise (128 BPM - Fmin)": None, "Moon (126 BPM - Gmin)": None},
+    ),
     "EnsembleSet": Tree(paths("Beethoven|Dvorak", "Mix_1|Close", "Violin_1|Viola"), {}, doubted=True),
     "ENST": Tree(paths("drummer_1|drummer_2", "audio", "kick|snare|wet_mix", "001_hits|036_phrase"), {}, doubted=True),
 }

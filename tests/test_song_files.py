@@ -36,6 +36,8 @@ SEVERAL = {
     "Bass1|Drums1|Vox1|Bass2|Drums2|Vox2": {"1", "2"},
     "alphabass|alphadrums|betabass|betadrums": {"alpha", "beta"},
     "a3f9_bass|a3f9_drums|b77c_bass|b77c_drums": {"a3f9", "b77c"},
+    "Neon Sky (Vocals)|Neon Sky (Drums)|Neon Sky (Bass)|Rain (Vocals)|Rain (Drums)|Rain (Bass)": {"Neon Sky", "Rain"},
+    "Alpha_(Vocals)_mdx_q1|Alpha_(Instrumental)_mdx_q1|Beta_(Vocals)_mdx_q1|Beta_(Instrumental)_mdx_q1": {"Alpha", "Beta"},
     "Blue_bass|Blue_drums|Blue Moon_bass|Blue Moon_drums": {"Blue", "Blue Moon"},
     "Storm_bass|Storm_drums|Storm Again_bass|Storm Again_drums": {"Storm", "Storm Again"},
     "Highway_bass|Highway_drums|Highway (Live)_bass|Highway (Live)_drums": {"Highway", "Highway (Live)"},

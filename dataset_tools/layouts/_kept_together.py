@@ -1,5 +1,6 @@
 """Keep what may be one song in one split, and tell of it: versions, parts of a song in folders of their own, equal titles."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +13,8 @@ from instructme.manifests.instruments import normalise
 from instructme.manifests.paths import slug
 from instructme.manifests.splits import is_version
 
+_DATE = re.compile(r"(?:19|20)\d\d[-_. ]?\d\d[-_. ]?\d\d(?:\D.*)?")
+"""A folder of a day, such as `2023-05-01` or `20230501_1530`, in that of a song."""
 _MOST = 20
 """A folder with more songs is a dataset, however they are called."""
 _ADVICE = "if that is wrong, move the files of each song into a folder of their own, or list them in a table"
@@ -49,8 +52,9 @@ def untitled(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Re
     groups: defaultdict[str, list[FoundTrack]] = defaultdict(list)
     for item in tracks:
         name = PurePosixPath(item.name).name
-        if item.aligned and (_folder_names.is_untitled(name) or is_version(name)):
-            groups[str(PurePosixPath(item.name).parent)].append(item)
+        place = str(PurePosixPath(item.name).parent)
+        if item.aligned and (_folder_names.is_untitled(name) or is_version(name) or (place != "." and _DATE.fullmatch(name))):
+            groups[place].append(item)
     # Right below the root, a dataset of songs may have one that is called `Ambient`.
     groups["."] = groups["."] if len(groups["."]) == len(tracks) else []
     yield from _told(items, {name: own for name, own in groups.items() if 1 < len(own) <= _MOST}, _untitled_reading)

@@ -49,8 +49,10 @@ _COPY = re.compile(r"\s*(?i:copy|kopie|copie|copia|cópia)(?:\s*\(\d+\))?\s*")
 _NUMBERED = re.compile(r"^(?:(?:\d+\s*[-–_.)]\s*)+|0\d\s+)(?=.*\s-\s)")
 """The numbers of a song in front of artist and title: `05 - The Band - Highway`. Some have two: `2_1_The Band - Highway`."""
 _ACCOMPANIMENT = re.compile(r"accomp(?:animents?)?$", re.IGNORECASE)
-_JOINED = re.compile(r"([A-Z0-9][^\W_]*[a-z][^\W_]*)_([A-Z][^\W_]*[a-z][^\W_]*)")
-"""`ArtistName_SongTitle`, as MedleyDB writes it."""
+_JOINED = re.compile(r"([A-Z0-9][^\W_]*[a-z][^\W_]*)_([A-Z][^\W_]*[a-z][^\W_]*)(?:_(?i:full|excerpt|multitracks?|stems?))?")
+"""`ArtistName_SongTitle`, as MedleyDB writes it, or `ArtistName_SongTitle_Full` as the Cambridge library does."""
+_DASH = re.compile(r"((?:[^()\[\]]|\([^()]*\)|\[[^\[\]]*\])*?) - (.*)")
+"""Artist and title, or the like, around a dash that is in no brackets."""
 
 
 @dataclass(frozen=True)
@@ -296,9 +298,9 @@ def _names(root: Path, place: Path, split: str | None) -> tuple[str, str | None,
     if inside and split and split_name(inside[0]) and (len(inside) > 1 or not _DIGIT.search(inside[0])):
         inside = inside[1:]  # unless `train_001` is a song itself
     last = inside[-1] if inside else root.name
-    artist, dash, title = (_NUMBERED.sub("", last) or last).partition(" - ")
-    known = bool(dash) and bool(_LETTER.search(artist)) and not _COPY.fullmatch(title)
-    return "/".join(inside) or root.name, artist if known else None, title if known else last
+    dash = _DASH.fullmatch(_NUMBERED.sub("", last) or last)
+    known = dash if dash and _LETTER.search(dash[1]) and not _COPY.fullmatch(dash[2]) else None
+    return "/".join(inside) or root.name, known[1] if known else None, known[2] if known else last
 
 
 def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
