@@ -160,6 +160,16 @@ def test_times_that_are_not_seconds_are_refused(factor: int, tmp_path: Path) -> 
         harmony.from_chart(tmp_path / "chords.lab", 10 * 8000, 8000)
 
 
+@pytest.mark.parametrize(("apart", "read"), [(21.5, False), (2.18, False), (1.5, True), (0.16, True), (0.01, False)])
+def test_frames_and_bars_are_no_beats(apart: float, read: bool, tmp_path: Path) -> None:
+    (tmp_path / "beats.txt").write_text("\n".join(f"{0.5 + beat * apart:.3f}" for beat in range(20)))
+    if read:
+        assert rhythm.from_annotation(tmp_path / "beats.txt", None, 40 * 8000, 8000).source == "annotation"
+    else:
+        with pytest.raises(DataError, match=r"not beats.*s apart: write the time of every beat"):
+            rhythm.from_annotation(tmp_path / "beats.txt", None, 40 * 8000, 8000)
+
+
 def test_beats_of_a_song_are_read_for_an_excerpt(tmp_path: Path) -> None:
     (tmp_path / "beats.txt").write_text("\n".join(f"{beat / 2} {beat % 4 + 1}" for beat in range(600)))
     assert len(rhythm.from_annotation(tmp_path / "beats.txt", None, 10 * 8000, 8000).beats_samples) == 20

@@ -13,8 +13,10 @@ Formats: those that mirdata reads; JAMS by Humphrey et al., ISMIR 2014.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from instructme.dataset_tools.beats import beat_columns
@@ -22,6 +24,8 @@ from instructme.manifests.rows import DataError
 
 LARGEST_BYTES = 16 << 20
 _LONGEST_S = 1e6
+SHORTEST_BEAT_S, LONGEST_BEAT_S = 0.15, 2.0
+"""Beats of 400 and of 30 per minute."""
 _FARTHEST = 50
 """Times may belong to a whole song of which the audio is an excerpt."""
 _DOWNBEAT_RWC = 384
@@ -92,6 +96,17 @@ def require_seconds(path: Path, last_s: float, audio_s: float) -> None:
         raise DataError(
             f"times are not seconds: {path} goes to {last_s:.10g}, the audio to {audio_s:.1f} s: convert them to seconds"
         )
+
+
+def require_beats(path: Path, times_s: Sequence[float]) -> None:
+    """Refuse times that no beats have: numbers of frames, or bars.
+
+    Raises:
+        DataError: the median of the times between them is outside 0.15 to 2 s.
+    """
+    apart_s = median(later - time_s for time_s, later in pairwise(times_s)) if len(times_s) > 1 else SHORTEST_BEAT_S
+    if not SHORTEST_BEAT_S <= apart_s <= LONGEST_BEAT_S:
+        raise DataError(f"not beats: {path} has times {apart_s:.3g} s apart: write the time of every beat in seconds")
 
 
 def _beats(path: Path) -> Beats:

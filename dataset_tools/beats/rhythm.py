@@ -112,10 +112,11 @@ def from_annotation(path: Path, downbeats: Path | None, length: int, rate_hz: in
     """Take the beats that a dataset states, up to the end of a mix of `length` samples; audio, where given, may contradict them.
 
     Raises:
-        DataError: a file that can't be read, or whose times are not seconds.
+        DataError: a file that can't be read, or whose times are not seconds, or not those of beats.
     """
     times_s, counted = annotations.beats(path, downbeats)
     annotations.require_seconds(path, max(times_s, default=0.0), length / rate_hz)
+    annotations.require_beats(path, times_s)
     beats_s, positions = np.array(times_s, dtype=np.float64), np.array(counted, dtype=np.int64)
     inside = beats_s < length / rate_hz
     beats_s, positions = beats_s[inside], positions[inside]
