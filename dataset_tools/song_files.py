@@ -21,6 +21,8 @@ _LOOP = re.compile(r"(?<![^\W_])loops?(?![^\W_])", re.IGNORECASE)
 _BPM = re.compile(r"(?<![^\W_])(\d{2,3})[\s_-]?bpm(?![^\W_])", re.IGNORECASE)
 _TEMPO = re.compile(r"(?<![^\W_])([6-9]\d|1\d\d)(?![^\W_])")
 """A number in the name of a loop that may be its tempo."""
+_SERIES = 4
+"""Numbers of loops that differ by no more count them."""
 _MOST_BARE = 1
 """A folder with more files that are called nothing but an instrument holds one song."""
 
@@ -192,7 +194,8 @@ def _is_scattered(read: _Readings) -> bool:
 def _has_tempi(names: Sequence[str]) -> bool:
     """Tell whether names state several tempi, as those of loops of a sample pack do: `Loop_120_Am`, `Loop_95_Cm`."""
     stated = [match for name in names if (match := _BPM.search(name) or (_LOOP.search(name) and _TEMPO.search(name)))]
-    return len({match[1] for match in stated}) > 1
+    tempi = [int(match[1]) for match in stated]
+    return bool(tempi) and max(tempi) - min(tempi) > _SERIES
 
 
 def _is_grid(names: Sequence[str]) -> bool:
@@ -272,7 +275,9 @@ def _singles(read: _Readings) -> Grouping | None:
     pairs = {name: pair for name, pair in matches.items() if pair}
     if len(pairs) < max(2, len(read.cuts)) or len({song_names.key(song) for song, _ in pairs.values()}) < len(pairs):
         return None
-    if len({normalise(label).instrument for _, label in pairs.values()}) > 1:
+    labels = {normalise(label) for _, label in pairs.values()}
+    firm = all(label.certain for label in labels) or all(song_names.is_own(song) for song, _ in pairs.values())
+    if len({label.instrument for label in labels}) > 1 or not firm:
         return None
     return Grouping(tuple(SongFiles(song, {name: label}) for name, (song, label) in pairs.items()), aligned=False)
 

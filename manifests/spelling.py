@@ -156,7 +156,7 @@ def _edge(piece: str, start: int, end: int, token: str) -> bool:
 def _guess(token: str) -> tuple[str, ...]:
     """Guess a word from its beginning (`tromb`), its consonants (`clrnt`), a misspelling (`giutar`) or its known half."""
     return _only({WORDS[word] for word in _INITIALS[token[0]] if len(token) > 3 and word.startswith(token)}) or (
-        _only({WORDS[word] for word in _CONSONANTS.get(token, [])}) or _misspelt(token) or _half(token)
+        _only({WORDS[word] for word in _CONSONANTS.get(token, []) if len(token) > SHORT}) or _misspelt(token) or _half(token)
     )
 
 

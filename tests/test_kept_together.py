@@ -73,6 +73,39 @@ def test_versions_in_a_folder_of_their_song_are_in_one_split(root: Path, names: 
     assert [song.leak_group for song in songs] == ["folder:alpha", "folder:alpha", "folder:beta", "folder:beta"]
 
 
+@pytest.mark.parametrize("above", ["data/", "data/train/", ""])
+@pytest.mark.parametrize("mixes", ["", "mix", "mixtures"])
+@pytest.mark.parametrize("names", [("0001", "0002", "0003"), ("Angela - Old Days", "Cristina - Safe")])
+def test_songs_in_folders_of_instruments_are_never_summed(root: Path, above: str, mixes: str, names: tuple[str, ...]) -> None:
+    songs = _tracks(root, *(f"{above}{part}/{name}" for part in ("bass", "drums", mixes) if part for name in names))
+    assert len(songs) == 2 * len(names) and not any(song.aligned for song in songs)
+    assert {song.stems[0].label for song in songs} == {"bass", "drums"}
+    assert _told(root) == [(f"{above}*", 1)]
+    told = [item.item for item in rejected("folder", root) if item.reason == "not_a_stem"]
+    assert told == [f"{above}{mixes}/{name}.wav" for name in names if mixes]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"), [(("1", "2"), 1), (("Take 1", "Take 2"), 1), (("left", "right"), 0), (("DI", "amp"), 0)]
+)
+def test_equal_names_in_two_folders_of_instruments_are_one_song_and_told_if_they_may_be_several(
+    root: Path, names: tuple[str, str], told: int
+) -> None:
+    (song,) = _tracks(root, *(f"Alpha/{part}/{name}" for part in ("Bass", "Guitar") for name in names))
+    assert len(song.stems) == 4 and len(_told(root)) == told
+
+
+def test_a_folder_of_mixes_parts_no_song(root: Path) -> None:
+    (song,) = _tracks(root, "Alpha/Drums/kick", "Alpha/Bass/DI", "Alpha/Mix/Alpha")
+    assert [stem.label for stem in song.stems] == ["Bass/DI", "Drums/kick"] and not _told(root)
+
+
+@pytest.mark.parametrize("names", [("ch01", "ch02"), ("ch01", "ch02", "ch17-18")])
+def test_channels_of_a_mixing_desk_are_one_song_and_told(root: Path, names: tuple[str, ...]) -> None:
+    (song,) = _tracks(root, *(f"Session/{name}" for name in names))
+    assert song.aligned and len(song.stems) == len(names) and len(_told(root)) == 1
+
+
 def test_songs_by_number_are_songs(root: Path) -> None:
     songs = _tracks(
         root, *(f"music/{name}/{stem}" for name in ("Track 01", "Track 02", "0003", "Song 4") for stem in ("bass", "drums"))

@@ -60,10 +60,19 @@ def _is_instrument_word(word: str) -> bool:
 
 
 def holds_collection(parts: Sequence[Path]) -> bool:
-    """Tell whether folders of instruments hold the same songs, each as a file: `bass/Alpha`, `drums/Alpha`, `bass/Beta`."""
+    """Tell whether folders of instruments hold the same songs, each as a file: `bass/Alpha`, `drums/Alpha`, `bass/Beta`.
+
+    Numbers count if there are more than two, and all folders have them: `bass/0001`, `drums/0001`.
+    """
     names = Counter(name.lower() for part in parts for name in audio(part))
     several = [name for name, count in names.items() if count > 1]
-    return len(several) > 1 and all(map(song_names.is_own, names))
+    return (len(several) > 1 and all(map(song_names.is_own, names))) or (len(several) > 2 and _are_alike(parts))
+
+
+def _are_alike(parts: Sequence[Path]) -> bool:
+    """Tell whether all folders hold the same names, which are those of no instruments: numbers, takes or sections."""
+    names = [{name.lower() for name in audio(part)} for part in parts]
+    return len(parts) > 1 and all(own == names[0] for own in names) and all(map(song_names.strength, names[0]))
 
 
 def may_hold_several(parts: Sequence[Path]) -> bool:
@@ -71,7 +80,7 @@ def may_hold_several(parts: Sequence[Path]) -> bool:
     titles = [{slug(song_names.without(name, part.name)) for name in audio(part)} for part in parts]
     count = Counter(title for own in titles for title in own)
     again = [title for title, times in count.items() if times > 1]
-    return len(again) > 1 and any(map(song_names.is_own, again))
+    return len(again) > 1 and (any(map(song_names.is_own, again)) or _are_alike(parts))
 
 
 def is_working(folder: Path, below: Iterable[Path]) -> bool:

@@ -115,6 +115,8 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
         yield Rejected(where, "link", f"links to folders are not followed: give {folder.resolve()} as another root")
         return
     sounds, below = audio(folder), folders(folder)
+    mixes = [*filter(_folder_names.holds_mixes, below)]
+    parts = [part for part in below if part not in mixes]
     if folder != root and _folder_names.is_working(folder, below):
         detail = "a working folder of this program: its parts are no stems; move it out of the dataset"
         yield Rejected(folder.relative_to(root).as_posix(), "working_folder", detail)
@@ -131,13 +133,15 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
     elif any(_is_stem(label, sounds) for label in sounds):
         yield from _song_folder(root, folder, sounds, below, split, depth, top=top)
         return
-    elif below and all(map(_folder_names.is_part, below)) and (not top or any(map(audio, below))):
-        if top or _folder_names.holds_collection(below):
-            yield from _collection(root, folder, below, split)
-        elif grouped := _folder_names.audio_of(below):
-            if _folder_names.may_hold_several(below):
+    elif parts and all(map(_folder_names.is_part, parts)) and (not top or any(map(audio, parts))):
+        if top or _folder_names.holds_collection(parts):
+            yield from _collection(root, folder, parts, split)
+        elif grouped := _folder_names.audio_of(parts):
+            if _folder_names.may_hold_several(parts):
                 yield _kept_together.doubt(root, folder, "its folders of instruments are read as one song")
             yield _track(root, _Song(folder, folder, grouped, {}), split)
+        for part in mixes:
+            yield from _unnamed(root, audio(part))
         return
     elif not top and not sounds and (sections := _folder_names.sections(below)):
         if not _folder_names.are_channels(part.name for part in below):
