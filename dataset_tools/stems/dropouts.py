@@ -47,7 +47,8 @@ class Dropouts:
     def hear(self, block: Samples) -> None:
         """Take the next frames of the file, `(frames, channels)` at its own rate."""
         # In samples of 8 bit, soft sound is zeros and the same few values again.
-        fine = (block[::STEP] * 128 % 1).any()
+        with np.errstate(invalid="ignore"):
+            fine = (block[::STEP] % 2**-7).any()
         for at in sorted({*holes(block, self._rate_hz), *repeats(block)}) if fine else ():
             if not self._at or self._frames + at - self._at[-1] > APART_S * self._rate_hz:  # else it is the same one
                 self._at.append(self._frames + at)
