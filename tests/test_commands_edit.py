@@ -140,6 +140,15 @@ def test_a_lead_lies_over_the_last_round_only(song, tmp_path):
 
 
 @pytest.mark.usefixtures("half")
+@pytest.mark.parametrize(("right", "told"), [(-1.0, 1), (-0.9, 1), (-0.5, 0), (0.0, 0)])
+def test_channels_that_cancel_are_told(song, tmp_path, right, told):
+    wave = tone(200, 1.0, 16000)
+    soundfile.write(tmp_path / "wide.wav", np.stack([wave, right * wave], axis=1), 16000)
+    result = invoke("run", tmp_path / "wide.wav", "remove bass", "-o", tmp_path / "o.wav")
+    assert len([line for line in result.stderr.splitlines() if "cancel, and their mean is edited" in line]) == told
+
+
+@pytest.mark.usefixtures("half")
 def test_a_lead_that_is_longer_than_the_song_is_told(song, tmp_path):
     seconds = soundfile.info(song).duration
     for longer_s, told in ((1.0, ["warning: lead.flac is 1.0 s longer than song.wav: its end is left out"]), (0.05, [])):

@@ -16,6 +16,8 @@ from instructme.pipelines.editing.editor import Editor, EditWarning, safe_gain
 
 LONGER_S = 0.1
 """An encoder adds less than this to the end of a lead."""
+CANCELLED = 10 ** (-15 / 10)
+"""Share of their power that channels keep in their mean, below which they cancel."""
 
 
 class FileEdit:
@@ -72,6 +74,7 @@ class FileEdit:
         length_s = len(self._music) / self._kind.rate_hz
         longer_s = (len(self._lead) - len(self._music)) / self._kind.rate_hz if self._lead else 0.0
         self._notes += [note for path in (source, lead) if path for note in doubts(path)]
+        self._notes += _cancelling(source, self._music)
         self._cut = [f"{lead} is {longer_s:.1f} s longer than {source}: its end is left out"] if longer_s > LONGER_S else []
         for each in self._rounds:
             if (each.step.start_s or 0.0) >= length_s:
@@ -116,6 +119,16 @@ class FileEdit:
         highest = max(peak(block) for block in _overlaid(result, lead)) if lead else result.peak
         gain = np.float32(safe_gain(highest, path.name))
         encode(path, (block * gain for block in _overlaid(result, lead)), self._kind, len(result), result.channels)
+
+
+def _cancelling(source: Path, music: Scratch) -> Iterator[str]:
+    """Tell of channels that nearly cancel in their mean, which is what is edited."""
+    mean = apart = 0.0
+    for block in music.blocks():
+        mean += float(np.square(block.mean(axis=1, dtype=np.float64)).sum())
+        apart += float(np.square(block, dtype=np.float64).mean(axis=1).sum())
+    if mean < CANCELLED * apart:
+        yield f"the channels of {source} cancel, and their mean is edited: invert one of them"
 
 
 def _names(out: Path, variation: int | None, rounds: int) -> list[Path]:
