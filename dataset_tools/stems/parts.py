@@ -142,7 +142,9 @@ class _Song:
         doubled = heard_twice.find(decoded)
         sums = {overlap.name for overlap in doubled if overlap.is_sum}
         # A sum that is left out is not heard twice.
-        self.rejects[:] = [row for row in self.rejects if row.reason != "overlap" or not sums & {row.item, self.alike.get(row.item)}]
+        self.rejects[:] = [
+            row for row in self.rejects if row.reason != "overlap" or not sums & {row.item, self.alike.get(row.item)}
+        ]
         for overlap in doubled:
             self.tell(overlap.name, "mixture" if overlap.is_sum else "overlap", overlap.detail)
         return sums
