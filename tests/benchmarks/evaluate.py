@@ -21,7 +21,12 @@ from instructme.pipelines.evaluation.shard_cases import Choice, ShardRow, from_s
 from instructme.pipelines.processes import engine
 
 GOAL_S = 2.2
-FEATURES = ("db", "lufs", "onsets_s", "chords", "notes", "embedding")
+FEATURES = {
+    **{name: (name,) for name in ("db", "lufs", "chords", "embedding")},
+    "onsets_s": ("onsets_s", "envelope", "beats_s"),
+    "notes": ("notes", "pitch_sums"),
+}
+"""What is computed once for a sound, and the names under which metrics take it. `evaluate` computes what some metric takes."""
 
 
 def main() -> None:
@@ -49,6 +54,7 @@ def measure(options: argparse.Namespace) -> str:
     names, lacking = scoring.usable()
     head = evaluate.read_tagger(None)
     names = [name for name in names if head is not None or name not in ("half_move", "instruction_accuracy")]
+    taken = {each for name in names for each in scoring.inputs(name)}
     for number, case in enumerate(chosen):
         if number == 1:  # the first one loads networks and compiles
             spent.clear()
@@ -60,10 +66,11 @@ def measure(options: argparse.Namespace) -> str:
         values = Features(sounds, {"absent": False, "commanded": (), "tagger": head})
         with clock("cells"):
             values["cells"] = cells.find(target, source, case.gain_db)
-        for name in FEATURES:
+        for name, taken_as in FEATURES.items():
             with clock(name):
-                for sound in sounds.values():
-                    getattr(sound, name)
+                for side, sound in sounds.items():
+                    if any(f"{side}_{each}" in taken for each in taken_as):
+                        getattr(sound, name)
         for name in names:
             with clock(name):
                 scoring.score_edit(values, [name])
