@@ -50,6 +50,7 @@ def _told() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
+        errors.leave_full_output()
         raise click.ClickException(_one_line(errors.explain(error))) from None
     except urls.failures() as error:
         raise click.ClickException(urls.advice(error)) from None

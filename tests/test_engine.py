@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from distributed import LocalCluster, wait
 from distributed.process import AsyncProcess
+from sessions import running
 
 from instructme.manifests.rows import DataError
 from instructme.pipelines.processes import cluster, engine
@@ -132,13 +133,6 @@ def test_says_when_no_scheduler_answers(address: str, monkeypatch: pytest.Monkey
         list(engine.run(double, [1], description="double", scheduler=address))
 
 
-def in_session(session: int) -> list[str]:
-    """List the processes of a session that still run."""
-    listing = subprocess.run(["ps", "-e", "-o", "sid=,stat=,args="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listing.splitlines()]
-    return [row[2] for row in rows if row[0] == str(session) and not row[1].startswith("Z")]
-
-
 @pytest.mark.parametrize(("whom", "with_what"), [("process", "SIGINT"), ("group", "SIGINT"), ("process", "SIGTERM")])
 def test_ends_at_once_when_asked_to(tmp_path: Path, whom: str, with_what: str) -> None:
     """Ctrl-C in a terminal reaches the whole group; a shell that starts us in the background has it ignored."""
@@ -156,9 +150,9 @@ def test_ends_at_once_when_asked_to(tmp_path: Path, whom: str, with_what: str) -
     (os.killpg if whom == "group" else os.kill)(process.pid, getattr(signal, with_what))
     try:
         assert process.wait(timeout=5) != 0
-        while in_session(process.pid) and time.monotonic() < asked + 5:
+        while running(process.pid) and time.monotonic() < asked + 5:
             time.sleep(0.1)
-        assert in_session(process.pid) == []
+        assert running(process.pid) == []
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

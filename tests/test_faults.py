@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 from made_work import make_songs
+from sessions import running
 
 from instructme.manifests.tables import sha256
 from instructme.pipelines.stages.corpus import FLUIDR3
@@ -53,17 +54,10 @@ def started(errors: Path, *arguments: object) -> Iterator[subprocess.Popen[bytes
     try:
         yield process
     finally:
-        for each in session(process.pid):
+        for each in running(process.pid):
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
         process.wait()
-
-
-def session(leader: int) -> list[int]:
-    """List the processes of a session that still run."""
-    listing = subprocess.run(["ps", "-e", "-o", "sid=,stat=,pid="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split() for line in listing.splitlines()]
-    return [int(pid) for sid, state, pid in rows if int(sid) == leader and not state.startswith("Z")]
 
 
 def until(condition: Callable[[], object]) -> float:
@@ -107,7 +101,7 @@ def kill(process: subprocess.Popen[bytes], whom: str) -> None:
     else:
         (os.killpg if whom == "group" else os.kill)(process.pid, signal.SIGKILL)
         process.wait(PATIENCE_S)
-        assert until(lambda: not session(process.pid)) < 5
+        assert until(lambda: not running(process.pid)) < 5
 
 
 def moments(work: Path) -> dict[str, Callable[[subprocess.Popen[bytes]], object]]:
@@ -182,7 +176,7 @@ def stop(process: subprocess.Popen[bytes], whom: str, number: signal.Signals, er
     """
     (os.killpg if whom == "group" else os.kill)(process.pid, number)
     code = process.wait(5)
-    assert until(lambda: session(process.pid) == []) < 2  # multiprocessing's tracker ends once it finds Python gone
+    assert until(lambda: running(process.pid) == []) < 2  # multiprocessing's tracker ends once it finds Python gone
     if late and code in (0, -number) and not said(errors):
         return
     assert code == 128 + number

@@ -201,7 +201,8 @@ def test_workers_outlive_signals_that_go_to_all_processes_and_end_with_the_strea
         os.kill(child.pid, signal.SIGINT)
     got += [next(stream) for _ in range(3)]
     # As a batch system would: from a process that isn't the workers' parent.
-    os.waitpid(os.posix_spawn("/bin/kill", ["kill", "-TERM", *(str(child.pid) for child in children)], os.environ), 0)
+    killed = f"kill -TERM {' '.join(str(child.pid) for child in children)}"
+    os.waitpid(os.posix_spawn("/bin/sh", ["sh", "-c", killed], os.environ), 0)
     got += [next(stream) for _ in range(7)]
     assert len(children) == 2 and all(same(*pair) for pair in zip(got, expected, strict=True))
     stream.close()

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 
 _ADVICE = {
     errno.ENOSPC: "free some space there",
@@ -23,6 +24,14 @@ def explain(error: OSError) -> str:
     where = f": {error.filename!r}" if error.filename else ""
     advice = _ADVICE.get(error.errno, "check path, permissions and free space")
     return f"{os.strerror(error.errno)}{where}: {advice}, then run the same command again"
+
+
+def leave_full_output() -> None:
+    """Send standard output nowhere if it takes nothing more. Python would write what is left at its end, and fail once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def memory(error: RuntimeError) -> str | None:
