@@ -73,16 +73,21 @@ def environment(folder: Path, wheel: Path, *wanted: str) -> Path:
 def closure(requirements: list[Requirement]) -> set[str]:
     """Follow requirements to the names of all packages that they bring."""
     seen: set[tuple[str, str]] = set()
-    todo = [(each, extra) for each in requirements for extra in ("", *each.extras)]
+    todo = [(each, extra) for each in requirements if wanted(each) for extra in ("", *each.extras)]
     while todo:
         requirement, extra = todo.pop()
         name = canonicalize_name(requirement.name)
         if (name, extra) not in seen:
             seen.add((name, extra))
             for each in map(Requirement, distribution(name).requires or ()):
-                if each.marker is None or each.marker.evaluate({"extra": extra}):
+                if wanted(each, extra):
                     todo += [(each, extra) for extra in ("", *each.extras)]
     return {name for name, _ in seen}
+
+
+def wanted(requirement: Requirement, extra: str = "") -> bool:
+    """Say whether this Python and this extra need a package."""
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +168,7 @@ def imports() -> Iterator[tuple[str, Path]]:
 def test_every_package_that_is_imported_is_declared() -> None:
     used = ("train", "chords", "evaluate", "cloud", "listen", "app")
     declared = [*PROJECT["dependencies"], *(each for extra in used for each in EXTRAS[extra])]
-    here = [each for each in map(Requirement, declared) if each.marker is None or each.marker.evaluate()]
-    files = (file for each in here for file in distribution(each.name).files or ())
+    files = (file for each in map(Requirement, declared) if wanted(each) for file in distribution(each.name).files or ())
     provided = {file.parts[0].removesuffix(".py") for file in files}
     allowed = provided | sys.stdlib_module_names | {"instructme"}
     assert not {f"{name} in {path.relative_to(ROOT)}" for name, path in imports() if name not in allowed}
