@@ -113,7 +113,7 @@ def audio(work: Path, tracks: int) -> None:
             print(f"rhythm {beats}, chords {chords}: {seconds / minutes - bare:+.2f} s")
 
 
-def memory(minutes: int, stems: int, rhythm: str, rate_hz: int | None = None) -> None:
+def memory(minutes: int, stems: int, rhythm: str, chords: str, rate_hz: int | None = None) -> None:
     """Prepare one long track on a worker and print the peak of its resident memory.
 
     Up to an hour, the stems are stereo noise of 44.1 kHz; longer ones are mono, of 24 kHz. Of those, and of a rate that is given,
@@ -136,9 +136,9 @@ def memory(minutes: int, stems: int, rhythm: str, rate_hz: int | None = None) ->
             stated = (f"{number}", path.name, "x", None, None, f"instrument {number}", "family", True, False, "name", True)
             length, size = 60 * minutes * rate_hz, path.stat().st_size
             rows.append(Stem("t", *stated, rate_hz, channels, length, size, None, None, None, None))
-        unit = TrackUnit(root, root, track, rows, PrepareSettings(rhythm=rhythm, chords="none"), "key")
+        unit = TrackUnit(root, root, track, rows, PrepareSettings(rhythm=rhythm, chords=chords), "key")
         (peak,) = [peak for _, peak in engine.run(peak_mib, [unit], description="memory", workers=1)]
-        track_size = f"{minutes} minutes, {stems} stems of {channels} channels, {rate_hz} Hz, rhythm {rhythm}"
+        track_size = f"{minutes} minutes, {stems} stems of {channels} channels, {rate_hz} Hz, rhythm {rhythm}, chords {chords}"
         print(f"{track_size}: peak of the worker {peak:.0f} MiB")
 
 
@@ -159,9 +159,11 @@ if __name__ == "__main__":
     parser.add_argument("--stems", type=int, default=20)
     parser.add_argument("--rate-hz", type=int)
     parser.add_argument("--rhythm", choices=("none", "audio"))
+    parser.add_argument("--chords", choices=("none", "audio"), default="none")
     chosen = parser.parse_args()
     if chosen.memory:
-        memory(chosen.minutes, chosen.stems, chosen.rhythm or ("audio" if chosen.minutes > 60 else "none"), chosen.rate_hz)
+        rhythm = chosen.rhythm or ("audio" if chosen.minutes > 60 else "none")
+        memory(chosen.minutes, chosen.stems, rhythm, chosen.chords, chosen.rate_hz)
     if chosen.work and chosen.audio:
         audio(chosen.work, chosen.tracks)
     elif chosen.work:
