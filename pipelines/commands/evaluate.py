@@ -169,7 +169,8 @@ def command(
     given = evaluate.names(edits, [system.name for system in systems])
     tell = functools.partial(click.echo, err=True)
     found = from_table(pairs, tell) if pairs else from_shards(shards or Path(), choice, given)
-    for line in (*unmatched(found, given), *(shard_cases.below_rate(shards, choice) if shards else ())):
+    told = (line for place in (shards, ood) if place for line in shard_cases.below_rate(place, choice))
+    for line in (*unmatched(found, given), *told):
         tell(line)
     groups = {"edits": (found, _state(shards, split))}
     if ood:

@@ -138,7 +138,7 @@ class Sound:
         """Embedding of VGGish: (examples, 128)."""
         return self._given("vggish", lambda path: embeddings.vggish(self.levelled, RATE_HZ, path))
 
-    @property
+    @cached_property
     def vggish_pca(self) -> npt.NDArray[np.float32]:
         """The embedding of VGGish after its post-processing: (examples, 128)."""
         assert self._networks.vggish_pca is not None
