@@ -47,7 +47,7 @@ TESTS = {
     "dataset_tools/corpus/": "charts",
     "dataset_tools/corpus/midi_score.py": "corpus",
     "dataset_tools/corpus/real.py": "corpus_real",
-    "dataset_tools/corpus/recordings.py": "corpus_timbres",
+    "dataset_tools/corpus/recordings.py": "corpus_timbres hydrogen_kits",
     "dataset_tools/corpus/rough_mix.py": "corpus_timbres",
     "dataset_tools/corpus/soundfonts.py": "corpus_timbres",
     "dataset_tools/layouts/": "layouts",
