@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from instructme.dataset_tools.audio import Samples, resample
-from instructme.dataset_tools.recognisers import weights
+from instructme.dataset_tools.recognisers import packed_convolutions, weights
 
 Activations = npt.NDArray[np.float32]
 RATE_HZ, HOP_SAMPLES = 22050, 256
@@ -37,8 +37,8 @@ class RecognisedNotes(NamedTuple):
 
 
 def available() -> bool:
-    """Say whether notes can be recognised: the weights have been fetched, and onnxruntime is installed."""
-    return weights.available("notes") and find_spec("onnxruntime") is not None
+    """Say whether notes can be recognised: the weights have been fetched, and onnx and onnxruntime are installed."""
+    return weights.available("notes") and all(map(find_spec, ("onnx", "onnxruntime")))
 
 
 @cache
@@ -48,7 +48,9 @@ def _session() -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = 3  # no warnings of the kernels that are no longer used
+    packed = packed_convolutions.pack(network, _WINDOW_FRAMES)
+    return onnxruntime.InferenceSession(packed, options, providers=["CPUExecutionProvider"])
 
 
 def activations(samples: Samples, rate_hz: int) -> tuple[Activations, Activations]:

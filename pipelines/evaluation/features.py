@@ -113,7 +113,7 @@ class Sound:
                 **note_network.decode(sounding, starting)._asdict(),
             }
 
-        return self._kept(f"notes 1 {weights.label('notes')}", recognise)
+        return self._kept(f"notes 2 {weights.label('notes')}", recognise)
 
     @property
     def pitch_sums(self) -> npt.NDArray[np.float64]:
