@@ -103,7 +103,7 @@ def unused_bits(path: Path) -> int:
             high |= int(np.bitwise_or.reduce(block ^ (block >> 31), axis=None))
             low |= int(np.bitwise_or.reduce(block & 0xFF, axis=None))
     used = high.bit_length() if low else 0
-    return next((unused for unused in (8, 16) if bits - unused >= 16 and bits - unused - 4 < used <= bits - unused), 0)
+    return next((unused for unused in (8, 16) if bits - unused >= 16 and bits - unused - 4 < used < bits - unused), 0)
 
 
 @dataclass

@@ -156,6 +156,7 @@ def test_samples_at_the_low_end_of_a_wider_format_are_found(bits: int, held: int
     place = 2 ** (32 - bits)
     for name, samples in {
         "low": whole * place,
+        "one bit more": whole * 2 * place,
         "very soft": whole // 2**6 * place,
         "upper": whole * 2 ** (bits - held) * place,
         "upper and soft": whole // 2 ** (bits - held) * 2 ** (bits - held) * place,

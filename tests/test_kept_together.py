@@ -1,5 +1,6 @@
 """What may be one song is in one split, or read as one song, and told."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -180,3 +181,37 @@ def test_a_folder_of_recordings_without_instruments_is_told(root: Path) -> None:
     assert len(_tracks(root, "0001", "0002", "0003")) == 1 and _told(root) == [("data", 1)]
     _tracks(root / "named", "0001", "0002", "bass")
     assert not _told(root / "named")
+
+
+ARTISTS = [f"{first} {second}" for first in ("Amber", "Boreal", "Cedar") for second in ("Lights", "Rivers", "Hills")]
+TITLES = ["Window", "Harvest", "Lantern", "Meadow", "Copper", "Willow", "Marble", "Saffron", "Juniper"]
+
+
+def _shelved(root: Path, shelves: Sequence[str], counts: Sequence[int]) -> dict[str, list[str | None]]:
+    """Make as many songs in each folder as are counted, and give their leak groups."""
+    titles = [[f"{first} {second}" for second in TITLES[:count]] for first, count in zip(TITLES, counts, strict=True)]
+    places = [f"{shelf}/{title}" for shelf, own in zip(shelves, titles, strict=True) for title in own]
+    songs = _tracks(root, *(f"{place}/{stem}" for place in places for stem in ("bass", "drums")))
+    return {shelf: [song.leak_group for song in songs if song.name.startswith(f"{shelf}/")] for shelf in shelves}
+
+
+@pytest.mark.parametrize("above", ["", "archive/"])
+def test_songs_in_folders_of_artists_are_in_one_split_and_told_once(root: Path, above: str) -> None:
+    shelves = [above + artist for artist in ARTISTS]
+    groups = _shelved(root, shelves, [3, 2, 2, 1, 2, 2, 3, 2, 1])
+    assert all(len(set(own)) == 1 for own in groups.values())
+    assert len({own[0] for own in groups.values() if len(own) > 1}) == 7 and groups[shelves[3]] == [None]
+    assert [count for _, count in _told(root)] == [7]
+
+
+@pytest.mark.parametrize(
+    ("shelves", "counts"),
+    [
+        (ARTISTS, [9, 2, 1, 1, 1, 1, 1, 1, 1]),
+        (ARTISTS, [1] * 9),
+        (["Rock", "Jazz", "Pop", "Blues", "Country", "Reggae", "Funk", "Metal", "Other Things"], [2] * 9),
+        (["archive/a", "archive/b", "archive/c", *(f"more/{letter}" for letter in "defghi")], [1] * 9),
+    ],
+)
+def test_uneven_folders_and_those_of_genres_are_not_kept_together(root: Path, shelves: list[str], counts: list[int]) -> None:
+    assert {group for own in _shelved(root, shelves, counts).values() for group in own} == {None} and not _told(root)

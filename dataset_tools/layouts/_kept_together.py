@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from instructme.dataset_tools import song_names
 from instructme.dataset_tools.layouts import FoundTrack, Rejected, _folder_names
+from instructme.manifests import genres
 from instructme.manifests.counting import counted
 from instructme.manifests.instruments import normalise
 from instructme.manifests.paths import slug
@@ -17,6 +18,8 @@ _DATE = re.compile(r"(?:19|20)\d\d[-_. ]?\d\d[-_. ]?\d\d(?:\D.*)?")
 """A folder of a day, such as `2023-05-01` or `20230501_1530`, in that of a song."""
 _MOST = 20
 """A folder with more songs is a dataset, however they are called."""
+_LEAST_SHELVES, _LARGEST_SHELF = 8, 0.2
+"""Folders with songs may be those of artists if there are so many of them, and none has a larger share of the songs."""
 _ADVICE = "if that is wrong, move the files of each song into a folder of their own, or list them in a table"
 
 
@@ -77,6 +80,31 @@ def equal_titles(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack 
         titled = f"{counted(len(several), 'title')} {'is' if len(several) == 1 else 'are'}"
         reading = f"{titled} there more than once, such as {_listed([track.name for track in first])}; each is read as a song"
         yield Rejected(first[0].name, "grouping", f"{reading}. {_ADVICE.capitalize()}", len(several))
+
+
+def shelved(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
+    """Keep the songs of a folder in one split where many folders hold songs, and tell of it: they may be artists or albums."""
+    tracks = [item for item in items if isinstance(item, FoundTrack) and item.aligned]
+    shelves = next((found for depth in (1, 2) if (found := _shelves(tracks, depth))), {})
+    yield from _joined(items, {slug(place): own for place, own in shelves.items()})
+    if shelves:
+        shared = {place: own for place, own in shelves.items() if len(own) > 1}
+        reading = f"folders such as {_listed(list(shared))} may be artists or albums: the songs of each are in one split"
+        yield Rejected(next(iter(shared)), "grouping", f"{reading}. Nothing is lost if they are not", len(shared))
+
+
+def _shelves(tracks: Sequence[FoundTrack], depth: int) -> dict[str, list[FoundTrack]]:
+    """Group songs by the folder at a depth; nothing where these folders are hardly those of artists."""
+    shelves: defaultdict[str, list[FoundTrack]] = defaultdict(list)
+    for track in tracks:
+        parts = PurePosixPath(track.name).parts
+        shelves["/".join(parts[:depth]) if len(parts) > depth else "."].append(track)
+    shelves.pop(".", None)
+    several = any(len(own) > 1 for own in shelves.values())
+    largest = max(map(len, shelves.values()), default=0)
+    titles = [genres.normalise(PurePosixPath(place).name) for place in shelves]
+    many = len(shelves) >= _LEAST_SHELVES and largest <= _LARGEST_SHELF * len(tracks)
+    return shelves if several and many and sum(map(bool, titles)) < len(titles) / 2 else {}
 
 
 def nameless(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:

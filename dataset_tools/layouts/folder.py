@@ -73,7 +73,8 @@ def recognises(root: Path) -> bool:
 def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
     """Read every song or single part below the root."""
     items = list(_without_mixes(root, list(_walk(root, root, None, _DEPTH))))
-    for rule in (_kept_together.nested, _kept_together.untitled, _kept_together.equal_titles, _kept_together.nameless):
+    together = _kept_together
+    for rule in (together.nested, together.untitled, together.shelved, together.equal_titles, together.nameless):
         items = list(rule(items))
     names = {item.name: match for item in items if isinstance(item, FoundTrack) and (match := _joined(item))}
     several = len({match[1] for match in names.values()}) > 1
