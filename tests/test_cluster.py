@@ -152,7 +152,7 @@ def slow(number: int) -> int:
 
 def test_a_scheduler_that_ends_in_mid_run_is_one_line(started: Cluster) -> None:
     started.worker()
-    done = engine.run(slow, range(40), description="slow", scheduler=started.address)
+    done = engine.run(slow, range(40), description="slow", item="unit", scheduler=started.address)
     next(done)
     kill(started.scheduler)
     with pytest.raises(DataError, match=f"the Dask scheduler at {started.address} ended: .* what is finished is kept"):
@@ -166,7 +166,7 @@ def test_a_worker_without_our_code_is_told_of(started: Cluster, early: bool) -> 
     if early:
         until(lambda: "Registered to" in (started.folder / "log").read_text())
     with pytest.raises(DataError, match=r"worker tcp://.* lacks instructme, here it is .*: install instructme with the same"):
-        list(engine.run(slow, [1], description="slow", scheduler=started.address))
+        list(engine.run(slow, [1], description="slow", item="unit", scheduler=started.address))
 
 
 @pytest.mark.slow
@@ -174,12 +174,12 @@ def test_a_worker_that_is_not_like_the_others_is_told_of(started: Cluster) -> No
     (started.folder / "sitecustomize.py").write_text(OTHER_PACKAGES.format(package="numpy", found="0.1"))
     worker = started.worker()
     with pytest.raises(DataError, match=r"worker tcp://.* has numpy 0\.1, here it is .*: install instructme with the same"):
-        list(engine.run(slow, [1], description="slow", scheduler=started.address))
+        list(engine.run(slow, [1], description="slow", item="unit", scheduler=started.address))
     kill(worker)
     (started.folder / "sitecustomize.py").unlink()
     started.worker("--nthreads", 2)
     with pytest.raises(DataError, match=r"has 2 threads: start workers with one \(dask worker ADDRESS .* --nthreads 1\)"):
-        list(engine.run(slow, [1], description="slow", scheduler=started.address))
+        list(engine.run(slow, [1], description="slow", item="unit", scheduler=started.address))
 
 
 def test_a_worker_that_does_not_see_the_disk_is_told_of(started: Cluster, tmp_path: Path) -> None:
@@ -192,11 +192,11 @@ def test_a_worker_that_does_not_see_the_disk_is_told_of(started: Cluster, tmp_pa
     with pytest.raises(
         DataError, match=f"finds no file {shared}, or another one than this machine: put it on a disk that all machines share"
     ):
-        list(engine.run(slow, [1], description="slow", scheduler=started.address, shared=[shared]))
+        list(engine.run(slow, [1], description="slow", item="unit", scheduler=started.address, shared=[shared]))
 
 
 def test_workers_may_join_later(started: Cluster, capfd: pytest.CaptureFixture[str]) -> None:
-    done = engine.run(slow, [1, 2], description="slow", scheduler=started.address)
+    done = engine.run(slow, [1, 2], description="slow", item="unit", scheduler=started.address)
     started.worker()
     assert sorted(done) == [(1, 1), (2, 2)]
     assert "no worker has joined" in capfd.readouterr().err

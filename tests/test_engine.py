@@ -26,7 +26,7 @@ def sleep(seconds):
     time.sleep(seconds)
 
 if __name__ == "__main__":
-    for _ in engine.run(sleep, [60.0] * 4, description="sleep", workers=2):
+    for _ in engine.run(sleep, [60.0] * 4, description="sleep", item="unit", workers=2):
         pass
 """
 
@@ -46,11 +46,11 @@ def die_on_odd(number: int) -> int:
 
 
 def test_nothing_to_do_starts_nothing() -> None:
-    assert list(engine.run(double, [], description="none")) == []
+    assert list(engine.run(double, [], description="none", item="unit")) == []
 
 
 def test_every_unit_comes_back_once_with_its_result(capfd: pytest.CaptureFixture[str]) -> None:
-    found = list(engine.run(double, [*range(20), 7, 7], description="double", workers=2))
+    found = list(engine.run(double, [*range(20), 7, 7], description="double", item="unit", workers=2))
     assert sorted(found) == sorted((number, 2 * number) for number in [*range(20), 7, 7])
     written = capfd.readouterr()
     assert written.out == ""
@@ -64,7 +64,7 @@ def note_run(unit: tuple[Path, int]) -> None:
 
 
 def test_without_workers_units_run_in_this_process_in_their_order(capfd: pytest.CaptureFixture[str]) -> None:
-    found = list(engine.run(lambda number: (number, os.getpid()), [3, 1, 2], description="here", workers=0))
+    found = list(engine.run(lambda number: (number, os.getpid()), [3, 1, 2], description="here", item="unit", workers=0))
     assert found == [(number, (number, os.getpid())) for number in (3, 1, 2)]
     written = capfd.readouterr()
     assert written.out == "" and "here" in written.err and "3/3" in written.err
@@ -73,7 +73,7 @@ def test_without_workers_units_run_in_this_process_in_their_order(capfd: pytest.
 def test_without_workers_dask_is_not_imported() -> None:
     check = (
         "import sys; from instructme.pipelines.processes import engine\n"
-        "print(list(engine.run(lambda unit: engine.scratch(), [1], description='', workers=0)), 'distributed' in sys.modules)"
+        "print(list(engine.run(lambda unit: engine.scratch(), [1], description='', item='', workers=0)), 'distributed' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[(1, None)] False"
@@ -98,7 +98,7 @@ def test_a_worker_that_is_slow_to_die_is_no_error(monkeypatch: pytest.MonkeyPatc
         threading.Timer(1, kill, [process.pid]).start()
 
     monkeypatch.setattr(AsyncProcess, "kill", kill_later)
-    found = engine.run(time.sleep, [0.0, 60.0], description="sleep", workers=2)
+    found = engine.run(time.sleep, [0.0, 60.0], description="sleep", item="unit", workers=2)
     assert next(found) == (0.0, None)
     found.close()
 
@@ -106,31 +106,31 @@ def test_a_worker_that_is_slow_to_die_is_no_error(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_bug_shows_itself(workers: int) -> None:
     with pytest.raises(ZeroDivisionError):
-        list(engine.run(fail, [2, 0, 1], description="fail", workers=workers))
+        list(engine.run(fail, [2, 0, 1], description="fail", item="unit", workers=workers))
 
 
 def test_a_unit_that_kills_its_workers_spares_the_others() -> None:
-    found = dict(engine.run(die_on_odd, [0, 1, 2, 4], description="die", workers=1, lost=lambda unit: -unit))
+    found = dict(engine.run(die_on_odd, [0, 1, 2, 4], description="die", item="unit", workers=1, lost=lambda unit: -unit))
     assert found == {0: 0, 1: -1, 2: 2, 4: 4}
 
 
 def test_a_unit_that_kills_its_workers_is_named() -> None:
     with pytest.raises(DataError, match=r"die: workers died on 3: .*--workers"):
-        list(engine.run(die_on_odd, [3], description="die", workers=1))
+        list(engine.run(die_on_odd, [3], description="die", item="unit", workers=1))
 
 
 def test_runs_on_the_scheduler_at_an_address_and_leaves_it_running() -> None:
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
         address = cluster.scheduler_address
         for _ in range(2):
-            assert sorted(engine.run(double, [1, 2], description="double", scheduler=address)) == [(1, 2), (2, 4)]
+            assert sorted(engine.run(double, [1, 2], description="double", item="unit", scheduler=address)) == [(1, 2), (2, 4)]
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://somewhere"])
 def test_says_when_no_scheduler_answers(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_PATIENCE", "500ms")
     with pytest.raises(DataError, match="dask scheduler"):
-        list(engine.run(double, [1], description="double", scheduler=address))
+        list(engine.run(double, [1], description="double", item="unit", scheduler=address))
 
 
 @pytest.mark.parametrize(("whom", "with_what"), [("process", "SIGINT"), ("group", "SIGINT"), ("process", "SIGTERM")])

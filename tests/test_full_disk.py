@@ -171,9 +171,9 @@ def hoard(size: int) -> int:
 
 
 def test_a_unit_without_memory_is_accounted_for() -> None:
-    assert dict(engine.run(hoard, [0, 1], description="hoard", workers=1, lost=lambda unit: -unit)) == {0: 0, 1: -1}
+    assert dict(engine.run(hoard, [0, 1], description="hoard", item="unit", workers=1, lost=lambda unit: -unit)) == {0: 0, 1: -1}
     with pytest.raises(Exception, match=r"hoard: workers died on 1: .*--workers"):
-        list(engine.run(hoard, [1], description="hoard", workers=1))
+        list(engine.run(hoard, [1], description="hoard", item="unit", workers=1))
 
 
 def test_a_listening_test_is_made_whole_or_not_at_all(tmp_path: Path, disk: tuple[Path, Resize]) -> None:

@@ -65,7 +65,7 @@ def score_cases(
     for number, case in enumerate(cases):
         seen[case.dataset, case.task] += 1
         units.append(_Unit(number, case, with_controls is None or seen[case.dataset, case.task] <= with_controls))
-    found = engine.run(partial(_score_unit, settings), units, description="evaluate", workers=workers)
+    found = engine.run(partial(_score_unit, settings), units, description="evaluate", item="triplet", workers=workers)
     results = {unit.number: scores for unit, scores in found}
     return [(unit.case, results[unit.number]) for unit in units]
 

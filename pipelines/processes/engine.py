@@ -116,7 +116,7 @@ def run(
     units: Sequence[Unit],
     *,
     description: str,
-    item: str = "item",
+    item: str,
     workers: int | None = None,
     scheduler: str | None = None,
     shared: Sequence[Path] = (),

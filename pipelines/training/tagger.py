@@ -62,7 +62,9 @@ def examples(data: Path, split: str, embed: Embed, count: int | None = None, wor
     """
     reader = open_split(data, split)
     rows = list(range(int(reader.sizes.sum())))[:count]
-    found = dict(engine.run(partial(_sides, data, split, embed), rows, description=f"embed {split}", workers=workers))
+    found = dict(
+        engine.run(partial(_sides, data, split, embed), rows, description=f"embed {split}", item="triplet", workers=workers)
+    )
     pairs = [pair for row in rows for pair in found[row]]
     return Examples(np.array([embedding for embedding, _ in pairs]), [labels for _, labels in pairs])
 

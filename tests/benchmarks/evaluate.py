@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--split", default="test")
     options = parser.parse_args()
-    for _, report in engine.run(measure, [options], description="triplets", workers=1):
+    for _, report in engine.run(measure, [options], description="triplets", item="unit", workers=1):
         print(report)
 
 

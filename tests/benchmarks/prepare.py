@@ -137,7 +137,7 @@ def memory(minutes: int, stems: int, rhythm: str, chords: str, rate_hz: int | No
             length, size = 60 * minutes * rate_hz, path.stat().st_size
             rows.append(Stem("t", *stated, rate_hz, channels, length, size, None, None, None, None))
         unit = TrackUnit(root, root, track, rows, PrepareSettings(rhythm=rhythm, chords=chords), "key")
-        (peak,) = [peak for _, peak in engine.run(peak_mib, [unit], description="memory", workers=1)]
+        (peak,) = [peak for _, peak in engine.run(peak_mib, [unit], description="memory", item="unit", workers=1)]
         track_size = f"{minutes} minutes, {stems} stems of {channels} channels, {rate_hz} Hz, rhythm {rhythm}, chords {chords}"
         print(f"{track_size}: peak of the worker {peak:.0f} MiB")
 

@@ -69,7 +69,7 @@ def compare(floor: Callable[[int], object], stage: Callable[[int], object], roun
         pairs = zip(taken[above], taken[below], strict=True)
         return statistics.median(getattr(one, field) / getattr(other, field) for one, other in pairs)
 
-    start = spent(lambda: list(engine.run(idle, [0], description="idle", workers=1)))
+    start = spent(lambda: list(engine.run(idle, [0], description="idle", item="unit", workers=1)))
     rates = [ratio(("floor", 1), ("stage", 1), field) for field in ("processor_s", "clock_s")]
     print(
         f"rate, of the floor's: {rates[0]:.2f} by processor time, {rates[1]:.2f} by the clock; {start.processor_s:.1f} s to start"
