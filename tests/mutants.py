@@ -32,7 +32,6 @@ TESTS = {
     "dataset_tools/stems/alignment.py": "broken_headers",
     "dataset_tools/harmony.py": "harmony chords",
     "dataset_tools/prepare_track.py": "prepare",
-    "dataset_tools/track_rhythm.py": "prepare bad_tables shared_files beat_offsets annotations table bar_check",
     "dataset_tools/beats/beat_columns.py": "annotations",
     "dataset_tools/beats/rhythm.py": "rhythm bar_check beat_network annotations",
     "dataset_tools/triplets.py": "triplets instructions",

@@ -73,7 +73,8 @@ def test_without_workers_units_run_in_this_process_in_their_order(capfd: pytest.
 def test_without_workers_dask_is_not_imported() -> None:
     check = (
         "import sys; from instructme.pipelines.processes import engine\n"
-        "print(list(engine.run(lambda unit: engine.scratch(), [1], description='', item='', workers=0)), 'distributed' in sys.modules)"
+        "print(list(engine.run(lambda unit: engine.scratch(), [1], description='', item='', workers=0)),"
+        " 'distributed' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[(1, None)] False"
