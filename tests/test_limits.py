@@ -87,3 +87,11 @@ def test_shards_of_two_rates_are_no_dataset(work: Path, tmp_path: Path) -> None:
     (tmp_path / "index.json").write_text(json.dumps(index))
     with pytest.raises(DataError, match="shards of several sample rates"):
         instructme.TripletDataset(tmp_path, "train")
+
+
+def test_tables_state_later_settings_of_prepare_only_where_they_are_not_the_default() -> None:
+    """So that the parts of older working folders stay valid."""
+    stated = {"min_lufs": -50.0, "balance_stems": True, "channels": 2}
+    assert PrepareSettings().arguments().keys() & stated.keys() == set()
+    for name, value in stated.items():
+        assert PrepareSettings(**{name: value}).arguments() == PrepareSettings().arguments() | {name: value}

@@ -312,6 +312,11 @@ def test_stems_of_a_lower_rate_than_the_parts_are_told(work: Path, dataset: tupl
 def test_tracks_shorter_than_a_clip_are_counted(work: Path) -> None:
     prepare(work, **{**QUICK, "clip_seconds": 30})
     assert rejects(work) == [("set-a", "too_short", 1), ("set-b", "too_short", 1), ("set-c", "silent_clip", 1)]
+    length_s = {
+        part.track_id: part.length_samples / part.sample_rate_hz for part in tables.read_rows(work / "parts.parquet", Part)
+    }
+    short = next(row for row in tables.read_rows(work / "rejects.parquet", Reject) if row.reason == "too_short")
+    assert short.detail.startswith(f"{length_s['set-a']:.1f} s long")
 
 
 def test_a_track_that_kills_its_workers_is_tried_again(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -264,3 +264,12 @@ def test_padding_is_hidden_at_every_level(frames: int, monkeypatch: pytest.Monke
     padded = frames + -frames % 4
     assert {level for level, _ in seen} == {padded, padded // 2, padded // 4}
     assert all(valid == math.ceil(frames * level / padded) for level, valid in seen)
+
+
+def test_every_parameter_learns() -> None:
+    """A parameter without a gradient would stop training on several GPUs."""
+    made, given = model(), conditions(40)
+    keep = torch.tensor([True, False])
+    given = dataclasses.replace(given, keep_text=keep, keep_source=keep, keep_chords=keep)
+    made(torch.randn(2, 8, 40), torch.tensor([3, 500]), given).square().sum().backward()
+    assert [name for name, parameter in made.named_parameters() if parameter.grad is None] == []
