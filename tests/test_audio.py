@@ -1,5 +1,6 @@
 """Audio in and out: rates, channels, rounding and damage."""
 
+import contextlib
 import resource
 from pathlib import Path
 
@@ -170,3 +171,15 @@ def test_only_wide_integers_have_unused_bits(tmp_path: Path) -> None:
     for subtype in ("PCM_16", "FLOAT"):
         soundfile.write(tmp_path / "a.wav", np.full(100, 0.001), 8000, subtype=subtype)
         assert audio.unused_bits(tmp_path / "a.wav") == 0
+
+
+@pytest.mark.parametrize(
+    ("second", "likeness"), [([0.3, -0.3, 0.3, -0.3], 1), ([0.3, 0.3, 0.3, 0.3], 0), ([-0.3, 0.3, -0.3, 0.3], -1)]
+)
+def test_channels_are_alike_or_opposite(tmp_path: Path, second: list[float], likeness: float) -> None:
+    wave = np.stack([np.tile([0.3, -0.3, 0.3, -0.3], 500), np.tile(second, 500)], axis=1)
+    soundfile.write(tmp_path / "a.wav", wave, 8000, subtype="FLOAT")
+    report = audio.DecodingReport()
+    with contextlib.suppress(audio.OppositeChannelsError):
+        list(audio.stream(tmp_path / "a.wav", channels=2, report=report))
+    assert report.likeness == pytest.approx(likeness, abs=1e-6) and audio.DecodingReport().likeness == 1
