@@ -21,21 +21,35 @@ MOST_SHARING = 0.5
 """Songs that share a stem are parted if they would be more than this share of all: what nearly all songs hold is no loop."""
 _MOST_NAMESAKES = 4
 """A title that more songs of one dataset have is the name of a kind of folder."""
-_TRACK_NUMBER = re.compile(r"^\s*(?:(?:\d+\s*[-–_.)]\s*)+|0\d\s+)(?=\D)")
-"""Programs that separate what they have separated number it twice: `2_1_Highway`."""
+_TRACK_NUMBER = re.compile(r"^\s*(?:(?:(?:track\s*)?\d+\s*[-–_.)]\s*|[(\[]\d+[)\]]\s*)+|0\d\s+)(?=\D)", re.IGNORECASE)
+"""Programs that separate what they have separated number it twice: `2_1_Highway`. Others write `Track 1 - Highway`."""
 _SEPARATED = re.compile(r"_\([^()]+\)(?:_.*)?$")
 """What such programs write behind a title: `Highway_(Instrumental)_model_bs_roformer`."""
-_COPY = re.compile(r"(?:\s*\(\d+\)|[\s_–-]+(?:copy|kopie|copie|copia|cópia)(?:\s*\(?\d+\)?)?)\s*$", re.IGNORECASE)
+_COPY = re.compile(
+    r"^(?:copy of|kopie von|copie de|copia de|cópia de)\s+"
+    r"|(?:\s*[(\[]\d+[)\]]|[\s._–-]+(?:copy|kopie|copie|copia|cópia|bak)(?:\s*\(?\d+\)?)?)\s*$",
+    re.IGNORECASE,
+)
 
-_IN_KEY = r"in [a-g][#b♯♭]?(?:\s?(?:m|min|maj|minor|major))?"
-_NUMBERS = [r"v\d[\d.]*", r"ver\d+", r"t\d", r"tk\d+", r"x\d[\d.]*", r"\d+\s?s(?:ec)?", r"\d{2,3}\s?bpm", r"\d{2,3}k", _IN_KEY]
+_KEY = r"[a-g][#b♯♭]?\s?"
+_NUMBERS = [
+    *(r"v\d[\d.]*", r"ver\d+", r"t\d", r"tk\d+", r"x\d[\d.]*", r"\d+\s?s(?:ec)?"),
+    *(
+        r"\d{2,3}\s?bpm",
+        rf"\d{{2,3}}(?:\s?bpm)?[\s_-]+{_KEY}m?(?:in|aj|inor|ajor)?",
+        rf"(?:in\s{_KEY}m?|{_KEY}m)(?:in|aj|inor|ajor)",
+    ),
+    *(rf"in\s{_KEY}m?", r"\d{2,3}(?:\.\d)?k(?:hz)?(?:\d\db)?", r"44100|48000|88200|96000", r"\d\d[\s-]?bits?"),
+    *(r"[+-]\d+\s?(?:st|semitones?)", r"(?:19|20)\d\d[-_. ]?[01]\d[-_. ]?[0-3]\d(?:_\d{4,6})?"),
+    *(r"(?:ft|feat|featuring)\b.*", r"live\s(?:at|from|in)\b.*"),
+]
 _ENDINGS = "|".join([*sorted(TITLE_WORDS["ending"]), *_NUMBERS])
 _OF_FILES = "|".join(sorted(TITLE_WORDS["ending after an underscore"] | TITLE_WORDS["section"] | TITLE_WORDS["version"]))
 """Also the last words of titles: `Going Down` is no version of `Going`, but `Highway_down` is one of `Highway`."""
 _VERSION = re.compile(
     rf"\s*[(\[][^()\[\]]*\b({_ENDINGS}|{_OF_FILES})\b[^()\[\]]*[)\]]\s*$"
-    rf"|(\s[-–—]\s+(\w+\s+)?|[\s_])({_ENDINGS})[\s_]*[+-]?[\d.]*\s*$"
-    rf"|_({_OF_FILES})[\s_]*[+-]?[\d.]*\s*$",
+    rf"|(\s[-–—]\s+(\w+\s+)?|,?[\s_-])({_ENDINGS})[\s_.]*[+-]?[\d.]*\s*$"
+    rf"|[_-]({_OF_FILES})[\s_.]*[+-]?[\d.]*\s*$",
     re.IGNORECASE,
 )
 """What a title ends with where the same song is there in another version: `Highway (Club Remix)`."""
@@ -60,7 +74,7 @@ def _plain_title(title: str) -> str:
 
 def is_version(title: str) -> bool:
     """Tell whether a title is nothing but words of versions and sections: `Original`, `T1`, `Take 2`; not `Track 01`."""
-    return bool(title) and _plain_title(f"a {title}") == "a"
+    return any(map(str.isalpha, title)) and _plain_title(f"a {title}") == "a"
 
 
 def artist_key(artist: str | None) -> str | None:

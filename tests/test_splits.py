@@ -223,6 +223,17 @@ VERSIONS = (
     *("T1", "_tk2", " Intro", " part1", "_Pt2", " dry", "_48k", "_Final2", " (Radio Edit)", " Extended", "_Mono", "_Alt"),
     *("_Main", "_Clean", " V1.0", " Rehearsal", "_chunk_0", "_loop1", " inst", " cover", "_x1.1", " seg000", "_pitch+2", "_ps-3"),
     *("_stretch1.1", "_speed0.9", "_slow", "_pitch_up_2", "_noise", "_reverb", "_reverse", "_aug1", "_T1_dry"),
+    *("Stems", "_stems", " (Multitracks)", "_raw", "-live", "-v2", "_bak", "_mixdown", "_2023-05-01", "_20230501_1200", " [2]"),
+    *(" 120bpm Am", "_120_Am", " - 90 BPM - A minor", "_C#maj", "_44100", "_48k24b", "_24bit", "_-3st", ", Pt. 2", " ft. Ann"),
+    *(
+        " (with Ann)",
+        " (Official Video)",
+        " - Live at Home",
+        " Live in Rome 1999",
+        " (Acapella)",
+        " (key of G)",
+        " Album Version",
+    ),
 )
 
 
@@ -232,8 +243,11 @@ def test_versions_and_augmented_copies_of_a_song_are_in_one_split() -> None:
         *(f"Highway{' ' * ending[0].isalpha()}{ending}" for ending in VERSIONS),
         "Highway Original",
         "Highway Main",
+        "Copy of Highway",
+        "Track 1 - Highway",
+        "[01] Highway",
     ]
-    others = ["Symphony 5", "Symphony 7", "Love Again", "Love", "Track 1", "Track 2"]
+    others = ["Symphony 5", "Symphony 7", "Love Again", "Love", "Track 1", "Track 2", "Vitamin C", "Vitamin D", "I Am", "Key"]
     kept, _ = assign([track(title) for title in [*songs, *others]], (0.6, 0.2, 0.2), 0)
     groups = {row.track_id: row.leak_group for row in kept}
     assert {title for title in songs if groups[title] != groups["Highway"]} == set()
