@@ -13,7 +13,12 @@ import numpy as np
 from instructme.manifests.rows import SPLITS, Track
 from instructme.manifests.word_tables import TITLE_WORDS
 
-_NOBODY = ("", "unknown", "unknownartist", "various", "variousartists", "va", "none", "na")
+_NOBODY = (
+    *("", "unknown", "unknownartist", "various", "variousartists", "va", "none", "na", "nan", "null", "undefined", "artist"),
+    *("anonymous", "tba", "tbd", "unbekannt", "inconnu", "desconocido", "desconhecido", "sconosciuto", "неизвестен", "不明"),
+)
+_OTHERS = re.compile(r"\s*(?:[,&+/;]|\b(?:and|x|vs|with|und|et|y|e)\b).*", re.IGNORECASE)
+"""Who plays with an artist: `Ann & Bert`, `Ann, Bert`; and the article in `Pines, The`."""
 _UNTITLED = TITLE_WORDS["version"] | TITLE_WORDS["section"] | TITLE_WORDS["file or folder"]
 """Words that many titles consist of, by which no song is known."""
 
@@ -81,6 +86,11 @@ def artist_key(artist: str | None) -> str | None:
     """Reduce an artist to a key that is the same in all datasets; guests (`feat.`) don't count; None if unknown."""
     plain = _plain(re.split(r"\b(?:feat|featuring|ft)\b\.?", artist or "", maxsplit=1, flags=re.IGNORECASE)[0])
     return None if plain in _NOBODY else plain
+
+
+def _first_artist(artist: str | None) -> str | None:
+    """Reduce an artist to the first name without an article, which `The Pines`, `Pines, The` and `Pines & Ann` share."""
+    return artist_key(re.sub(r"^the\s+", "", _OTHERS.sub("", artist or ""), flags=re.IGNORECASE)) or artist_key(artist)
 
 
 def says_song(title: str | None) -> bool:
@@ -172,7 +182,8 @@ def assign(
         divided = len(_official(members)) > 1
         leak.update({track.track_id: _narrow(track) if divided else wide for track in members})
     songs = _grouped(tracks, lambda track: track.song_group).values()
-    leak = _linked(tracks, leak, ([track.track_id for track in members] for members in songs))
+    artists = _grouped(filter(lambda track: artist_key(track.artist), tracks), lambda track: str(_first_artist(track.artist)))
+    leak = _linked(tracks, leak, ([track.track_id for track in members] for members in (*songs, *artists.values())))
     leak = _linked(tracks, leak, shared, max(MOST_SHARING * len(tracks), 2))
     grouped = _grouped((replace(track, leak_group=leak[track.track_id]) for track in tracks), lambda track: track.leak_group)
     official = {group: splits[0] for group, members in grouped.items() if (splits := _official(members))}

@@ -38,6 +38,15 @@ def test_names_that_datasets_write_differently_are_one() -> None:
     assert artist_key("Various Artists") is None and artist_key("") is None and song_key(None, "Song") is None
 
 
+def test_one_artist_in_several_spellings_is_in_one_split() -> None:
+    names = ["The Pines", "Pines, The", "Pines", "Pines & Ann", "Pines, Ann and Bert", "Pines x Ann", "The Pineapples"]
+    tracks = [track(name, artist=name, title=f"Song {number}") for number, name in enumerate(names)]
+    kept, _ = assign(tracks, (0.4, 0.3, 0.3), 0)
+    groups = {row.track_id: row.leak_group for row in kept}
+    assert {name for name in names if groups[name] == groups["Pines"]} == {*names[:-1]}
+    assert artist_key("nan") is artist_key("Unbekannt") is None
+
+
 def test_titles_that_many_songs_have_are_no_evidence() -> None:
     assert not any(says_song(title) for title in ("WAV", "Intro", "24bit", "Track 01", "44.1kHz 24bit", "", None, "02"))
     assert all(says_song(title) for title in ("Highway", "Intro to You", "24 Hours", "99 Luftballons"))
