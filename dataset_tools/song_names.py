@@ -116,6 +116,11 @@ def title(names: Sequence[str]) -> str:
     return shared.strip(" ._-()[]") if strength(shared) else ""
 
 
+def without_number(name: str) -> str:
+    """Leave out a number in front: `08_`, `Track 1 - `."""
+    return _NUMBER.sub("", name) or name
+
+
 def is_own(text: str) -> bool:
     """Tell whether a text has a word of its own, which is none of instruments, takes, sections or songs in general."""
     return strength(text) == OWN
@@ -147,7 +152,7 @@ def cleaned(names: Sequence[str], *, numbers: bool) -> dict[str, str]:
     ends = _without_last_words([*bare.values()])
     texts = [_MUSICAL.sub("", ends[bare[name]]) or name for name in names]
     if not numbers:
-        texts = [_NUMBER.sub("", text) or text for text in texts]
+        texts = [*map(without_number, texts)]
     while len(texts) > 1 and (first := {_head(text) for text in texts}) and len(first) == 1 and "" not in first:
         rests = [text[GAP.search(text, 1).end() :] for text in texts]  # type: ignore[union-attr]
         if _holds_songs(rests):

@@ -65,6 +65,8 @@ def test_two_arrangements_of_a_song_are_in_one_split_and_told(root: Path) -> Non
         ("V1.0", "V2.1"),
         ("Radio Edit", "Extended"),
         ("dry", "Club Mix"),
+        ("Album Version", "Tiesto Remix"),
+        ("01 Intro", "02 Verse"),
     ],
 )
 def test_versions_in_a_folder_of_their_song_are_in_one_split(root: Path, names: tuple[str, str]) -> None:
@@ -72,6 +74,20 @@ def test_versions_in_a_folder_of_their_song_are_in_one_split(root: Path, names: 
         root, *(f"{song}/{name}/{stem}" for song in ("Alpha", "Beta") for name in names for stem in ("bass", "drums"))
     )
     assert [song.leak_group for song in songs] == ["folder:alpha", "folder:alpha", "folder:beta", "folder:beta"]
+
+
+@pytest.mark.parametrize(
+    "names", [("Highway (Tiesto Remix) - ", "Highway (Avicii Remix) - "), ("Highway Take 1 ", "Highway Take 2 ")]
+)
+def test_versions_in_one_folder_are_in_one_split_and_told(root: Path, names: tuple[str, str]) -> None:
+    songs = _tracks(root, *(f"Set/{name}{stem}" for name in names for stem in ("Bass", "Drums", "Vox")))
+    assert len(songs) == 2 and len({song.leak_group for song in songs} - {None}) == 1 and _told(root)
+
+
+@pytest.mark.parametrize("names", [("01 Intro", "02 Highway", "12 Outro"), ("Ignition Remix", "Highway", "Lonely Remix")])
+def test_songs_of_a_set_that_are_called_like_sections_or_remixes_are_songs(root: Path, names: tuple[str, ...]) -> None:
+    songs = _tracks(root, *(f"Berlin/{name}/{stem}" for name in names for stem in ("Bass", "Drums", "Vox")))
+    assert len(songs) == 3 and not any(song.leak_group for song in songs) and not _told(root)
 
 
 @pytest.mark.parametrize("above", ["data/", "data/train/", ""])

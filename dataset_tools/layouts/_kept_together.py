@@ -16,6 +16,8 @@ from instructme.manifests.splits import is_version
 
 _DATE = re.compile(r"(?:19|20)\d\d[-_. ]?\d\d[-_. ]?\d\d(?:\D.*)?")
 """A folder of a day, such as `2023-05-01` or `20230501_1530`, in that of a song."""
+_REMIX = re.compile(r"[^()\[\]]+[\s_-](?:remix|mix|edit|version|bootleg|rework|dub)", re.IGNORECASE)
+"""A version by what it ends with; beside other songs it may be a title."""
 _MOST = 20
 """A folder with more songs is a dataset, however they are called."""
 _LEAST_SHELVES, _LARGEST_SHELF = 8, 0.2
@@ -54,13 +56,23 @@ def untitled(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Re
     tracks = [item for item in items if isinstance(item, FoundTrack)]
     groups: defaultdict[str, list[FoundTrack]] = defaultdict(list)
     for item in tracks:
-        name = PurePosixPath(item.name).name
-        place = str(PurePosixPath(item.name).parent)
-        if item.aligned and (_folder_names.is_untitled(name) or is_version(name) or (place != "." and _DATE.fullmatch(name))):
-            groups[place].append(item)
+        groups[str(PurePosixPath(item.name).parent)] += [item] if item.aligned else []
+    for place, own in groups.items():
+        names = {track.name: PurePosixPath(track.name).name for track in own}
+        if not all(map(_may_be_untitled, names.values())):
+            groups[place] = [track for track in own if _is_untitled(names[track.name], place)]
     # Right below the root, a dataset of songs may have one that is called `Ambient`.
     groups["."] = groups["."] if len(groups["."]) == len(tracks) else []
     yield from _told(items, {name: own for name, own in groups.items() if 1 < len(own) <= _MOST}, _untitled_reading)
+
+
+def _is_untitled(name: str, place: str = ".") -> bool:
+    return _folder_names.is_untitled(name) or is_version(name) or bool(place != "." and _DATE.fullmatch(name))
+
+
+def _may_be_untitled(name: str) -> bool:
+    """Tell whether a name may be no title, beside others of that kind: `01 Verse`, `Some Remix`."""
+    return any(map(_is_untitled, {name, song_names.without_number(name)})) or bool(_REMIX.fullmatch(name))
 
 
 def _untitled_reading(tracks: Sequence[FoundTrack]) -> str:

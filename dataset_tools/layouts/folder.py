@@ -259,6 +259,8 @@ def _flat(
         detail = "names of its songs may mean splits, but were not read so: if they do, make a folder for each split"
         yield Rejected((folder.relative_to(root) / "*").as_posix(), "split_unused", detail, len(hints))
     versions: defaultdict[str, list[FoundTrack | Rejected]] = defaultdict(list)
+    fronts = {name[: name.find(song.name)] for song in grouping.songs for name in song.labels}
+    front = fronts.pop() if len(fronts) == 1 else ""  # `Highway Take`, of `Highway Take 1 Bass`
     for song in grouping.songs:
         labels = song_names.labels(list(song.labels.values()))
         own = {labels[label]: sounds[name] for name, label in song.labels.items()}
@@ -268,7 +270,7 @@ def _flat(
             continue
         mine = {name: path for name, path in midi.items() if name.lower().startswith(song.name.lower())}
         notes = {name[len(song.name) :].strip(" ._-()").lower(): path for name, path in mine.items()}
-        versions[song_names.work(song.name)].append(_track(root, _Song(folder / song.name, folder, own, notes), split))
+        versions[song_names.work(front + song.name)].append(_track(root, _Song(folder / song.name, folder, own, notes), split))
     for work, tracks in versions.items():
         yield from _kept_together.one_work(root, folder / work, tracks)
     detail = "its name belongs to no song of this folder: name it like the others, or move it into a new folder"
