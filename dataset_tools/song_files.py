@@ -69,7 +69,14 @@ def group(names: Sequence[str]) -> Grouping:
     titled = any(map(song_names.is_own, (song.name for song in found.songs)))
     band = {normalise(label).instrument for song in found.songs for label in song.labels.values()}
     # `beat1_Snare` and `beat2_Snare` are no song `Snare` of two drum machines.
-    return found._replace(doubtful=found.aligned and not (titled and len(band) > 1))
+    return found._replace(doubtful=found.aligned and not (titled and len(band) > 1 and _are_alike(found.songs)))
+
+
+def _are_alike(songs: Sequence[SongFiles]) -> bool:
+    """Tell whether the largest song has three families of another one, or half of its own; else both may be one song."""
+    own = sorted(({normalise(label).family for label in song.labels.values()} for song in songs), key=len)
+    most = max(len(own[-1] & other) for other in own[:-1])
+    return 2 * sum(len(song.labels) > 1 for song in songs) > len(songs) and (most > 2 or 2 * most >= len(own[-1]))
 
 
 def _projects(names: Sequence[str]) -> Grouping | None:
@@ -164,7 +171,7 @@ def _several(read: _Readings) -> Grouping | None:
     sure = dotted or read.covers(several) == len(read.cuts)
     series = Counter(map(_root, read.named))
     full = {song for song in several if song in own or sure or series[_root(song)] > 1 or _differ(read.shared[song])}
-    if read.reverse and full and not full & own and not read.is_product(full):
+    if read.reverse and full - own and not read.is_product(full):
         return None  # numbers of takes and doubles, as programs write them at the end
     if not full or len(read.named | full) < 2:
         # Two songs may share no instrument; but then every file must belong to one.
@@ -182,13 +189,15 @@ def _may_be_several(read: _Readings) -> bool:
 
 
 def _is_scattered(read: _Readings) -> bool:
-    """Tell whether each file has a title of its own beside its instrument: `Alpha_bass`, `Beta_bass`, `Gamma_drums`."""
+    """Tell whether files have different titles: `Alpha_bass`, `Beta_bass`, or `Alpha_bass`, `Alpha_drums`, `bass`, `drums`."""
     own = {song for song, strength in read.strength.items() if strength == song_names.OWN}
     titles = [
         {song_names.key(song) for song, label in pairs if song_names.names_instrument(label)} & own
         for pairs in read.cuts.values()
     ]
-    return len(titles) > 1 and all(titles) and len(set().union(*titles)) == sum(map(len, titles))
+    bare = {song_names.key(name) for name in read.cuts}
+    twice = any(len(read.labels[song] & bare) > 1 for song in own)
+    return len(titles) > 1 and (twice or (all(titles) and not set.intersection(*titles)))
 
 
 def _has_tempi(names: Sequence[str]) -> bool:
@@ -203,11 +212,11 @@ def _is_grid(names: Sequence[str]) -> bool:
     ends: defaultdict[str, set[str]] = defaultdict(set)
     for name in names:
         cuts = [cut for cut in song_names.GAP.finditer(name) if cut.start()]
-        if not cuts or song_names.names_instrument(name[cuts[-1].end() :]):
+        if not cuts:
             return False
         ends[name[: cuts[-1].start()].lower()].add(name[cuts[-1].end() :].lower())
     first = next(iter(ends.values()), _BOTH)
-    alike = len(ends) > 1 and all(own == first for own in ends.values())
+    alike = len(ends) > 1 and all(own == first for own in ends.values()) and not all(map(song_names.names_instrument, first))
     return alike and len(first) > 1 and first != _BOTH and not all(map(_says_no_more, ends))
 
 
@@ -239,7 +248,7 @@ def _assign(read: _Readings, ranks: Sequence[set[str]]) -> Grouping | None:
         else:
             strays.append(name)
     bare = [name for name in strays if song_names.names_instrument(name) and song_names.strength(name) < song_names.OWN]
-    if len(songs) < 2 or len(bare) > _MOST_BARE:
+    if len(songs) < 2 or len(bare) > _MOST_BARE or 2 * len(strays) > len(read.cuts):
         return None
     return Grouping(tuple(SongFiles(titles[key], own) for key, own in songs.items()), tuple(strays))
 
