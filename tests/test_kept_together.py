@@ -231,3 +231,10 @@ def test_songs_in_folders_of_artists_are_in_one_split_and_told_once(root: Path, 
 )
 def test_uneven_folders_and_those_of_genres_are_not_kept_together(root: Path, shelves: list[str], counts: list[int]) -> None:
     assert {group for own in _shelved(root, shelves, counts).values() for group in own} == {None} and not _told(root)
+
+
+def test_an_album_in_which_a_title_names_an_instrument_is_told(root: Path) -> None:
+    names = ("01 Piano Man", "02 Guitar Town", "03 Drummer Boy", "04 Honesty", "05 Uptown Girl", "06 Bass Down Low")
+    assert len(_tracks(root, *(f"Hits/{name}" for name in names))) == 1 and _told(root) == [("Hits", 1)]
+    _tracks(root / "band", *(f"Song/{name}" for name in ("Sally", "Honey", "Bass", "Drums")))
+    assert not _told(root / "band")

@@ -65,6 +65,7 @@ ONE = [
     "Song - Bob Vox|Song - Bob Gtr|Song - Alice Vox|Song - Alice Gtr|Song - Drums|Song - Bass",
     "contrabass|synthbass|ebass|steeldrums|edrums",
     "Bass DI|Bass Amp|Gtr DI|Gtr Amp",
+    "Bass & Hyper bass - LSD|Bass - LSD|Crash 1 - LSD|Guitar 1 - LSD|Hi-Hat - LSD|Hyper Bass - LSD|Hyper Kick - LSD|Perc - LSD",
 ]
 DOUBTFUL = [
     "001_bass|001_drums|002_bass|002_drums",
@@ -100,9 +101,17 @@ def test_a_grouping_that_rests_on_numbers_or_common_words_is_marked(names: str) 
 
 
 @pytest.mark.parametrize(
-    "names", ["Alpha_bass|Beta_bass|Gamma_drums|Delta_drums", "Alpha_bass|Beta_drums|Gamma_bass", "bass - Alpha|drums - Beta"]
+    "names",
+    [
+        *("Alpha_bass|Beta_bass|Gamma_drums|Delta_drums", "Alpha_bass|Beta_drums|Gamma_bass", "bass - Alpha|drums - Beta"),
+        "Hello Drums|Hello Bass|Hello Vox|Hello Keys|Goodbye Piano",
+        "bass|drums|vox|Alpha_bass|Alpha_drums|Alpha_vox",
+        "bass|drums|vox|Alpha_bass|Alpha_drums|Alpha_vox|Beta_bass|Beta_drums|Beta_vox",
+        "Delta_Disco_Drum|Delta_Jazz_Drum|Delta_Hendrix_Drum|Delta_Gospel_Drum",
+        "hello [vocals]|hello [music]|moon [vocals]|moon [music]",
+    ],
 )
-def test_files_that_each_have_a_title_of_their_own_are_marked(names: str) -> None:
+def test_files_that_may_have_titles_of_their_own_are_marked(names: str) -> None:
     found = group(names.split("|"))
     assert not found.songs and found.doubtful
 
@@ -113,6 +122,15 @@ def test_a_grouping_by_titles_is_not_marked() -> None:
     assert not group(
         ["Kick In", "Kick Out", "Snare Top", "OH - L", "OH - R", "Bass DI", "Gtr 1", "Gtr 2", "Vox 1", "Vox 2"]
     ).doubtful
+
+
+def test_sessions_of_pro_tools_are_one_song_or_marked() -> None:
+    """Words of all songs' files that are there for several instruments are no titles: `OptoComp`, or the number of a region."""
+    with Path(__file__).with_name("song_folder_names.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = {song: group([row["file"] for row in rows if row["song"] == song]) for song in ("Another Love Song", "Heart Of Gold")}
+    assert not found["Another Love Song"].songs and not found["Another Love Song"].doubtful
+    assert found["Heart Of Gold"].doubtful
 
 
 def test_a_file_that_fits_no_song_is_a_stray() -> None:

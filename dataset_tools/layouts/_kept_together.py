@@ -22,6 +22,8 @@ _MOST = 20
 """A folder with more songs is a dataset, however they are called."""
 _LEAST_SHELVES, _LARGEST_SHELF = 8, 0.2
 """Folders with songs may be those of artists if there are so many of them, and none has a larger share of the songs."""
+_MOST_TITLES = 0.8
+"""A folder of which more files have words of their own and name no instrument for certain may be an album."""
 _ADVICE = "if that is wrong, move the files of each song into a folder of their own, or list them in a table"
 
 
@@ -120,13 +122,18 @@ def _shelves(tracks: Sequence[FoundTrack], depth: int) -> dict[str, list[FoundTr
 
 
 def nameless(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
-    """Tell of songs in which no file is surely called like an instrument: they may be recordings, such as `000/000002.mp3`."""
+    """Tell of songs in which next to no file is surely called like an instrument: they may be recordings, such as `000/000002.mp3`.
+
+    One of them may be called `Piano Man`.
+    """
     told = {item.item.removesuffix("/*") for item in items if isinstance(item, Rejected) and item.reason == "grouping"}
     yield from items
     for track in (item for item in items if isinstance(item, FoundTrack) and item.aligned and item.name not in told):
-        if len(track.stems) > 1 and not any(normalise(stem.label).certain for stem in track.stems):
-            files = f"no name of its {len(track.stems)} files is for certain an instrument's"
-            reading = f"{files}, and they are read as the stems of one song"
+        others = [stem.label for stem in track.stems if not normalise(stem.label).certain]
+        count, titled = len(track.stems), sum(map(song_names.is_own, others))
+        if count > 1 and (len(others) == count or titled >= _MOST_TITLES * count):
+            which = "no name" if len(others) == count else f"only {counted(count - len(others), 'name')}"
+            reading = f"{which} of its {count} files is for certain an instrument's, and they are read as the stems of one song"
             yield Rejected(track.name, "grouping", f"{reading}. {_ADVICE.capitalize()}")
 
 
