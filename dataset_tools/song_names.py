@@ -121,6 +121,11 @@ def without_number(name: str) -> str:
     return _NUMBER.sub("", name) or name
 
 
+def without_tempo(title: str) -> str:
+    """Leave out tempo and key: nothing stays of `120 bpm - A minor`."""
+    return _MUSICAL.sub("", f" {title}").strip()
+
+
 def is_own(text: str) -> bool:
     """Tell whether a text has a word of its own, which is none of instruments, takes, sections or songs in general."""
     return strength(text) == OWN

@@ -21,6 +21,7 @@ from instructme.dataset_tools.layouts import (
     FoundTrack,
     Rejected,
     is_file,
+    is_hidden,
 )
 from instructme.manifests import urls
 from instructme.manifests.paths import without_root
@@ -141,7 +142,7 @@ def _listed(folder: Path) -> Iterator[str]:
     """List what may be music below a folder by relative path; hidden files and linked folders are left out."""
     suffixes = (*_AUDIO, *_NOTES, *_TABLES, *_SHEETS, *_METADATA, *_PACKED, *_PARTIAL)
     for path in sorted(_remote(folder) if urls.is_remote(folder) else _local(folder)):
-        hidden = any(part.startswith(".") for part in path.split("/"))
+        hidden = any(map(is_hidden, path.split("/")))
         if path.lower().endswith(suffixes if not hidden else ".icloud"):
             yield path
 
@@ -154,7 +155,7 @@ def _remote(folder: Path) -> Iterator[str]:
 
 def _local(folder: Path) -> Iterator[str]:
     for place, below, names in os.walk(folder):
-        below[:] = sorted(name for name in below if not name.startswith("."))
+        below[:] = sorted(name for name in below if not is_hidden(name))
         within = os.path.relpath(place, folder)
         # Pipes and devices are no files of a dataset; broken links are.
         named = (name for name in names if is_file(Path(place, name)) or Path(place, name).is_symlink())

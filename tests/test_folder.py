@@ -372,6 +372,12 @@ def test_names_in_two_encodings_are_one_song(root: Path) -> None:
         ("2_1_The Band - Highway", "The Band", "Highway"),
         ("50 Cent - Highway", "50 Cent", "Highway"),
         ("05 - Highway", None, "05 - Highway"),
+        ("The_Band_-_Long_Highway", "The Band", "Long Highway"),
+        ("05_-_The Band – Highway", "The Band", "Highway"),
+        ("The Band - 1999", "The Band", "1999"),
+        ("Highway - Multitrack Stems", None, "Highway - Multitrack Stems"),
+        ("Highway - 120 bpm - A minor", None, "Highway - 120 bpm - A minor"),
+        ("Bass - Tim", None, "Bass - Tim"),
     ],
 )
 def test_a_number_in_front_is_not_of_the_artist(root: Path, folder_name: str, artist: str | None, title: str) -> None:
@@ -379,3 +385,17 @@ def test_a_number_in_front_is_not_of_the_artist(root: Path, folder_name: str, ar
         sound(root / folder_name / f"{stem}.wav")
     (song,) = found("folder", root)
     assert (song.artist, song.title) == (artist, title)
+
+
+def test_folders_that_are_called_like_instruments_and_players_are_parts(root: Path) -> None:
+    for part in ("Bass - Tim", "Drums - Al"):
+        sound(root / "Highway" / part / "take 1.wav")
+    (song,) = found("folder", root)
+    assert song.title == "Highway" and [stem.label for stem in song.stems] == ["Bass - Tim/take 1", "Drums - Al/take 1"]
+
+
+def test_deleted_files_are_no_songs(root: Path) -> None:
+    for place in ("Song", "$RECYCLE.BIN/S-1-5", "lost+found", "@eaDir"):
+        sound(root / place / "bass.wav")
+    (song,) = found("folder", root)
+    assert song.title == "Song" and not rejected("folder", root)

@@ -68,7 +68,7 @@ TREES = {
     ),
     "ccMixter": Tree(
         paths("Alex_-_Art_Now|Emily_-_Wake_Up", "mix|source-01|source-02"),
-        {"Alex_-_Art_Now": None, "Emily_-_Wake_Up": None},
+        {"Art Now": None, "Wake Up": None},
         {"other"},
         "Alex_-_Art_Now/mix.wav",
         doubted=True,

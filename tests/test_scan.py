@@ -160,6 +160,9 @@ def test_input_that_can_not_be_used_is_one_line(slakh_root: Path, folder_root: P
         scan([tmp_path / "songs.csv"], tmp_path / "work")
     with pytest.raises(DataError, match="is inside the other"):
         scan([folder_root, next(each for each in folder_root.iterdir() if each.is_dir())], tmp_path / "work", layout="folder")
+    build_table(tmp_path / "songs")
+    with pytest.raises(DataError, match="is inside the other"):
+        scan([tmp_path / "songs" / "stems.csv", tmp_path / "songs"], tmp_path / "work")
     with pytest.raises(DataError, match="sum to 1"):
         scan([folder_root], tmp_path / "work", split=(0.5, 0.5, 0.5))
     with pytest.raises(DataError, match="shares"):

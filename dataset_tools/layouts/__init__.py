@@ -48,6 +48,7 @@ OTHER_AUDIO_SUFFIXES = (
     *(".mpc", ".tta", ".ofr", ".shn", ".dsf", ".dff", ".sd2", ".rx2"),
 )
 LARGEST_METADATA_BYTES = 1 << 20
+_SYSTEM = ("$recycle.bin", "recycler", "#recycle", "@recycle", "@eadir", "lost+found", "system volume information", "__macosx")
 _DEEPEST = 32
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -210,15 +211,20 @@ def _tell(ask: Callable[[], bool]) -> bool:
         return False
 
 
+def is_hidden(name: str) -> bool:
+    """Tell whether a file or folder is hidden, or one in which systems keep deleted files."""
+    return name.startswith(".") or name.lower() in _SYSTEM
+
+
 def _entries(folder: Path) -> "list[os.DirEntry[str] | Path]":
-    """List a folder in order of name, without hidden entries (such as `._name.wav`); none if it is no folder.
+    """List a folder in order of name, without hidden entries (such as `._name.wav`, `$RECYCLE.BIN`); none if it is no folder.
 
     Raises:
         DataError: the folder can't be read.
     """
     try:
         with contextlib.closing(folder.iterdir()) if urls.is_remote(folder) else os.scandir(folder) as entries:
-            return sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+            return sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

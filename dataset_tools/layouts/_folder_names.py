@@ -29,11 +29,15 @@ SHELF = re.compile(r"(?:fold|split|part|subset|batch|chunk|shard|set|disc|cd|vol
 
 
 def is_part(folder: Path) -> bool:
-    """Tell whether a folder is called like an instrument and holds no band; `Piano Man` is a song, `Keys/Highway` is one."""
-    if not _is_instrument(folder.name):
+    """Tell whether a folder is called like an instrument and holds no band; `Piano Man` is a song, `Keys/Highway` is one.
+
+    `Bass - Tim` is a part, too.
+    """
+    name, _, player = folder.name.partition(" - ")
+    if not is_instrument(name):
         return False
     own = families(audio(folder))
-    return (len(own) < 2 or normalise(folder.name).family in own) and all(
+    return (len(own) < 2 or (not player and normalise(name).family in own)) and all(
         len(families(audio(part))) < 2 for part in folders(folder)
     )
 
@@ -44,7 +48,7 @@ def families(labels: Iterable[str]) -> set[str]:
     return {match.family for match in matches if match.certain and match.editable}
 
 
-def _is_instrument(name: str) -> bool:
+def is_instrument(name: str) -> bool:
     """Tell whether a name is that of instruments and nothing else, also numbered: `Guitars`, `01 Drums`, `Drums & Perc`."""
     words = [word.strip(" _.-") for word in _BETWEEN.split(name.lower()) if word.strip(" _.-")]
     return bool(words) and all(map(_is_instrument_word, words))

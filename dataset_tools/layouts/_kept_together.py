@@ -122,9 +122,9 @@ def _shelves(tracks: Sequence[FoundTrack], depth: int) -> dict[str, list[FoundTr
 
 
 def nameless(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
-    """Tell of songs in which next to no file is surely called like an instrument: they may be recordings, such as `000/000002.mp3`.
+    """Tell of songs in which next to no file is surely called like an instrument.
 
-    One of them may be called `Piano Man`.
+    They may be recordings, such as `000/000002.mp3`, or the songs of an album, of which one is called `Piano Man`.
     """
     told = {item.item.removesuffix("/*") for item in items if isinstance(item, Rejected) and item.reason == "grouping"}
     yield from items

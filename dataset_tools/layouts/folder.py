@@ -46,12 +46,17 @@ _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
 _COPY = re.compile(r"\s*(?i:copy|kopie|copie|copia|cópia)(?:\s*\(\d+\))?\s*")
 """What programs write behind the name of a copy: `Highway - Copy`."""
-_NUMBERED = re.compile(r"^(?:(?:\d+\s*[-–_.)]\s*)+|0\d\s+)(?=.*\s-\s)")
+_FILES = re.compile(
+    r"\W*(?:(?:stems?|multi[ -]?tracks?|multis|raw|wavs?|mp3|flac|audio|files?|exports?|bounces?|project|session|pack)\W*)*",
+    re.IGNORECASE,
+)
+"""What names files behind a title: `Highway - Stems`."""
+_NUMBERED = re.compile(r"^(?:(?:\d+[\s_]*[-–_.)][\s_]*)+|0\d\s+)(?=.*[\s_][-–—][\s_])")
 """The numbers of a song in front of artist and title: `05 - The Band - Highway`. Some have two: `2_1_The Band - Highway`."""
 _ACCOMPANIMENT = re.compile(r"accomp(?:animents?)?$", re.IGNORECASE)
 _JOINED = re.compile(r"([A-Z0-9][^\W_]*[a-z][^\W_]*)_([A-Z][^\W_]*[a-z][^\W_]*)(?:_(?i:full|excerpt|multitracks?|stems?))?")
 """`ArtistName_SongTitle`, as MedleyDB writes it, or `ArtistName_SongTitle_Full` as the Cambridge library does."""
-_DASH = re.compile(r"((?:[^()\[\]]|\([^()]*\)|\[[^\[\]]*\])*?) - (.*)")
+_DASH = re.compile(r"((?:[^()\[\]]|\([^()]*\)|\[[^\[\]]*\])*?)(?: [-–—] |_[-–—]_)(.*)")
 """Artist and title, or the like, around a dash that is in no brackets."""
 
 
@@ -306,8 +311,16 @@ def _names(root: Path, place: Path, split: str | None) -> tuple[str, str | None,
         inside = inside[1:]  # unless `train_001` is a song itself
     last = inside[-1] if inside else root.name
     dash = _DASH.fullmatch(_NUMBERED.sub("", last) or last)
-    known = dash if dash and _LETTER.search(dash[1]) and not _COPY.fullmatch(dash[2]) else None
-    return "/".join(inside) or root.name, known[1] if known else None, known[2] if known else last
+    if not dash or not _is_artist_and_title(*dash.groups()):
+        return "/".join(inside) or root.name, None, last
+    artist, title = dash.groups() if " " in last else (part.replace("_", " ") for part in dash.groups())
+    return "/".join(inside) or root.name, artist, title
+
+
+def _is_artist_and_title(artist: str, title: str) -> bool:
+    """Tell whether a name has artist and title around its dash, and not `Highway - Stems`, a copy, a tempo or an instrument."""
+    says_files = _COPY.fullmatch(title) or _FILES.fullmatch(song_names.without_tempo(title))
+    return bool(_LETTER.search(artist)) and not says_files and not _folder_names.is_instrument(artist)
 
 
 def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:

@@ -154,8 +154,8 @@ def _moved(track: FoundTrack, change: Callable[[Path], Path]) -> FoundTrack:
 
 
 def _nested(one: Path, other: Path) -> bool:
-    """Tell whether one of two folders is in the other."""
-    if urls.is_remote(other) or not (one.is_dir() and other.is_dir()):
+    """Tell whether one of two roots is in the other, also a table in a folder; two tables may lie in one folder."""
+    if urls.is_remote(other) or not (one.is_dir() or other.is_dir()):
         return False
     first, second = one.resolve(), other.resolve()
     return first in second.parents or second in first.parents
