@@ -220,6 +220,17 @@ def test_a_table_that_contradicts_the_names_of_files_is_told(root: Path) -> None
     (one,) = found("table", root)
     assert [(each.item, each.reason) for each in one.rejected] == [("vocals.wav", "names_differ"), ("drums.wav", "names_differ")]
     assert [stem.label for stem in one.stems[:2]] == ["drums", "bass"]
+    (root / "t.csv").write_text("track_id,path,instrument\none,mix.wav,\none,click.wav,other\none,x.wav,\none,drums.wav,other\n")
+    assert [item.item for item in rejected("table", root)] == ["mix.wav", "click.wav"]
+
+
+def test_yes_and_no_are_read_in_all_forms_and_others_are_told(root: Path) -> None:
+    cells = {"1.0": 128, "Y": 128, "x": 128, "0.0": None, "n": None, "perhaps": None}
+    rows = [f"one,{number}.wav,,{cell}" for number, cell in enumerate(cells)]
+    (root / "t.csv").write_text("\n".join(["track_id,path,instrument,is_drum", *rows]))
+    (one,) = found("table", root)
+    assert [stem.program for stem in one.stems] == [*cells.values()]
+    assert [(each.item, each.reason) for each in one.rejected] == [("one: is_drum perhaps", "not_understood")]
 
 
 def test_a_table_of_stems_may_be_a_text_file_and_beside_other_texts(root: Path) -> None:
@@ -235,9 +246,11 @@ def test_a_table_of_stems_may_be_a_text_file_and_beside_other_texts(root: Path) 
 
 def test_tracks_that_a_spreadsheet_may_have_parted_are_told(root: Path) -> None:
     rows = ["01,a.wav,bass", "1,b.wav,drums", "Song,c.wav,bass", "song,d.wav,drums", "10,e.wav,bass", "0,f.wav,bass"]
+    rows += ["2,g.wav,bass", "2.0,h.wav,drums", "Blue Moon,i.wav,bass", "Blue_Moon,j.wav,drums", "1.5,k.wav,bass"]
     (root / "t.csv").write_text("\n".join(["track_id,path,instrument", *rows]))
     told = [(item.item, item.reason) for item in rejected("table", root)]
-    assert told == [("t.csv: 01, 1", "rows_differ"), ("t.csv: Song, song", "rows_differ")]
+    pairs = ("01, 1", "Song, song", "2, 2.0", "Blue Moon, Blue_Moon")
+    assert told == [(f"t.csv: {pair}", "rows_differ") for pair in pairs]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])

@@ -179,7 +179,8 @@ def positive(value: Any) -> float | None:
 
 def yes(value: Any) -> bool | None:
     """Take a yes or no from metadata: booleans, and the words and digits that people write; anything else is None."""
-    return {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}.get(str(value).strip().lower())
+    word = str(value).strip().lower().removesuffix(".0")
+    return True if word in ("yes", "y", "true", "t", "1", "x") else False if word in ("no", "n", "false", "f", "0") else None
 
 
 def split_name(name: str) -> str | None:

@@ -70,17 +70,18 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
             places[place] = number
             songs.setdefault(composed(row["track_id"]), []).append({**row, "path": place})
     for own in _alike(songs):
-        reading = f"read as {len(own)} tracks, though they differ only in capitals or zeros: write a track_id in one way"
+        reading = f"read as {len(own)} tracks, though they differ only in capitals, zeros or gaps: write a track_id in one way"
         yield Rejected(f"{path.name}: {', '.join(own)}", "rows_differ", reading)
     for name, stems in songs.items():
         yield _track(path, name, stems)
 
 
 def _alike(names: Iterable[str]) -> Iterator[list[str]]:
-    """Find names that a program or a person may have changed: `S1` beside `s1`, `1` beside `01`, of which Excel keeps no zero."""
+    """Find names that a program or a person may have changed: `1` beside `01` and `1.0`, `My Song` beside `my_song`."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(re.sub(r"^0+(?=\d)", "", name.casefold()), []).append(name)
+        plain = re.sub(r"^0+(?=\d)|(?<=\d)\.0+$", "", name.casefold())
+        groups.setdefault(re.sub(r"[\s_-]+", "_", plain), []).append(name)
     yield from (own for own in groups.values() if len(own) > 1)
 
 
@@ -123,6 +124,9 @@ def _doubts(name: str, song: Mapping[str, str], rows: Sequence[dict[str, str]]) 
     if (split := song["split"].lower()) and not split_name(split):
         yield Rejected(f"{name}: {split}", "split", "no such split: a split is drawn instead")
     yield from _contradicted(rows)
+    for column in ("is_drum", "bleed"):
+        if odd := next((cell for row in rows if (cell := row.get(column)) and yes(cell) is None), None):
+            yield Rejected(f"{name}: {column} {odd}", "not_understood", "neither yes nor no: it counts as unknown")
     for column in _SONG:
         if len({row.get(column) for row in rows} - {"", None}) > 1:
             yield Rejected(f"{name}: {column}", "rows_differ", f"rows of this track differ: {song[column]} is used")
@@ -133,11 +137,16 @@ def _doubts(name: str, song: Mapping[str, str], rows: Sequence[dict[str, str]]) 
 
 
 def _contradicted(rows: Sequence[dict[str, str]]) -> Iterator[Rejected]:
-    """Tell of files whose names say another family than the table does, such as after one column was sorted."""
+    """Tell of files whose names say another family than the table does, such as after one column was sorted.
+
+    Where the table names no instrument, tell of mixtures and click tracks.
+    """
     for row in rows:
         stated, named = normalise(row["instrument"]), normalise(PurePosixPath(row["path"]).stem)
-        if stated.certain and named.certain and stated.editable and named.editable and stated.family != named.family:
-            detail = f"the table says {stated.instrument}, and the name of the file says {named.instrument}: compare the two"
+        apart = stated.certain and stated.editable and named.editable and stated.family != named.family
+        if named.certain and (apart or (stated.is_stem and not stated.editable and not named.is_stem)):
+            says = named.instrument if named.is_stem else "a mixture or click track"
+            detail = f"the table says {stated.instrument}, and the name of the file says {says}: compare the two"
             yield Rejected(row["path"], "names_differ", detail)
 
 
