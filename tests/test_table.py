@@ -224,6 +224,14 @@ def test_a_table_that_contradicts_the_names_of_files_is_told(root: Path) -> None
     assert [item.item for item in rejected("table", root)] == ["mix.wav", "click.wav"]
 
 
+def test_a_track_id_of_artist_and_title_gives_both_where_no_column_does(root: Path) -> None:
+    (root / "t.csv").write_text(
+        "track_id,path,instrument,artist\nAnn - Moon,a.wav,bass,\nBert - Sun,b.wav,bass,Carl\n3,c.wav,bass,\n"
+    )
+    songs = [(song.name, song.artist, song.title) for song in found("table", root)]
+    assert songs == [("Ann - Moon", "Ann", "Moon"), ("Bert - Sun", "Carl", "Bert - Sun"), ("3", None, "3")]
+
+
 def test_yes_and_no_are_read_in_all_forms_and_others_are_told(root: Path) -> None:
     cells = {"1.0": 128, "Y": 128, "x": 128, "0.0": None, "n": None, "perhaps": None}
     rows = [f"one,{number}.wav,,{cell}" for number, cell in enumerate(cells)]

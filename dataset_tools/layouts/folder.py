@@ -309,12 +309,16 @@ def _names(root: Path, place: Path, split: str | None) -> tuple[str, str | None,
     inside = [part for part in place.relative_to(root).parts if not _folder_names.is_inner(part)]
     if inside and split and split_name(inside[0]) and (len(inside) > 1 or not _DIGIT.search(inside[0])):
         inside = inside[1:]  # unless `train_001` is a song itself
-    last = inside[-1] if inside else root.name
-    dash = _DASH.fullmatch(_NUMBERED.sub("", last) or last)
+    return "/".join(inside) or root.name, *artist_and_title(inside[-1] if inside else root.name)
+
+
+def artist_and_title(name: str) -> tuple[str | None, str]:
+    """Read artist and title around a dash, `Artist - Title` or `Artist_-_Title`; else the name is the title."""
+    dash = _DASH.fullmatch(_NUMBERED.sub("", name) or name)
     if not dash or not _is_artist_and_title(*dash.groups()):
-        return "/".join(inside) or root.name, None, last
-    artist, title = dash.groups() if " " in last else (part.replace("_", " ") for part in dash.groups())
-    return "/".join(inside) or root.name, artist, title
+        return None, name
+    artist, title = dash.groups() if " " in name else (part.replace("_", " ") for part in dash.groups())
+    return artist, title
 
 
 def _is_artist_and_title(artist: str, title: str) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, files, is_file, positive, split_name, text, yes
+from instructme.dataset_tools.layouts.folder import artist_and_title
 from instructme.manifests import csv_files
 from instructme.manifests.instruments import normalise
 from instructme.manifests.paths import composed
@@ -98,11 +99,12 @@ def _track(table: Path, name: str, rows: list[dict[str, str]]) -> FoundTrack:
         )
         for number, row in enumerate(rows)
     )
+    artist, title = (song["artist"], song["title"] or name) if song["artist"] else artist_and_title(song["title"] or name)
     return FoundTrack(
         name=name,
         path=folder,
-        title=song["title"] or name,
-        artist=song["artist"] or None,
+        title=title,
+        artist=artist,
         stems=stems,
         genre=song["genre"] or None,
         licence=song["license"] or song["licence"] or "unknown",
