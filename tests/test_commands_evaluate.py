@@ -184,6 +184,26 @@ def test_a_table_that_names_wrong_files_is_told(tmp_path):
     assert "\ntriplets have a target that is the source: 1\n" in result.output
 
 
+def test_edits_that_are_late_are_told(tmp_path):
+    bed = chords(0, seconds=3.0) + 0.1 * np.random.default_rng(0).standard_normal(72000).astype(np.float32)
+    soundfile.write(tmp_path / "s.wav", bed + drums(3.0), 24000)
+    soundfile.write(tmp_path / "t.wav", bed, 24000)
+    for name, edit in (("late", np.roll(bed, 600)), ("right", bed + 0.1 * drums(3.0)), ("wrong", drums(3.0))):
+        soundfile.write(tmp_path / f"{name}.wav", edit, 24000)
+    rows = [f"a,s.wav,t.wav,{system}.wav,{system}" for system in ("late", "right", "wrong")]
+    (tmp_path / "pairs.csv").write_text("\n".join(["key,source,target,edit,system", *rows]))
+    result = run("--pairs", tmp_path / "pairs.csv", "-o", tmp_path / "out", "--workers", 0)
+    assert "\nedits of late are late or early, which metrics of samples such as si_sdr_db punish: 1\n" in result.output
+    assert "edits of right" not in result.output and "edits of wrong" not in result.output
+
+
+def test_tasks_and_cells_that_are_not_understood_are_told(pairs, tmp_path):
+    rows = [{**row, "task": "removal", "absent": "maybe"} for row in csv.DictReader(pairs.open())]
+    told = run("--pairs", write(pairs, rows), "-o", tmp_path / "out", "--workers", "0").stderr
+    assert "tasks of unknown names get tables of their own: removal; known are add, " in told
+    assert "cells of 'absent' that are neither yes nor no count as no" in told
+
+
 def test_columns_of_unknown_names_are_told(pairs, tmp_path):
     text = pairs.read_text()
     assert "not read" not in run("--pairs", pairs, "-o", tmp_path / "out", "--workers", "0").stderr

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.layouts import yes
 from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.manifests import csv_files
 from instructme.manifests.counting import counted
@@ -135,7 +136,7 @@ def from_table(path: Path, tell: Callable[[str], None] | None = None) -> list[Ca
         files = TripletFiles(path.parent / first["source"], path.parent / first["target"])
         words = _read_instruction(first.get("instruction") or "")
         task = _task(first.get("task") or words["task"] or "edit")
-        absent = (first.get("absent") or "").strip().lower() in ("1", "true", "yes")
+        absent = yes(first.get("absent")) or False
         song = first.get("song") or first["source"]
         cases.append(
             Case(
@@ -160,6 +161,10 @@ def _doubts(path: Path, columns: Sequence[str], rows: Sequence[tuple[int, dict[s
     """Tell of the columns that are not read, and of tasks that instructions contradict."""
     if unread := [name for name in columns if name and name not in {*COLUMNS, *OF_TRIPLET, "system", "dataset"}]:
         yield f"{path}: columns of unknown names are not read: {', '.join(unread)}"
+    if strange := sorted({row["task"] for _, row in rows if row.get("task") and _task(row["task"]) not in task_names()}):
+        yield f"{path}: tasks of unknown names get tables of their own: {', '.join(strange)}; known are {', '.join(task_names())}"
+    if any(row.get("absent") and yes(row["absent"]) is None for _, row in rows):
+        yield f"{path}: cells of 'absent' that are neither yes nor no count as no"
     asked = [(line, _task(row.get("task") or ""), _read_instruction(row.get("instruction") or "")["task"]) for line, row in rows]
     unlike = [each for each in asked if each[1] in task_names() and each[2] not in (None, each[1])]
     if unlike:

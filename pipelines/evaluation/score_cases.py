@@ -21,6 +21,7 @@ from instructme.pipelines.evaluation.embeddings import Networks, clap_of_text
 from instructme.pipelines.evaluation.features import Features, Sound
 from instructme.pipelines.evaluation.made_edits import REFUSED
 from instructme.pipelines.evaluation.metrics import Score
+from instructme.pipelines.evaluation.metrics.lag_ok import LONGEST_S
 from instructme.pipelines.evaluation.scoring import Options, score_edit
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 from instructme.pipelines.processes import engine
@@ -28,6 +29,8 @@ from instructme.pipelines.training.tagger import tags
 
 MOST_CUT = 0.1
 """Share of the target by which an edit may be shorter or longer."""
+_LIKE, _BETTER = 0.25, 4.0
+"""An edit is shifted if so much of its power is its target's at another time, where its ratio to the error is so much better."""
 Frames = npt.NDArray[np.float32]
 
 
@@ -105,6 +108,8 @@ def score_case(case: Case, settings: ScoreSettings, with_controls: bool = True) 
             _refuse(case, settings, result, [system], edit)
         else:
             _note_sides(system, edit, {"target": target, "source": source}, result.notes)
+            if _is_shifted(edit, target[: len(edit)], settings.rate_hz):
+                result.notes[f"edits of {system} are late or early, which metrics of samples such as si_sdr_db punish"] += 1
             _add(case, settings, result, system, known.features(edit))
     if with_controls:
         stranger = case.stranger.read(settings.rate_hz)[1] if case.stranger else None
@@ -172,6 +177,20 @@ def _note_sides(system: str, edit: Samples, sides: Mapping[str, Samples], notes:
         if np.array_equal(edit, side[: len(edit)]):
             notes[f"edits of {system} are the {name} itself"] += 1
             return
+
+
+def _is_shifted(edit: Samples, target: Samples, rate_hz: int) -> bool:
+    """Tell whether an edit fits its target far better some time later or earlier, as after an encoder that adds a delay."""
+    from scipy.signal import correlate
+
+    longest = min(int(LONGEST_S * rate_hz), len(target) - 1)
+    norm = float(np.linalg.norm(edit)) * float(np.linalg.norm(target))
+    if not norm:
+        return False
+    products = correlate(edit.astype(np.float64), target.astype(np.float64), method="fft")
+    likeness = (products[len(target) - 1 - longest : len(target) + longest] / norm) ** 2
+    best, here = float(likeness.max()), float(likeness[longest])
+    return best >= _LIKE and best * (1 - here) > _BETTER * here * (1 - best)
 
 
 def _add(case: Case, settings: ScoreSettings, result: CaseScores, system: str, values: Features) -> None:
