@@ -76,6 +76,10 @@ def test_mixtures_of_all_songs_in_a_folder_are_no_song(root: Path, place: str) -
     [
         (("vocals", "accompaniment"), ["accompaniment", "vocals"]),
         (("vocals", "accompaniment", "drums", "bass"), ["bass", "drums", "vocals"]),
+        (("vocals", "acompañamiento", "drums", "bass"), ["bass", "drums", "vocals"]),
+        (("人声", "伴奏", "鼓", "贝斯"), ["人声", "贝斯", "鼓"]),
+        (("vocals", "Original Song", "drums"), ["drums", "vocals"]),
+        (("Вокал", "Минус", "Барабаны", "Бас"), ["Барабаны", "Бас", "Вокал"]),
     ],
 )
 def test_what_accompanies_a_voice_is_no_stem_beside_the_band(root: Path, names: tuple[str, ...], stems: list[str]) -> None:

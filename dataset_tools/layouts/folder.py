@@ -36,6 +36,7 @@ from instructme.dataset_tools.layouts import (
     split_name,
     unread_audio,
 )
+from instructme.manifests import spelling
 from instructme.manifests.instruments import normalise
 from instructme.manifests.paths import slug
 
@@ -53,7 +54,6 @@ _FILES = re.compile(
 """What names files behind a title: `Highway - Stems`."""
 _NUMBERED = re.compile(r"^(?:(?:\d+[\s_]*[-–_.)][\s_]*)+|0\d\s+)(?=.*[\s_][-–—][\s_])")
 """The numbers of a song in front of artist and title: `05 - The Band - Highway`. Some have two: `2_1_The Band - Highway`."""
-_ACCOMPANIMENT = re.compile(r"accomp(?:animents?)?$", re.IGNORECASE)
 _JOINED = re.compile(r"([A-Z0-9][^\W_]*[a-z][^\W_]*)_([A-Z][^\W_]*[a-z][^\W_]*)(?:_(?i:full|excerpt|multitracks?|stems?))?")
 """`ArtistName_SongTitle`, as MedleyDB writes it, or `ArtistName_SongTitle_Full` as the Cambridge library does."""
 _DASH = re.compile(r"((?:[^()\[\]]|\([^()]*\)|\[[^\[\]]*\])*?)(?: [-–—] |_[-–—]_)(.*)")
@@ -298,7 +298,7 @@ def _is_stem(label: str, sounds: Mapping[str, Path]) -> bool:
 
 def _is_sum(label: str, sounds: Mapping[str, Path]) -> bool:
     """Tell whether a label means all that accompanies a voice, beside two or more instruments that do."""
-    if not _ACCOMPANIMENT.search(label):
+    if all(word.word != "accompaniment" for word in spelling.read_words(label)[-1:]):
         return False
     others = [match for match in map(normalise, sounds) if match.certain and match.editable and match.family != "vocals"]
     return len({match.family for match in others}) > 1
