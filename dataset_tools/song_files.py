@@ -61,7 +61,7 @@ def group(names: Sequence[str]) -> Grouping:
     found = next((found for found in tries if found), None)
     if found is None or _are_mixes_beside_one_song(found):
         doubtful = (
-            _has_tempi(names)
+            has_tempi(names)
             or any(_is_grid([*rests.values()]) for rests in texts)
             or any(_may_be_several(read) or _is_scattered(read) for read in readings)
         )
@@ -203,7 +203,7 @@ def _is_scattered(read: _Readings) -> bool:
     return len(titles) > 1 and (twice or (len(titled) >= enough and not set.intersection(*titled)))
 
 
-def _has_tempi(names: Sequence[str]) -> bool:
+def has_tempi(names: Sequence[str]) -> bool:
     """Tell whether names state several tempi, as those of loops of a sample pack do: `Loop_120_Am`, `Loop_95_Cm`."""
     stated = [match for name in names if (match := _BPM.search(name) or (_LOOP.search(name) and _TEMPO.search(name)))]
     tempi = [int(match[1]) for match in stated]

@@ -238,3 +238,25 @@ def test_an_album_in_which_a_title_names_an_instrument_is_told(root: Path) -> No
     assert len(_tracks(root, *(f"Hits/{name}" for name in names))) == 1 and _told(root) == [("Hits", 1)]
     _tracks(root / "band", *(f"Song/{name}" for name in ("Sally", "Honey", "Bass", "Drums")))
     assert not _told(root / "band")
+
+
+@pytest.mark.parametrize(
+    ("files", "songs", "told"),
+    [
+        ("{part}_001|{part}_002|{part}_003", 6, 1),
+        ("{part}_001|{part}_002", 1, 1),
+        ("90bpm_{part}|120bpm_{part}", 1, 1),
+        ("{part}_L|{part}_R", 1, 0),
+    ],
+)
+def test_files_that_are_called_like_their_folders_may_be_songs(root: Path, files: str, songs: int, told: int) -> None:
+    names = [f"data/{part}/{name.format(part=part)}" for part in ("bass", "drums") for name in files.split("|")]
+    assert len(_tracks(root, *names)) == songs and len(_told(root)) == told
+
+
+def test_names_of_title_and_artist_are_told(root: Path) -> None:
+    songs = _tracks(root, *(f"{title} - Ann/{stem}" for title in ("Home", "Moon", "Sun") for stem in ("bass", "drums")))
+    assert [count for _, count in _told(root)] == [3] and len(songs) == 3
+    names = ("Ann - Home", "Bert - Home", "Carl - Home", "Ann - Moon", "Bert - Sun")
+    _tracks(root / "right", *(f"{name}/{stem}" for name in names for stem in ("bass", "drums")))
+    assert not _told(root / "right")

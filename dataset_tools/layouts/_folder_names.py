@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from instructme.dataset_tools import song_names
+from instructme.dataset_tools import song_files, song_names
 from instructme.dataset_tools.layouts import audio, files, folders
 from instructme.manifests.free_names import whole_name
 from instructme.manifests.instruments import INSTRUMENTS, NO_STEM, normalise
@@ -66,25 +66,31 @@ def _is_instrument_word(word: str) -> bool:
 def holds_collection(parts: Sequence[Path]) -> bool:
     """Tell whether folders of instruments hold the same songs, each as a file: `bass/Alpha`, `drums/Alpha`, `bass/Beta`.
 
-    Numbers count if there are more than two, and all folders have them: `bass/0001`, `drums/0001`.
+    Numbers count if there are more than two, and all folders have them: `bass/0001`, `drums/0001`, or `drums/drums_0001`.
     """
     names = Counter(name.lower() for part in parts for name in audio(part))
     several = [name for name, count in names.items() if count > 1]
-    return (len(several) > 1 and all(map(song_names.is_own, names))) or (len(several) > 2 and _are_alike(parts))
+    return (len(several) > 1 and all(map(song_names.is_own, names))) or (len(_titles(parts[0])) > 2 and _are_alike(parts))
+
+
+def _titles(part: Path) -> set[str]:
+    """List what stays of the names of files in a folder without its instrument."""
+    return {slug(song_names.without(name, part.name)) for name in audio(part)}
 
 
 def _are_alike(parts: Sequence[Path]) -> bool:
-    """Tell whether all folders hold the same names, which are those of no instruments: numbers, takes or sections."""
-    names = [{name.lower() for name in audio(part)} for part in parts]
-    return len(parts) > 1 and all(own == names[0] for own in names) and all(map(song_names.strength, names[0]))
+    """Tell whether folders of a band hold the same names but for their instrument: numbers, takes or sections."""
+    names = [*map(_titles, parts)]
+    band = {normalise(part.name).family for part in parts}
+    return len(band) > 1 and all(own == names[0] for own in names) and all(map(song_names.strength, names[0]))
 
 
 def may_hold_several(parts: Sequence[Path]) -> bool:
-    """Tell whether files of folders of instruments have the same titles: `Bass/Funk_Bass_1`, `Drums/Funk_Drums`."""
-    titles = [{slug(song_names.without(name, part.name)) for name in audio(part)} for part in parts]
-    count = Counter(title for own in titles for title in own)
+    """Tell whether files of folders of instruments have the same titles, `Bass/Funk_1`, `Drums/Funk_Drums`, or several tempi."""
+    count = Counter(title for part in parts for title in _titles(part))
     again = [title for title, times in count.items() if times > 1]
-    return len(again) > 1 and (any(map(song_names.is_own, again)) or _are_alike(parts))
+    tempi = song_files.has_tempi([name for part in parts for name in audio(part)])
+    return tempi or (len(again) > 1 and (any(map(song_names.is_own, again)) or _are_alike(parts)))
 
 
 def is_working(folder: Path, below: Iterable[Path]) -> bool:

@@ -89,6 +89,7 @@ def equal_titles(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack 
             titles[slug(item.title), item.artist].append(item)
     several = [own for own in titles.values() if len(own) > 1]
     yield from items
+    yield from _reversed(items)
     if several:
         first = several[0]
         titled = f"{counted(len(several), 'title')} {'is' if len(several) == 1 else 'are'}"
@@ -119,6 +120,19 @@ def _shelves(tracks: Sequence[FoundTrack], depth: int) -> dict[str, list[FoundTr
     titles = [genres.normalise(PurePosixPath(place).name) for place in shelves]
     many = len(shelves) >= _LEAST_SHELVES and largest <= _LARGEST_SHELF * len(tracks)
     return shelves if several and many and sum(map(bool, titles)) < len(titles) / 2 else {}
+
+
+def _reversed(items: Sequence[FoundTrack | Rejected]) -> Iterator[Rejected]:
+    """Tell of names that may be `Title - Artist`: three artists have one title, and there are more artists than titles."""
+    tracks = [item for item in items if isinstance(item, FoundTrack) and item.artist]
+    artists: defaultdict[str, set[str | None]] = defaultdict(set)
+    for track in tracks:
+        artists[slug(track.title)].add(track.artist)
+    often = next((track for track in tracks if len(artists[slug(track.title)]) > 2), None)
+    if often and len(artists) < len({track.artist for track in tracks}):
+        count = len(artists[slug(often.title)])
+        detail = f"{often.title} is the title of {count} artists: if the names are `Title - Artist`, turn them around"
+        yield Rejected(often.name, "grouping", detail, count)
 
 
 def nameless(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
