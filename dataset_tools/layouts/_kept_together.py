@@ -124,7 +124,7 @@ def _shelves(tracks: Sequence[FoundTrack], depth: int) -> dict[str, list[FoundTr
 
 def _reversed(items: Sequence[FoundTrack | Rejected]) -> Iterator[Rejected]:
     """Tell of names that may be `Title - Artist`: three artists have one title, and there are more artists than titles."""
-    tracks = [item for item in items if isinstance(item, FoundTrack) and item.artist]
+    tracks = [item for item in items if isinstance(item, FoundTrack) and item.artist and song_names.is_own(item.title)]
     artists: defaultdict[str, set[str | None]] = defaultdict(set)
     for track in tracks:
         artists[slug(track.title)].add(track.artist)
