@@ -258,7 +258,7 @@ def _flat(
     """Read several songs in one folder."""
     midi = files(folder, ".mid", ".midi")
     if grouping.doubtful:
-        yield _kept_together.doubt(root, folder, f"numbers or letters tell {len(grouping.songs)} songs apart")
+        yield _kept_together.doubt(root, folder, f"numbers, letters or words tell {len(grouping.songs)} songs apart")
     hints = {song.name: hint for song in grouping.songs if (hint := split_hint(song.name))}
     if split is None and len({*hints.values()}) > 1:
         detail = "names of its songs may mean splits, but were not read so: if they do, make a folder for each split"
