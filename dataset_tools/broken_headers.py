@@ -234,7 +234,7 @@ class _Frame(NamedTuple):
         return (17 if self.mono else 32) if self.mpeg1 else (9 if self.mono else 17)
 
 
-def _frame(header: bytes) -> _Frame | None:
+def mpeg_frame(header: bytes) -> _Frame | None:
     """Read the four bytes of a frame's header; None if they are none."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:
         return None
@@ -247,16 +247,20 @@ def _frame(header: bytes) -> _Frame | None:
     return _Frame(mpeg1, header[3] >> 6 == 3, rate_hz, size)
 
 
+def first_mpeg_frame(tag: bytes) -> int:
+    """Find where the sound of an MP3 file begins, behind its tag, by its first ten bytes."""
+    if tag[:3] != b"ID3" or len(tag) < 10:
+        return 0
+    return 10 + sum((tag[6 + place] & 0x7F) << (21 - 7 * place) for place in range(4))
+
+
 def _mp3(file: BinaryIO, size: int) -> Facts:
     """Count the frames of an MP3 file that doesn't say how many they are."""
     file.seek(0)
-    tag = file.read(10)
-    start = 0
-    if tag[:3] == b"ID3" and len(tag) == 10:
-        start = 10 + sum((tag[6 + place] & 0x7F) << (21 - 7 * place) for place in range(4))
+    start = first_mpeg_frame(file.read(10))
     file.seek(start)
     data = file.read(4096)
-    first = _frame(data)
+    first = mpeg_frame(data)
     if first is None:
         return Facts()
     info = data[4 + first.side_bytes :]
@@ -278,7 +282,7 @@ def _mp3(file: BinaryIO, size: int) -> Facts:
 def _count(data: bytes) -> tuple[int, set[int]]:
     """Count frames that follow each other, and collect their bit rates (as index)."""
     at, count, rates = 0, 0, set()
-    while frame := _frame(data[at : at + 4]):
+    while frame := mpeg_frame(data[at : at + 4]):
         count += 1
         rates.add(data[at + 2] >> 4)
         at += frame.size
@@ -289,7 +293,7 @@ def _info_frame(header: bytes, first: _Frame, count: int) -> bytes:
     """Make the frame that states how many frames follow, as an encoder would have put it in front."""
     for index in range(1, 15):
         likely = bytes([header[0], header[1] | 1, index << 4 | header[2] & 0x0C, header[3]])
-        frame = _frame(likely)
+        frame = mpeg_frame(likely)
         if frame and frame.size >= 4 + first.side_bytes + 16:
             body = likely + bytes(first.side_bytes) + b"Xing" + struct.pack(">II", 1, count)
             return body.ljust(frame.size, b"\0")

@@ -170,7 +170,7 @@ def mp3(path: Path, mode: str, *, header: bool) -> Path:
     soundfile.write(path, wave, RATE_HZ, format="MP3", bitrate_mode=mode)
     if not header:
         data = path.read_bytes()
-        first = broken_headers._frame(data[:4])
+        first = broken_headers.mpeg_frame(data[:4])
         assert first and (b"Xing" in data[: first.size] or b"Info" in data[: first.size])
         path.write_bytes(data[first.size :])
     return path
@@ -212,7 +212,7 @@ def test_mp3_behind_a_tag_with_a_picture_is_read_to_its_end(tmp_path: Path) -> N
 )
 def test_frames_have_the_size_of_the_standard(header: str, size: int | None) -> None:
     """ISO/IEC 11172-3: the coefficient times the bit rate over the sample rate, rounded down, and a byte of padding."""
-    frame = broken_headers._frame(bytes.fromhex(header))
+    frame = broken_headers.mpeg_frame(bytes.fromhex(header))
     assert (frame and frame.size) == size
 
 

@@ -14,6 +14,7 @@ from instructme.dataset_tools.stems import (
     clipping,
     dc_offset,
     dropouts,
+    gaps,
     measures,
     mid_side,
     stereo_pairs,
@@ -65,12 +66,13 @@ def read(
 
 
 def faults(source: Sequence[Stem], root: Path, samples: Stored, rate_hz: int) -> list[StemFault]:
-    """Tell of faults of the files of a stem: only the beginning is read, low bits, cut waves, bytes in the wrong order."""
+    """Tell of faults of the files of a stem: missing pieces, unread ends, low bits, cut waves, bytes in the wrong order."""
     paths = [inside(root, stem.path) for stem in source]
     soft = measures.peak(samples) < 1.1 * audio.SOFT_BITS  # resampling may raise a peak
     unused = max(map(audio.unused_bits, paths)) if soft else 0
     clipped = next(filter(None, (clipping.detail(path, samples, rate_hz) for path in paths)), None)
     return [
+        *([StemFault("unreadable", gaps.DETAIL, True)] if any(map(gaps.lacks_pieces, paths)) else []),
         *([StemFault("chained", chained.DETAIL, False)] if any(map(chained.is_chained, paths)) else []),
         *([StemFault("low_bits", _LOW_BITS.format(unused, 6 * unused), False)] if unused else []),
         *([StemFault("clipped", clipped, False)] if clipped else []),

@@ -14,7 +14,7 @@ import soxr
 
 from instructme.dataset_tools import broken_headers
 from instructme.dataset_tools.audio import Samples, peak, write_blocks
-from instructme.dataset_tools.stems import chained
+from instructme.dataset_tools.stems import chained, gaps
 from instructme.manifests.rows import DataError
 from instructme.manifests.tables import atomic
 
@@ -111,7 +111,7 @@ def doubts(path: Path) -> list[str]:
     """List in one line each why the sound of a file that was decoded may not be all of it, or may be more than it states."""
     with path.open("rb") as file:
         wrong = broken_headers.look(file).wrong_length
-    found = [wrong, chained.DETAIL if chained.is_chained(path) else None]
+    found = [wrong, chained.DETAIL if chained.is_chained(path) else None, gaps.DETAIL if gaps.lacks_pieces(path) else None]
     return [f"{path}: {detail}" for detail in found if detail]
 
 
