@@ -38,7 +38,7 @@ STARTS_S = [2.0 * bar for bar in range(16)]
 
 def play(labels: list[str], *, transposed: int = 0) -> Samples:
     """Play the chords, two seconds each, struck twice, with a bass."""
-    sound, time = np.zeros(SECONDS * RATE_HZ), np.arange(RATE_HZ) / RATE_HZ
+    sound, time = np.zeros(2 * len(labels) * RATE_HZ), np.arange(RATE_HZ) / RATE_HZ
     for number, label in enumerate(label for label in labels for _ in range(2)):
         classes = sorted(parse(label).pitch_classes)
         pitches = [(pitch + transposed) % 12 + base for pitch in classes for base in (60, 72)]
@@ -123,3 +123,17 @@ def test_a_chart_of_other_audio_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"not the chords of this recording.*chords.lab"):
         harmony.from_chart(chart(OTHER), len(SOUND), RATE_HZ, SOUND)
     assert harmony.from_chart(chart(OTHER), len(SOUND), RATE_HZ).labels[:2] == OTHER[:2]
+
+
+@pytest.mark.parametrize("wrong", ["slower", "a verse is missing", "a change of key is missing"])
+def test_a_part_of_a_chart_that_does_not_fit_contradicts_it(wrong: str) -> None:
+    starts_s, labels = [2.0 * bar for bar in range(32)], OWN + OWN[::-1]
+    sound = play(labels)
+    assert fits(starts_s, labels, sound, RATE_HZ)
+    if wrong == "slower":
+        starts_s = [1.02 * start_s for start_s in starts_s]
+    elif wrong == "a verse is missing":
+        starts_s = [*starts_s[:20], *(start_s + 3 for start_s in starts_s[20:])]
+    else:
+        sound = np.concatenate([play(labels)[: 44 * RATE_HZ], play(labels, transposed=1)[44 * RATE_HZ :]])
+    assert not fits(starts_s, labels, sound, RATE_HZ)

@@ -1,7 +1,8 @@
 """Measure which chord charts the audio contradicts: `python tests/benchmarks/charts.py CORPUS...`.
 
 A CORPUS is a folder of tracks with `chords.lab` and `mix.flac`, such as the built-in corpus. The first 100 s of each track get
-its own chart, that chart in other keys and at other starts, and the charts of all other tracks with other chords.
+its own chart, that chart in another key, at other starts and speeds, and with a late half, and the charts of all other tracks
+with other chords.
 """
 
 import sys
@@ -30,6 +31,12 @@ def late(chart: Chart, seconds: float) -> Chart:
     return [0.0, *(start + seconds for start in starts)], ["N", *labels]
 
 
+def late_half(chart: Chart, middle_s: float) -> Chart:
+    """Let the chords from a place on begin 2 s later."""
+    starts, labels = chart
+    return [start + 2 * (start >= middle_s) for start in starts], labels
+
+
 def main() -> None:
     """Print a line for each kind of chart."""
     tracks = [path.parent for corpus in sys.argv[1:] for path in sorted(Path(corpus).rglob("chords.lab"))]
@@ -41,6 +48,8 @@ def main() -> None:
         others = [chart for chart in charts.values() if {*chart[1]} != {*own[1]}]
         pitch_classes = chart_check._pitch_classes(mix, RATE_HZ)
         kinds = {"own": [own], "own, late": [late(own, seconds) for seconds in LATE_S], "of another song": others}
+        kinds["own, 3 % slower or faster"] = [([share * start for start in own[0]], own[1]) for share in (1.03, 0.97)]
+        kinds["own, from the middle on 2 s late"] = [late_half(own, len(mix) / RATE_HZ / 2)]
         heard, chart_check._pitch_classes = chart_check._pitch_classes, lambda *_, rows=pitch_classes: rows  # is slow
         for kind, every in kinds.items():
             counts[kind].update(not chart_check.fits(*chart, mix, RATE_HZ) for chart in every)
