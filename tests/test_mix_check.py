@@ -33,6 +33,12 @@ def delayed(wave: Samples, seconds: float) -> Samples:
     return np.concatenate([np.zeros(count, np.float32), wave[:-count]])
 
 
+def late_half(wave: Samples, seconds: float) -> Samples:
+    """Let the second half be late."""
+    middle = len(wave) // 2
+    return np.concatenate([wave[:middle], delayed(wave, seconds)[middle:]])
+
+
 def mastered(mix: Samples) -> Samples:
     return np.asarray(np.tanh(3 * np.convolve(mix, [0.7, 0.3])[: len(mix)]) / 2)
 
@@ -50,6 +56,11 @@ def test_a_mix_of_its_stems_is_not_told(mix: Samples, late_s: float, tmp_path: P
     [
         (delayed(STEMS["guitar"], 0.4), "it is 0.400 s later than in Mix.wav, against the other stems"),
         (delayed(STEMS["guitar"], 0.012), "it is 0.012 s later than in Mix.wav, against the other stems"),
+        (late_half(STEMS["guitar"], 0.2), "its second half is 0.200 s later than in Mix.wav, against the other stems"),
+        (
+            late_half(STEMS["guitar"][::-1], 0.2)[::-1],
+            "its first half is 0.200 s earlier than in Mix.wav, against the other stems",
+        ),
         (-STEMS["guitar"], "in Mix.wav it is inverted, against the other stems"),
         (STEMS["guitar"][::-1], "in Mix.wav it is not heard at its time: is it late, reversed or of another version?"),
     ],

@@ -83,7 +83,8 @@ def check(stems: Mapping[str, Spectra], mix: Spectra, late_s: float | None, call
     mix = song_spectra.earlier(mix / np.float32(math.sqrt(whole)), late_s)
     unit = np.stack([stems[name] / np.float32(size) for name, size in sizes.items()])
     places = dict(zip(sizes, _places(unit, [*sizes.values()], mix), strict=True))
-    told = [Rejected(name, "mix_differs", detail) for name, detail in _wrong(places, called).items()]
+    wrong = {**_moved(unit, [*sizes], mix, called), **_wrong(places, called)}
+    told = [Rejected(name, "mix_differs", detail) for name, detail in wrong.items()]
     return (told or _lack(unit, mix, called)) + _balance(places, called)
 
 
@@ -113,6 +114,13 @@ class _Place(NamedTuple):
     @property
     def heard(self) -> bool:
         return abs(self.here) >= HEARD and (abs(self.late_s) <= NEAR_S or abs(self.here) >= NEXT * abs(self.highest))
+
+    @property
+    def elsewhere(self) -> str | None:
+        """Say when else it is heard, if that is beyond doubt."""
+        if abs(self.late_s) <= NEAR_S or abs(self.highest) < CLEAR or self.next > NEXT * abs(self.highest):
+            return None
+        return f"{abs(self.late_s):.3f} s {'later' if self.late_s > 0 else 'earlier'}"
 
 
 def _places(unit: Spectra, sizes: Sequence[float], mix: Spectra) -> list[_Place]:
@@ -151,11 +159,25 @@ def _wrong(places: Mapping[str, _Place], called: str) -> dict[str, str]:
         if place.heard:
             if sign * place.here < 0:
                 told[name] = f"in {called} it is inverted, against the other stems"
-        elif abs(place.late_s) > NEAR_S and abs(place.highest) >= CLEAR and place.next <= NEXT * abs(place.highest):
-            when = "later" if place.late_s > 0 else "earlier"
-            told[name] = f"it is {abs(place.late_s):.3f} s {when} than in {called}, against the other stems"
+        elif place.elsewhere:
+            told[name] = f"it is {place.elsewhere} than in {called}, against the other stems"
         elif usual * place.usual >= EXPECTED and abs(place.here) < HEARD:
             told[name] = f"in {called} it is not heard at its time: is it late, reversed or of another version?"
+    return told
+
+
+def _moved(unit: Spectra, names: Sequence[str], mix: Spectra, called: str) -> dict[str, str]:
+    """Say of each stem `(stems, stretches, frequencies)` whether half of it is at another time: samples were lost or added."""
+    told = {}
+    for half, rows in zip(("first", "second"), np.array_split(np.arange(len(mix)), 2), strict=True):
+        sounding = np.flatnonzero(unit[:, rows].any(axis=(1, 2)))
+        if len(rows) and len(sounding):
+            places = _places(unit[sounding][:, rows], [1.0] * len(sounding), mix[rows])
+            told |= {
+                names[at]: f"its {half} half is {when} than in {called}, against the other stems"
+                for at, place in zip(sounding, places, strict=True)
+                if (when := place.elsewhere)
+            }
     return told
 
 

@@ -20,7 +20,17 @@ from instructme.dataset_tools.layouts import Rejected
 from instructme.dataset_tools.stems import mix_check, song_spectra
 from instructme.dataset_tools.stored import Stored
 
-FAULTS = ("none", "30 ms late", "0.4 s late", "inverted", "reversed", "18 dB louder", "not in the mix", "missing")
+FAULTS = (
+    "none",
+    "30 ms late",
+    "0.4 s late",
+    "inverted",
+    "reversed",
+    "0.4 s late from the middle on",
+    "18 dB louder",
+    "not in the mix",
+    "missing",
+)
 _MOST_DB = 6.0
 
 
@@ -38,6 +48,9 @@ def changed(wave: Samples, fault: str) -> Samples:
     late_s = {"30 ms late": 0.03, "0.4 s late": 0.4}.get(fault, 0.0)
     if late_s:
         return np.concatenate([np.zeros(round(late_s * RATE_HZ), np.float32), wave])[: len(wave)]
+    if "middle" in fault:
+        middle = len(wave) // 2
+        return np.concatenate([wave[:middle], np.zeros(round(0.4 * RATE_HZ), np.float32), wave[middle:]])[: len(wave)]
     return {"inverted": -wave, "reversed": wave[::-1], "18 dB louder": 8 * wave}.get(fault, wave)
 
 
