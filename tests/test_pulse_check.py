@@ -130,3 +130,30 @@ def test_music_without_a_beat_contradicts_nothing(sound: str, tmp_path: Path) ->
         "tone": np.sin(1400 * time),
     }
     assert grid(tmp_path, beats(113), samples[sound].astype(np.float32)).trusted
+
+
+EVEN = 0.5 + 0.5 * np.arange(64)
+BARS = np.arange(64) % 4 + 1
+
+
+def test_even_beats_gaps_and_other_tempi_are_believed() -> None:
+    gap = (EVEN < 10) | (EVEN >= 16)
+    slower = np.cumsum(np.concatenate([np.full(32, 0.5), np.full(32, 0.7)]))
+    fermata = EVEN + (EVEN > 15)
+    for beats_s, positions in [(EVEN, BARS), (EVEN, 0 * BARS), (EVEN[gap], BARS[gap]), (slower, BARS), (fermata, BARS)]:
+        assert pulse_check.uneven(beats_s, positions) is None
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_missing_and_added_beats_and_octaves_of_tempo_contradict_beats(known: int, tmp_path: Path) -> None:
+    missing = np.delete(EVEN, [9, 25, 42])
+    more = np.sort(np.concatenate([EVEN, EVEN[[9, 25, 42]] + 0.25]))
+    double = np.sort(np.concatenate([EVEN, EVEN[32:] + 0.25]))
+    half = np.concatenate([EVEN[:32], EVEN[32::2]])
+    for beats_s, told in [(missing, "missing"), (more, "too many"), (double, "twice"), (half, "half or twice")]:
+        positions = known * (np.arange(len(beats_s)) % 4 + 1)
+        assert told in str(pulse_check.uneven(beats_s, positions))
+        np.savetxt(tmp_path / "beats.txt", np.column_stack([beats_s, positions]), fmt=["%.3f", "%d"])
+        grid = rhythm.from_annotation(tmp_path / "beats.txt", None, 40 * RATE_HZ, RATE_HZ)
+        assert told in str(grid.against)
+        assert not grid.trusted

@@ -35,6 +35,35 @@ STEP_S = 0.01
 BIAS_S = -0.01
 """Where the network hears right beats, on average."""
 
+SHORT, LONG = 0.65, 1.55
+"""Of the times around it, for a time between beats beside which a beat is too many, or missing."""
+FEWEST_ODD, LEAST_ODD = 3, 0.01
+"""Of 162 right annotations, one has one such time, where a bar counts on."""
+OCTAVES = (0.85, 1.15)
+"""Change of tempo from 8 beats to the next 8: right annotations change by half an octave at most, trackers sometimes by one."""
+
+
+def uneven(beats_s: Floats, positions: npt.NDArray[np.int64]) -> str | None:
+    """Say how annotated beats contradict themselves: beats are missing or too many, or their tempo halves or doubles.
+
+    `positions` are those in the bar, 0 where unknown: over a gap in an annotation they do not count on.
+    """
+    steps_s = np.diff(beats_s)
+    if len(steps_s) < 2 * STRETCH_BEATS:
+        return None
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(steps_s, 4, mode="reflect"), 9)
+    ratio = steps_s / np.median(around, axis=1)
+    count_on = (positions[1:] == positions[:-1] + 1) | (positions[1:] <= 1)
+    odd = count_on & ((ratio < SHORT) | (ratio > LONG))
+    if odd.sum() >= max(FEWEST_ODD, LEAST_ODD * len(odd)):
+        return f"{odd.sum()} times between these beats are far shorter or longer than those around: beats are missing or too many"
+    tempi = np.median(np.lib.stride_tricks.sliding_window_view(steps_s, STRETCH_BEATS), axis=1)
+    change = np.abs(np.log2(tempi[STRETCH_BEATS:] / tempi[:-STRETCH_BEATS]))
+    changed = np.flatnonzero((change >= OCTAVES[0]) & (change <= OCTAVES[1]))
+    if len(changed):
+        return f"these beats change to half or twice their tempo near {beats_s[changed[0] + STRETCH_BEATS]:.0f} s"
+    return None
+
 
 def against(beats_s: Floats, activation: beat_network.Floats, onsets: Floats) -> str | None:
     """Say how the audio contradicts annotated beats in seconds; None if they fit, or if too few lie in the recording.

@@ -75,7 +75,7 @@ class Grid:
     beats_samples: Integers
     beat_positions: Integers
     against: str | None = None
-    """How the audio contradicts annotated beats."""
+    """How the audio, or their own times, contradict annotated beats."""
     offset_s: float = 0.0
     """By how much the audio lies after the MIDI; the beats are moved already."""
 
@@ -123,7 +123,9 @@ def from_annotation(path: Path, downbeats: Path | None, length: int, rate_hz: in
     known = bool((positions == 1).any()) and bool(positions.all())
     bars = np.diff(np.flatnonzero(positions == 1))
     meter = f"{int(np.median(bars))}/4" if len(bars) else None
-    against = None if mix is None else _against(beats_s, positions if known else None, mix[: LONGEST_S * rate_hz], rate_hz)
+    against = pulse_check.uneven(beats_s, positions)
+    if against is None and mix is not None:
+        against = _against(beats_s, positions if known else None, mix[: LONGEST_S * rate_hz], rate_hz)
     problem = _join(against, None if known else "downbeats unknown")
     grid = _grid("annotation", path.name, 0.0 if against else 1.0, beats_s, positions, meter, known, problem, rate_hz)
     return replace(grid, against=against)
