@@ -149,3 +149,16 @@ def test_a_run_that_the_hub_does_not_give_is_one_line(monkeypatch: pytest.Monkey
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     with pytest.raises(ModelError, match=r"someone/editor is neither a folder nor a run .* \(offline\)$"):
         find_run("someone/editor")
+
+
+def test_opposite_channels_and_soft_music_are_edited_without_a_false_warning(run: Path, tmp_path: Path) -> None:
+    wave = np.random.default_rng(1).standard_normal(RATE_HZ).astype(np.float32)
+    for name, sound in {"opposite": 0.1 * np.stack([wave, -wave], axis=1), "soft": 1e-5 * wave}.items():
+        soundfile.write(tmp_path / f"{name}.wav", sound, RATE_HZ, subtype="FLOAT")
+        out = tmp_path / f"{name}.out.wav"
+        result = CliRunner().invoke(
+            main, ["edit", str(tmp_path / f"{name}.wav"), "remove drums", "--run", str(run), "-o", str(out)]
+        )
+        assert result.exit_code == 0
+        assert "cancel" not in result.stderr and "stays as it is" not in result.stderr
+        assert np.square(soundfile.read(out)[0]).mean() < 0.95 * np.square(sound).mean()

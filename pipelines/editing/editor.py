@@ -221,7 +221,8 @@ class Editor:
         separated = self.separates(read.step)
         level = level_db(audio, rate_hz, mixed=not separated)
         if level <= SILENCE_DB:
-            warnings.warn("the music is silent: there is nothing to edit, so it stays as it is", EditWarning, stacklevel=2)
+            silent = f"the music is silent, or softer than {SILENCE_DB:g} dBFS"
+            warnings.warn(silent if separated else f"{silent}: it stays as it is", EditWarning, stacklevel=2)
         if separated:
             _tell_unused(settings)
             yield from self._separated(audio, rate_hz, read.step)

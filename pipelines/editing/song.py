@@ -74,7 +74,7 @@ class FileEdit:
         length_s = len(self._music) / self._kind.rate_hz
         longer_s = (len(self._lead) - len(self._music)) / self._kind.rate_hz if self._lead else 0.0
         self._notes += [note for path in (source, lead) if path for note in doubts(path)]
-        self._notes += _cancelling(source, self._music)
+        self._cancelling = [*_cancelling(source, self._music)]
         self._cut = [f"{lead} is {longer_s:.1f} s longer than {source}: its end is left out"] if longer_s > LONGER_S else []
         for each in self._rounds:
             if (each.step.start_s or 0.0) >= length_s:
@@ -94,9 +94,11 @@ class FileEdit:
         """
         for each in self._rounds:
             editor.check(each.step)
-        for note in (*self._notes, *self._cut):
+        separates = all(editor.separates(each.step) for each in self._rounds)
+        # A separator edits each channel on its own.
+        for note in (*self._notes, *([] if separates else self._cancelling), *self._cut):
             warnings.warn(note, EditWarning, stacklevel=2)
-        if len(self._names) > 1 and all(editor.separates(each.step) for each in self._rounds):
+        if len(self._names) > 1 and separates:
             warnings.warn("all variations are equal: a separator makes these edits, and draws nothing", EditWarning, stacklevel=2)
         results: list[list[Scratch]] = []
         for number, paths in enumerate(self._names):
