@@ -41,6 +41,14 @@ def test_two_beats_of_three_that_change_alike_are_no_bars_of_three() -> None:
     assert bar_witness.bars_against(alike, alike, BEATS % 4 + 1) is None
 
 
+@pytest.mark.parametrize("bar", [3, 4])
+def test_bars_that_are_right_up_to_the_middle_are_contradicted(bar: int) -> None:
+    both = [np.concatenate([curve(bar, (-place) % bar, seed=seed + place) for place in (0, 32)]) for seed in range(2)]
+    right = np.arange(64) % bar + 1
+    assert bar_witness.bars_against(*both, right) is None
+    assert "beat 2 of these bars" in str(bar_witness.bars_against(*both, (np.arange(64) + (np.arange(64) >= 32)) % bar + 1))
+
+
 def test_an_odd_bar_and_few_beats_tell_nothing() -> None:
     odd = np.concatenate([BEATS[:21] % 4 + 1, [5], BEATS[: len(BEATS) - 22] % 4 + 1])
     changes = (odd == 1).astype(np.float64)

@@ -23,6 +23,9 @@ CERTAIN_BAR = 1.0
 """Bars whose first beat leads by so much are right, whatever other bars do."""
 FEWEST = 3
 BARS = (3, 4)
+FEWEST_IN_HALF = 32
+"""Beats of half a recording, whose bars are asked alone: a missing beat moves all bars behind it. None of 88 right songs is
+contradicted so."""
 HALF_RATIO = 1.5
 """Of what lies on half-beats, against what lies on beats: changes of chords, and BeatNet's probability of a beat."""
 FEWEST_CHANGES = 8
@@ -31,10 +34,17 @@ NEAR = 0.2
 
 
 def bars_against(changes: Floats, downbeats: Floats, positions: Integers) -> str | None:
-    """Say where bars begin, if not at position 1.
+    """Say where bars begin, if not at position 1 throughout.
 
     `changes` are `chord_changes.changes` at the beats, and `downbeats` is `beat_network.downbeat_share` there.
     """
+    middle = len(positions) // 2
+    halves = [slice(middle), slice(middle, None)] if middle >= FEWEST_IN_HALF else []
+    told = (_bars_against(changes[rows], downbeats[rows], positions[rows]) for rows in (slice(None), *halves))
+    return next((each for each in told if each), None)
+
+
+def _bars_against(changes: Floats, downbeats: Floats, positions: Integers) -> str | None:
     bar = int(np.median(np.diff(np.flatnonzero(positions == 1)))) if (positions == 1).sum() > 1 else 0
     if bar < 2:
         return None

@@ -36,6 +36,9 @@ def wrong(beats: Beats, others: list[Beats]) -> dict[str, list[Beats]]:
         "shifted by 60 to 150 ms": [(times_s + lag_s, positions) for lag_s in (0.06, 0.1, 0.15)],
         "shifted by half a beat": [(times_s + tempo / 2, positions), (times_s[1:] - tempo / 2, positions[1:])],
         "bars that begin on another beat": [(times_s, np.roll(positions, late)) for late in range(1, bar)],
+        "bars that begin on another beat from the middle on": [
+            (times_s, (positions - 1 + late * (np.arange(len(times_s)) >= len(times_s) // 2)) % bar + 1) for late in range(1, bar)
+        ],
         "bars of 3 beats for 4, or of 4 for 3": [
             (times_s, (np.arange(len(times_s)) + late) % other + 1) for late in range(other)
         ],
