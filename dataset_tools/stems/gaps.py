@@ -60,10 +60,10 @@ def _lacks_frames(data: bytes) -> bool:
     if info[:4] not in (b"Xing", b"Info") or not info[7] & 1:
         return False
     count, stated = -1, int.from_bytes(info[8:12])
-    while at is not None:
+    while at >= 0:
         while frame := broken_headers.mpeg_frame(data[at : at + 4]):
             count, at = count + 1, at + frame.size
-        at = next((match.start() for match in _SYNC.finditer(data, at) if _goes_on(data, match.start())), None)
+        at = next((match.start() for match in _SYNC.finditer(data, at) if _goes_on(data, match.start())), -1)
     return count < stated - _MOST_UNCOUNTED
 
 

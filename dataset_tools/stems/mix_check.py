@@ -168,13 +168,13 @@ def _wrong(places: Mapping[str, _Place], called: str) -> dict[str, str]:
 
 def _moved(unit: Spectra, names: Sequence[str], mix: Spectra, called: str) -> dict[str, str]:
     """Say of each stem `(stems, stretches, frequencies)` whether half of it is at another time: samples were lost or added."""
-    told = {}
+    told: dict[str, str] = {}
     for half, rows in zip(("first", "second"), np.array_split(np.arange(len(mix)), 2), strict=True):
         sounding = np.flatnonzero(unit[:, rows].any(axis=(1, 2)))
         if len(rows) and len(sounding):
             places = _places(unit[sounding][:, rows], [1.0] * len(sounding), mix[rows])
             told |= {
-                names[at]: f"its {half} half is {when} than in {called}, against the other stems"
+                names[int(at)]: f"its {half} half is {when} than in {called}, against the other stems"
                 for at, place in zip(sounding, places, strict=True)
                 if (when := place.elsewhere)
             }
