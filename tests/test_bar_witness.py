@@ -103,3 +103,22 @@ def test_midi_whose_chords_change_between_its_beats_has_no_bars(tmp_path: Path) 
         grid = rhythm.from_midi([tmp_path / "a.mid"], None, 24000)
         assert (grid.source, grid.trusted) == ("midi", trusted)
         assert grid.reason == (None if trusted else rhythm.BETWEEN)
+
+
+@pytest.mark.parametrize(("eighths", "signature", "trusted"), [(8, (6, 8), False), (8, (12, 8), False), (6, (6, 8), True)])
+def test_music_of_other_beats_than_those_of_a_compound_signature_has_no_bars(
+    tmp_path: Path, eighths: int, signature: tuple[int, int], trusted: bool
+) -> None:
+    import pretty_midi
+
+    midi = pretty_midi.PrettyMIDI(initial_tempo=120, resolution=960)
+    midi.time_signature_changes = [pretty_midi.TimeSignature(*signature, 0)]
+    piano = pretty_midi.Instrument(0)
+    for eighth in range(192):
+        root = (60, 65, 67, 62)[eighth // eighths % 4]
+        piano.notes += [pretty_midi.Note(90, root + step, eighth / 4, eighth / 4 + 0.2) for step in (0, 4, 7)]
+    midi.instruments = [piano]
+    midi.write(str(tmp_path / "a.mid"))
+    grid = rhythm.from_midi([tmp_path / "a.mid"], None, 24000)
+    assert (grid.source, grid.trusted) == ("midi", trusted)
+    assert grid.reason == (None if trusted else rhythm.BETWEEN)

@@ -40,7 +40,7 @@ REMEDY = "put beats.txt (seconds, position in the bar) into the song's folder, o
 """Advice to users whose beats and bars are not certain."""
 NO_BARS = "chords, bass and kicks don't tell that bars begin where the MIDI says"
 DISAGREE = "MIDI and audio disagree"
-BETWEEN = "chords change between the beats of the MIDI: it may be half a beat off its own bars"
+BETWEEN = "chords change between the beats of the MIDI: it may be half a beat off its own bars, or have a wrong signature"
 PartMidi = tuple[Sequence[Path], npt.NDArray[np.float32]]
 """MIDI files of a part, and `grid_check.onset_envelope` of its audio."""
 ONSET_WEIGHT = 0.5
