@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from instructme.dataset_tools import chart_check
-from instructme.dataset_tools.audio import Samples
+from instructme.dataset_tools.audio import Samples, rms_db
 from instructme.dataset_tools.beats import annotations
 from instructme.dataset_tools.beats.rhythm import LONGEST_S, Grid
 from instructme.dataset_tools.chord_labels import NAMES, codes, merge, parse
@@ -28,6 +28,9 @@ _DEGREES = np.array(
     ]
 )
 _TONIC_WEIGHT = 0.6
+SILENT_DB = -60.0
+MOST_LEFT_OUT = 0.25
+"""Share of a recording that a chart may leave out while it sounds."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def from_chart(chart: Path, length: int, rate_hz: int, mix: Samples | Stored | N
             or chords of other audio.
     """
     starts, labels, last = [0], ["N"], 0.0
+    gaps_s = list[tuple[float, float]]()
     for span in annotations.chords(chart):
         try:
             parse(span.label)
@@ -84,16 +88,28 @@ def from_chart(chart: Path, length: int, rate_hz: int, mix: Samples | Stored | N
             place = f", line {span.line}" if span.line else ""
             raise DataError(f"not a chord chart: {chart}{place}: {error}; each line is: start s, end s, Harte label") from None
         if span.start_s > last + 1e-3:
+            gaps_s.append((last, span.start_s))
             starts, labels = [*starts, round(last * rate_hz)], [*labels, "N"]
         last = span.end_s
         starts, labels = [*starts, round(span.start_s * rate_hz)], [*labels, span.label]
     annotations.require_seconds(chart, last, length / rate_hz)
     starts, labels = [*starts, round(last * rate_hz)], [*labels, "N"]
-    if mix is not None and not chart_check.fits(
-        [start / rate_hz for start in starts], labels, mix[: LONGEST_S * rate_hz], rate_hz
-    ):
-        raise DataError(f"not the chords of this recording: {chart}: another key or another start fits the audio better")
+    if mix is not None:
+        heard = mix[: LONGEST_S * rate_hz]
+        if not chart_check.fits([start / rate_hz for start in starts], labels, heard, rate_hz):
+            raise DataError(f"not the chords of this recording: {chart}: another key or another start fits the audio better")
+        if (left_out := _sounding(heard, [*gaps_s, (last, length / rate_hz)], rate_hz)) > MOST_LEFT_OUT:
+            raise DataError(f"not all chords of this recording: {chart} leaves out {left_out:.0%} of it: add them, or write N")
     return _harmony("chart", None, np.array(starts), labels, length)
+
+
+def _sounding(mix: Samples, gaps_s: Sequence[tuple[float, float]], rate_hz: int) -> float:
+    """Measure the share of audio `(T,)` in the gaps of a chart; 0 if they are 12 dB softer than the rest, such as a fade."""
+    out = np.zeros(len(mix), bool)
+    for start_s, end_s in gaps_s:
+        out[round(start_s * rate_hz) : round(end_s * rate_hz)] = True
+    sounds = rms_db(mix[out]) > max(SILENT_DB, rms_db(mix[~out]) - 12)
+    return float(out.mean()) if sounds else 0.0
 
 
 def from_midi(midi: Sequence[tuple[Path, int | None]], length: int, rate_hz: int, grid: Grid) -> Harmony | None:

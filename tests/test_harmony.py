@@ -300,3 +300,26 @@ def test_notes_count_for_the_key_as_much_as_chords() -> None:
     melody = np.bincount([2, 6, 7], minlength=12).astype(np.float64)
     assert harmony.find_key(starts, labels, 400, melody)[0] == "G:maj"
     assert harmony.find_key(starts, labels, 400, 100 * melody) == harmony.find_key(starts, labels, 400, melody)
+
+
+@pytest.mark.parametrize(
+    ("chart", "silent_from_s", "used"),
+    [
+        ("0 40 C:maj", 40, True),
+        ("0 20 C:maj", 40, False),
+        ("20 40 C:maj", 40, False),
+        ("0 20 C:maj", 20, True),
+        ("0 20 C:maj\n20 40 N", 40, True),
+        ("0 15 C:maj\n20 35 G:maj", 40, True),
+    ],
+)
+def test_a_chart_that_leaves_out_much_of_the_sound_is_refused(tmp_path: Path, chart: str, silent_from_s: int, used: bool) -> None:
+    rate_hz = 8000
+    mix = (0.1 * np.random.default_rng(0).standard_normal(40 * rate_hz)).astype(np.float32)
+    mix[silent_from_s * rate_hz :] = 0
+    (tmp_path / "chords.lab").write_text(chart)
+    if used:
+        assert harmony.from_chart(tmp_path / "chords.lab", len(mix), rate_hz, mix).source == "chart"
+    else:
+        with pytest.raises(DataError, match=r"leaves out 50% of it"):
+            harmony.from_chart(tmp_path / "chords.lab", len(mix), rate_hz, mix)
