@@ -241,6 +241,14 @@ def test_unknown_chords_match_by_rhythm_only_and_have_no_agreement(work, pool):
     assert {row["chord_agreement"] for row in rows} == {None}
 
 
+def test_chords_that_a_chart_leaves_open_do_not_agree(work, pool):
+    open_chords = edited(work, pool, chord_source="chart", chord_starts_samples=[0], chord_labels=["X"])
+    assert draw_remixes(open_chords, 20) == []
+    assert {row["chord_agreement"] for row in draw_remixes(open_chords, 20, remix_harmony=0.0)} == {0.0}
+    without = edited(work, pool, chord_source="chart", chord_starts_samples=[0], chord_labels=["N"])
+    assert [row["chord_agreement"] for row in draw_remixes(without, 20)] == pytest.approx([1.0] * 20)
+
+
 def test_without_genres_remixes_name_instruments(pool):
     nameless = replace(pool, genre=np.full_like(pool.genre, -1))
     rows = draw_remixes(nameless, 50)

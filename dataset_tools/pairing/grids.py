@@ -60,10 +60,14 @@ class Grids:
         return row, np.maximum(start, begins[row]), np.where(last, ends[row], end), self.chord_codes[chord]
 
     def sounded(self, tracks: Ints, samples: Floats, code: npt.NDArray[np.int8]) -> Floats:
-        """Measure for how many samples a code has sounded before a sample of a track; only differences mean anything."""
+        """Measure for how many samples a code has sounded before a sample of a track; only differences mean anything.
+
+        It is 0 for chords that are not known: two of them do not agree.
+        """
         chord = np.searchsorted(self.chord_keys, tracks * _TRACK + samples.astype(np.int64), side="right") - 1
         since = samples - (self.chord_keys[chord] - tracks * _TRACK)
-        return np.asarray(self.chord_sums[code, chord] + np.where(self.chord_codes[chord] == code, since, 0.0))
+        heard = self.chord_sums[code, chord] + np.where(self.chord_codes[chord] == code, since, 0.0)
+        return np.where(code == UNKNOWN, 0.0, heard)
 
 
 def of_rhythm(table: pa.Table, tracks: list[str]) -> Grids:
@@ -81,7 +85,7 @@ def of_rhythm(table: pa.Table, tracks: list[str]) -> Grids:
     chord_keys = np.concatenate([np.arange(len(tracks)) * _TRACK, chord_owner * _TRACK + starts])
     order = np.argsort(chord_keys, kind="stable")
     chord_codes = np.concatenate([np.where(has_chords, 0, UNKNOWN), codes(labels.tolist())]).astype(np.int8)
-    chord_codes[len(tracks) :][~has_chords[chord_owner]] = UNKNOWN
+    chord_codes[len(tracks) :][~has_chords[chord_owner] | (labels == "X")] = UNKNOWN
     chord_keys, chord_codes = chord_keys[order], chord_codes[order]
     first = np.searchsorted(owner, np.arange(len(tracks) + 1))
     meters = dict.fromkeys(table["meter"].to_pylist())
