@@ -60,3 +60,9 @@ def test_channels_that_are_nearly_opposite_are_told(tmp_path: Path, level: float
 def test_a_wide_stem_is_not_told(tmp_path: Path) -> None:
     mid, side = tune(1, 200), 1.4 * tune(2, 200)
     assert not told(tmp_path, mid + side, mid - side)
+
+
+def test_two_instruments_are_heard_in_the_middle_of_a_long_stem_and_not_in_two_seconds(tmp_path: Path) -> None:
+    left, right = (np.concatenate([np.zeros(30 * RATE_HZ), wave, np.zeros(30 * RATE_HZ)]) for wave in (drums(0), tune(1, 60)))
+    assert told(tmp_path, left, right) == [("a", "channels_differ")]
+    assert not told(tmp_path, drums(0)[: 2 * RATE_HZ], tune(1, 60)[: 2 * RATE_HZ])

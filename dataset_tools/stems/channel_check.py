@@ -49,14 +49,14 @@ def differ(path: Path, likeness: float) -> bool:
 
 
 def _read(path: Path) -> tuple[Samples, int]:
-    """Read stretches from all over a file of two channels: `(frames, 2)`, and the rate."""
+    """Read stretches from all over a file of two channels, none twice: `(frames, 2)`, and the rate."""
     import soundfile
 
     try:
         with soundfile.SoundFile(broken_headers.opened(path)) as file:
             length = _STRETCH_S * file.samplerate
-            heard = []
-            for start in np.linspace(0, max(file.frames - length, 0), _STRETCHES):
+            heard, count = [], min(max(file.frames // length, 1), _STRETCHES)
+            for start in np.linspace(0, max(file.frames - length, 0), count):
                 file.seek(int(start))
                 heard.append(file.read(length, dtype="float32", always_2d=True))
             return np.concatenate(heard), int(file.samplerate)
