@@ -24,6 +24,7 @@ from instructme.dataset_tools.layouts import (
     FoundStem,
     FoundTrack,
     Rejected,
+    _artists,
     _beside_stems,
     _folder_names,
     _folder_splits,
@@ -44,20 +45,6 @@ EXPECTS = "song folders of stems such as Song/bass.wav, or files such as song.ba
 COMPANIONS = ()
 _DEPTH = 32
 _DIGIT = re.compile(r"\d")
-_LETTER = re.compile(r"[^\W\d_]")
-_COPY = re.compile(r"\s*(?i:copy|kopie|copie|copia|cópia)(?:\s*\(\d+\))?\s*")
-"""What programs write behind the name of a copy: `Highway - Copy`."""
-_FILES = re.compile(
-    r"\W*(?:(?:stems?|multi[ -]?tracks?|multis|raw|wavs?|mp3|flac|audio|files?|exports?|bounces?|project|session|pack)\W*)*",
-    re.IGNORECASE,
-)
-"""What names files behind a title: `Highway - Stems`."""
-_NUMBERED = re.compile(r"^(?:(?:\d+[\s_]*[-–_.)][\s_]*)+|0\d\s+)(?=.*[\s_][-–—][\s_])")
-"""The numbers of a song in front of artist and title: `05 - The Band - Highway`. Some have two: `2_1_The Band - Highway`."""
-_JOINED = re.compile(r"([A-Z0-9][^\W_]*[a-z][^\W_]*)_([A-Z][^\W_]*[a-z][^\W_]*)(?:_(?i:full|excerpt|multitracks?|stems?))?")
-"""`ArtistName_SongTitle`, as MedleyDB writes it, or `ArtistName_SongTitle_Full` as the Cambridge library does."""
-_DASH = re.compile(r"((?:[^()\[\]]|\([^()]*\)|\[[^\[\]]*\])*?)(?: [-–—] |_[-–—]_)(.*)")
-"""Artist and title, or the like, around a dash that is in no brackets."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +65,13 @@ def recognises(root: Path) -> bool:
 def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
     """Read every song or single part below the root."""
     items = list(_without_mixes(root, list(_walk(root, root, None, _DEPTH))))
-    together = _kept_together
-    for rule in (together.nested, together.untitled, together.shelved, together.equal_titles, together.nameless):
+    rules = (
+        *(_kept_together.nested, _kept_together.untitled, _kept_together.shelved),
+        *(_kept_together.equal_titles, _kept_together.nameless, _artists.in_one_word),
+    )
+    for rule in rules:
         items = list(rule(items))
-    names = {item.name: match for item in items if isinstance(item, FoundTrack) and (match := _joined(item))}
-    several = len({match[1] for match in names.values()}) > 1
-    for item in items:
-        match = names.get(item.name) if isinstance(item, FoundTrack) and several else None
-        yield replace(item, artist=match[1], title=match[2]) if isinstance(item, FoundTrack) and match else item
+    yield from items
 
 
 def _without_mixes(root: Path, items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
@@ -102,12 +88,6 @@ def _without_mixes(root: Path, items: Sequence[FoundTrack | Rejected]) -> Iterat
 
 def _is_known(stem: FoundStem) -> bool:
     return normalise(stem.label).rule != "unmatched"
-
-
-def _joined(track: FoundTrack) -> re.Match[str] | None:
-    """Read a title `ArtistName_SongTitle` of a track without an artist; words that songs are numbered by are no artist."""
-    match = _JOINED.fullmatch(track.title) if track.artist is None and track.aligned else None
-    return match if match and song_names.is_own(match[1]) else None
 
 
 def song(root: Path, folder: Path, split: str) -> Iterator[FoundTrack | Rejected]:
@@ -309,22 +289,7 @@ def _names(root: Path, place: Path, split: str | None) -> tuple[str, str | None,
     inside = [part for part in place.relative_to(root).parts if not _folder_names.is_inner(part)]
     if inside and split and split_name(inside[0]) and (len(inside) > 1 or not _DIGIT.search(inside[0])):
         inside = inside[1:]  # unless `train_001` is a song itself
-    return "/".join(inside) or root.name, *artist_and_title(inside[-1] if inside else root.name)
-
-
-def artist_and_title(name: str) -> tuple[str | None, str]:
-    """Read artist and title around a dash, `Artist - Title` or `Artist_-_Title`; else the name is the title."""
-    dash = _DASH.fullmatch(_NUMBERED.sub("", name) or name)
-    if not dash or not _is_artist_and_title(*dash.groups()):
-        return None, name
-    artist, title = dash.groups() if " " in name else (part.replace("_", " ") for part in dash.groups())
-    return artist, title
-
-
-def _is_artist_and_title(artist: str, title: str) -> bool:
-    """Tell whether a name has artist and title around its dash, and not `Highway - Stems`, a copy, a tempo or an instrument."""
-    says_files = _COPY.fullmatch(title) or _FILES.fullmatch(song_names.without_tempo(title))
-    return bool(_LETTER.search(artist)) and not says_files and not _folder_names.is_instrument(artist)
+    return "/".join(inside) or root.name, *_artists.artist_and_title(inside[-1] if inside else root.name)
 
 
 def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:

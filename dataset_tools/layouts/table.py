@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from instructme.dataset_tools.layouts import FoundStem, FoundTrack, Rejected, files, is_file, positive, split_name, text, yes
-from instructme.dataset_tools.layouts.folder import artist_and_title
+from instructme.dataset_tools.layouts._artists import artist_and_title
 from instructme.manifests import csv_files
 from instructme.manifests.instruments import normalise
 from instructme.manifests.paths import composed
