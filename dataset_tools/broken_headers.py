@@ -12,6 +12,8 @@ ISO/IEC 11172-3 (MPEG audio), the Xing header of the LAME project.
 
 import io
 import struct
+from collections.abc import Iterator
+from mmap import mmap
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -279,14 +281,17 @@ def _mp3(file: BinaryIO, size: int) -> Facts:
     return Facts(Repair(_info_frame(data[:4], first, count), (), detail, skipped=start), delayed=True)
 
 
+def mpeg_frames(data: bytes | mmap, at: int = 0) -> Iterator[tuple[int, _Frame]]:
+    """Follow the frames of MPEG audio from a place on: the place of each, and the frame."""
+    while frame := mpeg_frame(data[at : at + 4]):
+        yield at, frame
+        at += frame.size
+
+
 def _count(data: bytes) -> tuple[int, set[int]]:
     """Count frames that follow each other, and collect their bit rates (as index)."""
-    at, count, rates = 0, 0, set()
-    while frame := mpeg_frame(data[at : at + 4]):
-        count += 1
-        rates.add(data[at + 2] >> 4)
-        at += frame.size
-    return count, rates
+    rates = [data[at + 2] >> 4 for at, _ in mpeg_frames(data)]
+    return len(rates), set(rates)
 
 
 def _info_frame(header: bytes, first: _Frame, count: int) -> bytes:

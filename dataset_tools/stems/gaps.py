@@ -8,6 +8,8 @@ Formats: RFC 3533 (Ogg), ISO/IEC 11172-3 (MPEG audio), the Xing header of the LA
 import re
 import struct
 import zlib
+from itertools import islice
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from instructme.dataset_tools import broken_headers
@@ -24,15 +26,14 @@ _MOST_UNCOUNTED = 1
 
 def lacks_pieces(path: Path) -> bool:
     """Tell whether an Ogg file lacks pages, or an MP3 file frames that its info frame counts."""
-    with path.open("rb") as file:
-        head = file.read(4)
-        if head != b"OggS" and head[:3] != b"ID3" and not broken_headers.mpeg_frame(head):
-            return False
-        data = head + file.read()
-    return _lacks_pages(data) if head == b"OggS" else _lacks_frames(data)
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        head = data[:4]
+        if head == b"OggS":
+            return _lacks_pages(data)
+        return (head[:3] == b"ID3" or broken_headers.mpeg_frame(head) is not None) and _lacks_frames(data)
 
 
-def _lacks_pages(data: bytes) -> bool:
+def _lacks_pages(data: mmap) -> bool:
     """Follow the pages of each stream: their numbers count up, their checksums are right, the last one is whole."""
     at, numbers = 0, dict[bytes, int]()
     while data[at : at + 4] == b"OggS":
@@ -52,25 +53,20 @@ def _checksum(page: bytes) -> bytes:
     return ((zlib.crc32(mirrored, 0xFFFFFFFF) ^ 0xFFFFFFFF).to_bytes(4, "big")).translate(_MIRRORED)
 
 
-def _lacks_frames(data: bytes) -> bool:
+def _lacks_frames(data: mmap) -> bool:
     """Count the frames of MPEG audio, also behind damaged ones, and compare with the number that the info frame states."""
-    at = broken_headers.first_mpeg_frame(data)
+    at = broken_headers.first_mpeg_frame(data[:10])
     first = broken_headers.mpeg_frame(data[at : at + 4])
     info = data[at + 4 + first.side_bytes :][:12] if first else b""
     if info[:4] not in (b"Xing", b"Info") or not info[7] & 1:
         return False
     count, stated = -1, int.from_bytes(info[8:12])
     while at >= 0:
-        while frame := broken_headers.mpeg_frame(data[at : at + 4]):
-            count, at = count + 1, at + frame.size
+        for place, frame in broken_headers.mpeg_frames(data, at):
+            count, at = count + 1, place + frame.size
         at = next((match.start() for match in _SYNC.finditer(data, at) if _goes_on(data, match.start())), -1)
     return count < stated - _MOST_UNCOUNTED
 
 
-def _goes_on(data: bytes, at: int) -> bool:
-    for _ in range(_IN_A_ROW):
-        frame = broken_headers.mpeg_frame(data[at : at + 4])
-        if frame is None:
-            return False
-        at += frame.size
-    return True
+def _goes_on(data: mmap, at: int) -> bool:
+    return len([*islice(broken_headers.mpeg_frames(data, at), _IN_A_ROW)]) == _IN_A_ROW
