@@ -72,6 +72,15 @@ def read(sentence: str, templates: Templates | None = None) -> Plan:
     raise SentenceError(refusals.explain(said, words, _known(trained), lambda clause: bool(_whole(clause, trained))), words)
 
 
+def single_step(sentence: str) -> EditStep | None:
+    """Read a sentence of one step; None for one that has several, or can't be read."""
+    try:
+        steps = read(sentence).steps
+    except SentenceError:
+        return None
+    return steps[0] if len(steps) == 1 else None
+
+
 def trained_templates(run: Path) -> Templates | None:
     """Read the texts that a run was trained on from its config.json; None where it has none."""
     try:

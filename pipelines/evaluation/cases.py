@@ -202,15 +202,11 @@ def _task(text: str) -> str:
 def _read_instruction(text: str) -> dict[str, Any]:
     """Read which task an instruction of one step asks for, and which instruments and genre it names."""
     from instructme.pipelines.editing import sentences
-    from instructme.pipelines.editing.refusals import SentenceError
 
-    try:
-        steps = sentences.read(text).steps
-    except SentenceError:
-        steps = ()
-    if len(steps) != 1:
+    step = sentences.single_step(text)
+    if step is None:
         return {"task": None, "named": (), "added": (), "genre": None}
-    return {name: getattr(steps[0], name) for name in ("task", "named", "added", "genre")}
+    return {name: getattr(step, name) for name in ("task", "named", "added", "genre")}
 
 
 def drawn(cases: Sequence[Case], count: int | None) -> list[Case]:
