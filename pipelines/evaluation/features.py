@@ -25,7 +25,7 @@ from instructme.dataset_tools.recognisers import chord_network, note_network, we
 from instructme.pipelines.evaluation import cells, embeddings, onsets
 from instructme.pipelines.evaluation.embeddings import Networks
 from instructme.pipelines.evaluation.feature_cache import Arrays, cached, digest
-from instructme.pipelines.evaluation.spectra import RATE_HZ, Levels
+from instructme.pipelines.evaluation.spectra import RATE_HZ, Levels, loudness_lufs
 
 LEVEL_LUFS = -14.0
 """Loudness at which networks hear music that depends on it."""
@@ -60,11 +60,7 @@ class Sound:
     @cached_property
     def lufs(self) -> float:
         """Integrated loudness (BS.1770-4); minus infinity for silence and less than 0.4 s."""
-        import pyloudnorm
-
-        if len(self.samples) < 0.4 * RATE_HZ or not self.samples.any():
-            return float("-inf")
-        return float(pyloudnorm.Meter(RATE_HZ).integrated_loudness(self.samples.astype(np.float64)))
+        return loudness_lufs(self.samples)
 
     @cached_property
     def levelled(self) -> Samples:

@@ -1,4 +1,4 @@
-"""Compute the spectra that the metrics compare: short-time Fourier transforms and mel bands, in float32."""
+"""Compute the loudness and the spectra that the metrics compare: short-time Fourier transforms and mel bands, in float32."""
 
 import warnings
 from functools import cache
@@ -13,6 +13,18 @@ RATE_HZ = 24000
 """Rate of everything that is scored."""
 Levels = npt.NDArray[np.float32]
 _TINY = 1e-10
+_SHORTEST_S = 0.4
+"""A block of ITU-R BS.1770."""
+
+
+def loudness_lufs(samples: Samples, rate_hz: int = RATE_HZ) -> float:
+    """Measure the integrated loudness of (T,) (ITU-R BS.1770-4, pyloudnorm); -inf for silence or less than 0.4 s."""
+    import pyloudnorm
+
+    if len(samples) < _SHORTEST_S * rate_hz or not samples.any():
+        return float("-inf")
+    with warnings.catch_warnings(action="ignore"):
+        return float(pyloudnorm.Meter(rate_hz).integrated_loudness(samples.astype(np.float64)))
 
 
 def stft(samples: Samples, window_samples: int, hop_samples: int) -> npt.NDArray[np.complex64]:

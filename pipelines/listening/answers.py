@@ -9,10 +9,12 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS secret (value TEXT NOT NULL);
@@ -27,6 +29,16 @@ CREATE TABLE IF NOT EXISTS clicks (
   UNIQUE (session, click));
 CREATE INDEX IF NOT EXISTS clicks_of_a_page ON clicks (session, step, attempt);
 """
+_INSERT = """
+INSERT OR IGNORE INTO clicks (session, click, at, step, attempt, kind, page, scale, place, item, system, value, late, plays)
+SELECT :session, :click, :at, :step, :attempt, :kind, :page, :scale, :place, :item, :system, :value, :late, COUNT(*) FROM clicks
+WHERE session = :session AND step = :step AND attempt = :attempt AND place = :place AND kind = 'play'
+"""
+_ON = "step = step + 1, attempt = 1"
+_MOVES = {"next": _ON, "again": "attempt = attempt + 1", "refused": "state = 'refused'", "done": f"{_ON}, state = 'done'"}
+"""How a click on "Next" changes a session."""
+_TURN = ", turn = (SELECT COALESCE(MAX(turn) + 1, 0) FROM sessions)"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,27 +70,17 @@ class Click:
     value: int | None = None
 
 
-@dataclass
-class _Change:
-    """A change that waits for its commit."""
-
-    make: Callable[[], Any]
-    result: Any = None
-    error: BaseException | None = None
-    done: bool = False
-
-
 class Answers:
     """The database of a study, for many threads: one connection writes, another reads without waiting for the disk."""
 
     def __init__(self, path: Path) -> None:
         self._writing, self._reading, self._queueing = threading.Lock(), threading.Lock(), threading.Lock()
-        self._queue: list[_Change] = []
+        self._queue: list[tuple[Callable[[], Any], Future[Any]]] = []
         self._file = self._open(path)
         self._file.execute("PRAGMA journal_mode=WAL")
         self._file.executescript(_SCHEMA)
-        self._secret = bytes.fromhex(self._commit(self._make_secret))
         self._reader = self._open(path)
+        self._secret = bytes.fromhex(self._first("secret", secrets.token_hex(32)))
 
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
@@ -86,58 +88,55 @@ class Answers:
         file.execute("PRAGMA synchronous=FULL")
         return file
 
-    def _make_secret(self) -> str:
-        self._file.execute("INSERT INTO secret SELECT ? WHERE NOT EXISTS (SELECT 1 FROM secret)", (secrets.token_hex(32),))
-        return str(self._file.execute("SELECT value FROM secret").fetchone()[0])
+    def _first(self, table: str, value: str) -> str:
+        """Give the one value of a table; at first it is `value`."""
+        query = f"INSERT INTO {table} SELECT ? WHERE NOT EXISTS (SELECT 1 FROM {table})"
+        self._commit(lambda: self._file.execute(query, (value,)))
+        return str(self._read(f"SELECT * FROM {table}", ())[0][0])
 
     def clips(self, digest: str) -> str:
         """Give the hash of the table of clips that raters judge; at first it is `digest`."""
-        query = "INSERT INTO clips SELECT ? WHERE NOT EXISTS (SELECT 1 FROM clips)"
-        self._commit(lambda: self._file.execute(query, (digest,)))
-        return str(self._read("SELECT hash FROM clips", ())[0][0])
+        return self._first("clips", digest)
 
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
         self._file.close()
 
-    def _commit(self, make: Callable[[], Any]) -> Any:
+    def _commit(self, change: Callable[[], T]) -> T:
         """Make a change and wait until it is on the disk. The first thread that comes commits for all that wait."""
-        change = _Change(make)
+        outcome: Future[T] = Future()
         with self._queueing:
-            self._queue.append(change)
+            self._queue.append((change, outcome))
         with self._writing:
-            if not change.done:
+            if not outcome.done():
                 self._commit_all()
-        if change.error:
-            raise change.error
-        return change.result
+        return outcome.result()
 
     def _commit_all(self) -> None:
         with self._queueing:
             changes, self._queue = self._queue, []
         try:
             self._file.execute("BEGIN IMMEDIATE")
-            for change in changes:
-                self._try(change)
+            ends = [self._try(change, outcome) for change, outcome in changes]
             self._file.execute("COMMIT")
         except BaseException as error:
             if self._file.in_transaction:
                 self._file.execute("ROLLBACK")
-            for change in changes:
-                change.error = error
-        for change in changes:
-            change.done = True
+            ends = [partial(outcome.set_exception, error) for _, outcome in changes]
+        for end in ends:
+            end()
 
-    def _try(self, change: _Change) -> None:
-        """Make one change of several: if it fails, the others stand."""
+    def _try(self, change: Callable[[], T], outcome: Future[T]) -> Callable[[], None]:
+        """Make one change of several: if it fails, the others stand. Give what ends its wait after the commit."""
         self._file.execute("SAVEPOINT one")
         try:
-            change.result = change.make()
+            end = partial(outcome.set_result, change())
         except Exception as error:
             self._file.execute("ROLLBACK TO one")
-            change.error = error
+            end = partial(outcome.set_exception, error)
         self._file.execute("RELEASE one")
+        return end
 
     def _read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         with self._reading:
@@ -168,7 +167,7 @@ class Answers:
         Returns:
             False if the session has left the page of the click. Then the row is kept and marked as late.
         """
-        return bool(self._commit(lambda: self._store(session, click)))
+        return self._commit(lambda: self._store(session, click))
 
     def _store(self, session: Session, click: Click) -> bool:
         step, attempt, state = self._where(session)
@@ -177,24 +176,12 @@ class Answers:
         return not self._file.execute(query, (session.id, click.click)).fetchone()[0]
 
     def _where(self, session: Session) -> tuple[int, int, str]:
-        row: tuple[int, int, str] = self._file.execute(
-            "SELECT step, attempt, state FROM sessions WHERE id = ?", (session.id,)
-        ).fetchone()
+        query = "SELECT step, attempt, state FROM sessions WHERE id = ?"
+        row: tuple[int, int, str] = self._file.execute(query, (session.id,)).fetchone()
         return row
 
     def _insert(self, session: Session, click: Click, attempt: int, late: bool) -> None:
-        plays = self._file.execute(
-            "SELECT COUNT(*) FROM clicks WHERE session = ? AND step = ? AND attempt = ? AND place = ? AND kind = 'play'",
-            (session.id, click.step, attempt, click.place),
-        ).fetchone()[0]
-        at = (session.id, click.click, _now(), click.step, attempt)
-        what = (click.kind, click.page, click.scale, click.place, click.item, click.system, click.value, plays, int(late))
-        self._file.execute(
-            "INSERT OR IGNORE INTO clicks"
-            " (session, click, at, step, attempt, kind, page, scale, place, item, system, value, plays, late)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*at, *what),
-        )
+        self._file.execute(_INSERT, {**vars(click), "session": session.id, "at": _now(), "attempt": attempt, "late": late})
 
     def go_on(self, session: Session, click: Click, *, take_turn: bool, to: str = "next") -> bool:
         """Store the click on "Next" and move the session, in one transaction.
@@ -208,20 +195,14 @@ class Answers:
         Returns:
             False if the session has moved already, as with two windows or a click that arrives twice.
         """
-        return bool(self._commit(lambda: self._go_on(session, click, take_turn, to)))
+        return self._commit(lambda: self._go_on(session, click, take_turn, to))
 
     def _go_on(self, session: Session, click: Click, take_turn: bool, to: str) -> bool:
         step, attempt, state = self._where(session)
         if click.step != step or attempt != session.attempt or state != "open":
             return False
         self._insert(session, click, attempt, late=False)
-        changes = {"again": "attempt = attempt + 1", "refused": "state = 'refused'"}.get(to, "step = step + 1, attempt = 1")
-        self._file.execute(f"UPDATE sessions SET {changes} WHERE id = ?", (session.id,))
-        if take_turn:
-            turn = "(SELECT COALESCE(MAX(turn) + 1, 0) FROM sessions)"
-            self._file.execute(f"UPDATE sessions SET turn = {turn} WHERE id = ?", (session.id,))
-        if to == "done":
-            self._file.execute("UPDATE sessions SET state = 'done' WHERE id = ?", (session.id,))
+        self._file.execute(f"UPDATE sessions SET {_MOVES[to]}{_TURN if take_turn else ''} WHERE id = ?", (session.id,))
         return True
 
     def page(self, session: Session) -> tuple[dict[int, int], set[int]]:

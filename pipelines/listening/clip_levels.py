@@ -1,6 +1,5 @@
 """Prepare the clips of one item: equal length, equal loudness, no clipping, and the low anchor."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,15 +7,12 @@ import numpy as np
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
-from instructme.pipelines.evaluation.spectra import RATE_HZ
+from instructme.pipelines.evaluation.spectra import RATE_HZ, loudness_lufs
 
 LOUDNESS_LUFS = -23.0
 _MOST_GAIN_DB = 30.0
 """A clip that is nearly silent stays soft: more gain would only raise its noise."""
 _PEAK = 0.98
-_SHORTEST_S = 0.4
-"""A block of ITU-R BS.1770."""
-_ANCHOR_SNR_DB = 0.0
 
 
 @dataclass(frozen=True)
@@ -25,17 +21,6 @@ class Levelled:
 
     clips: Mapping[str, Samples]
     loudness_lufs: Mapping[str, float]
-
-
-def loudness_lufs(samples: Samples, rate_hz: int = RATE_HZ) -> float:
-    """Measure integrated loudness (ITU-R BS.1770-4, pyloudnorm); -inf for silence or less than 0.4 s."""
-    import pyloudnorm
-
-    if len(samples) < _SHORTEST_S * rate_hz:
-        return float("-inf")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return float(pyloudnorm.Meter(rate_hz).integrated_loudness(samples.astype(np.float64)))
 
 
 def levelled(clips: Mapping[str, Samples], lengths_s: Sequence[float], target_lufs: float = LOUDNESS_LUFS) -> Levelled:
@@ -67,7 +52,7 @@ def shared_length(lengths_samples: Sequence[int], lengths_s: Sequence[float]) ->
 
 def noisy(source: Samples, seed: int) -> Samples:
     """Make the low anchor: the source with as much white noise as music."""
-    level = np.sqrt(np.mean(np.square(source), dtype=np.float64)) * 10 ** (-_ANCHOR_SNR_DB / 20)
+    level = np.sqrt(np.mean(np.square(source), dtype=np.float64))
     noise = np.random.default_rng(seed).standard_normal(len(source)).astype(np.float32)
     return source + noise * np.float32(max(level, 1e-3))
 

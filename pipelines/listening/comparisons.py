@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -43,11 +43,10 @@ def differences(rows: pd.DataFrame, seed: int = 0) -> list[Difference]:
         for one, other in itertools.combinations(sorted(wide.columns), 2):
             pairs = (wide[one] - wide[other]).dropna().rename("value").reset_index()
             if len(pairs):
-                low, high = interval(pairs, seed)
                 by_item = pairs.groupby("item")["value"].mean().to_numpy()
-                found.append((str(scale), one, other, float(pairs["value"].mean()), low, high, _wilcoxon(by_item), len(by_item)))
-    corrected = holm([each[6] for each in found])
-    return [Difference(*each[:6], p, each[7]) for each, p in zip(found, corrected, strict=True)]
+                measured = float(pairs["value"].mean()), *interval(pairs, seed), _wilcoxon(by_item)
+                found.append(Difference(str(scale), one, other, *measured, len(by_item)))
+    return [replace(each, p=p) for each, p in zip(found, holm([each.p for each in found]), strict=True)]
 
 
 def _wilcoxon(values: npt.NDArray[np.float64]) -> float:
@@ -60,12 +59,9 @@ def _wilcoxon(values: npt.NDArray[np.float64]) -> float:
 def holm(values: Sequence[float]) -> list[float]:
     """Correct p values for their number (Holm 1979)."""
     order = np.argsort(values, kind="stable")
-    corrected = np.ones(len(values))
-    most = 0.0
-    for rank, place in enumerate(order):
-        most = max(most, min(1.0, (len(values) - rank) * values[place]))
-        corrected[place] = most
-    return [float(each) for each in corrected]
+    corrected = np.sort(values) * np.arange(len(values), 0, -1)
+    places = np.argsort(order)
+    return [float(each) for each in np.maximum.accumulate(np.minimum(corrected, 1))[places]]
 
 
 @dataclass(frozen=True)

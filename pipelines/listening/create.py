@@ -41,14 +41,14 @@ def create(folder: Path, cases: Sequence[Case], study: Study) -> Iterator[str]:
     if study.mode == "pairs" and len(study.systems) + study.reference < 2:
         raise DataError("pairs need two systems: add rows of another system, or keep the reference")
     with atomic_folder(folder) as temporary:
-        (temporary / CLIPS).mkdir()
+        (clips := temporary / CLIPS).mkdir()
         (temporary / WORDING).write_text(default_wording(), encoding="utf-8")
-        clips = _Clips(temporary / CLIPS)
         stimuli = list(_checks(clips))
         for number, case in enumerate(cases, start=1):
             stimuli += _item(clips, f"{number:04d}", case, study)
         write_study(temporary, study, _with_training(stimuli, study))
-        clips.equalise_times()
+        for path in clips.iterdir():
+            os.utime(path, (0, 0))  # no header tells when a clip was written
     yield f"made a study of {len(cases)} triplets and {len(study.systems)} systems ({', '.join(study.systems)}) in {folder}"
     if soft := [each for each in stimuli if each.task and each.loudness_lufs < study.loudness_lufs - 3]:
         yield f"{len(soft)} clips are softer than {study.loudness_lufs:g} LUFS because they are nearly silent or have high peaks"
@@ -62,26 +62,15 @@ def _check_new(folder: Path) -> None:
         raise DataError(f"{folder} holds other files, such as {held[0]}: choose a new folder for the study")
 
 
-class _Clips:
-    """Writes files under random names."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def write(self, samples: npt.NDArray[np.float32], rate_hz: int) -> str:
-        """Write (T,) or (T, 2) as WAV: clips of equal length have files of equal size."""
-        name = f"{secrets.token_hex(12)}.wav"
-        channels = 1 if samples.ndim == 1 else samples.shape[1]
-        audio.write_blocks(self.folder / name, [audio.to_int16(samples)], rate_hz, channels, "PCM_16", "WAV")
-        return name
-
-    def equalise_times(self) -> None:
-        """Give all files one time, so that no header tells when a clip was written."""
-        for path in self.folder.iterdir():
-            os.utime(path, (0, 0))
+def _write(clips: Path, samples: npt.NDArray[np.float32], rate_hz: int) -> str:
+    """Write (T,) or (T, 2) as WAV under a random name: clips of equal length have files of equal size."""
+    name = f"{secrets.token_hex(12)}.wav"
+    channels = 1 if samples.ndim == 1 else samples.shape[1]
+    audio.write_blocks(clips / name, [audio.to_int16(samples)], rate_hz, channels, "PCM_16", "WAV")
+    return name
 
 
-def _item(clips: _Clips, name: str, case: Case, study: Study) -> Iterator[Stimulus]:
+def _item(clips: Path, name: str, case: Case, study: Study) -> Iterator[Stimulus]:
     """Write the clips of a triplet in random order."""
     sounds = _sounds(case, study, int(name))
     level = clip_levels.levelled(sounds, study.lengths_s, study.loudness_lufs)
@@ -89,7 +78,7 @@ def _item(clips: _Clips, name: str, case: Case, study: Study) -> Iterator[Stimul
     nearest = min(study.lengths_s, key=lambda each: abs(each - length_s), default=length_s)
     shown_s = nearest if abs(nearest - length_s) <= 0.5 else round(length_s, 1)
     for system in random.Random(f"{study.seed} {name}").sample(sorted(sounds), len(sounds)):
-        file = clips.write(level.clips[system], RATE_HZ)
+        file = _write(clips, level.clips[system], RATE_HZ)
         loudness = round(level.loudness_lufs[system], 2)
         facts = case.instruction, system, file, loudness, names_instruments(case)
         yield Stimulus(name, case.key, case.task, shown_s, *facts)
@@ -110,14 +99,14 @@ def _sounds(case: Case, study: Study, number: int) -> dict[str, Samples]:
     return {SOURCE: source, **sounds}
 
 
-def _checks(clips: _Clips) -> Iterator[Stimulus]:
+def _checks(clips: Path) -> Iterator[Stimulus]:
     """Write the trials with headphones, with the right answer as their system, and the beeps."""
     for number in range(HEADPHONE_TRIALS):
         answer = secrets.randbelow(3) + 1
-        file = clips.write(check_sounds.huggins_trial(answer, secrets.randbits(32)), check_sounds.RATE_HZ)
+        file = _write(clips, check_sounds.huggins_trial(answer, secrets.randbits(32)), check_sounds.RATE_HZ)
         yield Stimulus(HEADPHONES, str(number), "", 4.0, "", str(answer), file, 0.0)
     for count in range(1, check_sounds.MOST_BEEPS + 1):
-        file = clips.write(check_sounds.beeps(count), check_sounds.RATE_HZ)
+        file = _write(clips, check_sounds.beeps(count), check_sounds.RATE_HZ)
         yield Stimulus(BEEPS, str(count), "", 3.0, "", str(count), file, 0.0)
 
 

@@ -32,23 +32,11 @@ def opinions(rows: pd.DataFrame, seed: int = 0) -> list[Opinion]:
     found = []
     for by in ([], ["length_s"], ["task"], ["task", "length_s"]):
         for keys, group in rows.groupby(["system", "scale", *by], sort=True):
-            names = dict(zip(["system", "scale", *by], keys, strict=True))
-            length = names.get("length_s", ALL)
-            shown = length if length == ALL else f"{float(str(length)):g}"
-            low, high = interval(group, seed)
-            counts = (len(group), group["session"].nunique(), group["item"].nunique())
-            found.append(
-                Opinion(
-                    str(names["system"]),
-                    str(names.get("task", ALL)),
-                    shown,
-                    str(names["scale"]),
-                    group["value"].mean(),
-                    low,
-                    high,
-                    *counts,
-                )
-            )
+            names = dict(zip(["system", "scale", *by], map(str, keys), strict=True))
+            length_s = f"{float(names['length_s']):g}" if "length_s" in names else ALL
+            counts = len(group), group["session"].nunique(), group["item"].nunique()
+            of_group = names["system"], names.get("task", ALL), length_s, names["scale"]
+            found.append(Opinion(*of_group, group["value"].mean(), *interval(group, seed), *counts))
     return found
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -60,11 +61,8 @@ def _table(folder: Path, query: str) -> pd.DataFrame:
     if not path.exists():
         raise DataError(f"{folder} has no answers yet; open it to raters with 'listen serve'")
     try:
-        file = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as file:
             return pd.read_sql_query(query, file)
-        finally:
-            file.close()
     except (sqlite3.Error, pd.errors.DatabaseError) as error:
         raise DataError(f"can't read {path}: {error}") from None
 
@@ -93,9 +91,7 @@ def read_ratings(folder: Path, study: Study, *, unfinished: bool = False) -> Rat
     every = every[every["late"] == 0]
     answered = every[every["kind"] == "rate"].drop_duplicates(["session", "step", "attempt", "place"], keep="last")
     rows = answered[answered["page"].isin(["rate", "pair"])]
-    stimuli = pd.DataFrame(
-        [(each.item, each.task, each.length_s) for each in read_stimuli(folder)], columns=["item", "task", "length_s"]
-    )
+    stimuli = pd.DataFrame(read_stimuli(folder))[["item", "task", "length_s"]]
     rows = rows.merge(stimuli.drop_duplicates("item"), on="item", how="left")
     left_out = {}
     for session, row in sessions.iterrows():

@@ -12,6 +12,7 @@ from instructme.pipelines.listening.ratings import REASONS, Ratings
 from instructme.pipelines.listening.study import Study
 
 _CLEAR = 0.05
+"""Largest p at which a table names the better system."""
 
 
 @dataclass(frozen=True)
@@ -43,49 +44,38 @@ def result_tables(study: Study, ratings: Ratings, scores: Sequence[Opinion]) -> 
             yield _opinions(scores, study.scales, task, f"Mean opinion scores: {task}", "")
         scored = kept[kept["page"] == "rate"]
         yield _differences(differences(scored, study.seed))
-        alphas = tuple((scale, _number(alpha(of_scale))) for scale, of_scale in scored.groupby("scale", sort=False))
+        alphas = tuple((str(scale), _number(alpha(of_scale))) for scale, of_scale in scored.groupby("scale", sort=False))
         note = "Krippendorff's alpha for ordinal scores: 1 is full agreement, 0 is chance."
-        yield ResultTable("Agreement of raters", note, ("scale", "alpha"), tuple((str(scale), text) for scale, text in alphas))
+        yield ResultTable("Agreement of raters", note, ("scale", "alpha"), alphas)
     if len(pairs := kept[kept["page"] == "pair"]):
         yield _strengths(strengths(pairs, study.seed))
 
 
 def _opinions(scores: Sequence[Opinion], scales: Sequence[str], task: str, heading: str, note: str) -> ResultTable:
     """Write scores in the shape of Table 3: a line for each system and length, a column for each scale."""
-    chosen = [each for each in scores if each.task == task]
-    lengths = sorted({each.length_s for each in chosen} - {ALL}, key=float)
-    cells = {(each.system, each.length_s, each.scale): each for each in chosen}
+    cells = {(each.system, each.length_s, each.scale): each for each in scores if each.task == task}
+    lengths = sorted({length for _, length, _ in cells} - {ALL}, key=float)
     rows = []
-    for system in dict.fromkeys(each.system for each in chosen):
+    for system in dict.fromkeys(system for system, _, _ in cells):
         for length in lengths if len(lengths) == 1 else [ALL, *lengths]:
             own = [cells.get((system, length, scale)) for scale in scales]
             if there := [each for each in own if each]:
                 name = length if length == ALL else f"{length} s"
-                counts = (str(max(each.raters for each in there)), str(sum(each.ratings for each in there)))
-                rows.append(
-                    (system, name, *("–" if each is None else _cell(each.mean, each.low, each.high) for each in own), *counts)
-                )
+                means = ["–" if each is None else _cell(each.mean, each.low, each.high) for each in own]
+                counts = str(max(each.raters for each in there)), str(sum(each.ratings for each in there))
+                rows.append((system, name, *means, *counts))
     return ResultTable(heading, note, ("system", "length", *scales, "raters", "ratings"), tuple(rows))
 
 
 def _differences(found: Sequence[Difference]) -> ResultTable:
-    rows = tuple(
-        (
-            f"{each.scale}: {each.one} − {each.other}",
-            _cell(each.mean, each.low, each.high),
-            _p(each.p),
-            str(each.items),
-            _verdict(each),
-        )
-        for each in found
-    )
+    rows = []
+    for each in found:
+        names, mean = f"{each.scale}: {each.one} − {each.other}", _cell(each.mean, each.low, each.high)
+        p = "< 0.001" if each.p < 0.001 else f"{each.p:.3f}"
+        better = "not clear" if each.p >= _CLEAR else each.one if each.mean > 0 else each.other
+        rows.append((names, mean, p, str(each.items), better))
     note = "Differences on the same triplets. p is that of Wilcoxon's test over triplets, after Holm's correction for all rows."
-    return ResultTable("Differences between systems", note, ("systems", "difference", "p", "triplets", "better"), rows)
-
-
-def _verdict(each: Difference) -> str:
-    """Name the better system only if the test finds a difference."""
-    return "not clear" if each.p >= _CLEAR else each.one if each.mean > 0 else each.other
+    return ResultTable("Differences between systems", note, ("systems", "difference", "p", "triplets", "better"), tuple(rows))
 
 
 def _strengths(found: Sequence[Strength]) -> ResultTable:
@@ -103,7 +93,3 @@ def _cell(mean: float, low: float, high: float) -> str:
 
 def _number(value: float) -> str:
     return "–" if np.isnan(value) else f"{value:.2f}"
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"

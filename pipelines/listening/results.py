@@ -1,6 +1,5 @@
 """Write the results of a study: a page, tables in Markdown, and CSV files of clicks, ratings and scores."""
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -59,7 +58,7 @@ def _write(out: Path, study: Study, ratings: Ratings, notes: list[str]) -> Itera
     if not len(kept):
         notes.append("There are no answers to count yet.")
     _write_csv(out / RATINGS, kept)
-    _write_csv(out / SCORES, pd.DataFrame([dataclasses.asdict(each) for each in scores]))
+    _write_csv(out / SCORES, pd.DataFrame(list(scores)))
     text = "\n".join([f"# {study.title}", "", *notes, "", *(table.markdown() for table in tables)])
     with atomic(out / TEXT) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -79,9 +78,8 @@ def _write_page(path: Path, study: Study, notes: Sequence[str], tables: Sequence
         chosen = [each for each in scores if (each.task, each.length_s, each.scale) == (ALL, ALL, scale)]
         if chosen:
             plots.append((f"{scale.capitalize()}: mean scores with 95 % intervals", [_dot(each) for each in chosen]))
-    styles = ["listen_results.css"]
     values = {"notes": notes, "plots": plots, "ticks": ticks, "tables": tables}
-    write_page(path, "listen_results.html", styles=styles, title=study.title, subtitle="Results", facts={}, scripts=[], **values)
+    write_page(path, "listen_results.html", styles=["listen_results.css"], title=study.title, subtitle="Results", **values)
 
 
 def _pixel(points: float) -> float:
@@ -89,8 +87,8 @@ def _pixel(points: float) -> float:
 
 
 def _dot(each: Opinion) -> dict[str, object]:
-    ends: dict[str, float | None] = (
-        {"low": None, "high": None} if np.isnan(each.low) else {"low": _pixel(each.low), "high": _pixel(each.high)}
-    )
-    text = f"{each.mean:.2f}" if np.isnan(each.low) else f"{each.mean:.2f} ±{(each.high - each.low) / 2:.2f}"
-    return {"name": each.system, "mean": _pixel(each.mean), "text": text, **ends}
+    dot = {"name": each.system, "mean": _pixel(each.mean), "text": f"{each.mean:.2f}", "low": None, "high": None}
+    if np.isnan(each.low):
+        return dot
+    text = f"{each.mean:.2f} ±{(each.high - each.low) / 2:.2f}"
+    return {**dot, "text": text, "low": _pixel(each.low), "high": _pixel(each.high)}

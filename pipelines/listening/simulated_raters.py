@@ -34,9 +34,7 @@ class Ears:
     """Recognises clips by their sound, as the pages don't name them."""
 
     def __init__(self, folder: Path) -> None:
-        self.clips: dict[bytes, Stimulus] = {}
-        for each in read_stimuli(folder):
-            self.clips[_digest((folder / CLIPS / each.file).read_bytes())] = each
+        self.clips = {_digest((folder / CLIPS / each.file).read_bytes()): each for each in read_stimuli(folder)}
 
     def recognise(self, sound: bytes) -> Stimulus:
         """Find the clip that sounds so."""

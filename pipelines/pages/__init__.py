@@ -31,8 +31,6 @@ def training_page(
         path,
         "rows.html",
         title=title,
-        subtitle="",
-        facts={},
         charts=[Markup(curve(series, title=heading)) for heading, series in curves.items()],
         rows=[row_view(row, kbps, longest_s) for row in rows],
     )
@@ -73,7 +71,6 @@ def comparison_page(
         "rows.html",
         title=title,
         subtitle=instruction,
-        facts={},
         charts=[],
         rows=[change_view("Before and after", *pair, kbps, longest_s), *(row_view(row, kbps, longest_s) for row in more)],
     )

@@ -36,8 +36,6 @@ def audit_page(path: Path, report: Report, examples: Sequence[Row]) -> None:
         styles=["audit.css"],
         scripts=["audit.js"],
         title=report.title,
-        subtitle="",
-        facts={},
         tiles=report.facts,
         levels=LEVELS,
         found={level: [finding for finding in found if finding[0] == level] for level in LEVELS},

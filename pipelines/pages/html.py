@@ -40,7 +40,9 @@ def write_page(path: Path, template: str, *, styles: Sequence[str] = (), scripts
         temporary.write_text(text, encoding="utf-8")
 
 
-def page_text(template: str, *, styles: Sequence[str] = (), scripts: Sequence[str] = (), **values: Any) -> str:
+def page_text(
+    template: str, *, styles: Sequence[str] = (), scripts: Sequence[str] = (), subtitle: str = "", **values: Any
+) -> str:
     """Fill a page that extends `base.html`.
 
     The page states a content security policy: nothing is loaded from anywhere, and no script runs but our own, known by its hash.
@@ -50,7 +52,7 @@ def page_text(template: str, *, styles: Sequence[str] = (), scripts: Sequence[st
     texts = [_file(name) for name in scripts]
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
     style = Markup("").join(_file(name) for name in ("style.css", *styles))
-    return render(template, style=style, scripts=texts, script_hashes=digests, **values)
+    return render(template, style=style, scripts=texts, script_hashes=digests, subtitle=subtitle, **values)
 
 
 def _file(name: str) -> Markup:

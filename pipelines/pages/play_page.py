@@ -20,8 +20,6 @@ def page(limits: str, examples: Mapping[str, str], sentences: Sequence[str]) -> 
         styles=["play.css"],
         scripts=["play.js"],
         title="Edit music by a sentence",
-        subtitle="",
-        facts={},
         limits=limits,
         examples=examples,
         sentences=sentences,
