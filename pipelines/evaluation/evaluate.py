@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from instructme.dataset_tools.recognisers import chord_network, weights
@@ -99,18 +100,13 @@ def evaluate(
     sets = [score for each in embedded for score in score_sets(each)]
     tables.write(out / "sets.parquet", sets, SetScore, arguments=stated)
     scores = Scores(rows)
-    extra = [
-        *markdown_of_rounds(scores),
-        *markdown_of_sets(embedded, sets),
-        *markdown_of_paper(scores, sets),
-        *markdown_of_samples(cases),
-    ]
+    extra = (markdown_of_rounds(scores), markdown_of_sets(embedded, sets), markdown_of_paper(scores, sets))
     notes = notes_of(scored)
-    text = markdown(rows, lacking, notes, extra)
+    text = markdown(scores, lacking, notes, [*chain(*extra), *markdown_of_samples(cases)])
     with atomic(out / "tables.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
     facts = {"triplets": f"{len(cases):,}", "systems": ", ".join(systems), **heard_by}
-    score_page.write(out / "scores.html", cases, rows, facts)
+    score_page.write(out / "scores.html", cases, rows, scores, facts)
     yield from (model_card.write(run, name, scores, shards) for name, run in (runs or {}).items() if name in systems)
     yield from (f"{name} was not computed: {advice}" for name, advice in lacking.items())
     yield from _not_scored(rows, systems)

@@ -9,8 +9,9 @@ from typing import Any
 from instructme.manifests import tables
 from instructme.manifests.files import atomic, written_by_hand
 from instructme.manifests.rows import Sample
+from instructme.pipelines.evaluation.markdown_tables import markdown_table, metric_column
 from instructme.pipelines.evaluation.metrics import metric_modules
-from instructme.pipelines.evaluation.score_tables import ARROWS, BELOW, Key, Scores, cell
+from instructme.pipelines.evaluation.score_tables import BELOW, Key, Scores, cell
 
 README = "README.md"
 MARK = "<!-- Written by instructme evaluate. Delete this line to keep your own words. -->"
@@ -39,26 +40,16 @@ def _lines(run: Path, system: str, config: Mapping[str, Any], scores: Scores, sh
     licences = _licences(shards, data.get("hash"))
     yield from ("---", "library_name: instructme", "pipeline_tag: audio-to-audio", "tags:", "- music", "- music-editing")
     yield from ("license: other", "license_name: that of the training data, see below", "---", MARK, "")
-    yield from (
-        f"# {run.resolve().name}",
-        "",
-        f"A model of the kind {config.get('kind')} that edits music by text instructions.",
-        "",
-    )
-    yield from ("```sh", 'instructme edit song.wav "remove drums" --run RUN -o out.wav', "```", "")
-    yield from ("## Training data", "")
-    yield (
-        f"Dataset `{data['hash']}`, split {data['split']}."
-        if data.get("hash")
-        else "The run does not say what it was trained on."
-    )
-    for name in ("tasks", "instruments", "genres"):
-        if data.get(name):
-            yield f"- {name}: {', '.join(data[name])}"
+    about = f"A model of the kind {config.get('kind')} that edits music by text instructions."
+    yield from (f"# {run.resolve().name}", "", about, "")
+    yield from ("```sh", 'instructme edit song.wav "remove drums" --run RUN -o out.wav', "```", "", "## Training data", "")
+    unknown = "The run does not say what it was trained on."
+    yield f"Dataset `{data['hash']}`, split {data['split']}." if data.get("hash") else unknown
+    yield from (f"- {name}: {', '.join(data[name])}" for name in ("tasks", "instruments", "genres") if data.get(name))
     yield ""
     if licences:
-        yield from ("| source | licence | triplets |", "|---|---|---:|")
-        yield from (f"| {dataset} | {licence} | {count:,} |" for (dataset, licence), count in sorted(licences.items()))
+        rows = [(*names, f"{count:,}") for names, count in sorted(licences.items())]
+        yield from markdown_table(("source", "licence", "triplets"), rows, 2)
     else:
         yield "Licences: see the card of the training data."
     yield from ("", "## Scores", "", "Means with 95 % intervals, drawn by song. `identity` is the unchanged source.", "")
@@ -79,28 +70,24 @@ def _licences(shards: Path | None, trained_on: str | None) -> Counter[tuple[str,
 
 
 def _scores(system: str, scores: Scores) -> Iterator[str]:
-    yield from ("| dataset: task | metric | this model | identity |", "|---|---|---:|---:|")
+    rows = []
     for dataset, task in scores.groups:
         for name, module in metric_modules().items():
-            found = scores.interval(Key(dataset, task, system, name))
-            if found:
-                below = scores.below_identity(Key(dataset, task, system, name))
-                identity = cell(scores.interval(Key(dataset, task, "identity", name)), module.UNIT)
-                ours = cell(found, module.UNIT, below)
-                yield f"| {dataset}: {task} | `{name}` {ARROWS[module.BETTER]} | {ours} | {identity} |"
+            key = Key(dataset, task, system, name)
+            if found := scores.interval(key):
+                identity = cell(scores.interval(key._replace(system="identity")), module.UNIT)
+                ours = cell(found, module.UNIT, scores.below_identity(key))
+                rows.append((f"{dataset}: {task}", metric_column(name), ours, identity))
+    yield from markdown_table(("dataset: task", "metric", "this model", "identity"), rows, 2)
 
 
 def _limits(system: str, scores: Scores) -> Iterator[str]:
-    worse = [
-        f"- {dataset}: {task}: `{name}` is worse than doing nothing ({BELOW})."
-        for dataset, task in scores.groups
-        for name in metric_modules()
-        if scores.below_identity(Key(dataset, task, system, name))
-    ]
+    for dataset, task in scores.groups:
+        worse = [name for name in metric_modules() if scores.below_identity(Key(dataset, task, system, name))]
+        yield from (f"- {dataset}: {task}: `{name}` is worse than doing nothing ({BELOW})." for name in worse)
     refused: Counter[str] = Counter()
     for (name, metric, reason), count in scores.reasons.items():
         refused[metric] += count if name == system and reason.startswith("refused") else 0
-    yield from worse
     if most := max(refused.values(), default=0):
         yield f"- Refused edits: {most}. The model cannot do their task."
     yield "- The scores hold for music like the one that was scored. Sounds of other instruments and recordings may fail."

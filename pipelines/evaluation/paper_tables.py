@@ -6,6 +6,7 @@ from pathlib import Path
 
 from instructme.manifests.rows import SetScore
 from instructme.pipelines.evaluation.controls import CONTROLS
+from instructme.pipelines.evaluation.markdown_tables import label, markdown_table
 from instructme.pipelines.evaluation.score_tables import Key, Scores
 
 COLUMNS = {
@@ -31,12 +32,11 @@ def markdown_of_paper(scores: Scores, sets: Sequence[SetScore]) -> Iterator[str]
     """Write the tables that the scores can fill: Table 1 of atomic edits, Table 2 of remixes, Table 4 of means over all edits."""
     used = next((name for name in reversed(FADS) if any(row.metric == name for row in sets)), FADS[0])
     fad = {(row.dataset, row.task, row.system): row.value for row in sets if row.metric == used}
-    tables = {
-        "Table 1: atomic edits": (ATOMIC, True, "1"),
-        "Table 2: remix": (("remix",), False, "2"),
-        "Table 4: mean over all edits": ((*ATOMIC, "remix"), None, "4"),
-    }
-    lines = [line for title, (tasks, each, number) in tables.items() for line in _table(scores, fad, title, tasks, each, number)]
+    lines = [
+        *_table(scores, fad, "Table 1: atomic edits", ATOMIC, each=True, mean=True),
+        *_table(scores, fad, "Table 2: remix", ("remix",), each=True, mean=False),
+        *_table(scores, fad, "Table 4: mean over all edits", (*ATOMIC, "remix"), each=False, mean=True),
+    ]
     if lines:
         yield from ("## The paper's tables", "")
         yield "Rows in italics are the paper's own numbers. Its FAD is that of VGGish; recognisers and data are others. Compare"
@@ -51,26 +51,25 @@ def _table(
     fad: Mapping[tuple[str, str, str], float | None],
     title: str,
     tasks: Sequence[str],
-    each: bool | None,
-    number: str,
+    *,
+    each: bool,
+    mean: bool,
 ) -> Iterator[str]:
-    """Write one table: with a row for each task and their mean, for the only task, or for the mean alone (`each` is None)."""
+    """Write one table with a row for each task, for their mean, or for both."""
     held = {dataset: [task for task in tasks if (dataset, task) in scores.groups] for dataset, _ in scores.groups}
     if not any(held.values()):
         return
-    yield from (f"### {title}", "", f"| dataset | model | task | FAD ↓ | {' | '.join(COLUMNS)} |", "|---|---|---|" + "---:|" * 5)
+    rows: list[tuple[str, ...]] = []
     for dataset, present in held.items():
         for system in (*scores.systems, *CONTROLS) if present else ():
-            rows = {task: _values(scores, fad, dataset, task, system) for task in present}
-            if each is not None:
-                yield from (_line(dataset, system, task, values) for task, values in rows.items())
-            if each is not False:
-                yield _line(dataset, system, f"mean of {', '.join(present)}", _mean(list(rows.values())))
-    for row in published():
-        if row["table"] == number:
-            cells = " | ".join(f"*{row[name]}*" for name in ("FAD", "IA", "CRA", "PCH", "IOI"))
-            yield f"| *{row['dataset']}* | *{row['model']}* | *{row['task']}* | {cells} |"
-    yield ""
+            values = {task: _values(scores, fad, dataset, task, system) for task in present}
+            shown = values if each else {}
+            if mean:
+                shown = {**shown, f"mean of {', '.join(present)}": _mean(list(values.values()))}
+            rows += [(dataset, label(system), task, *map(_cell, numbers)) for task, numbers in shown.items()]
+    theirs = ("dataset", "model", "task", "FAD", "IA", "CRA", "PCH", "IOI")
+    rows += [tuple(f"*{row[name]}*" for name in theirs) for row in published() if title.startswith(f"Table {row['table']}:")]
+    yield from (f"### {title}", "", *markdown_table((*theirs[:3], "FAD ↓", *COLUMNS), rows, 3), "")
 
 
 def _values(
@@ -86,7 +85,5 @@ def _mean(rows: Sequence[Sequence[float | None]]) -> list[float | None]:
     return [None if any(value is None for value in column) else sum(column) / len(column) for column in columns]
 
 
-def _line(dataset: str, system: str, task: str, values: Sequence[float | None]) -> str:
-    name = system if system in CONTROLS else f"**{system}**"
-    cells = " | ".join("–" if value is None else f"{value:.2f}" for value in values)
-    return f"| {dataset} | {name} | {task} | {cells} |"
+def _cell(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

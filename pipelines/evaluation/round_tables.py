@@ -4,29 +4,26 @@ from collections.abc import Iterator, Sequence
 
 from instructme.dataset_tools.audit.report import Lines
 from instructme.pipelines.evaluation.controls import CONTROLS
+from instructme.pipelines.evaluation.markdown_tables import label, markdown_table, metric_column
 from instructme.pipelines.evaluation.metrics import metric_modules
-from instructme.pipelines.evaluation.score_tables import ARROWS, Key, Scores, cell
+from instructme.pipelines.evaluation.score_tables import Key, Scores, cell
 from instructme.pipelines.evaluation.shard_cases import ROUND
 
 
 def markdown_of_rounds(scores: Scores) -> Iterator[str]:
     """Write a table for each dataset that has chains: a row for each metric and system, a column for each round."""
     for dataset, rounds in _rounds(scores).items():
-        yield f"## {dataset}: over the rounds (Figure 5)"
-        yield ""
+        yield from (f"## {dataset}: over the rounds (Figure 5)", "")
         yield "Each round edits the result of the round before, and is scored against its own target. `identity` is the"
         yield "right source of a round, not the edit of the round before."
-        yield ""
-        yield f"| metric | system | {' | '.join(f'round {task.removeprefix(ROUND)}' for task in rounds)} |"
-        yield "|---|---|" + "---:|" * len(rounds)
+        rows = []
         for name, module in metric_modules().items():
             for system in (*scores.systems, *CONTROLS):
                 found = [scores.interval(Key(dataset, task, system, name)) for task in rounds]
                 if any(found):
-                    label = system if system in CONTROLS else f"**{system}**"
-                    cells = " | ".join(cell(each, module.UNIT) for each in found)
-                    yield f"| `{name}` {ARROWS[module.BETTER]} | {label} | {cells} |"
-        yield ""
+                    rows.append((metric_column(name), label(system), *(cell(each, module.UNIT) for each in found)))
+        columns = ("metric", "system", *(f"round {task.removeprefix(ROUND)}" for task in rounds))
+        yield from ("", *markdown_table(columns, rows, 2), "")
 
 
 def lines_of_rounds(scores: Scores, names: Sequence[str]) -> Iterator[tuple[str, list[Lines]]]:

@@ -9,6 +9,7 @@ from instructme.dataset_tools import audio
 from instructme.manifests.rows import DataError
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.intervals import interval
+from instructme.pipelines.evaluation.markdown_tables import markdown_table
 from instructme.pipelines.evaluation.metrics import log_mel_db
 from instructme.pipelines.evaluation.score_tables import cell
 from instructme.pipelines.evaluation.spectra import RATE_HZ
@@ -35,16 +36,16 @@ def markdown_of_samples(cases: Sequence[Case]) -> Iterator[str]:
     runs: dict[str, list[str]] = {}
     for system in dict.fromkeys(system for case in cases for system in case.edits if SAMPLE in system):
         runs.setdefault(system.rpartition(SAMPLE)[0], []).append(system)
-    lines = [
-        f"| {dataset}: {task} | {run} | {len(systems)} | {text} |"
+    rows = [
+        (f"{dataset}: {task}", run, len(systems), text)
         for run, systems in runs.items()
         for dataset, task in sorted({(case.dataset, case.task) for case in cases})
         if (text := _cell([case for case in cases if (case.dataset, case.task) == (dataset, task)], systems))
     ]
-    if lines:
+    if rows:
         yield from ("## Distance of samples", "")
         yield "Mean `log_mel_db` between samples of the same edit: small for tasks with one answer, large for remixes."
-        yield from ("", "| dataset: task | run | samples | distance in dB |", "|---|---|---:|---:|", *lines, "")
+        yield from ("", *markdown_table(("dataset: task", "run", "samples", "distance in dB"), rows, 2), "")
 
 
 def _cell(cases: Sequence[Case], systems: Sequence[str]) -> str:

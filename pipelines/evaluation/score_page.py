@@ -32,9 +32,8 @@ MOST_ROWS = 2000
 BINS = 24
 
 
-def write(path: Path, cases: Sequence[Case], rows: Sequence[EditScore], facts: Mapping[str, str]) -> None:
+def write(path: Path, cases: Sequence[Case], rows: Sequence[EditScore], scores: Scores, facts: Mapping[str, str]) -> None:
     """Write the page; nothing is loaded from elsewhere."""
-    scores = Scores(rows)
     sections = [_section(scores, number, *group) for number, group in enumerate(scores.groups)]
     rounds = [
         Section(f"rounds-{number}", f"{dataset}: over the rounds (Figure 5)", ROUNDS, tuple(charts))

@@ -2,15 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 from instructme.manifests.rows import EditScore
 from instructme.pipelines.evaluation.controls import CONTROLS
 from instructme.pipelines.evaluation.intervals import Interval, interval, paired
+from instructme.pipelines.evaluation.markdown_tables import label, markdown_table, metric_column
 from instructme.pipelines.evaluation.metrics import metric_modules
 
 GROUPS = {"signal": "Signal", "music": "Harmony and rhythm", "instruction": "Instruction"}
-ARROWS = {"up": "↑", "down": "↓"}
 BELOW = "▼"
 NO_DIFFERENCE = "="
 
@@ -59,16 +60,15 @@ class Scores:
         return difference is not None and difference.sign == (-1 if metric_modules()[key.metric].BETTER == "up" else 1)
 
 
-def markdown(rows: Sequence[EditScore], lacking: Mapping[str, str], notes: Mapping[str, int], extra: Sequence[str] = ()) -> str:
+def markdown(scores: Scores, lacking: Mapping[str, str], notes: Mapping[str, int], extra: Sequence[str] = ()) -> str:
     """Write all tables.
 
     Args:
-        rows: scores.
+        scores: all of them.
         lacking: metrics that could not be computed, and what to do about it.
         notes: what was adapted, and how often.
         extra: further lines after the tables of systems.
     """
-    scores = Scores(rows)
     lines = ["# Scores", "", *_legend()]
     for dataset, task in scores.groups:
         lines += [f"## {dataset}: {task}", ""]
@@ -78,14 +78,11 @@ def markdown(rows: Sequence[EditScore], lacking: Mapping[str, str], notes: Mappi
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _legend() -> list[str]:
-    lines = [
-        "Each cell is a mean with its 95 % interval, drawn by song. Arrows show the better direction.",
-        "The number of edits stands beside a mean where it is not that of the row.",
-    ]
-    lines += [f"{BELOW} marks a system that is worse than `identity`: its interval of the difference does not hold 0.", ""]
-    lines += ["| control | meaning |", "|---|---|", *(f"| {name} | {text} |" for name, text in CONTROLS.items()), ""]
-    return lines
+def _legend() -> Iterator[str]:
+    yield "Each cell is a mean with its 95 % interval, drawn by song. Arrows show the better direction."
+    yield "The number of edits stands beside a mean where it is not that of the row."
+    yield f"{BELOW} marks a system that is worse than `identity`: its interval of the difference does not hold 0."
+    yield from ("", *markdown_table(("control", "meaning"), CONTROLS.items(), 2), "")
 
 
 def _table(scores: Scores, dataset: str, task: str, group: str, heading: str) -> Iterator[str]:
@@ -93,21 +90,18 @@ def _table(scores: Scores, dataset: str, task: str, group: str, heading: str) ->
     systems = [*scores.systems, *CONTROLS]
     found = {(system, name): scores.interval(Key(dataset, task, system, name)) for system in systems for name in names}
     names = [name for name in names if any(found[system, name] for system in systems)]
-    systems = [system for system in systems if any(found[system, name] for name in names)]
-    if not names:
-        return
-    yield f"### {heading}"
-    yield ""
-    yield "| system | edits | " + " | ".join(f"`{name}` {ARROWS[metric_modules()[name].BETTER]}" for name in names) + " |"
-    yield "|---|---:|" + "---:|" * len(names)
+    rows = []
     for system in systems:
-        means = [found[system, name] for name in names]
-        below = [scores.below_identity(Key(dataset, task, system, name)) for name in names]
-        most = max(mean.edits for mean in means if mean)
-        units = [metric_modules()[name].UNIT for name in names]
-        cells = [cell(*each, most) for each in zip(means, units, below, strict=True)]
-        yield f"| {system if system in CONTROLS else f'**{system}**'} | {most} | " + " | ".join(cells) + " |"
-    yield ""
+        if edits := [mean.edits for name in names if (mean := found[system, name])]:
+            keys = [Key(dataset, task, system, name) for name in names]
+            means = [
+                cell(found[system, key.metric], metric_modules()[key.metric].UNIT, scores.below_identity(key), max(edits))
+                for key in keys
+            ]
+            rows.append((label(system), max(edits), *means))
+    if rows:
+        columns = ("system", "edits", *map(metric_column, names))
+        yield from (f"### {heading}", "", *markdown_table(columns, rows), "")
 
 
 def cell(found: Interval | None, unit: str = "", below: bool = False, edits: int | None = None) -> str:
@@ -122,21 +116,17 @@ def cell(found: Interval | None, unit: str = "", below: bool = False, edits: int
 
 def _differences(scores: Scores) -> Iterator[str]:
     """Compare each two systems; a difference whose interval holds 0 isn't called one."""
-    pairs = [(one, other) for place, one in enumerate(scores.systems) for other in scores.systems[place + 1 :]]
-    for one, other in pairs:
-        yield f"## {one} less {other}"
-        yield ""
-        yield f"Paired differences on the same edits. {NO_DIFFERENCE} marks an interval that holds 0: no difference was found."
-        yield ""
-        yield "| dataset: task | metric | difference | |"
-        yield "|---|---|---:|---|"
+    for one, other in combinations(scores.systems, 2):
+        rows = []
         for dataset, task in scores.groups:
             for name, module in metric_modules().items():
                 if (found := scores.difference(Key(dataset, task, one, name), other)) is not None:
                     better = (found.sign > 0) == (module.BETTER == "up")
                     verdict = NO_DIFFERENCE if not found.sign else f"{one if better else other} is better"
-                    yield f"| {dataset}: {task} | `{name}` | {cell(found, module.UNIT)} | {verdict} |"
-        yield ""
+                    rows.append((f"{dataset}: {task}", f"`{name}`", cell(found, module.UNIT), verdict))
+        yield from (f"## {one} less {other}", "")
+        yield f"Paired differences on the same edits. {NO_DIFFERENCE} marks an interval that holds 0: no difference was found."
+        yield from ("", *markdown_table(("dataset: task", "metric", "difference", ""), rows, 2), "")
 
 
 def _left_out(scores: Scores, lacking: Mapping[str, str], notes: Mapping[str, int]) -> Iterator[str]:
@@ -156,6 +146,5 @@ def _left_out(scores: Scores, lacking: Mapping[str, str], notes: Mapping[str, in
     if not systems:
         yield "Every edit has a value of every metric that was computed."
         return
-    yield "| metric | reason | edits |"
-    yield "|---|---|---:|"
-    yield from (f"| `{metric}` | {reason} | {count} |" for (metric, reason), count in sorted(systems.items()))
+    rows = [(f"`{metric}`", reason, count) for (metric, reason), count in sorted(systems.items())]
+    yield from markdown_table(("metric", "reason", "edits"), rows, 2)

@@ -9,6 +9,7 @@ import numpy as np
 from instructme.manifests.rows import SetScore
 from instructme.pipelines.evaluation.cases import Case
 from instructme.pipelines.evaluation.controls import CONTROLS
+from instructme.pipelines.evaluation.markdown_tables import label, markdown_table
 from instructme.pipelines.evaluation.score_cases import CaseScores
 from instructme.pipelines.evaluation.set_distances import (
     DISTANCES,
@@ -105,18 +106,13 @@ def markdown_of_sets(embedded: Sequence[Embedded], rows: Sequence[SetScore]) -> 
     yield from ("## Distances of sets", "")
     yield "Frechet distance (FAD) and kernel distance (KAD) of the edits' embeddings to those of the targets: lower is better."
     yield "The interval is that of the difference to `identity`. Compare only rows with the same number of edits."
-    yield ""
     names = [name for each in embedded if each.frames for name in each.distances]
-    yield "| dataset: task | system | edits | " + " | ".join(f"`{name}` ↓" for name in names) + " |"
-    yield "|---|---|---:|" + "---:|" * len(names)
-    by_row: dict[tuple[str, str, str], dict[str, SetScore]] = {}
+    by_row: dict[tuple[object, ...], dict[str, SetScore]] = {}
     for row in rows:
-        by_row.setdefault((row.dataset, row.task, row.system), {})[row.metric] = row
-    for (dataset, task, system), scores in by_row.items():
-        cells = " | ".join(_cell(scores[name]) for name in names)
-        label = system if system in CONTROLS else f"**{system}**"
-        yield f"| {dataset}: {task} | {label} | {scores[names[0]].edits} | {cells} |"
-    yield ""
+        by_row.setdefault((f"{row.dataset}: {row.task}", label(row.system)), {})[row.metric] = row
+    cells = [(*place, held[names[0]].edits, *(_cell(held[name]) for name in names)) for place, held in by_row.items()]
+    columns = ("dataset: task", "system", "edits", *(f"`{name}` ↓" for name in names))
+    yield from ("", *markdown_table(columns, cells, 2), "")
     if any(row.edits < SMALL for row in rows):
         yield f"Sets of fewer than {SMALL} edits are small for such distances: take the differences, not the values."
         yield ""
@@ -140,16 +136,13 @@ def _between_systems(every: Sequence[Embedded]) -> Iterator[str]:
         for group in sorted(embedded.frames)
         for one, other in combinations([each for each in embedded.systems(group) if each not in CONTROLS], 2)
     ]
-    lines = []
+    rows = []
     for embedded, group, one, other in _progress(pairs, "compare systems", "pair"):
         for name in embedded.distances:
             if found := embedded.difference(group, name, one, other):
-                lines.append(_line(": ".join(group), one, other, name, found))
-    if lines:
-        yield from ("| dataset: task | distance | difference | |", "|---|---|---:|---|", *lines, "")
-
-
-def _line(group: str, one: str, other: str, name: str, found: tuple[float, float, float]) -> str:
-    mean, low, high = found
-    verdict = f"{one} is better" if high < 0 else f"{other} is better" if low > 0 else "="
-    return f"| {group} | `{name}` {one} less {other} | {mean:.3f} [{low:.3f}, {high:.3f}] | {verdict} |"
+                mean, low, high = found
+                verdict = f"{one} is better" if high < 0 else f"{other} is better" if low > 0 else "="
+                interval = f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+                rows.append((": ".join(group), f"`{name}` {one} less {other}", interval, verdict))
+    if rows:
+        yield from (*markdown_table(("dataset: task", "distance", "difference", ""), rows, 2), "")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from instructme.pipelines.evaluation.markdown_tables import markdown_table
 from instructme.pipelines.listening.agreement import alpha
 from instructme.pipelines.listening.comparisons import Difference, Strength, differences, strengths
 from instructme.pipelines.listening.opinion_scores import ALL, Opinion
@@ -27,8 +28,7 @@ class ResultTable:
     def markdown(self) -> str:
         """Write the table as Markdown."""
         lines = [f"## {self.heading}", "", *([self.note, ""] if self.note else [])]
-        lines += [f"| {' | '.join(self.columns)} |", "|---|" + "---:|" * (len(self.columns) - 1)]
-        return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in self.rows), ""])
+        return "\n".join([*lines, *markdown_table(self.columns, self.rows), ""])
 
 
 def result_tables(study: Study, ratings: Ratings, scores: Sequence[Opinion]) -> Iterator[ResultTable]:
