@@ -5,9 +5,10 @@ import dataclasses
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
@@ -18,6 +19,7 @@ from instructme.manifests.counting import counted
 from instructme.manifests.rows import DataError
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 
+T = TypeVar("T")
 COLUMNS = ("key", "source", "target", "edit")
 """Columns that a table of pairs must have; those of `OF_TRIPLET`, system and dataset are optional."""
 OF_TRIPLET = ("source", "target", "task", "instruction", "song", "absent", "lead")
@@ -134,26 +136,14 @@ def from_table(path: Path, tell: Callable[[str], None] | None = None) -> list[Ca
                 raise DataError(f"{path}: key {key!r} has two edits of {system}: name their systems in a column 'system'")
             edits[system] = path.parent / row["edit"] if row["edit"] else Path()
         files = TripletFiles(path.parent / first["source"], path.parent / first["target"])
-        words = _read_instruction(first.get("instruction") or "")
-        task = _task(first.get("task") or words["task"] or "edit")
+        instruction = first.get("instruction") or ""
+        words = _read_instruction(instruction)
+        read = words.pop("task")
+        task = _task(first.get("task") or read or "edit")
         absent = yes(first.get("absent")) or False
         song = first.get("song") or first["source"]
-        cases.append(
-            Case(
-                key,
-                task,
-                dataset,
-                song,
-                first.get("instruction") or "",
-                files,
-                edits,
-                words["named"],
-                words["added"],
-                genre=words["genre"],
-                absent=absent,
-                lead=functools.partial(audio.read, path.parent / first["lead"], RATE_HZ) if first.get("lead") else None,
-            )
-        )
+        lead = functools.partial(audio.read, path.parent / first["lead"], RATE_HZ) if first.get("lead") else None
+        cases.append(Case(key, task, dataset, song, instruction, files, edits, absent=absent, lead=lead, **words))
     return with_strangers(cases)
 
 
@@ -209,10 +199,11 @@ def _read_instruction(text: str) -> dict[str, Any]:
     return {name: getattr(step, name) for name in ("task", "named", "added", "genre")}
 
 
-def drawn(cases: Sequence[Case], count: int | None) -> list[Case]:
-    """Choose the cases whose keys have the smallest hashes, in the order of their keys: more cases hold the fewer."""
-    chosen = sorted(cases, key=lambda case: hashlib.sha256(case.key.encode()).hexdigest())[:count]
-    return sorted(chosen, key=lambda case: case.key)
+def drawn(items: Iterable[T], count: int | None, key: Callable[[T], str], seed: int | None = None) -> list[T]:
+    """Choose the items whose keys have the smallest hashes, in the order of their keys: more items hold the fewer."""
+    words = "" if seed is None else f"{seed} "
+    chosen = sorted(items, key=lambda item: hashlib.sha256(f"{words}{key(item)}".encode()).hexdigest())[:count]
+    return sorted(chosen, key=key)
 
 
 def edit_file(folder: Path, key: str) -> Path:
@@ -253,17 +244,14 @@ def unmatched(cases: Sequence[Case], folders: Mapping[str, Path]) -> Iterator[st
 
 def with_strangers(cases: Sequence[Case]) -> list[Case]:
     """Give each case the next one of the same dataset and task, and of another song where there is one, as its stranger."""
-    groups: dict[tuple[str, str], list[Case]] = {}
+    groups: dict[tuple[str, str], list[Case]] = defaultdict(list)
     for case in cases:
-        groups.setdefault((case.dataset, case.task), []).append(case)
-    placed = {(case.dataset, case.key): place for group in groups.values() for place, case in enumerate(group)}
-    return [
-        dataclasses.replace(case, stranger=_stranger(groups[case.dataset, case.task], placed[case.dataset, case.key]))
-        for case in cases
-    ]
-
-
-def _stranger(group: Sequence[Case], place: int) -> TripletSides | None:
-    others = [*group[place + 1 :], *group[:place]]
-    songs = (each.triplet for each in others if each.song != group[place].song)
-    return next(songs, others[0].triplet if others else None)
+        groups[case.dataset, case.task].append(case)
+    strangers = {}
+    for group in groups.values():
+        for place, case in enumerate(group):
+            others = [*group[place + 1 :], *group[:place]]
+            of_other_songs = (each for each in others if each.song != case.song)
+            strangers[case.dataset, case.key] = next(of_other_songs, others[0] if others else None)
+    found = [(case, strangers[case.dataset, case.key]) for case in cases]
+    return [dataclasses.replace(case, stranger=stranger.triplet if stranger else None) for case, stranger in found]

@@ -1,6 +1,5 @@
 """Embed music with MusiCNN, the 200 numbers of its last hidden layer for patches of 3 s every 2 s, and with given networks."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -97,15 +96,27 @@ def _given(name: str, path: Path) -> Any:
     return makers[name](path)
 
 
-def vggish(samples: Samples, rate_hz: int, path: Path) -> npt.NDArray[np.float32]:
-    """Embed (T,) with the weights of VGGish in a file: (examples of 0.96 s, 128). Runs on one thread.
+def hear(name: str, path: Path, samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
+    """Let a given network hear (T,), on one thread.
+
+    Returns:
+        VGGish: (examples of 0.96 s, 128). PANNs: logits (527,). CLAP: a unit vector.
 
     Raises:
-        ModelError: they can't be read.
+        ModelError: the weights can't be read.
     """
-    from instructme.model import vggish as network
+    import torch
 
-    return _answer(lambda audio: network.embed(_given("vggish", path), audio[0]), samples, rate_hz, network.RATE_HZ)
+    from instructme.model import panns, vggish
+
+    network, heard_hz = _given(name, path), {"vggish": vggish.RATE_HZ, "panns": panns.RATE_HZ}.get(name, rate_hz)
+    answer = {
+        "vggish": lambda audio: vggish.embed(network, audio),
+        "panns": lambda audio: network(audio[None])[0],
+        "clap": lambda audio: network.audio(audio[None, None], rate_hz)[0],
+    }[name]
+    with one_thread():
+        return np.asarray(answer(torch.from_numpy(np.ascontiguousarray(resample(samples, rate_hz, heard_hz)))).numpy())
 
 
 def vggish_pca(embedding: npt.NDArray[np.float32], path: Path) -> npt.NDArray[np.float32]:
@@ -119,34 +130,7 @@ def vggish_pca(embedding: npt.NDArray[np.float32], path: Path) -> npt.NDArray[np
     return np.asarray(_given("vggish_pca", path)(torch.from_numpy(embedding)).numpy(), dtype=np.float32)
 
 
-def panns(samples: Samples, rate_hz: int, path: Path) -> npt.NDArray[np.float32]:
-    """Tag (T,) with the weights of PANNs in a file: logits (527,). Runs on one thread.
-
-    Raises:
-        ModelError: they can't be read.
-    """
-    from instructme.model.panns import RATE_HZ
-
-    return _answer(lambda audio: _given("panns", path)(audio)[0], samples, rate_hz, RATE_HZ)
-
-
-def clap(samples: Samples, rate_hz: int, path: Path) -> npt.NDArray[np.float32]:
-    """Embed (T,) with the weights of CLAP in a folder: a unit vector. Runs on one thread.
-
-    Raises:
-        ModelError: they can't be read.
-    """
-    return _answer(lambda audio: _given("clap", path).audio(audio[:, None], rate_hz)[0], samples, rate_hz, rate_hz)
-
-
 @cache
 def clap_of_text(text: str, path: Path) -> npt.NDArray[np.float32]:
     """Embed a text with the weights of CLAP in a folder: a unit vector."""
     return np.asarray(_given("clap", path).text([text])[0].numpy(), dtype=np.float32)
-
-
-def _answer(network: Callable[[Any], Any], samples: Samples, from_hz: int, to_hz: int) -> npt.NDArray[np.float32]:
-    import torch
-
-    with one_thread():
-        return np.asarray(network(torch.from_numpy(np.ascontiguousarray(resample(samples, from_hz, to_hz)))[None]).numpy())

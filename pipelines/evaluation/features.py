@@ -124,15 +124,12 @@ class Sound:
     @cached_property
     def embedding(self) -> npt.NDArray[np.float32]:
         """Embedding of MusiCNN: (patches, 200)."""
-        held = self._kept(
-            f"embedding {weights.label('musicnn')}", lambda: {"embedding": embeddings.embed(self.levelled, RATE_HZ)}
-        )
-        return np.asarray(held["embedding"])
+        return self._vector(f"embedding {weights.label('musicnn')}", lambda: embeddings.embed(self.levelled, RATE_HZ))
 
     @cached_property
     def vggish(self) -> npt.NDArray[np.float32]:
         """Embedding of VGGish: (examples, 128)."""
-        return self._given("vggish", lambda path: embeddings.vggish(self.levelled, RATE_HZ, path))
+        return self._given("vggish", self.levelled)
 
     @cached_property
     def vggish_pca(self) -> npt.NDArray[np.float32]:
@@ -143,17 +140,19 @@ class Sound:
     @cached_property
     def clap(self) -> npt.NDArray[np.float32]:
         """Embedding of CLAP: a unit vector."""
-        return self._given("clap", lambda path: embeddings.clap(self.samples, RATE_HZ, path))
+        return self._given("clap", self.samples)
 
     @cached_property
     def panns(self) -> npt.NDArray[np.float32]:
         """Logits of the classes of PANNs: (527,)."""
-        return self._given("panns", lambda path: embeddings.panns(self.samples, RATE_HZ, path))
+        return self._given("panns", self.samples)
 
-    def _given(self, name: str, compute: Callable[[Path], npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    def _given(self, name: str, samples: Samples) -> npt.NDArray[np.float32]:
         path: Path = getattr(self._networks, name)
-        held = self._kept(f"{name} {embeddings.digest(name, path)}", lambda: {"embedding": compute(path)})
-        return np.asarray(held["embedding"])
+        return self._vector(f"{name} {embeddings.digest(name, path)}", lambda: embeddings.hear(name, path, samples, RATE_HZ))
+
+    def _vector(self, made_by: str, compute: Callable[[], npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        return np.asarray(self._kept(made_by, lambda: {"embedding": compute()})["embedding"])
 
 
 def embed(folder: Path | None, samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:

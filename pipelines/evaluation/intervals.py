@@ -34,15 +34,15 @@ def interval(values: Sequence[float], songs: Sequence[str], seed: int = 0) -> In
     mean = float(numbers.mean())
     if len(counts) < 2:
         return Interval(mean, np.nan, np.nan, len(numbers), len(counts))
-    drawn = _draws(len(counts), seed)
+    drawn = draws(np.random.default_rng(seed), len(counts), RESAMPLES)
     means = drawn @ sums / (drawn @ counts)
     low, high = np.quantile(means, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
     return Interval(mean, float(low), float(high), len(numbers), len(counts))
 
 
-def _draws(songs: int, seed: int) -> npt.NDArray[np.float64]:
-    """Count how often each song is in each resample: (resamples, songs)."""
-    return np.random.default_rng(seed).multinomial(songs, np.full(songs, 1 / songs), size=RESAMPLES).astype(np.float64)
+def draws(rng: np.random.Generator, count: int, resamples: int) -> npt.NDArray[np.float64]:
+    """Draw `count` of as many things with replacement, and count how often each is drawn: (resamples, count)."""
+    return rng.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
 
 
 def paired(one: Mapping[str, float], other: Mapping[str, float], songs: Mapping[str, str], seed: int = 0) -> Interval | None:

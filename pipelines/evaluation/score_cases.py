@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -67,55 +66,59 @@ def score_cases(
     units = []
     for number, case in enumerate(cases):
         seen[case.dataset, case.task] += 1
-        units.append(_Unit(number, case, with_controls is None or seen[case.dataset, case.task] <= with_controls))
+        units.append((number, case, with_controls is None or seen[case.dataset, case.task] <= with_controls))
     found = engine.run(partial(_score_unit, settings), units, description="evaluate", item="triplet", workers=workers)
-    results = {unit.number: scores for unit, scores in found}
-    return [(unit.case, results[unit.number]) for unit in units]
+    results = {number: scores for (number, _, _), scores in found}
+    return [(case, results[number]) for number, case, _ in units]
 
 
-class _Unit(NamedTuple):
-    """What is sent to a worker."""
-
-    number: int
-    case: Case
-    with_controls: bool
-
-
-def _score_unit(settings: ScoreSettings, unit: _Unit) -> CaseScores:
-    return score_case(unit.case, settings, unit.with_controls)
+def _score_unit(settings: ScoreSettings, unit: tuple[int, Case, bool]) -> CaseScores:
+    _, case, with_controls = unit
+    return score_case(case, settings, with_controls)
 
 
 def score_case(case: Case, settings: ScoreSettings, with_controls: bool = True) -> CaseScores:
     """Score the edits and the controls of one triplet. What can't be read or compared gets a reason for every metric."""
     result = CaseScores([], {}, Counter())
-    try:
-        source, target = case.triplet.read(settings.rate_hz)
-    except DataError as error:
-        _refuse(case, settings, result, list(case.edits), f"unreadable_triplet: {error}")
+    sides = _read_sides(case, settings.rate_hz, result.notes)
+    if isinstance(sides, str):
+        for system in case.edits:
+            _add(case, result, system, dict.fromkeys(settings.metrics, sides))
         return result
-    if len(source) != len(target):
-        result.notes["source and target of unequal length were cut to the shorter one"] += 1
-        source, target = (each[: min(len(source), len(target))] for each in (source, target))
-    if not len(target) or not target.any():
-        _refuse(case, settings, result, list(case.edits), "silent_target" if len(target) else "empty_target")
-        return result
-    if np.array_equal(source, target):
-        result.notes["triplets have a target that is the source"] += 1
+    source, target = sides
     known = _Known(case, source, target, settings)
     for system, path in case.edits.items():
         edit = _read(path, settings.rate_hz, len(target), result.notes)
         if isinstance(edit, str):
-            _refuse(case, settings, result, [system], edit)
+            _add(case, result, system, dict.fromkeys(settings.metrics, edit))
         else:
-            _note_sides(system, edit, {"target": target, "source": source}, result.notes)
+            same = (name for name, side in (("target", target), ("source", source)) if np.array_equal(edit, side[: len(edit)]))
+            if name := next(same, None):  # as in a table that names a wrong file
+                result.notes[f"edits of {system} are the {name} itself"] += 1
             if _is_shifted(edit, target[: len(edit)], settings.rate_hz):
                 result.notes[f"edits of {system} are late or early, which metrics of samples such as si_sdr_db punish"] += 1
-            _add(case, settings, result, system, known.features(edit))
+            _score(case, settings, result, system, known.features(edit))
     if with_controls:
         stranger = case.stranger.read(settings.rate_hz)[1] if case.stranger else None
         for name, edit in controls(case.key, source, target, stranger, known.gain_db):
-            _add(case, settings, result, name, known.features(edit))
+            _score(case, settings, result, name, known.features(edit))
     return result
+
+
+def _read_sides(case: Case, rate_hz: int, notes: Counter[str]) -> tuple[Samples, Samples] | str:
+    """Read source and target, cut to one length, or say why nothing can be scored."""
+    try:
+        source, target = case.triplet.read(rate_hz)
+    except DataError as error:
+        return f"unreadable_triplet: {error}"
+    if len(source) != len(target):
+        notes["source and target of unequal length were cut to the shorter one"] += 1
+        source, target = (each[: min(len(source), len(target))] for each in (source, target))
+    if not target.any():
+        return "silent_target" if len(target) else "empty_target"
+    if np.array_equal(source, target):
+        notes["triplets have a target that is the source"] += 1
+    return source, target
 
 
 class _Known:
@@ -124,16 +127,15 @@ class _Known:
     def __init__(self, case: Case, source: Samples, target: Samples, settings: ScoreSettings) -> None:
         self._case, self._settings = case, settings
         self._sides = {"source": source, "target": target}
-        self._sounds: dict[int, dict[str, Sound]] = {}
-        self._cells: dict[int, cells.Cells] = {}
+        self._cut: dict[int, tuple[dict[str, Sound], cells.Cells]] = {}
         self.gain_db = self._of(len(target))[1].gain_db
 
     def _of(self, length: int) -> tuple[dict[str, Sound], cells.Cells]:
-        if length not in self._sounds:
+        if length not in self._cut:
             sounds = {name: self._sound(side[:length]) for name, side in self._sides.items()}
-            self._sounds[length] = sounds
-            self._cells[length] = cells.find(sounds["target"].samples, sounds["source"].samples, self._case.gain_db)
-        return self._sounds[length], self._cells[length]
+            found = cells.find(sounds["target"].samples, sounds["source"].samples, self._case.gain_db)
+            self._cut[length] = sounds, found
+        return self._cut[length]
 
     def _sound(self, samples: Samples) -> Sound:
         return Sound(samples, self._settings.features, self._settings.networks, rate_hz=self._settings.rate_hz)
@@ -171,14 +173,6 @@ def _read(path: Path, rate_hz: int, length: int, notes: Counter[str]) -> Samples
     return edit[:length]
 
 
-def _note_sides(system: str, edit: Samples, sides: Mapping[str, Samples], notes: Counter[str]) -> None:
-    """Note an edit that is a side of its triplet, sample by sample, as in a table that names a wrong file."""
-    for name, side in sides.items():
-        if np.array_equal(edit, side[: len(edit)]):
-            notes[f"edits of {system} are the {name} itself"] += 1
-            return
-
-
 def _is_shifted(edit: Samples, target: Samples, rate_hz: int) -> bool:
     """Tell whether an edit fits its target far better some time later or earlier, as after an encoder that adds a delay."""
     from scipy.signal import correlate
@@ -193,9 +187,8 @@ def _is_shifted(edit: Samples, target: Samples, rate_hz: int) -> bool:
     return best >= _LIKE and best * (1 - here) > _BETTER * here * (1 - best)
 
 
-def _add(case: Case, settings: ScoreSettings, result: CaseScores, system: str, values: Features) -> None:
-    scores = score_edit(values, settings.metrics, settings.options)
-    result.rows += [_row(case, system, name, score) for name, score in scores.items()]
+def _score(case: Case, settings: ScoreSettings, result: CaseScores, system: str, values: Features) -> None:
+    _add(case, result, system, score_edit(values, settings.metrics, settings.options))
     sides = {system: "edit", "target": "target", "identity": "source"}
     if "direction" in settings.metrics:
         heard = {name: values[f"{side}_embedding"] for name, side in sides.items()}
@@ -205,13 +198,10 @@ def _add(case: Case, settings: ScoreSettings, result: CaseScores, system: str, v
         result.frames.setdefault(network, {}).update(heard)
 
 
-def _refuse(case: Case, settings: ScoreSettings, result: CaseScores, systems: Sequence[str], reason: str) -> None:
-    result.rows += [_row(case, system, name, reason) for system in systems for name in settings.metrics]
-
-
-def _row(case: Case, system: str, metric: str, score: Score) -> EditScore:
-    value, reason = (None, score) if isinstance(score, str) else (float(score), None)
-    return EditScore(case.key, case.task, case.dataset, case.song, system, metric, value, reason)
+def _add(case: Case, result: CaseScores, system: str, scores: Mapping[str, Score]) -> None:
+    for metric, score in scores.items():
+        value, reason = (None, score) if isinstance(score, str) else (float(score), None)
+        result.rows.append(EditScore(case.key, case.task, case.dataset, case.song, system, metric, value, reason))
 
 
 def check_systems(cases: Sequence[Case]) -> list[str]:

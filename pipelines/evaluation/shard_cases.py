@@ -1,8 +1,8 @@
 """List triplets of shards to score: single edits or chains of rounds, by task, length and instrument."""
 
 import dataclasses
-import hashlib
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
 from instructme.manifests.rows import DataError, Triplet
 from instructme.pipelines.data.shard_reader import ShardReader
-from instructme.pipelines.evaluation.cases import Case, Follows, edit_file, with_strangers
+from instructme.pipelines.evaluation.cases import Case, Follows, drawn, edit_file, with_strangers
 from instructme.pipelines.evaluation.made_edits import check_shards
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 from instructme.pipelines.training.tagger import tags
@@ -102,12 +102,10 @@ def from_shards(shards: Path, choice: Choice, edits: Mapping[str, Path]) -> list
     wanted = choice.seconds or held
     rows = [each for each in rows if each.seconds in wanted]
     found = _rounds(rows, choice) if choice.rounds else _singles(rows, choice)
-    cases = [_case(ShardRow(shards, choice.split, each.row), each, before, edits) for each, before in found]
-    if len(wanted) > 1:
-        cases = [
-            dataclasses.replace(case, dataset=f"{case.dataset}, {each.seconds:g} s")
-            for case, (each, _) in zip(cases, found, strict=True)
-        ]
+    cases = []
+    for each, before in found:
+        dataset = f"{each.values['dataset']}, {each.seconds:g} s" if len(wanted) > 1 else str(each.values["dataset"])
+        cases.append(_case(ShardRow(shards, choice.split, each.row), dataset, each, before, edits))
     return with_strangers(cases)
 
 
@@ -142,38 +140,30 @@ def _advice(choice: Choice) -> str:
 
 
 def _singles(rows: Sequence[_Row], choice: Choice) -> list[tuple[_Row, None]]:
-    """Choose `count` of each task and length, whose keys have the smallest hashes: more triplets hold the fewer."""
-    groups: dict[tuple[str, float], list[_Row]] = {}
+    """Choose `count` of each task and length."""
+    groups: dict[tuple[str, float], list[_Row]] = defaultdict(list)
     for each in rows:
-        groups.setdefault((each.recipe.task, each.seconds), []).append(each)
-    chosen = [each for group in sorted(groups) for each in sorted(_first(groups[group], choice), key=lambda each: each.key)]
-    return [(each, None) for each in chosen]
-
-
-def _first(rows: Sequence[_Row], choice: Choice) -> list[_Row]:
-    return sorted(rows, key=lambda each: _hash(each.key, choice.seed))[: choice.count]
+        groups[each.recipe.task, each.seconds].append(each)
+    chosen = [drawn(groups[group], choice.count, lambda each: each.key, choice.seed) for group in sorted(groups)]
+    return [(each, None) for group in chosen for each in group]
 
 
 def _rounds(rows: Sequence[_Row], choice: Choice) -> list[tuple[_Row, _Row | None]]:
     """Choose `count` chains, and pair each round with the one before: all first rounds, then all second ones."""
-    chains: dict[str, list[_Row]] = {}
+    chains: dict[str, list[_Row]] = defaultdict(list)
     for each in sorted(rows, key=lambda each: each.recipe.round):
-        chains.setdefault(str(each.recipe.chain_id), []).append(each)
-    chosen = [chains[name] for name in sorted(sorted(chains, key=lambda name: _hash(name, choice.seed))[: choice.count])]
+        chains[str(each.recipe.chain_id)].append(each)
+    chosen = [chains[name] for name in drawn(chains, choice.count, str, choice.seed)]
     steps = [(each, chain[number - 1] if number else None) for chain in chosen for number, each in enumerate(chain)]
     return sorted(steps, key=lambda step: step[0].recipe.round)
 
 
-def _hash(key: str, seed: int | None) -> str:
-    return hashlib.sha256((key if seed is None else f"{seed} {key}").encode()).hexdigest()
-
-
-def _case(triplet: ShardRow, row: _Row, before: _Row | None, edits: Mapping[str, Path]) -> Case:
+def _case(triplet: ShardRow, dataset: str, row: _Row, before: _Row | None, edits: Mapping[str, Path]) -> Case:
     recipe, values = row.recipe, row.values
     return Case(
         key=row.key,
         task=f"{ROUND}{recipe.round}" if recipe.chain_id else recipe.task,
-        dataset=str(values["dataset"]),
+        dataset=dataset,
         song=recipe.source_track,
         instruction=recipe.instruction,
         triplet=triplet,

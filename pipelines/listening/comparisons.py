@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from instructme.pipelines.evaluation.intervals import draws
 from instructme.pipelines.listening.opinion_scores import interval
 from instructme.pipelines.listening.rated_edits import ANCHOR
 
@@ -93,8 +94,7 @@ def strengths(rows: pd.DataFrame, seed: int = 0) -> list[Strength]:
         wins = np.zeros((rater.max() + 1, len(names), len(names)))
         np.add.at(wins, (rater, winner, loser), 1)
         total = wins.sum(axis=0)
-        drawn = np.random.default_rng(seed).multinomial(len(wins), np.full(len(wins), 1 / len(wins)), size=_RESAMPLES)
-        fits = bradley_terry(np.tensordot(drawn.astype(float), wins, 1))
+        fits = bradley_terry(np.tensordot(draws(np.random.default_rng(seed), len(wins), _RESAMPLES), wins, 1))
         ends = np.quantile(fits, [0.025, 0.975], axis=0) if len(wins) > 1 else np.full((2, len(names)), np.nan)
         for place, (name, value) in enumerate(zip(names, bradley_terry(total), strict=True)):
             counts = int(total[place].sum()), int(total[place].sum() + total[:, place].sum())

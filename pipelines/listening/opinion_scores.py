@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from instructme.pipelines.evaluation.intervals import draws
+
 RESAMPLES = 2000
 ALL = "all"
 """In place of a task or length: over all of them."""
@@ -49,7 +51,7 @@ def interval(rows: pd.DataFrame, seed: int = 0) -> tuple[float, float]:
     if min(sums.shape) < 2:
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
-    raters, items = (_weights(rng, size) for size in sums.shape)
+    raters, items = (draws(rng, size, RESAMPLES) for size in sums.shape)
     totals = np.einsum("br,ri,bi->b", raters, sums, items, optimize=True)
     weights = np.einsum("br,ri,bi->b", raters, counts, items, optimize=True)
     means = totals[weights > 0] / weights[weights > 0]
@@ -65,7 +67,3 @@ def _matrices(rows: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[
     np.add.at(sums, (rater, item), rows["value"].to_numpy(float))
     np.add.at(counts, (rater, item), 1)
     return sums, counts
-
-
-def _weights(rng: np.random.Generator, size: int) -> npt.NDArray[np.float64]:
-    return rng.multinomial(size, np.full(size, 1 / size), size=RESAMPLES).astype(np.float64)

@@ -30,7 +30,7 @@ def without_refused(cases: Sequence[Case]) -> list[Case]:
 def drawn_by_task(cases: Sequence[Case], count: int) -> list[Case]:
     """Choose at most `count` triplets of each task, by the hashes of their keys as `evaluate` does."""
     tasks = sorted({case.task for case in cases})
-    return [case for task in tasks for case in drawn([each for each in cases if each.task == task], count)]
+    return [case for task in tasks for case in drawn((each for each in cases if each.task == task), count, lambda case: case.key)]
 
 
 def check_edits(cases: Sequence[Case]) -> None:
