@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import APIRouter, Body, FastAPI, HTTPException, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, StreamingResponse
 
 from instructme.manifests.rows import DataError
 from instructme.pipelines.app import edit_stream
@@ -69,8 +69,9 @@ def make_app(editor: Editor, folder: Path, hosts: Sequence[str] = LOOPBACK) -> F
     app.state.uploads = Uploads(folder)
     app.state.edits = EditQueue(editor, app.state.uploads)
     app.include_router(router)
-    app.add_exception_handler(DataError, _refused)
-    app.add_exception_handler(KeyError, _absent)
+    app.add_exception_handler(DataError, lambda request, error: JSONResponse({"error": str(error)}, 422))
+    gone = {"error": "this song is gone: choose it again"}
+    app.add_exception_handler(KeyError, lambda request, error: JSONResponse(gone, 404))
     app.add_middleware(SameOrigin)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     return app
@@ -95,14 +96,6 @@ class SameOrigin:
         foreign = origin and origin.partition(b"://")[2] != headers.get(b"host")
         app = JSONResponse({"error": "this page only answers itself"}, 403) if foreign else self._app
         await app(scope, receive, send_guarded)
-
-
-def _refused(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 422)
-
-
-def _absent(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "this song is gone: choose it again"}, 404)
 
 
 @router.get("/")

@@ -164,6 +164,5 @@ def named(song: Upload) -> Iterator[None]:
 
 def mono(path: Path) -> tuple[Samples, int]:
     """Read the mean of the channels (T,) and the rate."""
-    with soundfile.SoundFile(path) as file:
-        mixed: Samples = file.read(dtype="float32", always_2d=True).mean(axis=1)
-        return mixed, file.samplerate
+    channels, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    return channels.mean(axis=1), rate_hz

@@ -4,8 +4,9 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
@@ -18,18 +19,14 @@ from instructme.manifests.tables import sha256
 from instructme.pipelines.evaluation.cases import Case, edit_file
 from instructme.pipelines.evaluation.spectra import RATE_HZ
 
+if TYPE_CHECKING:
+    from instructme.pipelines.editing.editor import Editor
+
 STATE = "made.json"
 SHARDS = "shards"
 """Field of STATE that says which shards were edited."""
 REFUSED = ".refused"
 """Suffix of a text file that stands for an edit which the run refused: the reason."""
-
-
-class Edits(Protocol):
-    """The part of `Editor` that is needed here."""
-
-    def edit(self, audio: Samples, rate_hz: int, instruction: str, settings: Any = None, **changes: Any) -> Samples:
-        """Edit (T,) by an instruction."""
 
 
 @dataclass(frozen=True)
@@ -57,25 +54,19 @@ def makers(
 ) -> list[Maker]:
     """List the systems that runs make, by their names: each run, or one for each scale of the instruction and each sample."""
     common: dict[str, Any] = {} if steps is None else {"steps": steps}
-    made = [Maker(name, run, common) for name, run in runs.items()]
-    if guidance:
-        made = [
-            replace(each, name=f"{each.name} guidance {scale:g}", settings={**common, "text_guidance": scale})
-            for each in made
-            for scale in guidance
-        ]
-    if samples > 1:
-        made = [
-            replace(each, name=f"{each.name} sample {number + 1}", sample=number) for each in made for number in range(samples)
-        ]
-    return made
+    scales = [(f" guidance {scale:g}", {**common, "text_guidance": scale}) for scale in guidance] or [("", common)]
+    numbers = [(f" sample {number + 1}", number) for number in range(samples)] if samples > 1 else [("", 0)]
+    return [
+        Maker(f"{name}{of_scale}{of_number}", run, settings, number)
+        for (name, run), (of_scale, settings), (of_number, number) in product(runs.items(), scales, numbers)
+    ]
 
 
 def make_edits(
     cases: Sequence[Case],
     systems: Sequence[Maker],
     folder: Path,
-    load: Callable[[Path], Edits],
+    load: Callable[[Path], "Editor"],
     shards: str = "",
     rate_hz: int = RATE_HZ,
 ) -> Iterator[str]:
@@ -106,7 +97,7 @@ def make_edits(
                 _make(editor, case, system, place, rate_hz)
 
 
-def _make(editor: Edits, case: Case, system: Maker, place: Path, rate_hz: int) -> None:
+def _make(editor: "Editor", case: Case, system: Maker, place: Path, rate_hz: int) -> None:
     """Make one edit, or write down why the run refuses it, such as a task that it can't do."""
     seed = crc32(f"{case.key} {system.sample}".encode())
     try:

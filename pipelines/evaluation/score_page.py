@@ -39,8 +39,9 @@ def write(path: Path, cases: Sequence[Case], rows: Sequence[EditScore], scores: 
         Section(f"rounds-{number}", f"{dataset}: over the rounds (Figure 5)", ROUNDS, tuple(charts))
         for number, (dataset, charts) in enumerate(lines_of_rounds(scores, SHOWN), 1)
     ]
-    report = Report("Scores of edits", facts, (*rounds, *sections, _edits(cases, rows)))
-    audit_page(path, report, list(_examples(scores, cases)))
+    of_key = {(case.dataset, case.key): case for case in cases}
+    report = Report("Scores of edits", facts, (*rounds, *sections, _edits(of_key, rows)))
+    audit_page(path, report, list(_examples(scores, of_key)))
 
 
 def _section(scores: Scores, number: int, dataset: str, task: str) -> Section:
@@ -79,16 +80,15 @@ def _distribution(scores: Scores, dataset: str, task: str, name: str) -> Histogr
     return Histogram(name, metric_modules()[name].UNIT or "score", tuple(edges.tolist()), counts, note)
 
 
-def _edits(cases: Sequence[Case], rows: Sequence[EditScore]) -> Section:
+def _edits(of_key: Mapping[tuple[str, str], Case], rows: Sequence[EditScore]) -> Section:
     """List the edits of all systems with their values."""
     by_edit: dict[tuple[str, str, str], dict[str, float | None]] = {}
     for row in rows:
         if row.system not in CONTROLS and row.metric in SHOWN:
             by_edit.setdefault((row.dataset, row.key, row.system), {})[row.metric] = row.value
-    of_case = {(case.dataset, case.key): case for case in cases}
     names = [name for name in SHOWN if any(name in values for values in by_edit.values())]
     lines = [
-        (system, of_case[dataset, key].task, of_case[dataset, key].instruction, *(values.get(name) for name in names), key)
+        (system, of_key[dataset, key].task, of_key[dataset, key].instruction, *(values.get(name) for name in names), key)
         for (dataset, key, system), values in list(by_edit.items())[:MOST_ROWS]
     ]
     note = f"The first {MOST_ROWS:,} of {len(by_edit):,} edits; scores.parquet holds all." if len(by_edit) > MOST_ROWS else ""
@@ -96,9 +96,8 @@ def _edits(cases: Sequence[Case], rows: Sequence[EditScore]) -> Section:
     return Section("edits", "Edits", "Select the name of a column to sort by it.", (table,))
 
 
-def _examples(scores: Scores, cases: Sequence[Case]) -> Iterator[Row]:
+def _examples(scores: Scores, of_key: Mapping[tuple[str, str], Case]) -> Iterator[Row]:
     """Choose the worst and the best edit of the first system for each metric, each triplet once."""
-    of_case = {(case.dataset, case.key): case for case in cases}
     seen = set()
     for name in SHOWN if scores.systems else ():
         held = {
@@ -111,7 +110,7 @@ def _examples(scores: Scores, cases: Sequence[Case]) -> Iterator[Row]:
         for place, word in ((0, "Worst"), (-1, "Best")):
             if order and order[place] not in seen:
                 seen.add(order[place])
-                case = of_case[order[place]]
+                case = of_key[order[place]]
                 caption = f"{word} {name} of {scores.systems[0]} ({held[order[place]]:.2f}): {case.instruction or case.task}"
                 try:
                     yield Row(f"{caption} [{case.key}]", list(_clips(case)))

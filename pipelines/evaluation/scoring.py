@@ -20,10 +20,7 @@ def usable(networks: Networks | None = None) -> tuple[list[str], dict[str, str]]
     not_given = (networks or Networks()).missing()
     names = [name for name in metric_modules() if not _needs(name) & not_given]
     missing = {name: advice for name, (available, advice) in features.RECOGNISERS.items() if not available()}
-    lacking = {}
-    for name in names:
-        for each in sorted(_needs(name) & set(missing)):
-            lacking[name] = missing[each]
+    lacking = {name: missing[max(needed)] for name in names if (needed := _needs(name) & set(missing))}
     return [name for name in names if name not in lacking], lacking
 
 

@@ -49,9 +49,5 @@ def check_edits(cases: Sequence[Case]) -> None:
     for case in cases:
         if not case.instruction.strip():
             raise DataError(f"{case.key} has no instruction; fill in the column 'instruction', because raters read it")
-        if lacking := sorted(name for name in systems if not _exists(case, name)):
+        if lacking := sorted(name for name in systems if name not in case.edits or not case.edits[name].is_file()):
             raise DataError(f"{lacking[0]} has no edit of {case.key}; add it, or leave {case.key} out for every system")
-
-
-def _exists(case: Case, system: str) -> bool:
-    return system in case.edits and case.edits[system].is_file()

@@ -4,7 +4,7 @@ matplotlib is not used: in its picture, names can't be searched, and cells can't
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,11 +33,9 @@ class HeatMap:
 class HeatView:
     """A heat map, of the names with the highest counts where there are many, and then the whole of it."""
 
-    title: str
-    note: str
+    matrix: Matrix
     maps: tuple[HeatMap, ...]
     most: str
-    name_empty: bool
     empty: tuple[tuple[str, str], ...]
     empty_count: int
 
@@ -50,7 +48,7 @@ def heat_map_view(matrix: Matrix) -> HeatView:
     maps = [_map(matrix, values, rows, columns, most)]
     if len(rows) < len(matrix.rows) or len(columns) < len(matrix.columns):
         maps.append(_map(matrix, values, range(len(matrix.rows)), range(len(matrix.columns)), most))
-    return HeatView(matrix.title, matrix.note, tuple(maps), f"{most:,}", matrix.name_empty, *empty_cells(matrix))
+    return HeatView(matrix, tuple(maps), f"{most:,}", *empty_cells(matrix))
 
 
 def _largest(sums: npt.NDArray[np.int64]) -> list[int]:
@@ -72,4 +70,4 @@ def _map(matrix: Matrix, values: npt.NDArray[np.int64], rows: Sequence[int], col
 def transposed(matrix: Matrix) -> Matrix:
     """Swap rows and columns."""
     values = tuple(tuple(row[place] for row in matrix.values) for place in range(len(matrix.columns)))
-    return Matrix(matrix.title, matrix.columns, matrix.rows, values, matrix.note, matrix.name_empty)
+    return replace(matrix, rows=matrix.columns, columns=matrix.rows, values=values)
