@@ -68,12 +68,7 @@ def read_list(out: Path) -> list[Case]:
 
 
 def _choice(text: Mapping[str, Any]) -> Choice:
-    return Choice(
-        str(text["split"]),
-        text["count"],
-        tuple(text.get("seconds", ())),
-        bool(text.get("rounds")),
-        tuple(text.get("tasks", ())),
-        frozenset(text.get("families", ())),
-        text.get("seed"),
-    )
+    """Read the fields that the list has: older ones lack some."""
+    fields = {field.name: text[field.name] for field in dataclasses.fields(Choice) if field.name in text}
+    of_lists = {"seconds": tuple, "tasks": tuple, "families": frozenset}
+    return Choice(**{name: of_lists[name](value) if name in of_lists else value for name, value in fields.items()})

@@ -25,7 +25,7 @@ class Interval(NamedTuple):
         return 1 if self.low > 0 else -1 if self.high < 0 else 0
 
 
-def interval(values: Sequence[float], songs: Sequence[str], seed: int = 0) -> Interval:
+def interval(values: Sequence[float], songs: Sequence[str]) -> Interval:
     """Compute the mean of values and its interval, drawing whole songs with replacement."""
     numbers = np.asarray(values, dtype=np.float64)
     _, place = np.unique(np.asarray(songs, dtype=np.str_), return_inverse=True)
@@ -34,7 +34,7 @@ def interval(values: Sequence[float], songs: Sequence[str], seed: int = 0) -> In
     mean = float(numbers.mean())
     if len(counts) < 2:
         return Interval(mean, np.nan, np.nan, len(numbers), len(counts))
-    drawn = draws(np.random.default_rng(seed), len(counts), RESAMPLES)
+    drawn = draws(np.random.default_rng(0), len(counts), RESAMPLES)
     means = drawn @ sums / (drawn @ counts)
     low, high = np.quantile(means, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
     return Interval(mean, float(low), float(high), len(numbers), len(counts))
@@ -45,7 +45,7 @@ def draws(rng: np.random.Generator, count: int, resamples: int) -> npt.NDArray[n
     return rng.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
 
 
-def paired(one: Mapping[str, float], other: Mapping[str, float], songs: Mapping[str, str], seed: int = 0) -> Interval | None:
+def paired(one: Mapping[str, float], other: Mapping[str, float], songs: Mapping[str, str]) -> Interval | None:
     """Compute the interval of the mean of one - other over the keys that both have; None if there is none."""
     keys = sorted(set(one) & set(other))
-    return interval([one[key] - other[key] for key in keys], [songs[key] for key in keys], seed) if keys else None
+    return interval([one[key] - other[key] for key in keys], [songs[key] for key in keys]) if keys else None

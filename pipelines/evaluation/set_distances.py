@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from instructme.pipelines.evaluation.intervals import draws
+
 Frames = npt.NDArray[np.floating]
 Doubles = npt.NDArray[np.float64]
 Weighted = Callable[[Doubles, Doubles], float]
@@ -114,19 +116,18 @@ class FrameSet:
         return np.array([counts[song] for song in self.songs])
 
 
-def resample(name: str, edits: FrameSet, target: FrameSet, seed: int = 0) -> Doubles:
+def resample(name: str, edits: FrameSet, target: FrameSet) -> Doubles:
     """Compute the distance of a set to its target, then those of `RESAMPLES` draws of whole songs, if there are several.
 
-    The same seed and songs give the same draws. So results of the same keys may be subtracted.
+    The same songs give the same draws. So results of the same keys may be subtracted.
     """
     songs = sorted(set(target.songs))
     at = DISTANCES[name](edits.frames, target.frames)
-    draws = np.ones((1, len(songs)), dtype=np.int64)
+    drawn = np.ones((1, len(songs)))
     if len(songs) >= FEWEST:
-        drawn = np.random.default_rng(seed).multinomial(len(songs), np.full(len(songs), 1 / len(songs)), RESAMPLES)
-        draws = np.concatenate([draws, drawn])
+        drawn = np.concatenate([drawn, draws(np.random.default_rng(0), len(songs), RESAMPLES)])
     # Few songs give few different draws.
-    different, places = np.unique(draws, axis=0, return_inverse=True)
+    different, places = np.unique(drawn, axis=0, return_inverse=True)
     counted = [dict(zip(songs, counts, strict=True)) for counts in different]
     return np.array([at(edits.weights(counts), target.weights(counts)) for counts in counted])[places]
 

@@ -136,7 +136,10 @@ class Rating:
         needed = set(range(len(step.clips))) if step.kind == "pair" else {body.place}
         if answer and current and not needed <= self.answers.page(session)[1]:
             raise HTTPException(422)
-        return self.answers.store(session, _click(step, body))
+        clip = step.players[body.place]
+        system = "\t".join(each.system for each in step.clips) if step.kind == "pair" and answer else clip.system
+        what = step.kind, step.scale, body.place, clip.item, system, body.value
+        return self.answers.store(session, Click(body.click, body.step, body.kind, *what))
 
     def go_on(self, session: Session, body: ClickBody) -> None:
         """Move the session if its page is complete; a second click on "Next" changes nothing."""
@@ -161,14 +164,6 @@ async def _participant(request: Request) -> str:
     """Read the id that the first page passes on; form fields are read without another package."""
     fields = parse_qs((await request.body()).decode("utf-8", "replace"))
     return fields.get("participant", [""])[0][:_LONGEST_ID]
-
-
-def _click(step: Step, body: AnswerBody) -> Click:
-    clip = step.players[body.place]
-    system = clip.system
-    if step.kind == "pair" and body.kind == "rate":
-        system = "\t".join(each.system for each in step.clips)
-    return Click(body.click, body.step, body.kind, step.kind, step.scale, body.place, clip.item, system, body.value)
 
 
 def make_app(folder: Path) -> FastAPI:

@@ -4,6 +4,7 @@ import csv
 import html
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ _STARS = {
     "imgSelected": "configs/resources/images/star_on.png",
     "imgHigherResponseSelected": "configs/resources/images/star_on.png",
 }
-_LARGEST_SCORE = 100
 _NONE = ("", "NA", "undefined")
 """What webMUSHRA writes for a clip that a rater did not judge."""
 
@@ -121,13 +121,13 @@ def read_answers(path: Path) -> tuple[Ratings, int]:
     made: list[dict[str, Any]] = []
     raters: dict[tuple[str, ...], int] = {}
     missing = 0
-    visits: dict[tuple[Any, ...], int] = {}
+    visits: Counter[tuple[Any, ...]] = Counter()
     for line, row in rows:
         stimulus = row[ANSWERS[answer]]
         who = tuple(row[name] for name in header[1 : header.index("trial_id")])
         # Without a question that tells raters apart, the same page again is another rater.
-        visit = visits[who, row["trial_id"], stimulus] = visits.get((who, row["trial_id"], stimulus), 0) + 1
-        session = raters.setdefault((*who, str(visit)), len(raters) + 1)
+        visits[who, row["trial_id"], stimulus] += 1
+        session = raters.setdefault((*who, str(visits[who, row["trial_id"], stimulus])), len(raters) + 1)
         if row[answer] in _NONE:
             missing += 1
             continue
@@ -139,14 +139,14 @@ def read_answers(path: Path) -> tuple[Ratings, int]:
 
 
 def _value(text: str, column: str, where: str) -> float:
-    highest = _LARGEST_SCORE if column == "rating_score" else 5
+    least, most = (0, 100) if column == "rating_score" else (1, 5)
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not (0 if highest == _LARGEST_SCORE else 1) <= value <= highest:
-        raise DataError(f"{where}: {column} is {text!r}; it must be a number up to {highest}")
-    return 1 + value * 4 / _LARGEST_SCORE if highest == _LARGEST_SCORE else value
+    if not least <= value <= most:
+        raise DataError(f"{where}: {column} is {text!r}; it must be a number up to {most}")
+    return 1 + value * 4 / most if column == "rating_score" else value
 
 
 def _trial(name: str) -> dict[str, Any]:
