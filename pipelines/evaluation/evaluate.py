@@ -1,7 +1,7 @@
 """Score cases and write the results: scores.parquet, sets.parquet, tables.md and scores.html."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -141,9 +141,5 @@ def read_tagger(run: Path | None) -> TagHead | None:
 def recognisers() -> dict[str, str]:
     """Name the recognisers that are here, with the hashes of their weights."""
     here = {name for name, (available, _) in features.RECOGNISERS.items() if available()}
-    made_by: dict[str, Callable[[], str]] = {
-        "chords": chord_network.name,
-        "notes": lambda: weights.label("notes"),
-        "embedding": lambda: weights.label("musicnn"),
-    }
-    return {name: label() for name, label in made_by.items() if name in here}
+    chords = {"chords": chord_network.name()} if "chords" in here else {}
+    return chords | {name: weights.label(of) for name, of in (("notes", "notes"), ("embedding", "musicnn")) if name in here}

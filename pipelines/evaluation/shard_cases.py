@@ -92,7 +92,9 @@ def from_shards(shards: Path, choice: Choice, edits: Mapping[str, Path]) -> list
     rows = [_Row(row, reader.values(row), reader.recipe(row)) for row in range(int(reader.sizes.sum()))]
     rows = [each for each in rows if choice.takes(each.recipe)]
     if not rows:
-        raise DataError(f"{shards} has no such triplets in split {choice.split}: {_advice(choice)}")
+        draw_chains = "draw chains with 'instructme pair WORK --rounds 3', and run 'instructme shard' again"
+        advice = draw_chains if choice.rounds else "choose another split, or draw other triplets with 'instructme pair'"
+        raise DataError(f"{shards} has no such triplets in split {choice.split}: {advice}")
     held = sorted({each.seconds for each in rows})
     if gone := [each for each in choice.seconds if each not in held]:
         lengths = ", ".join(f"{each:g}" for each in held)
@@ -131,12 +133,6 @@ class _Row(NamedTuple):
     @property
     def seconds(self) -> float:
         return float(self.values["length_samples"] / self.values["sample_rate_hz"])
-
-
-def _advice(choice: Choice) -> str:
-    if choice.rounds:
-        return "draw chains with 'instructme pair WORK --rounds 3', and run 'instructme shard' again"
-    return "choose another split, or draw other triplets with 'instructme pair'"
 
 
 def _singles(rows: Sequence[_Row], choice: Choice) -> list[tuple[_Row, None]]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from instructme.dataset_tools.audit import report
 from instructme.pipelines.pages.line_plots import number, ticks
@@ -67,14 +67,8 @@ def table_view(table: report.Table) -> TableView:
     """Prepare a table; a column of numbers has one number of decimals."""
     columns = [written([row[place] for row in table.rows]) for place in range(len(table.columns))]
     numbers = [any(cell.style == "number" for cell in column) for column in columns]
-    columns = [[_aligned(cell) for cell in column] if right else column for column, right in zip(columns, numbers, strict=True)]
     heads = tuple(zip(table.columns, numbers, strict=True))
     return TableView(table.title, table.note, heads, tuple(zip(*columns, strict=True)))
-
-
-def _aligned(cell: Cell) -> Cell:
-    """Set what is missing among numbers as these are set."""
-    return replace(cell, style="number none") if cell.style == "none" else cell
 
 
 def bars_view(bars: report.Bars) -> TableView:
@@ -123,9 +117,11 @@ def empty_cells(matrix: report.Matrix) -> tuple[tuple[tuple[str, str], ...], int
 
 
 def written(values: Sequence[report.Cell]) -> list[Cell]:
-    """Write the cells of a column, its numbers with one number of decimals."""
+    """Write the cells of a column, its numbers with one number of decimals; what is missing is aligned as they are."""
     decimals = _decimals([value for value in values if isinstance(value, float) and math.isfinite(value)])
-    return [_written(value, decimals) for value in values]
+    cells = [_written(value, decimals) for value in values]
+    missing = Cell("–", style="number none" if any(cell.style == "number" for cell in cells) else "none")
+    return [missing if cell.style == "none" else cell for cell in cells]
 
 
 def _decimals(values: Sequence[float]) -> int:
