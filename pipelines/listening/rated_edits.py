@@ -8,7 +8,6 @@ from instructme.pipelines.evaluation.cases import Case, drawn
 from instructme.pipelines.evaluation.made_edits import REFUSED
 
 SOURCE, REFERENCE, ANCHOR = "source", "reference", "anchor"
-RESERVED = (SOURCE, REFERENCE, ANCHOR)
 """Names of clips that no system may have."""
 
 
@@ -42,7 +41,7 @@ def check_edits(cases: Sequence[Case]) -> None:
     if not cases:
         raise DataError("there are no edits: the table or the split has no triplets")
     systems = {system for case in cases for system in case.edits}
-    if taken := systems & set(RESERVED):
+    if taken := systems & {SOURCE, REFERENCE, ANCHOR}:
         raise DataError(f"no system can have the name {min(taken)}, because the test uses it; choose another name")
     if any("\t" in system for system in systems):
         raise DataError("the name of a system holds a tab; choose another name")

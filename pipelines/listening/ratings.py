@@ -1,7 +1,6 @@
 """Read the answers of a study: one row for each rating, and the raters that are left out, with reasons."""
 
 import sqlite3
-from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,11 +39,6 @@ class Ratings:
     def kept(self) -> pd.DataFrame:
         """The rows of raters that are not left out."""
         return self.rows[~self.rows["session"].isin(self.left_out)]
-
-    @property
-    def reasons(self) -> Counter[str]:
-        """How many raters are left out for each reason."""
-        return Counter(self.left_out.values())
 
 
 def clicks(folder: Path) -> pd.DataFrame:

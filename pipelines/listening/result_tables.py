@@ -1,5 +1,6 @@
 """Turn the results of a study into tables, once for Markdown and the page."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class ResultTable:
 def result_tables(study: Study, ratings: Ratings, scores: Sequence[Opinion]) -> Iterator[ResultTable]:
     """Make all tables that the answers allow."""
     if ratings.left_out:
-        counted = tuple((REASONS[reason], str(count)) for reason, count in sorted(ratings.reasons.items()))
+        counted = tuple((REASONS[reason], str(count)) for reason, count in sorted(Counter(ratings.left_out.values()).items()))
         yield ResultTable("Raters left out", "", ("reason", "raters"), counted)
     kept = ratings.kept
     if scores:

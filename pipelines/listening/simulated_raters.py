@@ -77,7 +77,8 @@ class SimulatedRater:
             self.visit.finished = facts.get("kind") == "done"
             return False
         at = {"step": int(facts["step"]), "attempt": int(facts["attempt"])}
-        clips = [self._hear(at, place) for place in range(len(_AUDIO.findall(text)))]
+        urls = [f"{self.link}/clip/{facts['step']}/{facts['attempt']}/{place}" for place in range(len(_AUDIO.findall(text)))]
+        clips = [self.ears.recognise(self._ask("GET", url)[2]) for url in urls]
         for place in range(len(clips)):
             for kind in ("play", "heard"):
                 self._click("click", {**at, "kind": kind, "place": place})
@@ -85,10 +86,6 @@ class SimulatedRater:
             self._click("click", {**at, "kind": "rate", "place": place, "value": self._judge(facts["kind"], clips, place)})
         self._click("next", {**at})
         return True
-
-    def _hear(self, at: Mapping[str, int], place: int) -> Stimulus:
-        path = f"{self.link}/clip/{at['step']}/{at['attempt']}/{place}"
-        return self.ears.recognise(self._ask("GET", path)[2])
 
     def _judge(self, kind: str, clips: list[Stimulus], place: int) -> int:
         if kind == "pair":
