@@ -26,10 +26,6 @@ class Networks:
     panns: Path | None = None
     vggish_pca: Path | None = None
 
-    def missing(self) -> set[str]:
-        """Name the networks that are not given."""
-        return {name for name, path in vars(self).items() if path is None}
-
     def of_sets(self) -> list[str]:
         """Name those that embed sets of sounds. VGGish's post-processing needs VGGish."""
         return [name for name in ("vggish", "vggish_pca") if self.vggish and getattr(self, name)]

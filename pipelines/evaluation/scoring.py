@@ -17,7 +17,7 @@ def usable(networks: Networks | None = None) -> tuple[list[str], dict[str, str]]
 
     Metrics of networks that only the user can give are left out without these.
     """
-    not_given = (networks or Networks()).missing()
+    not_given = {name for name, path in vars(networks or Networks()).items() if path is None}
     names = [name for name in metric_modules() if not _needs(name) & not_given]
     missing = {name: advice for name, (available, advice) in features.RECOGNISERS.items() if not available()}
     lacking = {name: missing[max(needed)] for name in names if (needed := _needs(name) & set(missing))}

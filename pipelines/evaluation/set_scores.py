@@ -1,10 +1,10 @@
 """Score sets of edits by dataset, task and system, and write them as a table."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import TypeVar
 
 import numpy as np
+from tqdm import tqdm
 
 from instructme.manifests.rows import SetScore
 from instructme.pipelines.evaluation.cases import Case
@@ -23,7 +23,6 @@ from instructme.pipelines.evaluation.set_distances import (
     resample,
 )
 
-T = TypeVar("T")
 FEWEST_FRAMES = 3
 SMALL = 50
 """Edits below which a table warns of a small set."""
@@ -74,15 +73,9 @@ class Embedded:
 def score_sets(embedded: Embedded) -> list[SetScore]:
     """Compute every distance of every set to the targets of the same keys, and its difference to that of the sources."""
     sets = [(group, system) for group in sorted(embedded.frames) for system in embedded.systems(group)]
-    shown = _progress(sets, "distances", "set")
+    # Resampled distances take minutes where there are many systems.
+    shown = tqdm(sets, desc="distances", unit="set", dynamic_ncols=True, disable=not sets)
     return [_score(embedded, group, system, name) for group, system in shown for name in embedded.distances]
-
-
-def _progress(items: Sequence[T], what: str, unit: str) -> Iterable[T]:
-    """Show a bar: resampled distances take minutes where there are many systems."""
-    from tqdm import tqdm
-
-    return tqdm(items, desc=what, unit=unit, dynamic_ncols=True, disable=not items)
 
 
 def _score(embedded: Embedded, group: Group, system: str, name: str) -> SetScore:
@@ -137,7 +130,8 @@ def _between_systems(every: Sequence[Embedded]) -> Iterator[str]:
         for one, other in combinations([each for each in embedded.systems(group) if each not in CONTROLS], 2)
     ]
     rows = []
-    for embedded, group, one, other in _progress(pairs, "compare systems", "pair"):
+    shown = tqdm(pairs, desc="compare systems", unit="pair", dynamic_ncols=True, disable=not pairs)
+    for embedded, group, one, other in shown:
         for name in embedded.distances:
             if found := embedded.difference(group, name, one, other):
                 mean, low, high = found
