@@ -106,13 +106,12 @@ def hear(name: str, path: Path, samples: Samples, rate_hz: int) -> npt.NDArray[n
     from instructme.model import panns, vggish
 
     network, heard_hz = _given(name, path), {"vggish": vggish.RATE_HZ, "panns": panns.RATE_HZ}.get(name, rate_hz)
-    answer = {
-        "vggish": lambda audio: vggish.embed(network, audio),
-        "panns": lambda audio: network(audio[None])[0],
-        "clap": lambda audio: network.audio(audio[None, None], rate_hz)[0],
-    }[name]
+    audio = torch.from_numpy(np.ascontiguousarray(resample(samples, rate_hz, heard_hz)))
     with one_thread():
-        return np.asarray(answer(torch.from_numpy(np.ascontiguousarray(resample(samples, rate_hz, heard_hz)))).numpy())
+        if name == "vggish":
+            return np.asarray(vggish.embed(network, audio).numpy())
+        answer = network(audio[None]) if name == "panns" else network.audio(audio[None, None], rate_hz)
+        return np.asarray(answer[0].numpy())
 
 
 def vggish_pca(embedding: npt.NDArray[np.float32], path: Path) -> npt.NDArray[np.float32]:

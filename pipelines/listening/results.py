@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +79,7 @@ def _write_page(path: Path, study: Study, notes: Sequence[str], tables: Sequence
         chosen = [each for each in scores if (each.task, each.length_s, each.scale) == (ALL, ALL, scale)]
         if chosen:
             plots.append((f"{scale.capitalize()}: mean scores with 95 % intervals", [_dot(each) for each in chosen]))
-    values = {"notes": notes, "plots": plots, "ticks": ticks, "tables": tables}
+    values: dict[str, Any] = {"notes": notes, "plots": plots, "ticks": ticks, "tables": tables}
     write_page(path, "listen_results.html", styles=["listen_results.css"], title=study.title, subtitle="Results", **values)
 
 

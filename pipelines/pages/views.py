@@ -90,7 +90,7 @@ def row_view(row: Row, kbps: int, longest_s: float) -> RowView:
     shown = [_waveforms(clips, seconds), _spectrograms(clips, seconds)]
     if any(clip.chords is not None for clip in clips):
         shown.append(_chord_matrices(clips, seconds))
-    return _view(row.caption, seconds, row.clips, clips, shown, kbps)
+    return _view(row, clips, shown, kbps)
 
 
 def change_view(caption: str, source: PageClip, edit: PageClip, kbps: int, longest_s: float) -> RowView:
@@ -106,18 +106,11 @@ def change_view(caption: str, source: PageClip, edit: PageClip, kbps: int, longe
         matrices = _chord_matrices(clips, seconds)
         shown.append([*matrices, Picture("blank", "", rows=matrices[0].rows)])
     shown.append(_pitch_matrices(every, seconds))
-    return _view(caption, seconds, [*given, difference], every, shown, kbps, named=True)
+    return _view(Row(caption, [*given, difference]), every, shown, kbps, named=True)
 
 
-def _view(
-    caption: str,
-    seconds: float,
-    given: Sequence[PageClip],
-    clips: Sequence[PageClip],
-    shown: Sequence[Sequence[Picture]],
-    kbps: int,
-    named: bool = False,
-) -> RowView:
+def _view(given: Row, clips: Sequence[PageClip], shown: Sequence[Sequence[Picture]], kbps: int, named: bool = False) -> RowView:
+    seconds = _longest(clips)
     views = [
         ClipView(
             clip.label,
@@ -126,9 +119,9 @@ def _view(
             _notes(as_given, clip),
             pictures_of_clip,
         )
-        for as_given, clip, pictures_of_clip in zip(given, clips, zip(*shown, strict=True), strict=True)
+        for as_given, clip, pictures_of_clip in zip(given.clips, clips, zip(*shown, strict=True), strict=True)
     ]
-    return RowView(caption, seconds, tuple((at / seconds, f"{at:g}") for at in ticks(0, seconds)), views, named)
+    return RowView(given.caption, seconds, tuple((at / seconds, f"{at:g}") for at in ticks(0, seconds)), views, named)
 
 
 def _heard(clip: PageClip, longest_s: float) -> PageClip:
