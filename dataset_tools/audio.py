@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,22 @@ _CANCELLED = 0.03
 
 class OppositeChannelsError(DataError):
     """Channels that cancel each other out: one of them is the music."""
+
+
+@contextmanager
+def opened(path: Path) -> "Iterator[soundfile.SoundFile]":
+    """Open a sound file, also one whose header states a wrong length.
+
+    Raises:
+        DataError: it is missing, or can't be opened or decoded.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(broken_headers.opened(path)) as file:
+            yield file
+    except (OSError, RuntimeError) as error:  # soundfile's own errors are of the second kind
+        raise DataError(f"can't read audio: {path}: {error}") from None
 
 
 def read(
@@ -70,17 +86,11 @@ def stream(
     Raises:
         DataError, OppositeChannelsError: see `read`; after the last block where the samples are at fault.
     """
-    import soundfile
-
     report = report or DecodingReport()
-    try:
-        with soundfile.SoundFile(broken_headers.opened(path)) as file:
-            file.seek(start)
-            expected = file.frames - start
-            wanted = expected if length is None else length
-            yield from _decoded(file, rate_hz, wanted, channel, channels, report)
-    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-        raise DataError(f"can't read audio: {path}: {error}") from None
+    with opened(path) as file:
+        file.seek(start)
+        expected = file.frames - start
+        yield from _decoded(file, rate_hz, expected if length is None else length, channel, channels, report)
     # MP3 headers may promise up to a percent too much.
     if length is None and report.frames < 0.98 * expected:
         raise DataError(f"truncated audio: {path}: it holds {report.frames} of {expected} frames; copy or download it again")
@@ -95,9 +105,7 @@ def unused_bits(path: Path) -> int:
 
     Samples of 24 bits that lie at the low end of 32 are 48 dB too soft. Loud ones come within 24 dB of their own full scale.
     """
-    import soundfile
-
-    with soundfile.SoundFile(broken_headers.opened(path)) as file:
+    with opened(path) as file:
         bits, high, low = {"PCM_24": 24, "PCM_32": 32}.get(file.subtype, 0), 0, 0
         while bits and len(block := file.read(_BLOCK_FRAMES, dtype="int32", always_2d=True) >> 32 - bits):
             high |= int(np.bitwise_or.reduce(block ^ (block >> 31), axis=None))

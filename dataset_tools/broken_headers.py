@@ -97,41 +97,32 @@ def repaired(file: BinaryIO, repair: Repair) -> Any:
     return _Repaired(file, repair)
 
 
-class _Repaired:
-    """A file with other bytes at some places; soundfile asks for no more than these methods."""
+class _Repaired(io.RawIOBase):
+    """A file with other bytes at some places."""
 
     def __init__(self, file: BinaryIO, repair: Repair) -> None:
         self._file, self._repair, self._at = file, repair, 0
+        self._ahead = len(repair.prefix) - repair.skipped
+
+    def readable(self) -> bool:
+        return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        ahead = len(self._repair.prefix) - self._repair.skipped
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at}.get(whence)
-        self._at = offset + (self._file.seek(0, io.SEEK_END) + ahead if base is None else base)
+        self._at = offset + (self._file.seek(0, io.SEEK_END) + self._ahead if base is None else base)
         return self._at
 
-    def tell(self) -> int:
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        prefix, skipped = self._repair.prefix, self._repair.skipped
-        ahead = len(prefix) - skipped
-        head = prefix[self._at :][: None if size < 0 else size]
-        self._file.seek(max(self._at - ahead, skipped))
-        data = bytearray(head + self._file.read(size if size < 0 else size - len(head)))
+    def readinto(self, buffer: Any) -> int:
+        head = self._repair.prefix[self._at :][: len(buffer)]
+        self._file.seek(max(self._at - self._ahead, self._repair.skipped))
+        data = bytearray(head + self._file.read(len(buffer) - len(head)))
         for place, patch in self._repair.patches:
-            for index, value in enumerate(patch, place + ahead - self._at):
+            for index, value in enumerate(patch, place + self._ahead - self._at):
                 if 0 <= index < len(data):
                     data[index] = value
         self._at += len(data)
-        return bytes(data)
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def _chunks(file: BinaryIO, size: int, order: str) -> Facts:
@@ -226,10 +217,6 @@ class _Frame(NamedTuple):
     mono: bool
     rate_hz: int
     size: int
-
-    @property
-    def samples(self) -> int:
-        return 1152 if self.mpeg1 else 576
 
     @property
     def side_bytes(self) -> int:

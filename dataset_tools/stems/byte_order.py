@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from instructme.dataset_tools import audio, broken_headers
+from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stored import Stored
 
@@ -17,12 +17,10 @@ _SAMPLES = 1 << 16
 
 def is_swapped(path: Path, samples: Stored) -> bool:
     """Tell whether a file of 16 bits is noise, and music in the other byte order. `samples` are those of the file, resampled."""
-    import soundfile
-
     start = len(samples) // 3
     if roughness(samples[start : start + _SAMPLES]) < ROUGH:
         return False
-    with soundfile.SoundFile(broken_headers.opened(path)) as file:
+    with audio.opened(path) as file:
         if file.subtype != "PCM_16":
             return False
         file.seek(file.frames // 3)

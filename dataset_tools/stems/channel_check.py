@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from instructme.dataset_tools import audio, broken_headers
+from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
-from instructme.manifests.rows import DataError
 
 ALIKE = 0.05
 """Correlation of the channels from which on they share sound."""
@@ -50,15 +49,10 @@ def differ(path: Path, likeness: float) -> bool:
 
 def _read(path: Path) -> tuple[Samples, int]:
     """Read stretches from all over a file of two channels, none twice: `(frames, 2)`, and the rate."""
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(broken_headers.opened(path)) as file:
-            length = _STRETCH_S * file.samplerate
-            heard, count = [], min(max(file.frames // length, 1), _STRETCHES)
-            for start in np.linspace(0, max(file.frames - length, 0), count):
-                file.seek(int(start))
-                heard.append(file.read(length, dtype="float32", always_2d=True))
-            return np.concatenate(heard), int(file.samplerate)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise DataError(f"can't read audio: {path}: {error}") from None
+    with audio.opened(path) as file:
+        length = _STRETCH_S * file.samplerate
+        heard, count = [], min(max(file.frames // length, 1), _STRETCHES)
+        for start in np.linspace(0, max(file.frames - length, 0), count):
+            file.seek(int(start))
+            heard.append(file.read(length, dtype="float32", always_2d=True))
+        return np.concatenate(heard), int(file.samplerate)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from instructme.dataset_tools import audio, broken_headers
+from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stored import Stored
 
@@ -46,9 +46,7 @@ def flat(samples: Samples) -> float:
 
 
 def _stretch(path: Path, start_s: float) -> Samples:
-    import soundfile
-
-    with soundfile.SoundFile(broken_headers.opened(path)) as file:
+    with audio.opened(path) as file:
         file.seek(min(round(start_s * file.samplerate), file.frames))
         return np.asarray(file.read(STRETCH_S * file.samplerate, dtype="float32", always_2d=True))
 

@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools import audio, broken_headers
+from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.stored import Stored, mono
-from instructme.manifests.rows import DataError
 
 FARTHEST_S = 2.0
 """Sounds are compared so much earlier and later."""
@@ -48,7 +47,8 @@ def read(path: Path, length_s: float, late_s: float = 0.0) -> Spectra:
     Raises:
         DataError: the file can't be read.
     """
-    rate_hz, frames = _header(path)
+    with audio.opened(path) as file:
+        rate_hz, frames = int(file.samplerate), int(file.frames)
     starts = [round((start_s + late_s) * rate_hz) for start_s in _starts_s(length_s)]
 
     def heard(start: int) -> Samples:
@@ -60,17 +60,6 @@ def read(path: Path, length_s: float, late_s: float = 0.0) -> Spectra:
         return np.pad(inside, (min(first - start, _STRETCH_S * rate_hz), 0))
 
     return _transform(map(heard, starts), rate_hz, len(starts))
-
-
-def _header(path: Path) -> tuple[int, int]:
-    """Read the rate of a file, and its number of frames."""
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(broken_headers.opened(path)) as file:
-            return int(file.samplerate), int(file.frames)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise DataError(f"can't read audio: {path}: {error}") from None
 
 
 def _starts_s(length_s: float) -> npt.NDArray[np.float64]:
