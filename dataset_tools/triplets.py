@@ -75,9 +75,8 @@ def draw(
             filled.append(got)
             blocks.append(block)
         if blocks:
-            block, share = np.concatenate(blocks), paraphrase if split == "train" else 0.0
-            words = _Words(templates, _random(seed, split, "instructions"), share, _random(seed, split, "paraphrases"))
-            chunks += _rows(block, split_pool, split, words)
+            share = paraphrase if split == "train" else 0.0
+            chunks += _rows(np.concatenate(blocks), split_pool, split, templates, share, seed)
     return pa.concat_tables([schema(Triplet).empty_table(), *chunks]), filled
 
 
@@ -121,25 +120,18 @@ def _spread(block: RecipeArray, rng: np.random.Generator) -> Ints:
     return np.asarray(grouped[np.argsort(place, kind="stable")])
 
 
-class _Words(NamedTuple):
-    """How instructions are written: templates, and the share that is said in phrases, each with its own chance."""
-
-    templates: Templates
-    rng: np.random.Generator
-    share: float
-    phrase_rng: np.random.Generator
-
-
-def _rows(block: RecipeArray, pool: Pool, split: str, words: _Words) -> list[pa.Table]:
+def _rows(block: RecipeArray, pool: Pool, split: str, templates: Templates, share: float, seed: int) -> list[pa.Table]:
+    """Write rows in the words of templates, and a share of them in those of phrases."""
     names = list(task_modules())
     ids = _ids(block["task"], split, names)
+    rng, phrase_rng = _random(seed, split, "instructions"), _random(seed, split, "paraphrases")
     chunks = []
     for begin in range(0, len(block), _CHUNK):
         part = block[begin : begin + _CHUNK]
-        texts = _texts(part, pool, names, words.templates, words.rng)
-        if words.share:
-            rare = pa.array(words.phrase_rng.random(len(part)) < words.share)
-            texts = pc.if_else(rare, _texts(part, pool, names, phrases(), words.phrase_rng), texts)
+        texts = _texts(part, pool, names, templates, rng)
+        if share:
+            rare = pa.array(phrase_rng.random(len(part)) < share)
+            texts = pc.if_else(rare, _texts(part, pool, names, phrases(), phrase_rng), texts)
         chunks.append(recipes.to_table(part, pool, ids.slice(begin, _CHUNK), split, names, texts))
     return chunks
 

@@ -22,19 +22,16 @@ def remove(samples: Stored, rate_hz: int) -> str | None:
         return None
     frame = rate_hz // 10
     means, power = _frames(samples, frame)
-    drifting = [_drifts(*channel) for channel in zip(means, power, strict=True)]
-    offsets = [_offset(channel) for channel in means]
-    if not any(drifting) and not any(offsets):
+    slow = [_slow(*channel) for channel in zip(means, power, strict=True)]
+    if not np.any(slow):
         return None
     middles = (np.arange(means.shape[1]) + 0.5) * frame
     for start, block in samples.blocks():
         at = np.arange(start, start + len(block))
-        slow = [
-            np.interp(at, middles, channel) if drifts else np.full(len(at), offset)
-            for channel, drifts, offset in zip(means, drifting, offsets, strict=True)
-        ]
-        samples.put(start, block - np.stack(slow, axis=1).astype(np.float32).reshape(block.shape))
-    return "an offset that drifts" if any(drifting) else f"a constant offset of {max(offsets, key=abs):.3f}"
+        offsets = np.stack([np.interp(at, middles, channel) for channel in slow], axis=1)
+        samples.put(start, block - offsets.astype(np.float32).reshape(block.shape))
+    drifts = bool(np.ptp(slow, axis=1).any())
+    return "an offset that drifts" if drifts else f"a constant offset of {max((each[0] for each in slow), key=abs):.3f}"
 
 
 def _frames(samples: Stored, frame: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -48,13 +45,9 @@ def _frames(samples: Stored, frame: int) -> tuple[npt.NDArray[np.float64], npt.N
     return np.concatenate(means, axis=1), energy / len(samples)
 
 
-def _drifts(means: npt.NDArray[np.float64], power: float) -> bool:
-    """Tell whether the means of a channel's frames are an offset that drifts and is more than what sounds."""
+def _slow(means: npt.NDArray[np.float64], power: float) -> npt.NDArray[np.float64]:
+    """Find the offset of a channel at each of its frames: constant, or their means where these drift over what sounds, or 0."""
     low, offset, high = np.percentile(means, [5, 50, 95])
-    return bool(np.mean(means**2) > max(_DRIFT * power, FLOOR**2) and high - low > _SPREAD * abs(offset))
-
-
-def _offset(means: npt.NDArray[np.float64]) -> float:
-    """Find the constant offset of a channel by the means of its frames; 0 where it is small or not constant."""
-    low, offset, high = np.percentile(means, [5, 50, 95])
-    return 0.0 if abs(offset) < FLOOR or high - low > _SPREAD * abs(offset) else float(offset)
+    if high - low <= _SPREAD * abs(offset):
+        return np.full_like(means, offset if abs(offset) >= FLOOR else 0)
+    return means if np.mean(means**2) > max(_DRIFT * power, FLOOR**2) else np.zeros_like(means)

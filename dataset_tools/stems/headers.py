@@ -55,7 +55,8 @@ def read(
         else:
             rejected.append(row)
     stems, mixtures = _without_mixtures(stems)
-    rejected += [*mixtures, *_lengths(stems, facts)]
+    rejected += mixtures
+    rejected += [Rejected(stem.path, "wrong_length", detail) for stem in stems if (detail := facts[stem.path].wrong_length)]
     if found.aligned:
         stems, unfit = alignment.check(stems, facts)
         rejected += unfit
@@ -139,12 +140,6 @@ def _outside(root: Path, found: FoundTrack) -> list[Rejected]:
     ]
 
 
-def _lengths(stems: list[Stem], facts: Mapping[str, Facts]) -> list[Rejected]:
-    """Tell of files whose headers state another length than they have."""
-    lengths = ((stem.path, facts[stem.path].wrong_length) for stem in stems)
-    return [Rejected(path, "wrong_length", detail) for path, detail in lengths if detail]
-
-
 def _stem(
     found: FoundStem,
     root: Path,
@@ -165,9 +160,9 @@ def _stem(
     name = guess or match.instrument
     if guess:
         match = match._replace(instrument="other", family="other", editable=False)
-    header = _header(found.path)
-    if isinstance(header, str):
-        return Rejected(path, header.split(":")[0], header.partition(": ")[2])
+    header = _header(found.path, path)
+    if isinstance(header, Rejected):
+        return header
     rate_hz, channels, length_samples, size_bytes, facts[path] = header
     return Stem(
         track_id=track_id,
@@ -194,14 +189,14 @@ def _stem(
     )
 
 
-def _header(path: Path) -> tuple[int, int, int, int, Facts] | str:
-    """Read rate, channels, length and size of a file, and what else its bytes say, or `reason: detail`."""
+def _header(path: Path, item: str) -> tuple[int, int, int, int, Facts] | Rejected:
+    """Read rate, channels, length and size of a file, and what else its bytes say."""
     import soundfile
 
     try:
         size_bytes = path.stat().st_size
         if not size_bytes:
-            return f"empty: {path} has no bytes"
+            return Rejected(item, "empty", f"{path} has no bytes")
         with urls.opened(path) as file:
             if isinstance(file, Path):
                 with file.open("rb") as opened:
@@ -210,15 +205,16 @@ def _header(path: Path) -> tuple[int, int, int, int, Facts] | str:
             else:
                 facts, info = Facts(), soundfile.info(file)
     except FileNotFoundError:
-        return f"missing: {path} isn't there"
-    except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-        return f"unreadable: {path}: {' '.join(str(getattr(error, 'error_string', error)).split())}"
+        return Rejected(item, "missing", f"{path} isn't there")
+    except (OSError, RuntimeError) as error:
+        return Rejected(item, "unreadable", f"{path}: {' '.join(str(getattr(error, 'error_string', error)).split())}")
     if not 0 < info.frames < _LONGEST_SAMPLES:
-        return f"empty: {path} has no samples, or its header doesn't say how many"
+        return Rejected(item, "empty", f"{path} has no samples, or its header doesn't say how many")
     if info.samplerate not in _RATES_HZ:
-        return f"unreadable: {path} has a sample rate of {info.samplerate} Hz by its header"
+        return Rejected(item, "unreadable", f"{path} has a sample rate of {info.samplerate} Hz by its header")
     if info.frames > _LONGEST_S * info.samplerate:
-        return f"too_long: {path} lasts {info.frames / info.samplerate / 3600:.0f} h by its header: cut it into songs"
+        hours = f"{info.frames / info.samplerate / 3600:.0f} h"
+        return Rejected(item, "too_long", f"{path} lasts {hours} by its header: cut it into songs")
     return info.samplerate, info.channels, info.frames, size_bytes, facts
 
 

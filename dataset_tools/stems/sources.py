@@ -55,45 +55,39 @@ def group(stems: Sequence[Stem]) -> Iterator[tuple[Stem, ...]]:
 def read(
     source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int, lags_s: Mapping[str, float]
 ) -> tuple[Stored, list[StemFault]]:
-    """Read a stem without what would count as sound, behind the silence that its lag says."""
-    samples, notes = _decode(source, root, scratch, rate_hz, channels)
-    offset = dc_offset.remove(samples, rate_hz)
-    if late := round(lags_s.get(source[0].path, 0.0) * rate_hz):
-        on_time, samples = samples, Stored(scratch, channels)
-        samples.extend([audio.silence(late, channels)]).extend(block for _, block in on_time.blocks())
-        on_time.close()
-    return samples, notes + ([StemFault("dc_offset", f"{offset} was removed", False)] if offset else [])
+    """Read a stem, of one file or of a file for each channel, without what would count as sound, behind its lag of silence.
 
-
-def faults(source: Sequence[Stem], root: Path, samples: Stored, rate_hz: int) -> list[StemFault]:
-    """Tell of faults of the files of a stem: missing pieces, unread ends, low bits, cut waves, bytes in the wrong order."""
-    paths = [inside(root, stem.path) for stem in source]
-    soft = measures.peak(samples) < 1.1 * audio.SOFT_BITS  # resampling may raise a peak
-    unused = max(map(audio.unused_bits, paths)) if soft else 0
-    clipped = next(filter(None, (clipping.detail(path, samples, rate_hz) for path in paths)), None)
-    return [
-        *([StemFault("unreadable", gaps.DETAIL, True)] if any(map(gaps.lacks_pieces, paths)) else []),
-        *([StemFault("chained", chained.DETAIL, False)] if any(map(chained.is_chained, paths)) else []),
-        *([StemFault("low_bits", _LOW_BITS.format(unused, 6 * unused), False)] if unused else []),
-        *([StemFault("clipped", clipped, False)] if clipped else []),
-        *(
-            [StemFault("byte_order", byte_order.DETAIL, True)]
-            if any(byte_order.is_swapped(path, samples) for path in paths)
-            else []
-        ),
-    ]
-
-
-def _decode(source: Sequence[Stem], root: Path, scratch: Path, rate_hz: int, channels: int) -> tuple[Stored, list[StemFault]]:
-    """Read a stem, of one file or of a file for each channel: as mono, the mean, or as stereo.
-
-    Of channels that cancel each other out, the first is the music.
+    It is mono, the mean, or stereo. Of channels that cancel each other out, the first is the music.
     """
     lost = [dropouts.Dropouts(stem.sample_rate_hz) for stem in source]
     reports = [audio.DecodingReport(hear=each.hear) for each in lost]
     samples, notes = _joined(source, root, scratch, rate_hz, channels, reports)
-    told = next(filter(None, (each.detail() for each in lost)), None)
-    return samples, notes + ([StemFault("dropouts", told, False)] if told else [])
+    if told := next(filter(None, (each.detail() for each in lost)), None):
+        notes.append(StemFault("dropouts", told, False))
+    if offset := dc_offset.remove(samples, rate_hz):
+        notes.append(StemFault("dc_offset", f"{offset} was removed", False))
+    if late := round(lags_s.get(source[0].path, 0.0) * rate_hz):
+        on_time, samples = samples, Stored(scratch, channels)
+        samples.extend([audio.silence(late, channels)]).extend(block for _, block in on_time.blocks())
+        on_time.close()
+    return samples, notes
+
+
+def faults(source: Sequence[Stem], root: Path, samples: Stored, rate_hz: int) -> Iterator[StemFault]:
+    """Tell of faults of the files of a stem: missing pieces, unread ends, low bits, cut waves, bytes in the wrong order."""
+    paths = [inside(root, stem.path) for stem in source]
+    soft = measures.peak(samples) < 1.1 * audio.SOFT_BITS  # resampling may raise a peak
+    unused = max(map(audio.unused_bits, paths)) if soft else 0
+    if any(map(gaps.lacks_pieces, paths)):
+        yield StemFault("unreadable", gaps.DETAIL, True)
+    if any(map(chained.is_chained, paths)):
+        yield StemFault("chained", chained.DETAIL, False)
+    if unused:
+        yield StemFault("low_bits", _LOW_BITS.format(unused, 6 * unused), False)
+    if clipped := next(filter(None, (clipping.detail(path, samples, rate_hz) for path in paths)), None):
+        yield StemFault("clipped", clipped, False)
+    if any(byte_order.is_swapped(path, samples) for path in paths):
+        yield StemFault("byte_order", byte_order.DETAIL, True)
 
 
 def _joined(
@@ -105,21 +99,24 @@ def _joined(
         pair = [Stored(scratch).extend(stream) for stream in streams]
         return _mid_side(source, pair, scratch, channels) if mid_side.mid_first(*source) else _left_right(pair, scratch, channels)
     path, report = paths[0], reports[0]
-    surround = [] if source[0].channels <= 2 else [_surround(source[0].channels)]
     try:
         samples = Stored(scratch, channels).extend(audio.stream(path, rate_hz, channels=channels, report=report))
-        return samples, surround + (_channels(path, report.likeness, channels) if source[0].channels == 2 else [])
+        return samples, [*_channels(path, source[0].channels, report.likeness, channels)]
     except audio.OppositeChannelsError:
         return Stored(scratch, channels).extend(audio.stream(path, rate_hz, channel=0, channels=channels)), [_cancels()]
 
 
-def _channels(path: Path, likeness: float, channels: int) -> list[StemFault]:
-    """Tell of two channels that are nearly opposite, or seem to be two instruments."""
-    if channels == 1 and likeness < NEARLY_OPPOSITE:
+def _channels(path: Path, own: int, likeness: float, channels: int) -> Iterator[StemFault]:
+    """Tell of several channels that may be stems, or of two that are nearly opposite or seem to be two instruments."""
+    if own > 2:
+        detail = f"the part holds the mean of its {own} channels: if they are stems, export each as a file"
+        yield StemFault("surround", detail, False)
+    elif own == 2 and channels == 1 and likeness < NEARLY_OPPOSITE:
         softer_db = -audio.power_db((1 + likeness) / 2)
         detail = f"its channels are nearly opposite, so that their mean is {softer_db:.0f} dB softer: invert one of them"
-        return [StemFault("cancels", detail, False)]
-    return [StemFault("channels_differ", channel_check.DETAIL, False)] if channel_check.differ(path, likeness) else []
+        yield StemFault("cancels", detail, False)
+    elif own == 2 and channel_check.differ(path, likeness):
+        yield StemFault("channels_differ", channel_check.DETAIL, False)
 
 
 def _left_right(pair: Sequence[Stored], scratch: Path, channels: int) -> tuple[Stored, list[StemFault]]:
@@ -153,8 +150,3 @@ def _mid_side(source: Sequence[Stem], pair: Sequence[Stored], scratch: Path, cha
 def _cancels() -> StemFault:
     detail = "its channels are opposite, so their mean is silent: only the first channel is used"
     return StemFault("cancels", detail, False)
-
-
-def _surround(channels: int) -> StemFault:
-    detail = f"the part holds the mean of its {channels} channels: if they are stems, export each as a file"
-    return StemFault("surround", detail, False)

@@ -18,6 +18,8 @@ jitter and 10 % of the notes left out, have 0.72 or more in 19 of 20 cases; othe
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -146,15 +148,7 @@ def guides(sources: Sequence[Source], read: Callable[[Source], Stored], rate_hz:
         rate_hz: the working rate.
     """
     found: list[Version] = []
-    plays: dict[Source, activity.Frames] = {}
-
-    def frames(source: Source) -> activity.Frames:
-        if source not in plays:
-            sound = read(source)
-            plays[source] = activity.detect(measures.levels_db(sound, rate_hz))
-            sound.close()
-        return plays[source]
-
+    frames = cache(lambda source: _plays(source, read, rate_hz))
     for source in (each for each in sources if _words(each[0]) & (_GUIDES | _PERHAPS_GUIDES)):
         try:
             others = [other for other in sources if _guides(source[0], other[0]) and frames(other).any()]
@@ -164,6 +158,14 @@ def guides(sources: Sequence[Source], read: Callable[[Source], Stored], rate_hz:
         if shared > APART:
             found.append(Version(source, others[0][0].path, shared >= TOGETHER))
     return found
+
+
+def _plays(source: Source, read: Callable[[Source], Stored], rate_hz: int) -> activity.Frames:
+    """Tell when a source plays."""
+    sound = read(source)
+    plays = activity.detect(measures.levels_db(sound, rate_hz))
+    sound.close()
+    return plays
 
 
 def _guides(one: Stem, other: Stem) -> bool:
@@ -269,12 +271,8 @@ def _versions(group: Sequence[tuple[_Variant, Source]], read: Callable[[Source],
     """
     plays: dict[int, activity.Frames] = {}
     for number, (_, source) in enumerate(group):
-        try:
-            sound = read(source)
-        except DataError:
-            continue  # it is rejected where it would be summed
-        plays[number] = activity.detect(measures.levels_db(sound, rate_hz))
-        sound.close()
+        with suppress(DataError):  # it is rejected where it would be summed
+            plays[number] = _plays(source, read, rate_hz)
     doubles = {number for number in plays if not group[number][0]}
     kept: list[int] = []
     most = max((int(each.sum()) for each in plays.values()), default=0)
@@ -314,11 +312,8 @@ def _are_one(one: Source, other: Source, read: Callable[[Source], Stored], rate_
     first, second = _beginnings(one, other, read, rate_hz)
     if len(first) < _SHORTEST_S * rate_hz:
         return False, False
-    found = coherence(first, second), common_motion(first, second, rate_hz)
-    return (
-        found[0] >= COHERENCE or found[1] >= COMMON_MOTION,
-        found[0] >= SURE_COHERENCE or found[1] >= SURE_COMMON_MOTION,
-    )
+    alike, moving = coherence(first, second), common_motion(first, second, rate_hz)
+    return alike >= COHERENCE or moving >= COMMON_MOTION, alike >= SURE_COHERENCE or moving >= SURE_COMMON_MOTION
 
 
 def _is_alternative(one: Source, other: Source, read: Callable[[Source], Stored], rate_hz: int) -> bool:
