@@ -46,11 +46,9 @@ def nested(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Reje
     for name, track in tracks.items():
         if above := [str(parent) for parent in PurePosixPath(name).parents if str(parent) in tracks]:
             groups[above[-1]].append(track)
-    yield from _told(items, {name: [tracks[name], *inner] for name, inner in groups.items()}, _nested_reading)
-
-
-def _nested_reading(tracks: Sequence[FoundTrack]) -> str:
-    return f"it lies in the folder of the song {tracks[0].title}, and is read as a song"
+    for name, inner in groups.items():
+        groups[name] = [tracks[name], *inner]
+    yield from _told(items, groups, lambda own: f"it lies in the folder of the song {own[0].title}, and is read as a song")
 
 
 def untitled(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
@@ -65,7 +63,10 @@ def untitled(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Re
             groups[place] = [track for track in own if _is_untitled(names[track.name], place)]
     # Right below the root, a dataset of songs may have one that is called `Ambient`.
     groups["."] = groups["."] if len(groups["."]) == len(tracks) else []
-    yield from _told(items, {name: own for name, own in groups.items() if 1 < len(own) <= _MOST}, _untitled_reading)
+    several = {name: own for name, own in groups.items() if 1 < len(own) <= _MOST}
+    yield from _told(
+        items, several, lambda own: f"{_listed([each.path.name for each in own])} are read as songs, and are no titles"
+    )
 
 
 def _is_untitled(name: str, place: str = ".") -> bool:
@@ -75,10 +76,6 @@ def _is_untitled(name: str, place: str = ".") -> bool:
 def _may_be_untitled(name: str) -> bool:
     """Tell whether a name may be no title, beside others of that kind: `01 Verse`, `Some Remix`."""
     return any(map(_is_untitled, {name, song_names.without_number(name)})) or bool(_REMIX.fullmatch(name))
-
-
-def _untitled_reading(tracks: Sequence[FoundTrack]) -> str:
-    return f"{_listed([track.path.name for track in tracks])} are read as songs, and are no titles"
 
 
 def equal_titles(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:

@@ -15,7 +15,7 @@ Found by walking down from the root, never along links:
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from instructme.dataset_tools import song_files, song_names
@@ -47,16 +47,6 @@ _DEPTH = 32
 _DIGIT = re.compile(r"\d")
 
 
-@dataclass(frozen=True)
-class _Song:
-    """A song: where its name comes from, its folder, its files by label, its MIDI files by lower-case label."""
-
-    place: Path
-    folder: Path
-    sounds: Mapping[str, Path]
-    midi: Mapping[str, Path]
-
-
 def recognises(root: Path) -> bool:
     """Tell whether the walk finds a song."""
     return any(isinstance(found, FoundTrack) for found in tracks(root))
@@ -64,7 +54,7 @@ def recognises(root: Path) -> bool:
 
 def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
     """Read every song or single part below the root."""
-    items = list(_without_mixes(root, list(_walk(root, root, None, _DEPTH))))
+    items = list(_without_mixes(root, list(walk(root, root, None))))
     rules = (
         *(_kept_together.nested, _kept_together.untitled, _kept_together.shelved),
         *(_kept_together.equal_titles, _kept_together.nameless, _artists.in_one_word),
@@ -90,12 +80,8 @@ def _is_known(stem: FoundStem) -> bool:
     return normalise(stem.label).rule != "unmatched"
 
 
-def song(root: Path, folder: Path, split: str) -> Iterator[FoundTrack | Rejected]:
-    """Read one folder of a split of another layout, and what lies in it."""
-    yield from _walk(root, folder, split, _DEPTH)
-
-
-def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
+def walk(root: Path, folder: Path, split: str | None, depth: int = _DEPTH) -> Iterator[FoundTrack | Rejected]:
+    """Read a folder, which may be one of a split of another layout, and what lies in it."""
     if folder != root and folder.is_symlink():
         where = folder.relative_to(root).as_posix()
         yield Rejected(where, "link", f"links to folders are not followed: give {folder.resolve()} as another root")
@@ -125,14 +111,14 @@ def _walk(root: Path, folder: Path, split: str | None, depth: int) -> Iterator[F
         elif grouped := _folder_names.audio_of(parts):
             if _folder_names.may_hold_several(parts):
                 yield _kept_together.doubt(root, folder, "its folders of instruments are read as one song")
-            yield _track(root, _Song(folder, folder, grouped, {}), split)
+            yield _track(root, folder, folder, grouped, {}, split)
         for part in mixes:
             yield from _unnamed(root, audio(part))
         return
     elif not top and not sounds and (sections := _folder_names.sections(below)):
         if not _folder_names.are_channels(part.name for part in below):
             yield _kept_together.doubt(root, folder, f"folders without titles are read as one song, {folder.name}")
-        yield _track(root, _Song(folder, folder, sections, {}), split)
+        yield _track(root, folder, folder, sections, {}, split)
         return
     elif sounds and not top:
         yield from _unnamed(root, sounds)
@@ -153,9 +139,9 @@ def _collection(root: Path, folder: Path, parts: Sequence[Path], split: str | No
 
 
 def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth: int) -> Iterator[FoundTrack | Rejected]:
-    inner = sorted((part for part in below if _folder_names.is_inner(part.name)), key=_format_rank) if folder != root else []
+    inner = [part for part in below if _folder_names.is_inner(part.name)] if folder != root else []
     if len(inner) > 1:
-        yield from _formats(root, folder, inner, split, depth)
+        yield from _formats(root, folder, sorted(inner, key=_format_rank), split, depth)
     songs = {part for part in below if _holds_one_song(part)}
     known = _folder_splits.read(below, songs, top=folder == root, inside=split is not None)
     yield from () if split else _folder_splits.unused(root, below, songs, known)
@@ -164,9 +150,9 @@ def _below(root: Path, folder: Path, below: list[Path], split: str | None, depth
         if len(inner) > 1 and part in inner:
             continue
         if not song_names.work(part.name) and part in songs:
-            versions += _walk(root, part, known.get(part, split), depth - 1)
+            versions += walk(root, part, known.get(part, split), depth - 1)
         elif depth:
-            yield from _walk(root, part, known.get(part, split), depth - 1)
+            yield from walk(root, part, known.get(part, split), depth - 1)
         else:
             yield Rejected(part.relative_to(root).as_posix(), "too_deep", f"more than {_DEPTH} folders deep: give it as a root")
     yield from _kept_together.one_work(root, folder, versions)
@@ -225,9 +211,8 @@ def _song_folder(
     # Above folders of songs, in a split folder or in `fold1`, the folder's name isn't the song's.
     title = song_names.title(list(sounds)) if top or split_name(folder.name) or _folder_names.SHELF.fullmatch(folder.name) else ""
     title = title if top or song_names.is_own(title) else ""
-    place = folder / title if title else folder
     midi = {label.lower(): path for label, path in _beside_stems.midi(root, folder).items()}
-    song = _track(root, _Song(place, folder, {**sounds, **nested}, midi), split)
+    song = _track(root, folder / title if title else folder, folder, {**sounds, **nested}, midi, split)
     # What lies in a song's folder may be another version of it.
     yield from _kept_together.one_work(root, folder, [song, *other])
 
@@ -255,7 +240,7 @@ def _flat(
             continue
         mine = {name: path for name, path in midi.items() if name.lower().startswith(song.name.lower())}
         notes = {name[len(song.name) :].strip(" ._-()").lower(): path for name, path in mine.items()}
-        versions[song_names.work(front + song.name)].append(_track(root, _Song(folder / song.name, folder, own, notes), split))
+        versions[song_names.work(front + song.name)].append(_track(root, folder / song.name, folder, own, notes, split))
     for work, tracks in versions.items():
         yield from _kept_together.one_work(root, folder / work, tracks)
     detail = "its name belongs to no song of this folder: name it like the others, or move it into a new folder"
@@ -292,36 +277,39 @@ def _names(root: Path, place: Path, split: str | None) -> tuple[str, str | None,
     return "/".join(inside) or root.name, *_artists.artist_and_title(inside[-1] if inside else root.name)
 
 
-def _track(root: Path, song: _Song, split: str | None) -> FoundTrack:
-    name, artist, title = _names(root, song.place, split)
-    alone = len(song.midi) == 1 and not song.midi.keys() & {label.lower() for label in song.sounds}
-    shared = next(iter(song.midi.values())) if alone else None
-    wholes = _beside_stems.wholes(song.sounds, (title, song.place.name))
-    mixes = [label for label in song.sounds if label in wholes or not _is_stem(label, song.sounds)]
-    labels = song_names.labels([label for label in song.sounds if label not in mixes], song.place.name)
+def _track(
+    root: Path, place: Path, folder: Path, sounds: Mapping[str, Path], midi: Mapping[str, Path], split: str | None
+) -> FoundTrack:
+    """Make a track of a song's files by label, `midi` by label in small letters; its name comes from its `place`."""
+    name, artist, title = _names(root, place, split)
+    alone = len(midi) == 1 and not midi.keys() & {label.lower() for label in sounds}
+    shared = next(iter(midi.values())) if alone else None
+    wholes = _beside_stems.wholes(sounds, (title, place.name))
+    mixes = [label for label in sounds if label in wholes or not _is_stem(label, sounds)]
+    labels = song_names.labels([label for label in sounds if label not in mixes], place.name)
     stems = tuple(
         FoundStem(
             slug(label),
             path,
-            "backing track" if _is_backing(label, song.sounds) else labels[label],
-            midi_path=song.midi.get(label.lower(), shared),
+            "backing track" if _is_backing(label, sounds) else labels[label],
+            midi_path=midi.get(label.lower(), shared),
         )
-        for label, path in song.sounds.items()
+        for label, path in sounds.items()
         if label not in mixes
     )
-    own = song.place == song.folder
-    mix = _beside_stems.mix({label: song.sounds[label] for label in mixes}, wholes)
+    mix = _beside_stems.mix({label: sounds[label] for label in mixes}, wholes)
+    own = place == folder
     return FoundTrack(
         name=name,
-        path=song.place,
+        path=place,
         title=title,
         artist=artist,
         stems=stems,
         split=split,
-        chords_path=_beside_stems.annotation(song.folder, "chords", ".lab", ".jams", ".csv", ".txt") if own else None,
-        beats_path=_beside_stems.annotation(song.folder, "beats", ".beats", ".txt", ".csv", ".jams") if own else None,
-        mix_path=mix or _beside_stems.mix_above(root, song.folder),
-        rejected=tuple(no_stem(song.sounds[label].relative_to(root).as_posix(), label, normalise(label)) for label in mixes),
+        chords_path=_beside_stems.annotation(folder, "chords", ".lab", ".jams", ".csv", ".txt") if own else None,
+        beats_path=_beside_stems.annotation(folder, "beats", ".beats", ".txt", ".csv", ".jams") if own else None,
+        mix_path=mix or _beside_stems.mix_above(root, folder),
+        rejected=tuple(no_stem(sounds[label].relative_to(root).as_posix(), label, normalise(label)) for label in mixes),
     )
 
 

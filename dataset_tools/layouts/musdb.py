@@ -47,7 +47,7 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
         if _is_song(folder):
             yield _song(root, folder, split)
         else:
-            yield from own_folders.song(root, folder, split)
+            yield from own_folders.walk(root, folder, split)
 
 
 def _song(root: Path, folder: Path, split: str) -> FoundTrack:
