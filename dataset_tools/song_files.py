@@ -53,7 +53,7 @@ def group(names: Sequence[str]) -> Grouping:
         return projects
     texts = [song_names.cleaned(names, numbers=numbers) for numbers in (True, False)]
     readings = [
-        _Readings({name: list(song_names.cuts(text, reverse)) for name, text in rests.items()}, reverse)
+        _Readings({name: list(song_names.cuts(text, reverse)) for name, text in zip(names, rests, strict=True)}, reverse)
         for rests in texts
         for reverse in (False, True)
     ]
@@ -62,7 +62,7 @@ def group(names: Sequence[str]) -> Grouping:
     if found is None or _are_mixes_beside_one_song(found):
         doubtful = (
             has_tempi(names)
-            or any(_is_grid([*rests.values()]) for rests in texts)
+            or any(map(_is_grid, texts))
             or any(_may_be_several(read) or _is_scattered(read) for read in readings)
         )
         return Grouping((), doubtful=doubtful)
@@ -125,7 +125,7 @@ class _Readings:
         """Song -> the labels that occur with other songs, too."""
         self.repeated = {song for song, own in self.shared.items() if own}
         self.named = {song for song in self.repeated if self.strength[song]}
-
+        self.own = {song for song, strength in self.strength.items() if strength == song_names.OWN}
         self.wholes = {song for song in self.repeated if _differ(self.shared[song])}
         """Songs that have several instruments of other songs."""
         if self._are_bands():
@@ -134,8 +134,8 @@ class _Readings:
     def _are_bands(self) -> bool:
         """Tell whether all files belong to bands, one under a name of its own: then `Rain` beside `Neon Sky` is a song, too."""
         families = [{normalise(label).family for label in self.shared[song]} for song in self.wholes]
-        own = any(self.strength[song] == song_names.OWN for song in self.wholes)
-        return own and all(len(each) > 2 for each in families) and self.covers(self.wholes) == len(self.cuts)
+        all_are_bands = all(len(each) > 2 for each in families) and self.covers(self.wholes) == len(self.cuts)
+        return bool(self.wholes & self.own) and all_are_bands
 
     def is_prefix(self, song: str) -> bool:
         """Tell whether all files that begin with a song's name belong to several longer names of whole songs: `Artist1_Song1`."""
@@ -164,7 +164,7 @@ class _Readings:
 
 def _several(read: _Readings) -> Grouping | None:
     """Find songs of several stems."""
-    own = {song for song, strength in read.strength.items() if strength == song_names.OWN}
+    own = read.own
     pairs_up = {song for song in own if len(read.labels[song]) > 1}
     dotted = read.is_dotted()
     several = {song for song in (read.repeated if dotted else read.named) if len(read.labels[song]) > 1}
@@ -190,13 +190,12 @@ def _may_be_several(read: _Readings) -> bool:
 
 def _is_scattered(read: _Readings) -> bool:
     """Tell whether files have different titles: `Alpha_bass`, `Beta_bass`, or `Alpha_bass`, `Alpha_drums`, `bass`, `drums`."""
-    own = {song for song, strength in read.strength.items() if strength == song_names.OWN}
     titles = [
-        {song_names.key(song) for song, label in pairs if song_names.names_instrument(label)} & own
+        {song_names.key(song) for song, label in pairs if song_names.names_instrument(label)} & read.own
         for pairs in read.cuts.values()
     ]
     bare = {song_names.key(name) for name in read.cuts}
-    twice = any(len(read.labels[song] & bare) > 1 for song in own)
+    twice = any(len(read.labels[song] & bare) > 1 for song in read.own)
     titled = [each for each in titles if each]
     # `Jazz_drums` beside `Disco_drums` and `Hendrix_drums`: words of styles may be titles.
     enough = len(titles) if _differ({*read.cuts}) else max(2, len(titles) // 2)
@@ -244,8 +243,8 @@ def _assign(read: _Readings, ranks: Sequence[set[str]]) -> Grouping | None:
     titles: dict[str, str] = {}
     strays = []
     for name, pairs in read.cuts.items():
-        match = _match(read, pairs, ranks)
-        if match:
+        choices = (_choose(read, [pair for pair in pairs if song_names.key(pair[0]) in rank]) for rank in ranks)
+        if match := next(filter(None, choices), None):
             titles.setdefault(song_names.key(match[0]), match[0])
             songs[song_names.key(match[0])][name] = match[1]
         else:
@@ -254,11 +253,6 @@ def _assign(read: _Readings, ranks: Sequence[set[str]]) -> Grouping | None:
     if len(songs) < 2 or len(bare) > _MOST_BARE or 2 * len(strays) > len(read.cuts):
         return None
     return Grouping(tuple(SongFiles(titles[key], own) for key, own in songs.items()), tuple(strays))
-
-
-def _match(read: _Readings, pairs: list[tuple[str, str]], ranks: Sequence[set[str]]) -> tuple[str, str] | None:
-    choices = (_choose(read, [each for each in pairs if song_names.key(each[0]) in rank]) for rank in ranks)
-    return next((pair for pair in choices if pair), None)
 
 
 def _choose(read: _Readings, pairs: list[tuple[str, str]]) -> tuple[str, str] | None:
@@ -281,10 +275,8 @@ def _choose(read: _Readings, pairs: list[tuple[str, str]]) -> tuple[str, str] | 
 
 def _singles(read: _Readings) -> Grouping | None:
     """Read a folder in which one instrument occurs under as many names as there are files: single parts of many songs."""
-    matches = {
-        name: next((pair for pair in own if song_names.key(pair[0]) in read.named), None) for name, own in read.cuts.items()
-    }
-    pairs = {name: pair for name, pair in matches.items() if pair}
+    named = {name: [pair for pair in own if song_names.key(pair[0]) in read.named] for name, own in read.cuts.items()}
+    pairs = {name: own[0] for name, own in named.items() if own}
     if len(pairs) < max(2, len(read.cuts)) or len({song_names.key(song) for song, _ in pairs.values()}) < len(pairs):
         return None
     labels = {normalise(label) for _, label in pairs.values()}

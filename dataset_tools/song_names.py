@@ -6,7 +6,7 @@ belong to instruments and microphones (`Lead`, `DI`) are never a song's name on 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from instructme.manifests import spelling
 from instructme.manifests.instruments import normalise, without_model
@@ -62,35 +62,29 @@ def labels(names: Sequence[str], song: str = "") -> dict[str, str]:
 
     What is shared stays where it says which instrument it is: `Kick In` and `Kick Out`, `Synth Bass` and `Synth Pad`.
     """
-    ends = _without_ending(names)
-    fronts = _fronts([ends[name] for name in names], song)
-    return {name: fronts[ends[name]] for name in names}
+    return dict(zip(names, _fronts(_without_ending(names), song), strict=True))
 
 
-def _without_ending(names: Sequence[str]) -> dict[str, str]:
+def _without_ending(names: Sequence[str]) -> Sequence[str]:
     """Cut off what ends all names, in brackets, behind a dash or as words of no instrument, if different instruments stay."""
-    for cut in ({name: _ENDING.sub("", name) for name in names}, _without_last_words(names)):
-        endings = {name[len(rest) :].strip(_ENDS).lower() for name, rest in cut.items()}
-        if (
-            len(endings) == 1
-            and all(cut.values())
-            and len({each.instrument for each in map(normalise, cut.values()) if each.certain}) > 1
-        ):
+    for cut in ([_ENDING.sub("", name) for name in names], _without_last_words(names)):
+        endings = {name[len(rest) :].strip(_ENDS).lower() for name, rest in zip(names, cut, strict=True)}
+        shared = len(endings) == 1 and all(cut)
+        if shared and len({each.instrument for each in map(normalise, cut) if each.certain}) > 1:
             return cut
-    return dict(zip(names, names, strict=True))
+    return names
 
 
-def _without_last_words(names: Sequence[str]) -> dict[str, str]:
+def _without_last_words(names: Sequence[str]) -> Sequence[str]:
     """Cut off the last words that all names share, unless they are an instrument: `Bass_Backing_Track`, `Piano_Backing_Track`."""
     rests = [name.rstrip(" )]") for name in names]
-    while len(rests) > 1 and len(last := {_tail(rest) for rest in rests}) == 1 and "" not in last:
+    while len({*names}) > 1 and len(last := {_tail(rest) for rest in rests}) == 1 and "" not in last:
         rests = [rest[: -len(_tail(rest))].rstrip(_ENDS) for rest in rests]
-    cut = dict(zip(names, rests, strict=True))
-    last_words = [normalise(ending) for ending in {name[len(rest) :] for name, rest in cut.items()}]
+    last_words = [normalise(ending) for ending in {name[len(rest) :] for name, rest in zip(names, rests, strict=True)}]
     # `vn_01_Jupiter` beside `vc_01_Jupiter`: a word that may be an instrument's is a title's behind different instruments.
     apart = len({match.instrument for match in map(normalise, rests) if match.editable}) > 1
     named = any(match.editable and (match.certain or not apart) for match in last_words)
-    return dict(zip(names, names, strict=True)) if named else cut
+    return names if named else rests
 
 
 def _tail(text: str) -> str:
@@ -99,12 +93,12 @@ def _tail(text: str) -> str:
     return text[ends[-1] :].lower() if ends else ""
 
 
-def _fronts(names: Sequence[str], song: str) -> dict[str, str]:
+def _fronts(names: Sequence[str], song: str) -> Sequence[str]:
     titled = re.compile(re.escape(song) + r"[\s._-]+(?=\S)", re.IGNORECASE)
     if song and all(titled.match(name) for name in names):
-        return {name: titled.sub("", name, count=1) for name in names}
+        return [titled.sub("", name, count=1) for name in names]
     rests = cleaned(names, numbers=False)
-    return rests if len(names) > 1 and _is_title(list(names), rests) else dict(zip(names, names, strict=True))
+    return rests if len(names) > 1 and _is_title(names, rests) else names
 
 
 def title(names: Sequence[str]) -> str:
@@ -131,31 +125,25 @@ def is_own(text: str) -> bool:
     return strength(text) == OWN
 
 
-def _is_title(names: list[str], rests: Mapping[str, str]) -> bool:
+def _is_title(names: Sequence[str], rests: Sequence[str]) -> bool:
     """Tell whether the shared part is a title: it has a word of no instrument, or makes one instrument of different ones."""
-    shared = names[0][: names[0].find(rests[names[0]])]
-    if not all(names_instrument(rest) for rest in rests.values()):
+    shared, parts = names[0][: names[0].find(rests[0])], [*map(normalise, rests)]
+    if not all(map(names_instrument, rests)):
         # `BD_Keys`, `BD_Hats`, `BD_Heal it`: an abbreviation before several instruments is none.
-        return _is_abbreviation(shared) and len({each.family for each in map(normalise, rests.values()) if each.certain}) > 1
+        letters = re.findall(r"[^\W\d_]+", shared)
+        abbreviated = bool(letters) and all(len(each) < 3 for each in letters)
+        return abbreviated and len({part.family for part in parts if part.certain}) > 1
     whole = {normalise(name).instrument for name in names}
-    parts = [normalise(rest) for rest in rests.values()]
     return strength(shared) == OWN or (
         len(whole) == 1 and len({part.instrument for part in parts}) > 1 and all(part.certain for part in parts)
     )
 
 
-def _is_abbreviation(shared: str) -> bool:
-    letters = re.findall(r"[^\W\d_]+", shared)
-    return bool(letters) and all(len(each) < 3 for each in letters)
-
-
-def cleaned(names: Sequence[str], *, numbers: bool) -> dict[str, str]:
+def cleaned(names: Sequence[str], *, numbers: bool) -> list[str]:
     """Leave out tempo and key, numbers in front unless `numbers`, and the words with which all names begin."""
-    bare = {name: without_model(name) for name in names}
-    if len({*bare.values()}) < len(names):  # one song by two models
-        bare = dict(zip(names, names, strict=True))
-    ends = _without_last_words([*bare.values()])
-    texts = [_MUSICAL.sub("", ends[bare[name]]) or name for name in names]
+    bare = [*map(without_model, names)]
+    ends = _without_last_words(bare if len({*bare}) == len(names) else names)  # else one song is there by two models
+    texts = [_MUSICAL.sub("", end) or name for name, end in zip(names, ends, strict=True)]
     if not numbers:
         texts = [*map(without_number, texts)]
     while len(texts) > 1 and (first := {_head(text) for text in texts}) and len(first) == 1 and "" not in first:
@@ -163,7 +151,7 @@ def cleaned(names: Sequence[str], *, numbers: bool) -> dict[str, str]:
         if _holds_songs(rests):
             break
         texts = rests
-    return dict(zip(names, texts, strict=True))
+    return texts
 
 
 def _holds_songs(rests: Sequence[str]) -> bool:
