@@ -260,12 +260,13 @@ def _mp3(file: BinaryIO, size: int) -> Facts:
     if data[36:40] == b"VBRI":
         return Facts(delayed=True)
     file.seek(start)
-    count, sizes = _count(file.read(size - start))
-    if len(sizes) < 2:
+    whole = file.read(size - start)
+    rates = [whole[at + 2] >> 4 for at, _ in mpeg_frames(whole)]
+    if len({*rates}) < 2:
         return Facts(delayed=True)
-    detail = f"it has a variable bit rate and doesn't state its length: all {count} frames are read"
+    detail = f"it has a variable bit rate and doesn't state its length: all {len(rates)} frames are read"
     # a decoder that meets the tag behind the info frame doesn't believe the frame
-    return Facts(Repair(_info_frame(data[:4], first, count), (), detail, skipped=start), delayed=True)
+    return Facts(Repair(_info_frame(data[:4], first, len(rates)), (), detail, skipped=start), delayed=True)
 
 
 def mpeg_frames(data: bytes | mmap, at: int = 0) -> Iterator[tuple[int, _Frame]]:
@@ -273,12 +274,6 @@ def mpeg_frames(data: bytes | mmap, at: int = 0) -> Iterator[tuple[int, _Frame]]
     while frame := mpeg_frame(data[at : at + 4]):
         yield at, frame
         at += frame.size
-
-
-def _count(data: bytes) -> tuple[int, set[int]]:
-    """Count frames that follow each other, and collect their bit rates (as index)."""
-    rates = [data[at + 2] >> 4 for at, _ in mpeg_frames(data)]
-    return len(rates), set(rates)
 
 
 def _info_frame(header: bytes, first: _Frame, count: int) -> bytes:

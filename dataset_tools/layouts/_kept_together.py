@@ -42,12 +42,10 @@ def one_work(root: Path, place: Path, items: Sequence[FoundTrack | Rejected]) ->
 def nested(items: Sequence[FoundTrack | Rejected]) -> Iterator[FoundTrack | Rejected]:
     """Keep a song and what lies in its folder in one split: `Highway/Samples/Recorded` may be the sounds of `Highway`."""
     tracks = {item.name: item for item in items if isinstance(item, FoundTrack) and item.aligned}
-    groups: defaultdict[str, list[FoundTrack]] = defaultdict(list)
+    groups: dict[str, list[FoundTrack]] = {}
     for name, track in tracks.items():
         if above := [str(parent) for parent in PurePosixPath(name).parents if str(parent) in tracks]:
-            groups[above[-1]].append(track)
-    for name, inner in groups.items():
-        groups[name] = [tracks[name], *inner]
+            groups.setdefault(above[-1], [tracks[above[-1]]]).append(track)
     yield from _told(items, groups, lambda own: f"it lies in the folder of the song {own[0].title}, and is read as a song")
 
 

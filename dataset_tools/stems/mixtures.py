@@ -141,10 +141,7 @@ def _overlap(
 
 def _once(found: list[Overlap]) -> list[Overlap]:
     """Tell of two stems that hold each other once."""
-    pairs: set[frozenset[str]] = set()
-    kept = []
+    first: dict[frozenset[str], Overlap] = {}
     for each in found:
-        pair = frozenset((each.name, *each.holds))
-        kept += [] if pair in pairs else [each]
-        pairs.add(pair)
-    return kept
+        first.setdefault(frozenset((each.name, *each.holds)), each)
+    return list(first.values())

@@ -23,10 +23,6 @@ from instructme.dataset_tools.stems import (
     sources,
     versions,
 )
-from instructme.dataset_tools.stems.copies import StemSketch
-from instructme.dataset_tools.stems.song_spectra import Spectra
-from instructme.dataset_tools.stems.sources import CANCELLED, StemFault
-from instructme.dataset_tools.stems.versions import Version
 from instructme.dataset_tools.stored import Stored
 from instructme.manifests.paths import slug, without_root
 from instructme.manifests.rows import DataError, Part, Reject, Stem, Track
@@ -115,16 +111,16 @@ class _Song:
 
     track: Track
     stems: Sequence[Stem]
-    decode: Callable[[Sequence[Stem]], tuple[Stored, list[StemFault]]]
+    decode: Callable[[Sequence[Stem]], tuple[Stored, list[sources.StemFault]]]
     total: Callable[[], Stored]
     root: Path
     rate_hz: int
     length: int
     rejects: list[Reject] = field(default_factory=list)
-    heard: dict[str, StemSketch] = field(default_factory=dict)
+    heard: dict[str, copies.StemSketch] = field(default_factory=dict)
     alike: dict[str, str] = field(default_factory=dict)
     sketches: dict[str, Samples] = field(default_factory=dict)
-    spectra: dict[str, Spectra] = field(default_factory=dict)
+    spectra: dict[str, song_spectra.Spectra] = field(default_factory=dict)
 
     def tell(self, item: str, reason: str, detail: str) -> None:
         self.rejects.append(reject(self.track, item or self.track.path, reason, detail))
@@ -188,7 +184,7 @@ class _Song:
             merged += self._checked_sum(source for source in several if source not in gone)
         return merged
 
-    def _tell_versions(self, found: Iterable[Version]) -> None:
+    def _tell_versions(self, found: Iterable[versions.Version]) -> None:
         for each in found:
             self.tell(each.source[0].path, "version" if each.certain else "overlap", each.detail)
 
@@ -327,30 +323,36 @@ def write(merged: Sequence[Merged], folder: Path, relative: Path, rate_hz: int) 
         sound.close()
 
 
-def _fault(stem: Stem, samples: Stored, total: Stored, heard: dict[str, StemSketch], rate_hz: int) -> Iterator[StemFault]:
+def _fault(
+    stem: Stem, samples: Stored, total: Stored, heard: dict[str, copies.StemSketch], rate_hz: int
+) -> Iterator[sources.StemFault]:
     """Find what keeps a stem from being summed: silence, a copy, the opposite of what is there, levels beyond reason."""
     highest = measures.peak(samples)
     if highest < audio.STEP / 2:
-        yield StemFault("silent", "it holds no sound", False)
+        yield sources.StemFault("silent", "it holds no sound", False)
         return
     own = copies.listen(stem.instrument, samples, 0.1 * highest, rate_hz)
     if first := copies.find(own, heard, rate_hz):
         name = heard[first].instrument
         wrong = "" if name == stem.instrument else f", which is named {name}; one of the names is wrong"
-        yield StemFault("twice", f"the same sound as {first}{wrong}: only the first is used", True)
+        yield sources.StemFault("twice", f"the same sound as {first}{wrong}: only the first is used", True)
         return
     if opposite := copies.find(own, heard, rate_hz, sign=-1):
-        yield StemFault("cancels", f"it is the opposite of {opposite}: together they are silent; only the first is used", True)
+        yield sources.StemFault(
+            "cancels", f"it is the opposite of {opposite}: together they are silent; only the first is used", True
+        )
         return
     if later := copies.find_later(own, heard, rate_hz):
-        yield StemFault("overlap", later[1], False, later[0])
+        yield sources.StemFault("overlap", later[1], False, later[0])
     if highest > LOUD_REJECTED:
-        yield StemFault("too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True)
+        yield sources.StemFault(
+            "too_loud", f"it peaks {audio.db(highest):.0f} dB over full scale: does the file hold integers?", True
+        )
         return
     if highest > LOUD_TOLD:
-        yield StemFault("loud", f"it peaks {audio.db(highest):.0f} dB over full scale: {_TURNED}", False)
+        yield sources.StemFault("loud", f"it peaks {audio.db(highest):.0f} dB over full scale: {_TURNED}", False)
     if _cancels(samples, total):
-        yield StemFault("cancels", "it is the opposite of another stem of its instrument: together they are silent", True)
+        yield sources.StemFault("cancels", "it is the opposite of another stem of its instrument: together they are silent", True)
     else:
         heard[stem.path] = own  # a copy of what is left out may be right
 
@@ -362,7 +364,7 @@ def _cancels(samples: Stored, total: Stored) -> bool:
         other = total[start : start + len(block)]
         both += float(np.square(block + other, dtype=np.float64).sum())
         apart += float(np.square(block, dtype=np.float64).sum() + np.square(other, dtype=np.float64).sum())
-    return apart > 0 and both < CANCELLED * apart
+    return apart > 0 and both < sources.CANCELLED * apart
 
 
 def _gain(full_scale: float) -> float:
