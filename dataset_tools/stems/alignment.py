@@ -5,7 +5,7 @@ Their headers tell rates, starts and delays. Lengths and first samples tell that
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,22 +39,20 @@ def check(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> tuple[list[Stem]
         stems: those of one song.
         facts: what the bytes of the files say, by path.
     """
-    wrong = _of_other_rates(stems)
+    wrong = [*_of_other_rates(stems)]
     kept = [stem for stem in stems if stem.path not in {each.item for each in wrong}]
     return kept, [*wrong, *_starts(kept, facts), *_delays(kept, facts), *_pieces(kept), *_of_other_speeds(kept)]
 
 
-def _of_other_rates(stems: Sequence[Stem]) -> list[Rejected]:
+def _of_other_rates(stems: Sequence[Stem]) -> Iterator[Rejected]:
     """Name stems of about as many frames as others, but of another rate: one of both headers is wrong."""
-    wrong = []
     for stem in stems:
         rates = Counter(other.sample_rate_hz for other in stems if _has_as_many_frames(other, stem)).most_common(2)
         if len(rates) < 2 or (stem.sample_rate_hz == rates[0][0] and rates[0][1] > rates[1][1]):
             continue
         others = next(rate for rate, _ in rates if rate != stem.sample_rate_hz)
         detail = f"it has as many frames as a stem of {others} Hz, but {stem.sample_rate_hz} Hz by its header: export it again"
-        wrong.append(Rejected(stem.path, "rate_differs", detail))
-    return wrong
+        yield Rejected(stem.path, "rate_differs", detail)
 
 
 def _has_as_many_frames(other: Stem, stem: Stem) -> bool:
@@ -79,22 +77,16 @@ def _of_other_speeds(stems: Sequence[Stem]) -> list[Rejected]:
     return [Rejected(odd[0].path, "rate_differs", f"{detail} if that is so")]
 
 
-def _starts(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> list[Rejected]:
+def _starts(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> Iterator[Rejected]:
     """Tell of Broadcast Wave files that begin later than others by their time reference."""
     starts_s = {
         stem.path: reference / stem.sample_rate_hz for stem in stems if (reference := facts[stem.path].time_reference) is not None
     }
     first_s = min(starts_s.values(), default=0.0)
-    return [
-        Rejected(
-            path,
-            "time_reference",
-            f"its time reference says that it begins {start_s - first_s:.3f} s after the first stem; all start together: "
-            "export it from the start of the song if that is wrong",
-        )
-        for path, start_s in starts_s.items()
-        if start_s - first_s > 1e-3
-    ]
+    for path, start_s in starts_s.items():
+        if start_s - first_s > 1e-3:
+            begins = f"its time reference says that it begins {start_s - first_s:.3f} s after the first stem; all start together"
+            yield Rejected(path, "time_reference", f"{begins}: export it from the start of the song if that is wrong")
 
 
 def _delays(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> list[Rejected]:
@@ -104,22 +96,17 @@ def _delays(stems: Sequence[Stem], facts: Mapping[str, Facts]) -> list[Rejected]
     return [Rejected(stem.path, "mp3_delay", detail) for stem in late] if len(late) < len(stems) else []
 
 
-def _pieces(stems: Sequence[Stem]) -> list[Rejected]:
+def _pieces(stems: Sequence[Stem]) -> Iterator[Rejected]:
     """Tell of files that may follow each other, such as `Drums_part1` and `Drums_part2`: their lengths add up to the longest."""
     whole_s = max(_lengths_s(stems), default=0.0)
     series: defaultdict[tuple[str, str], list[Stem]] = defaultdict(list)
     for stem in stems:
         series[stem.instrument, re.sub(r"\d+", "", stem.path)].append(stem)
-    pieces = [own for own in series.values() if len(own) > 1 and abs(sum(_lengths_s(own)) - whole_s) < PIECES_S]
-    return [
-        Rejected(
-            own[-1].path,
-            "trimmed",
-            f"it and {own[0].path} are together as long as the song, and are heard at once: if they follow each other, join them",
-        )
-        for own in pieces
-        if max(_lengths_s(own)) < whole_s - PIECES_S
-    ]
+    for own in series.values():
+        lengths_s = _lengths_s(own)
+        if abs(sum(lengths_s) - whole_s) < PIECES_S and lengths_s[-1] < whole_s - PIECES_S:
+            long = f"it and {own[0].path} are together as long as the song, and are heard at once"
+            yield Rejected(own[-1].path, "trimmed", f"{long}: if they follow each other, join them")
 
 
 def differ(stems: Sequence[Stem]) -> bool:

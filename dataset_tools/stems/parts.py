@@ -98,7 +98,7 @@ def merge(
     if track.mix_path and song.spectra and not any(each.reason == "trimmed" for each in told):
         alone = {path: spectra for path, spectra in song.spectra.items() if path not in sums}
         song.tell_all(mix_check.compare(alone, track.mix_path, root, song.length / rate_hz))
-    merged, doubted = _asked(_without(sums, merged, song.sum), rate_hz)
+    merged, doubted = _asked(song.without(sums, merged), rate_hz)
     for stem, detail in doubted:
         song.tell(stem.path, "name_doubted", detail)
     song.tell_loud(merged)
@@ -158,16 +158,6 @@ class _Song:
     def read(self, source: Sequence[Stem]) -> Stored:
         return self.decode(source)[0]
 
-    def sum(self, several: Iterable[Sequence[Stem]]) -> Merged:
-        """Sum stems that are known to be good."""
-        used, total = list[Stem](), self.total()
-        for source in several:
-            samples = self.read(source)
-            _add(total, samples)
-            samples.close()
-            used += source
-        return Merged(used, total, measures.full_scale(total))
-
     def merged(self) -> list[Merged]:
         """Sum the stems of each instrument, of several versions of one the first."""
         aligned = self.track.aligned
@@ -181,53 +171,57 @@ class _Song:
             found = versions.find(several, self.read, self.rate_hz) if aligned else []
             self._tell_versions(each for each in found if each.source not in guided)
             gone = [each.source for each in found if each.certain]
-            merged += self._checked_sum(source for source in several if source not in gone)
+            merged += self._sum((source for source in several if source not in gone), checked=False)
         return merged
+
+    def without(self, sums: Collection[str], merged: Sequence[Merged]) -> list[Merged]:
+        """Sum the parts that hold sums of other stems again without these; a part of nothing else goes."""
+        parts = []
+        for part in merged:
+            if any(stem.path in sums for stem in part.stems):
+                part.sound.close()
+                rest = [source for source in sources.group(part.stems) if source[0].path not in sums]
+                parts += self._sum(rest, checked=True)
+            else:
+                parts.append(part)
+        return parts
 
     def _tell_versions(self, found: Iterable[versions.Version]) -> None:
         for each in found:
             self.tell(each.source[0].path, "version" if each.certain else "overlap", each.detail)
 
-    def _checked_sum(self, several: Iterable[Sequence[Stem]]) -> list[Merged]:
-        """Sum the good ones of some stems; an empty list if none is good."""
+    def _sum(self, several: Iterable[Sequence[Stem]], *, checked: bool) -> list[Merged]:
+        """Sum the good ones of some stems, which are all of those that are `checked`; an empty list if none is good."""
         used, total = list[Stem](), self.total()
         for source in several:
-            path = source[0].path
-            try:
-                samples, notes = self.decode(source)
-                notes += [*_fault(source[0], samples, total, self.heard, self.rate_hz)]
-                notes += sources.faults(source, self.root, samples, self.rate_hz)
-            except DataError as error:
-                for stem in source:
-                    self.tell(stem.path, "unreadable", without_root(error, self.root))
-                continue
-            for note in notes:
-                self.tell(path, note.reason, note.detail)
-                self.alike.update({path: note.other} if note.other else {})
-            if not any(note.fatal for note in notes):
+            samples = self.read(source) if checked else self._check(source, total)
+            if samples is not None:
                 _add(total, samples)
+                samples.close()
                 used += source
-                if self.track.aligned:
-                    self.sketches[path] = mixtures.sketch(samples, self.rate_hz)
-                    self.spectra[path] = song_spectra.of(samples, self.rate_hz, self.length)
-            samples.close()
         return [Merged(used, total, measures.full_scale(total))] if used else []
 
-
-def _without(
-    sums: Collection[str], merged: Sequence[Merged], summed: Callable[[Iterable[Sequence[Stem]]], Merged]
-) -> list[Merged]:
-    """Sum the parts that hold sums of other stems again without these; a part of nothing else goes."""
-    parts = []
-    for part in merged:
-        rest = [source for source in sources.group(part.stems) if source[0].path not in sums]
-        if not any(stem.path in sums for stem in part.stems):
-            parts.append(part)
-            continue
-        part.sound.close()
-        if rest:
-            parts.append(summed(rest))
-    return parts
+    def _check(self, source: Sequence[Stem], total: Stored) -> Stored | None:
+        """Decode a stem that may join a sum, and tell what is wrong with it; None if it is not summed."""
+        path = source[0].path
+        try:
+            samples, notes = self.decode(source)
+            notes += _fault(source[0], samples, total, self.heard, self.rate_hz)
+            notes += sources.faults(source, self.root, samples, self.rate_hz)
+        except DataError as error:
+            for stem in source:
+                self.tell(stem.path, "unreadable", without_root(error, self.root))
+            return None
+        for note in notes:
+            self.tell(path, note.reason, note.detail)
+            self.alike.update({path: note.other} if note.other else {})
+        if any(note.fatal for note in notes):
+            samples.close()
+            return None
+        if self.track.aligned:
+            self.sketches[path] = mixtures.sketch(samples, self.rate_hz)
+            self.spectra[path] = song_spectra.of(samples, self.rate_hz, self.length)
+        return samples
 
 
 def _asked(merged: Sequence[Merged], rate_hz: int) -> tuple[list[Merged], list[tuple[Stem, str]]]:
