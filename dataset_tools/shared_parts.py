@@ -45,12 +45,8 @@ def numbers(sound: Stored, rate_hz: int) -> Samples:
 
 def _extent(sound: Stored, least: float, rate_hz: int) -> tuple[int, int]:
     """Find where a part sounds first, and last within what is compared."""
-    start = None
-    for at, block in sound.blocks():
-        loud = at + np.flatnonzero(np.abs(audio.mono(block)) > least)
-        if len(loud):
-            start = int(loud[0])
-            break
+    loud = (at + np.flatnonzero(np.abs(audio.mono(block)) > least) for at, block in sound.blocks())
+    start = next((int(places[0]) for places in loud if len(places)), None)
     if start is None:
         return 0, 0
     last = np.flatnonzero(np.abs(mono(sound, start, start + HEARD_S * rate_hz)) > least)[-1]

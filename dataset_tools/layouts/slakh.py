@@ -129,9 +129,8 @@ def _stems(folder: Path, metadata: dict[str, Any], from_lakh: bool) -> tuple[lis
     stems = []
     for stem_id, path in sounds.items():
         stated = mapping(metadata.get(stem_id))
-        program, plugin = stated.get("program_num"), text(stated.get("plugin_name"))
-        if yes(stated.get("is_drum")):
-            program = 128
+        program = 128 if yes(stated.get("is_drum")) else stated.get("program_num")
+        plugin = text(stated.get("plugin_name"))
         stems.append(
             FoundStem(
                 stem_id=stem_id,
@@ -145,13 +144,6 @@ def _stems(folder: Path, metadata: dict[str, Any], from_lakh: bool) -> tuple[lis
                 lead=yes(stated.get("lead")) or False,
             )
         )
-    missing = [
-        Rejected(
-            f"{folder.name}/{stem_id}",
-            "not_rendered",
-            f"in metadata.yaml without audio: {text(mapping(stated).get('inst_class'))}",
-        )
-        for stem_id, stated in sorted(metadata.items())
-        if stem_id not in sounds
-    ]
-    return stems, missing
+    absent = {stem_id: text(mapping(metadata[stem_id]).get("inst_class")) for stem_id in sorted(metadata.keys() - sounds.keys())}
+    detail = "in metadata.yaml without audio"
+    return stems, [Rejected(f"{folder.name}/{name}", "not_rendered", f"{detail}: {kind}") for name, kind in absent.items()]

@@ -44,8 +44,7 @@ def join(stems: Sequence[Stem]) -> tuple[list[Stem], list[Rejected]]:
             notes.append(Rejected(right.path, "unpaired", detail))
         else:
             other |= {left.stem_id: right.stem_id, right.stem_id: left.stem_id}
-    named = {stem.stem_id for halves in sides.values() for half in halves.values() for stem in half}
-    return [replace(stem, pair=other.get(stem.stem_id)) if stem.stem_id in named else stem for stem in stems], notes
+    return [replace(stem, pair=other.get(stem.stem_id)) for stem in stems], notes
 
 
 def left_first(one: Stem, other: Stem) -> tuple[Stem, Stem]:
