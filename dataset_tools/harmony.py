@@ -19,6 +19,7 @@ from instructme.manifests import limits
 from instructme.manifests.rows import DataError
 
 Positions = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 # Frequency of the scale degrees after Aarden (2003) in the Essen folk songs, major and minor.
 _DEGREES = np.array(
@@ -138,21 +139,14 @@ def from_audio(mix: Samples | Stored, rate_hz: int) -> Harmony:
 
 
 def _harmony(
-    source: str,
-    recogniser: str | None,
-    starts: Positions,
-    labels: list[str],
-    length: int,
-    heard: npt.NDArray[np.float64] | None = None,
+    source: str, recogniser: str | None, starts: Positions, labels: list[str], length: int, heard: Floats | None = None
 ) -> Harmony:
     last_at = {int(start): label for start, label in zip(starts, labels, strict=True) if start < length}
     starts, labels = merge(np.array(list(last_at), dtype=np.int64), list(last_at.values()))
     return Harmony(source, recogniser, starts, labels, *find_key(starts, labels, length, heard))
 
 
-def find_key(
-    starts: Positions, labels: Sequence[str], length: int, heard: npt.NDArray[np.float64] | None = None
-) -> tuple[str | None, float]:
+def find_key(starts: Positions, labels: Sequence[str], length: int, heard: Floats | None = None) -> tuple[str | None, float]:
     """Find the key of a chord sequence and, where known, of how long each pitch class is `heard` (12,).
 
     Chord tones and notes are correlated with the scale degrees of each key (Aarden 2003), with a bonus for the time that

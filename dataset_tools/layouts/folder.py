@@ -248,7 +248,7 @@ def _flat(
 
 
 def _unnamed(root: Path, sounds: Mapping[str, Path]) -> Iterator[Rejected]:
-    """Tell of audio in a folder of which no name is known to be a stem's."""
+    """Tell of audio files of which no name is known to be a stem's."""
     for label, path in sounds.items():
         yield no_stem(path.relative_to(root).as_posix(), label, normalise(label))
 
@@ -285,7 +285,7 @@ def _track(
     alone = len(midi) == 1 and not midi.keys() & {label.lower() for label in sounds}
     shared = next(iter(midi.values())) if alone else None
     wholes = _beside_stems.wholes(sounds, (title, place.name))
-    mixes = [label for label in sounds if label in wholes or not _is_stem(label, sounds)]
+    mixes = {label: path for label, path in sounds.items() if label in wholes or not _is_stem(label, sounds)}
     labels = song_names.labels([label for label in sounds if label not in mixes], place.name)
     stems = tuple(
         FoundStem(
@@ -297,7 +297,6 @@ def _track(
         for label, path in sounds.items()
         if label not in mixes
     )
-    mix = _beside_stems.mix({label: sounds[label] for label in mixes}, wholes)
     own = place == folder
     return FoundTrack(
         name=name,
@@ -308,8 +307,8 @@ def _track(
         split=split,
         chords_path=_beside_stems.annotation(folder, "chords", ".lab", ".jams", ".csv", ".txt") if own else None,
         beats_path=_beside_stems.annotation(folder, "beats", ".beats", ".txt", ".csv", ".jams") if own else None,
-        mix_path=mix or _beside_stems.mix_above(root, folder),
-        rejected=tuple(no_stem(sounds[label].relative_to(root).as_posix(), label, normalise(label)) for label in mixes),
+        mix_path=_beside_stems.mix(mixes, wholes) or _beside_stems.mix_above(root, folder),
+        rejected=tuple(_unnamed(root, mixes)),
     )
 
 

@@ -61,12 +61,11 @@ def tracks(root: Path) -> Iterator[FoundTrack | Rejected]:
     songs: dict[str, list[dict[str, str]]] = {}
     places: dict[str, int] = {}
     for number, row in rows:
+        where = f"{path.name} row {number}"
         if not row["track_id"] or not row["path"]:
-            yield Rejected(f"{path.name} row {number}", "incomplete", "no track_id or no path")
+            yield Rejected(where, "incomplete", "no track_id or no path")
         elif (place := _plain(row["path"])) in places:
-            yield Rejected(
-                f"{path.name} row {number}", "twice", f"row {places[place]} already has {place}: remove one of the two"
-            )
+            yield Rejected(where, "twice", f"row {places[place]} already has {place}: remove one of the two")
         else:
             places[place] = number
             songs.setdefault(composed(row["track_id"]), []).append({**row, "path": place})

@@ -5,7 +5,7 @@ of the mix. So a stem that is late, inverted or of another version is told, also
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -127,7 +127,7 @@ def _places(unit: Spectra, sizes: Sequence[float], mix: Spectra) -> list[_Place]
     """Look for each stem of power 1 `(stems, stretches, frequencies)` in what the others leave of a mix that begins with them."""
     weighed = song_spectra.weights(mix)
     root = np.sqrt(weighed)
-    levels = song_spectra.levels(*_products((unit[:, row] * root, mix[row] * root) for row in range(len(mix))))
+    levels = song_spectra.levels(*_summed([_products(unit[:, row] * root, mix[row] * root) for row in range(len(mix))]))
     rest = mix - np.tensordot(levels.astype(np.float32), unit, 1)
     return [_place(rest, stem, float(level), size, weighed) for stem, level, size in zip(unit, levels, sizes, strict=True)]
 
@@ -199,7 +199,7 @@ def _lack(stems: Spectra, mix: Spectra, called: str) -> list[Rejected]:
     """
     hz = np.arange(mix.shape[1]) * song_spectra.RATE_HZ / song_spectra.LENGTH
     bands = [(hz >= low_hz) & (hz < high_hz) for low_hz, high_hz in pairwise(_BANDS_HZ)]
-    pieces = [_products([(stems[:, row, band], mix[row, band])]) for band in bands for row in range(len(mix))]
+    pieces = [_products(stems[:, row, band], mix[row, band]) for band in bands for row in range(len(mix))]
     whole = song_spectra.power(mix[:, np.logical_or.reduce(bands)])
     left = 1 - sum(song_spectra.explained(*each) for each in pieces) / whole
     left_at_once = 1 - song_spectra.explained(*_summed(pieces)) / whole
@@ -209,13 +209,9 @@ def _lack(stems: Spectra, mix: Spectra, called: str) -> list[Rejected]:
     return [Rejected("", "mix_differs", f"its stems explain {1 - left:.0%} of {called}: {lost}")]
 
 
-def _products(pieces: Iterable[tuple[Spectra, Spectra]]) -> tuple[Real, Real]:
-    """Correlate stems `(stems, frequencies)` with each other, and with a mix `(frequencies,)`, over several pieces."""
-    return _summed([(_real(stems @ stems.conj().T), _real(stems @ mix.conj())) for stems, mix in pieces])
-
-
-def _real(products: Spectra) -> Real:
-    return np.asarray(products.real, dtype=np.float64)
+def _products(stems: Spectra, mix: Spectra) -> tuple[Real, Real]:
+    """Correlate stems `(stems, frequencies)` with each other, and with a mix `(frequencies,)`."""
+    return (stems @ stems.conj().T).real.astype(np.float64), (stems @ mix.conj()).real.astype(np.float64)
 
 
 def _summed(products: Sequence[tuple[Real, Real]]) -> tuple[Real, Real]:
