@@ -211,16 +211,10 @@ def _is_sound(file: BinaryIO, order: str, at: int, size: int) -> bool:
 
 
 class _Frame(NamedTuple):
-    """The header of an MPEG audio frame of layer III."""
+    """An MPEG audio frame of layer III, by its header: its size, and that of the side information behind its header."""
 
-    mpeg1: bool
-    mono: bool
-    rate_hz: int
     size: int
-
-    @property
-    def side_bytes(self) -> int:
-        return (17 if self.mono else 32) if self.mpeg1 else (9 if self.mono else 17)
+    side_bytes: int
 
 
 def mpeg_frame(header: bytes) -> _Frame | None:
@@ -233,7 +227,8 @@ def mpeg_frame(header: bytes) -> _Frame | None:
     mpeg1 = version == 3
     rate_hz = _RATES_HZ[rate] // {3: 1, 2: 2, 0: 4}[version]
     size = (144 if mpeg1 else 72) * 1000 * _KBPS[mpeg1][index] // rate_hz + (header[2] >> 1 & 1)
-    return _Frame(mpeg1, header[3] >> 6 == 3, rate_hz, size)
+    mono = header[3] >> 6 == 3
+    return _Frame(size, (17 if mono else 32) if mpeg1 else (9 if mono else 17))
 
 
 def first_mpeg_frame(tag: bytes) -> int:
