@@ -91,7 +91,9 @@ class _Verbs(click.Group):
             return super().__call__(*args, **kwargs)
 
 
-@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.command(
+    cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120, "show_default": True}
+)
 @click.version_option(package_name="instructme")
 def main() -> None:
     r"""Edit music by sentences. Turn multitrack music into <instruction, source, target> triplets, and train an editor on them.

@@ -9,8 +9,8 @@ ORDER = 101
 
 @click.command("app", short_help="Edit songs on a page in the browser.")
 @click.option("--run", type=click.Path(path_type=Path), help="Folder of a trained run.  [default: the editor in the package]")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address of the page. 0.0.0.0: also for other machines.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port. 0: any free port.")
+@click.option("--host", default="127.0.0.1", help="Address of the page. 0.0.0.0: also for other machines.")
+@click.option("--port", default=8080, type=click.IntRange(0, 65535), help="Port. 0: any free port.")
 @click.option("--device", help="Such as cpu, cuda or cuda:1.  [default: cuda where there is one]")
 def command(run: Path | None, host: str, port: int, device: str | None) -> None:
     r"""Edit songs on a page in the browser. It works offline.

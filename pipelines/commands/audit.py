@@ -17,13 +17,9 @@ ORDER = 65
 @click.argument("work", type=options.Local(exists=True, file_okay=False))
 @click.option("--shards", type=options.Place(exists=True, file_okay=False), help="Folder of the shards.  [default: WORK/shards]")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Page to write.  [default: WORK/audit.html]")
-@click.option(
-    "--examples", default=2, show_default=True, type=click.IntRange(0), help="Number of random triplets of each task on the page."
-)
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the examples.")
-@click.option(
-    "--audio/--no-audio", default=True, help="Compare the sound of songs with each other and with their MIDI.  [default: audio]"
-)
+@click.option("--examples", default=2, type=click.IntRange(0), help="Number of random triplets of each task on the page.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of the examples.")
+@click.option("--audio/--no-audio", default=True, help="Compare the sound of songs with each other and with their MIDI.")
 @click.option("--strict", is_flag=True, help="Exit with code 1 if a finding is an error.")
 def command(work: Path, shards: Path | None, html: Path | None, examples: int, seed: int, audio: bool, strict: bool) -> None:
     r"""Examine WORK after any stage: its contents, gaps, songs in two splits, labels, names, rejects and tables.

@@ -9,15 +9,9 @@ ORDER = 110
 
 @click.command("check", short_help="Check that a trained editor uses source, text and chords.")
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option(
-    "--seeds",
-    default=8,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Random noises over which each output is averaged.",
-)
+@click.option("--seeds", default=8, type=click.IntRange(1), help="Random noises over which each output is averaged.")
 @click.option("--steps", type=click.IntRange(1), help="Steps of the sampler.  [default: 1, or 50 if the run can't do 1]")
-@click.option("--device", default="cpu", show_default=True, help="Device of torch, such as cuda.")
+@click.option("--device", default="cpu", help="Device of torch, such as cuda.")
 def command(run: Path, seeds: int, steps: int | None, device: str) -> None:
     r"""Measure how much the output of the editor in RUN depends on source, text and chords.
 

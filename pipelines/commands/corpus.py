@@ -13,7 +13,7 @@ ORDER = 10
 
 @click.command("corpus", short_help="Render songs in stems, if you have none.")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--tier", type=click.Choice(["mini", "standard", "real"]), default="mini", show_default=True, help="Set of songs.")
+@click.option("--tier", type=click.Choice(["mini", "standard", "real"]), default="mini", help="Set of songs.")
 @click.option(
     "--hours",
     type=options.Finite(min=0, min_open=True),
@@ -40,7 +40,7 @@ ORDER = 10
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of recorded notes and drums with an index.tsv, for --timbres.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of everything random.")
 @options.WORKERS
 def command(
     folder: Path,

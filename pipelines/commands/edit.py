@@ -31,10 +31,8 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="File to write: .wav, .flac, .ogg, .mp3 ...")
 @click.option("--plan", is_flag=True, help="Print the steps of the sentences as JSON, and edit nothing.")
 @click.option("--keep-rounds", is_flag=True, help="Also write the result after each single edit: OUT.round1.wav and so on.")
-@click.option(
-    "--variations", default=1, show_default=True, type=click.IntRange(1), help="Number of results: OUT.variation1.wav and so on."
-)
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the noise. Each variation adds 1.")
+@click.option("--variations", default=1, type=click.IntRange(1), help="Number of results: OUT.variation1.wav and so on.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of the noise. Each variation adds 1.")
 @click.option("--steps", hidden=True, type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
 @SET
 @click.option(

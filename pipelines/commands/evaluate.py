@@ -38,7 +38,7 @@ PACKAGE = "package"
 @click.option("--rounds", is_flag=True, help="Score chains of edits: each round edits the result of the round before.")
 @click.option("--ood", type=options.Place(exists=True, file_okay=False), help="Shards of other music, scored beside SHARDS.")
 @options.SET
-@click.option("--split", hidden=True, default="test", show_default=True, type=click.Choice(SPLITS), help="Split of SHARDS.")
+@click.option("--split", hidden=True, default="test", type=click.Choice(SPLITS), help="Split of SHARDS.")
 @click.option("--seconds", hidden=True, metavar="N,N...", help="Lengths of the triplets, such as 30,60.  [default: all]")
 @click.option(
     "--tagger",
@@ -74,30 +74,14 @@ PACKAGE = "package"
     is_flag=True,
     help="yes: also name instruments that are not there. The run should then change nothing.",
 )
-@click.option(
-    "--samples",
-    hidden=True,
-    default=1,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Edits of each triplet, with other seeds.",
-)
+@click.option("--samples", hidden=True, default=1, type=click.IntRange(1), help="Edits of each triplet, with other seeds.")
 @click.option("--guidance", hidden=True, metavar="W,W...", help="Scales of the instruction to compare, such as 1,2,3,5.")
 @click.option("--steps", hidden=True, type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
 @click.option(
-    "--controls",
-    hidden=True,
-    default=100,
-    show_default=True,
-    type=click.IntRange(0),
-    help="Triplets of each task for which control edits are made.",
+    "--controls", hidden=True, default=100, type=click.IntRange(0), help="Triplets of each task for which control edits are made."
 )
-@click.option(
-    "--least-done", hidden=True, default=0.5, show_default=True, type=options.Finite(max=1), help="Least edit_done for joint."
-)
-@click.option(
-    "--most-error", hidden=True, default=3.0, show_default=True, type=options.Finite(0), help="Most kept_error_db for joint."
-)
+@click.option("--least-done", hidden=True, default=0.5, type=options.Finite(max=1), help="Least edit_done for joint.")
+@click.option("--most-error", hidden=True, default=3.0, type=options.Finite(0), help="Most kept_error_db for joint.")
 @options.WORKERS
 def command(
     shards: Path | None,

@@ -48,17 +48,13 @@ def command() -> None:
 @click.option(
     "--mode",
     default="scores",
-    show_default=True,
     type=click.Choice(["scores", "pairs"]),
     help="scores: 1 to 5 points. pairs: choose the better of two.",
 )
-@click.option(
-    "--items", default=10, show_default=True, type=click.IntRange(1), help="Triplets of each task and length for a rater."
-)
+@click.option("--items", default=10, type=click.IntRange(1), help="Triplets of each task and length for a rater.")
 @click.option(
     "--anchor",
     default="noise",
-    show_default=True,
     type=click.Choice(["noise", "shuffled", "none"]),
     help="Low anchor: the source with noise, another target, or none.",
 )
@@ -69,7 +65,7 @@ def command() -> None:
     type=options.Finite(1),
     help="Length in seconds to which clips are cut. Repeatable.  [default: 10, 30 and 60]",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the order of clips and pages.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of the order of clips and pages.")
 def create_(
     study: Path,
     pairs: Path | None,
@@ -127,7 +123,7 @@ def create_(
 
 @command.command("serve", short_help="Open a study to raters.")
 @click.argument("study", type=options.Local(exists=True, file_okay=False))
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port of the web server.")
+@click.option("--port", default=8000, type=click.IntRange(0, 65535), help="Port of the web server.")
 @click.option(
     "--public", is_flag=True, help="Accept raters from other machines. Without it, only this machine can open the pages."
 )
@@ -196,10 +192,8 @@ def export_(study: Path, out: Path) -> None:
 @command.command("simulate", short_help="Try a study with simulated raters.")
 @click.argument("study", type=options.Local(exists=True, file_okay=False))
 @click.option("-o", "--out", required=True, type=options.Local(file_okay=False), help="New folder for a copy of the study.")
-@click.option(
-    "--raters", default=50, show_default=True, type=click.IntRange(1, 500), help="Raters who take the test at the same time."
-)
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of their answers.")
+@click.option("--raters", default=50, type=click.IntRange(1, 500), help="Raters who take the test at the same time.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of their answers.")
 def simulate_(study: Path, out: Path, raters: int, seed: int) -> None:
     r"""Let simulated raters with known preferences take a copy of STUDY over HTTP. Then compare the results with the preferences.
 

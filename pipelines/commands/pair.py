@@ -48,11 +48,7 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     "--total", type=in_range("total"), help="Training recipes of all tasks, in the shares of the paper.  [default: 20 per clip]"
 )
 @click.option(
-    "--eval-count",
-    default=800,
-    show_default=True,
-    type=in_range("eval_count"),
-    help="Recipes of each task for validation, and as many for test.",
+    "--eval-count", default=800, type=in_range("eval_count"), help="Recipes of each task for validation, and as many for test."
 )
 @click.option(
     "--weight",
@@ -67,7 +63,6 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     "--balance",
     hidden=True,
     default=0.5,
-    show_default=True,
     type=in_range("balance"),
     help="Draw rare instruments more often. 0: as often as they occur. 1: all equally often.",
 )
@@ -79,17 +74,10 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     hidden=True,
     metavar="SHARE",
     default=0.0,
-    show_default=True,
     type=in_range("paraphrase"),
     help="Share of training instructions that are written in other words.",
 )
-@click.option(
-    "--rounds",
-    default=1,
-    show_default=True,
-    type=in_range("rounds"),
-    help="For test, also draw chains of this many edits in a row.",
-)
+@click.option("--rounds", default=1, type=in_range("rounds"), help="For test, also draw chains of this many edits in a row.")
 @click.option(
     "--seconds", multiple=True, type=in_range("seconds"), help="For test, also draw windows of this length. Repeatable."
 )
@@ -97,7 +85,6 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     "--tempo-tolerance",
     hidden=True,
     default=0.06,
-    show_default=True,
     type=in_range("tempo_tolerance"),
     help="Largest relative difference of the two tempi (remix).",
 )
@@ -105,11 +92,10 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     "--remix-harmony",
     hidden=True,
     default=0.6,
-    show_default=True,
     type=in_range("remix_harmony"),
     help="Smallest share of time with equal chords (remix).",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of everything random.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of everything random.")
 @click.option("--plan", is_flag=True, help="Print what would be made, and write nothing.")
 def command(
     work: Path,

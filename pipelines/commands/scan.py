@@ -34,17 +34,15 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option(
     "--layout",
     default="auto",
-    show_default=True,
     help="Layout of all roots: folder, medleydb, moisesdb, musdb, slakh, table, or `auto` to recognise it.",
 )
 @click.option(
     "--split",
     default="0.8,0.1,0.1",
-    show_default=True,
     callback=_shares,
     help="Shares of train, validation and test, if there are no official splits.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the random splits.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of the random splits.")
 @click.option("--aliases", type=click.Path(path_type=Path), help="CSV file with the columns label,instrument.")
 @click.option("--accept-guesses", is_flag=True, help="Treat guessed instruments as certain.")
 @click.option(

@@ -19,17 +19,16 @@ ORDER = 50
     type=options.Place(file_okay=False),
     help="Folder of the shards, or its URL such as s3://bucket/prefix.  [default: WORK/shards]",
 )
-@click.option("--per-shard", default=500, show_default=True, type=options.in_range("per_shard"), help="Triplets in a shard.")
+@click.option("--per-shard", default=500, type=options.in_range("per_shard"), help="Triplets in a shard.")
 @click.option(
     "--shard-size-mb", type=options.in_range("shard_size_mb"), help="Approximate size of a shard in MB, instead of --per-shard."
 )
 @click.option("--limit", type=options.in_range("limit"), help="Render only the first LIMIT triplets of each split.")
-@click.option("--splits", default=",".join(SPLITS), show_default=True, callback=options.read_splits, help="Splits to render.")
+@click.option("--splits", default=",".join(SPLITS), callback=options.read_splits, help="Splits to render.")
 @click.option(
     "--normalize",
     "normalise",
     default="joint",
-    show_default=True,
     type=click.Choice(["joint", "side"]),
     help="joint: one gain for source and target. side: a gain for each, so that its peak is at -1 dBFS.",
 )

@@ -21,9 +21,7 @@ _SHARED = (
         type=_FOLDER,
         help="Run folder. If it has checkpoints, training continues from the last one.",
     ),
-    click.option(
-        "--preset", default="small", show_default=True, type=click.Choice(list(PRESETS)), help="Sizes and settings of the model."
-    ),
+    click.option("--preset", default="small", type=click.Choice(list(PRESETS)), help="Sizes and settings of the model."),
     click.option(
         "--set", "settings", metavar="PART.FIELD=VALUE", multiple=True, help="Change a field of the preset. Repeatable."
     ),
@@ -32,20 +30,16 @@ _SHARED = (
         "--batch-size", type=click.IntRange(1), help="Triplets in a step, on all devices together.  [default: of the preset]"
     ),
     click.option("--precision", type=click.Choice(["no", "bf16"]), help="Mixed precision.  [default: of the preset]"),
-    click.option(
-        "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Seed of weights, order and noise."
-    ),
+    click.option("--seed", default=0, type=click.IntRange(0, 2**31 - 1), help="Seed of weights, order and noise."),
     click.option(
         "--device",
         default="auto",
-        show_default=True,
         type=click.Choice(["auto", "cpu"]),
         help="auto: the GPU if there is one. Choose among several with CUDA_VISIBLE_DEVICES.",
     ),
     click.option(
         "--order",
         default="exact",
-        show_default=True,
         type=click.Choice(["exact", "sequential"]),
         help="exact: triplets in random order. sequential: whole shards from front to back, for object stores.",
     ),
@@ -114,12 +108,10 @@ def vae(data: Path, **shared: Any) -> None:
 @click.argument("data", metavar="SHARDS", type=_DATA)
 @click.option("-o", "--out", type=_FOLDER, help="Folder of the latents.  [default: beside the shards]")
 @click.option("--work", type=_FOLDER, help="Working folder of the shards. Training on 'replace' needs its parts.")
-@click.option("--splits", default="train,validation", show_default=True, callback=read_splits, help="Splits to encode.")
+@click.option("--splits", default="train,validation", callback=read_splits, help="Splits to encode.")
 @click.option("--limit", type=click.IntRange(1), help="Encode only the first LIMIT shards of each split.")
 @click.option("--set", "settings", metavar="PART.FIELD=VALUE", multiple=True, help="Change a field of the VAE's preset.")
-@click.option(
-    "--device", default="auto", show_default=True, help="auto: the GPU if there is one; or the name of a device in torch."
-)
+@click.option("--device", default="auto", help="auto: the GPU if there is one; or the name of a device in torch.")
 @click.option("--workers", type=click.IntRange(0), help="Processes that decode and find chords.  [default: one per core]")
 def latents(vae_run: Path, data: Path, **options: Any) -> None:
     r"""Encode the triplets of SHARDS with the VAE of VAE_RUN, and find the chords of their sources.
