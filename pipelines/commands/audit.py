@@ -14,8 +14,8 @@ ORDER = 65
 
 
 @click.command("audit", short_help="Examine a dataset: contents, leaks, faults.")
-@click.argument("work", type=options.Local(exists=True, file_okay=False))
-@click.option("--shards", type=options.Place(exists=True, file_okay=False), help="Folder of the shards.  [default: WORK/shards]")
+@click.argument("work", type=options.FOLDER)
+@click.option("--shards", type=options.PLACE, help="Folder of the shards.  [default: WORK/shards]")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Page to write.  [default: WORK/audit.html]")
 @click.option("--examples", default=2, type=click.IntRange(0), help="Number of random triplets of each task on the page.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of the examples.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from instructme.pipelines.commands.options import SET, Finite, WithSettings
+from instructme.pipelines.commands.options import SET, Finite, WithSettings, setting
 
 if TYPE_CHECKING:
     from instructme.pipelines.editing.changes import Preserve
@@ -33,30 +33,19 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f} of {total:.0f} s of music [{el
 @click.option("--keep-rounds", is_flag=True, help="Also write the result after each single edit: OUT.round1.wav and so on.")
 @click.option("--variations", default=1, type=click.IntRange(1), help="Number of results: OUT.variation1.wav and so on.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of the noise. Each variation adds 1.")
-@click.option("--steps", hidden=True, type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
+@setting("--steps", type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
 @SET
-@click.option(
+@setting(
     "--guidance",
-    hidden=True,
     type=Finite(0),
     help="How strongly the result follows the instruction (w of eq. 4 in the paper).  [default: the run's; 1 in one step]",
 )
-@click.option(
-    "--source-guidance", hidden=True, type=Finite(0), help="How strongly the result follows the source.  [default: the run's]"
-)
-@click.option(
-    "--chord-guidance",
-    hidden=True,
-    type=Finite(0),
-    help="How strongly the result follows the source's chords.  [default: the run's]",
-)
-@click.option(
-    "--prompt", hidden=True, help='Text that the result should sound like, such as "a happy music". Also set the embedding.'
-)
-@click.option("--embedding", hidden=True, type=click.Path(path_type=Path), help="Run of 'train embedding', or a CLAP model.")
-@click.option(
+@setting("--source-guidance", type=Finite(0), help="How strongly the result follows the source.  [default: the run's]")
+@setting("--chord-guidance", type=Finite(0), help="How strongly the result follows the source's chords.  [default: the run's]")
+@setting("--prompt", help='Text that the result should sound like, such as "a happy music". Also set the embedding.')
+@setting("--embedding", type=click.Path(path_type=Path), help="Run of 'train embedding', or a CLAP model.")
+@setting(
     "--preserve/--no-preserve",
-    hidden=True,
     default=None,
     help="yes: filter the kept sound from IN by a mask. no: keep it as the model makes it.  [default: see above]",
 )

@@ -17,16 +17,16 @@ PACKAGE = "package"
 
 
 @click.command("evaluate", cls=options.WithSettings, short_help="Score edits, and write tables.")
-@click.argument("shards", required=False, type=options.Place(exists=True, file_okay=False))
+@click.argument("shards", required=False, type=options.PLACE)
 @click.option(
     "--pairs",
-    type=options.Local(exists=True, dir_okay=False),
+    type=options.FILE,
     help="CSV table of files with the columns key, source, target, edit, and perhaps task, instruction, system.",
 )
 @click.option(
     "--edits",
     multiple=True,
-    type=options.Local(exists=True, file_okay=False),
+    type=options.FOLDER,
     help="Folder of edits, one file for each key of SHARDS, such as KEY.flac. Repeatable.",
 )
 @click.option(
@@ -36,52 +36,27 @@ PACKAGE = "package"
 @click.option("--protocol", type=click.Choice(["paper", "instruct-musicgen"]), help="Choose triplets as this paper does.")
 @click.option("--count", type=click.IntRange(1), help="Triplets of each task of SHARDS.  [default: all]")
 @click.option("--rounds", is_flag=True, help="Score chains of edits: each round edits the result of the round before.")
-@click.option("--ood", type=options.Place(exists=True, file_okay=False), help="Shards of other music, scored beside SHARDS.")
+@click.option("--ood", type=options.PLACE, help="Shards of other music, scored beside SHARDS.")
 @options.SET
-@click.option("--split", hidden=True, default="test", type=click.Choice(SPLITS), help="Split of SHARDS.")
-@click.option("--seconds", hidden=True, metavar="N,N...", help="Lengths of the triplets, such as 30,60.  [default: all]")
-@click.option(
-    "--tagger",
-    hidden=True,
-    type=options.Local(exists=True, file_okay=False),
-    help="Run of 'train tagger'.  [default: the package's]",
+@options.setting("--split", default="test", type=click.Choice(SPLITS), help="Split of SHARDS.")
+@options.setting("--seconds", metavar="N,N...", help="Lengths of the triplets, such as 30,60.  [default: all]")
+@options.setting("--tagger", type=options.FOLDER, help="Run of 'train tagger'.  [default: the package's]")
+@options.setting("--vggish", type=options.FILE, help="Weights of VGGish, for fad_vggish: a .pth file.")
+@options.setting("--vggish-pca", type=options.FILE, help="Post-processing of VGGish, for fad_vggish_pca: a .pth file.")
+@options.setting("--panns", type=options.FILE, help="Weights of PANNs, for kl_panns: a .pth file.")
+@options.setting("--clap", type=options.FOLDER, help="Folder of a CLAP model of transformers, for clap_score.")
+@options.setting("--device", help="Device for the edits, such as cuda.  [default: cuda where there is one]")
+@options.setting(
+    "--absent", is_flag=True, help="yes: also name instruments that are not there. The run should then change nothing."
 )
-@click.option(
-    "--vggish",
-    hidden=True,
-    type=options.Local(exists=True, dir_okay=False),
-    help="Weights of VGGish, for fad_vggish: a .pth file.",
+@options.setting("--samples", default=1, type=click.IntRange(1), help="Edits of each triplet, with other seeds.")
+@options.setting("--guidance", metavar="W,W...", help="Scales of the instruction to compare, such as 1,2,3,5.")
+@options.setting("--steps", type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
+@options.setting(
+    "--controls", default=100, type=click.IntRange(0), help="Triplets of each task for which control edits are made."
 )
-@click.option(
-    "--vggish-pca",
-    hidden=True,
-    type=options.Local(exists=True, dir_okay=False),
-    help="Post-processing of VGGish, for fad_vggish_pca: a .pth file.",
-)
-@click.option(
-    "--panns", hidden=True, type=options.Local(exists=True, dir_okay=False), help="Weights of PANNs, for kl_panns: a .pth file."
-)
-@click.option(
-    "--clap",
-    hidden=True,
-    type=options.Local(exists=True, file_okay=False),
-    help="Folder of a CLAP model of transformers, for clap_score.",
-)
-@click.option("--device", hidden=True, help="Device for the edits, such as cuda.  [default: cuda where there is one]")
-@click.option(
-    "--absent",
-    hidden=True,
-    is_flag=True,
-    help="yes: also name instruments that are not there. The run should then change nothing.",
-)
-@click.option("--samples", hidden=True, default=1, type=click.IntRange(1), help="Edits of each triplet, with other seeds.")
-@click.option("--guidance", hidden=True, metavar="W,W...", help="Scales of the instruction to compare, such as 1,2,3,5.")
-@click.option("--steps", hidden=True, type=click.IntRange(1), help="Steps of the sampler.  [default: the run's]")
-@click.option(
-    "--controls", hidden=True, default=100, type=click.IntRange(0), help="Triplets of each task for which control edits are made."
-)
-@click.option("--least-done", hidden=True, default=0.5, type=options.Finite(max=1), help="Least edit_done for joint.")
-@click.option("--most-error", hidden=True, default=3.0, type=options.Finite(0), help="Most kept_error_db for joint.")
+@options.setting("--least-done", default=0.5, type=options.Finite(max=1), help="Least edit_done for joint.")
+@options.setting("--most-error", default=3.0, type=options.Finite(0), help="Most kept_error_db for joint.")
 @options.WORKERS
 def command(
     shards: Path | None,

@@ -29,19 +29,19 @@ def command() -> None:
 @click.argument("study", type=options.Local())
 @click.option(
     "--pairs",
-    type=options.Local(exists=True, dir_okay=False),
+    type=options.FILE,
     help="CSV table of files with the columns key, instruction, source, target, edit, system, and perhaps task, lead.",
 )
 @click.option(
     "--edits",
     multiple=True,
-    type=options.Local(exists=True, file_okay=False),
+    type=options.FOLDER,
     help="Output folder of 'evaluate'. With --shards: folder of edits of a system, with files such as KEY.flac; repeatable.",
 )
-@click.option("--shards", type=options.Place(exists=True, file_okay=False), help="Shards whose test split was edited.")
+@click.option("--shards", type=options.PLACE, help="Shards whose test split was edited.")
 @click.option(
     "--work",
-    type=options.Local(exists=True, file_okay=False),
+    type=options.FOLDER,
     help="Working folder of the shards. The lead of the source is then added to the clips of a remix.",
 )
 @click.option("--count", type=click.IntRange(1), help="Triplets of each task in the study.  [default: all]")
@@ -122,7 +122,7 @@ def create_(
 
 
 @command.command("serve", short_help="Open a study to raters.")
-@click.argument("study", type=options.Local(exists=True, file_okay=False))
+@click.argument("study", type=options.FOLDER)
 @click.option("--port", default=8000, type=click.IntRange(0, 65535), help="Port of the web server.")
 @click.option(
     "--public", is_flag=True, help="Accept raters from other machines. Without it, only this machine can open the pages."
@@ -173,7 +173,7 @@ def results_(study: Path, out: Path | None, unfinished: bool) -> None:
 
 
 @command.command("export", short_help="Write a study for webMUSHRA.")
-@click.argument("study", type=options.Local(exists=True, file_okay=False))
+@click.argument("study", type=options.FOLDER)
 @click.option("-o", "--out", required=True, type=options.Local(file_okay=False), help="Folder to write into.")
 def export_(study: Path, out: Path) -> None:
     r"""Write STUDY as a configuration of webMUSHRA with its clips, for those who use that program.
@@ -190,7 +190,7 @@ def export_(study: Path, out: Path) -> None:
 
 
 @command.command("simulate", short_help="Try a study with simulated raters.")
-@click.argument("study", type=options.Local(exists=True, file_okay=False))
+@click.argument("study", type=options.FOLDER)
 @click.option("-o", "--out", required=True, type=options.Local(file_okay=False), help="New folder for a copy of the study.")
 @click.option("--raters", default=50, type=click.IntRange(1, 500), help="Raters who take the test at the same time.")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of their answers.")

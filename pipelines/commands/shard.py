@@ -12,18 +12,16 @@ ORDER = 50
 
 
 @click.command("shard", short_help="Render recipes into WebDataset shards.")
-@click.argument("work", type=options.Local(exists=True, file_okay=False))
+@click.argument("work", type=options.FOLDER)
 @click.option(
     "-o",
     "--out",
     type=options.Place(file_okay=False),
     help="Folder of the shards, or its URL such as s3://bucket/prefix.  [default: WORK/shards]",
 )
-@click.option("--per-shard", default=500, type=options.in_range("per_shard"), help="Triplets in a shard.")
-@click.option(
-    "--shard-size-mb", type=options.in_range("shard_size_mb"), help="Approximate size of a shard in MB, instead of --per-shard."
-)
-@click.option("--limit", type=options.in_range("limit"), help="Render only the first LIMIT triplets of each split.")
+@options.number("--per-shard", default=500, help="Triplets in a shard.")
+@options.number("--shard-size-mb", help="Approximate size of a shard in MB, instead of --per-shard.")
+@options.number("--limit", help="Render only the first LIMIT triplets of each split.")
 @click.option("--splits", default=",".join(SPLITS), callback=options.read_splits, help="Splits to render.")
 @click.option(
     "--normalize",

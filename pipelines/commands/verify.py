@@ -14,15 +14,11 @@ ORDER = 60
 
 
 @click.command("verify", short_help="Find faults in shards.")
-@click.argument("shards", type=options.Place(exists=True, file_okay=False))
+@click.argument("shards", type=options.PLACE)
 @click.option(
-    "--work",
-    type=options.Local(exists=True, file_okay=False),
-    help="Working folder of the shards. With it, the audio is also checked against the part files.",
+    "--work", type=options.FOLDER, help="Working folder of the shards. With it, the audio is also checked against the part files."
 )
-@click.option(
-    "--sample", type=options.in_range("sample"), help="Check the audio of only SAMPLE triplets, drawn at random.  [default: all]"
-)
+@options.number("--sample", help="Check the audio of only SAMPLE triplets, drawn at random.  [default: all]")
 @options.WORKERS
 @options.SCHEDULER
 def command(shards: Path, work: Path | None, sample: int | None, workers: int | None, scheduler: str | None) -> None:
