@@ -300,9 +300,9 @@ class HalfEditor:
 
 @pytest.fixture
 def half_editor(monkeypatch):
-    from instructme.pipelines.commands import evaluate as verb
+    from instructme.pipelines.commands import options
 
-    monkeypatch.setattr(verb, "_loader", lambda device: lambda run: HalfEditor())
+    monkeypatch.setattr(options, "load_editor", lambda run, device: HalfEditor())
     HalfEditor.made, HalfEditor.most = 0, 10**9
 
 

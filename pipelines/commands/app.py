@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from instructme.pipelines.commands.options import load_editor
+
 ORDER = 101
 
 
@@ -25,10 +27,6 @@ def command(run: Path | None, host: str, port: int, device: str | None) -> None:
       instructme app
       instructme app --run runs/editor --port 0
     """
-    import torch
-
     from instructme.pipelines.app.edit_server import serve
-    from instructme.pipelines.editing.editor import Editor
 
-    editor = Editor.load(run, device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    serve(editor, host, port, lambda address: click.echo(f"Open {address} in a browser. Ctrl-C ends it."))
+    serve(load_editor(run, device), host, port, lambda address: click.echo(f"Open {address} in a browser. Ctrl-C ends it."))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from instructme.pipelines.commands.options import SET, Finite, WithSettings, setting
+from instructme.pipelines.commands.options import SET, Finite, WithSettings, load_editor, setting
 
 if TYPE_CHECKING:
     from instructme.pipelines.editing.changes import Preserve
@@ -104,10 +104,8 @@ def command(
         return
     if out is None:
         raise click.UsageError("give -o OUT, the file to write")
-    import torch
     from tqdm import tqdm
 
-    from instructme.pipelines.editing.editor import Editor
     from instructme.pipelines.editing.run_folders import find_run, separator_beside
     from instructme.pipelines.editing.sentences import trained_templates
     from instructme.pipelines.editing.song import FileEdit
@@ -126,7 +124,7 @@ def command(
             templates=templates,
             halves=separator_beside(folder) is not None,
         )
-    editor = Editor.load(folder, device or ("cuda" if torch.cuda.is_available() else "cpu"), embedding=embedding)
+    editor = load_editor(folder, device, embedding)
     with _printed_warnings(), tqdm(total=job.seconds, desc="edit", bar_format=_BAR, delay=1) as bar:
         for seconds in job.run(editor, _settings(**sampling)):
             bar.update(min(seconds, job.seconds - bar.n))  # a sum of floats may end a little over the total

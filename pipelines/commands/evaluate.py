@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +71,6 @@ def command(
     split: str,
     seconds: str | None,
     tagger: Path | None,
-    vggish: Path | None,
-    vggish_pca: Path | None,
-    panns: Path | None,
-    clap: Path | None,
     device: str | None,
     absent: bool,
     samples: int,
@@ -84,6 +80,7 @@ def command(
     least_done: float,
     most_error: float,
     workers: int | None,
+    **networks: Path | None,
 ) -> None:
     r"""Score edits against their targets, and write scores.parquet, sets.parquet, tables.md and scores.html into OUT.
 
@@ -134,11 +131,12 @@ def command(
     groups = {"edits": (found, _state(shards, split))}
     if ood:
         groups["edits-ood"] = out_of_domain(from_shards(ood, choice, {})), _state(ood, split)
+    load = functools.partial(options.load_editor, device=device)
     with resume.held(out):
         cases = []
         for folder, (found, state) in groups.items():
             found += absent_cases(found) if absent else []
-            for line in made_edits.make_edits(found, systems, out / folder, _loader(device), state, choice.rate_hz):
+            for line in made_edits.make_edits(found, systems, out / folder, load, state, choice.rate_hz):
                 click.echo(line)
             cases += made_edits.with_edits(found, systems, out / folder)
         made = {system.name: out / "edits" / system.name for system in systems}
@@ -148,7 +146,7 @@ def command(
             out,
             options={"joint": {"least_done": least_done, "most_kept_error_db": most_error}},
             tagger=tagger,
-            networks=Networks(vggish, clap, panns, vggish_pca),
+            networks=Networks(**networks),
             runs={name: run for name, run in folders.items() if name != PACKAGE},
             shards=shards,
             controls=controls,
@@ -212,16 +210,3 @@ def _numbers(text: str | None, option: str) -> list[float]:
     if not all(0 <= number < math.inf for number in numbers):
         raise click.BadParameter(f"{text}: write numbers between commas, such as 1,2,3", param_hint=option)
     return numbers
-
-
-def _loader(device: str | None) -> Callable[[Path], Any]:
-    """Load editors onto a device when they are needed."""
-
-    def load(run: Path) -> Any:
-        import torch
-
-        from instructme.pipelines.editing.editor import Editor
-
-        return Editor.load(run, device or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-    return load

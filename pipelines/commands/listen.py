@@ -1,8 +1,8 @@
 """`instructme listen`: make a listening test, open it to raters, and read its results."""
 
-import dataclasses
 import functools
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -51,7 +51,9 @@ def command() -> None:
     type=click.Choice(["scores", "pairs"]),
     help="scores: 1 to 5 points. pairs: choose the better of two.",
 )
-@click.option("--items", default=10, type=click.IntRange(1), help="Triplets of each task and length for a rater.")
+@click.option(
+    "--items", "items_per_task", default=10, type=click.IntRange(1), help="Triplets of each task and length for a rater."
+)
 @click.option(
     "--anchor",
     default="noise",
@@ -60,7 +62,7 @@ def command() -> None:
 )
 @click.option(
     "--length",
-    "lengths",
+    "lengths_s",
     multiple=True,
     type=options.Finite(1),
     help="Length in seconds to which clips are cut. Repeatable.  [default: 10, 30 and 60]",
@@ -73,11 +75,7 @@ def create_(
     shards: Path | None,
     work: Path | None,
     count: int | None,
-    mode: str,
-    items: int,
-    anchor: str,
-    lengths: tuple[float, ...],
-    seed: int,
+    **settings: Any,
 ) -> None:
     r"""Make a listening test in the new folder STUDY: clips of equal loudness and random names, and its settings.
 
@@ -114,10 +112,7 @@ def create_(
         edited = rated_edits.drawn_by_task(edited, count)
     if work:
         edited = leads.with_leads(edited, work)
-    settings = Study(mode=mode, items_per_task=items, anchor=anchor, seed=seed)
-    if lengths:
-        settings = dataclasses.replace(settings, lengths_s=lengths)
-    for line in create(study, edited, settings):
+    for line in create(study, edited, Study(**{name: value for name, value in settings.items() if value != ()})):
         click.echo(line)
 
 

@@ -7,12 +7,15 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from instructme.manifests import limits, urls
 from instructme.manifests.rows import SPLITS
+
+if TYPE_CHECKING:
+    from instructme.pipelines.editing.editor import Editor
 
 WORKERS = click.option(
     "--workers",
@@ -112,6 +115,15 @@ MAX_REJECT = click.option(
     type=Finite(0, 1),
     help="Exit with code 1, after all tables are written, if more than this share of tracks or stems is rejected.  [default: 1]",
 )
+
+
+def load_editor(run: Path | None, device: str | None, embedding: Path | None = None) -> "Editor":
+    """Load the editor of a run, or that of the package, onto a device: by default the GPU where there is one."""
+    import torch
+
+    from instructme.pipelines.editing.editor import Editor
+
+    return Editor.load(run, device or ("cuda" if torch.cuda.is_available() else "cpu"), embedding=embedding)
 
 
 class Local(click.Path):

@@ -1,5 +1,6 @@
 """`instructme train`: train the models of the editor, each into a run folder."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,16 @@ from instructme.pipelines.commands.options import Local, Place, read_splits
 ORDER = 90
 _FOLDER = Local(file_okay=False)
 _DATA = Place(file_okay=False)
+_READING = (
+    click.option(
+        "--order",
+        default="exact",
+        type=click.Choice(["exact", "sequential"]),
+        help="exact: triplets in random order. sequential: whole shards from front to back, for object stores.",
+    ),
+    click.option("--workers", type=click.IntRange(0), help="Processes that read data.  [default: 4, fewer on few cores]"),
+)
+"""Options of data that is read from shards."""
 _SHARED = (
     click.option(
         "-o",
@@ -37,33 +48,16 @@ _SHARED = (
         type=click.Choice(["auto", "cpu"]),
         help="auto: the GPU if there is one. Choose among several with CUDA_VISIBLE_DEVICES.",
     ),
-    click.option(
-        "--order",
-        default="exact",
-        type=click.Choice(["exact", "sequential"]),
-        help="exact: triplets in random order. sequential: whole shards from front to back, for object stores.",
-    ),
-    click.option("--workers", type=click.IntRange(0), help="Processes that read data.  [default: 4, fewer on few cores]"),
+    *_READING,
     click.option("--tracker", help="Also send the metrics to a tracker, such as tensorboard or wandb."),
     click.option("--compile", "compiled", is_flag=True, help="Compile the networks with torch.compile."),
 )
 
 
-_READING = ("--order", "--workers")
-"""Options of data that is read from shards."""
-
-
-def _shared(function: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(_SHARED):
-        function = option(function)
-    return function
-
-
-def _without_reading(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the shared options but for those of reading."""
-    command = _shared(function)
-    command.__click_params__ = [each for each in command.__click_params__ if not set(each.opts) & set(_READING)]  # type: ignore[attr-defined]
-    return command
+def _shared(*left_out: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the shared options, but for those that are left out."""
+    chosen = [option for option in reversed(_SHARED) if option not in left_out]
+    return lambda function: functools.reduce(lambda inner, option: option(inner), chosen, function)
 
 
 @click.group("train", short_help="Train the separator, VAE, editor, embedding and tagger.")
@@ -88,7 +82,7 @@ def command() -> None:
 
 @command.command("vae", short_help="Train the VAE: audio to latent and back.")
 @click.argument("data", type=_DATA)
-@_shared
+@_shared()
 def vae(data: Path, **shared: Any) -> None:
     r"""Train the VAE on the sources and targets in DATA.
 
@@ -135,7 +129,7 @@ def latents(vae_run: Path, data: Path, **options: Any) -> None:
 @click.option("--work", type=_FOLDER, help="Working folder of the shards. Training on 'replace' needs its parts.")
 @click.option("--latents", type=_DATA, help="Folder that 'train latents' wrote.  [default: beside the shards]")
 @click.option("--on-the-fly", is_flag=True, help="If there are no latents, encode audio and find its chords in each step.")
-@_shared
+@_shared()
 def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, on_the_fly: bool, **shared: Any) -> None:
     r"""Train the editor on DATA: a folder of shards, or a working folder.
 
@@ -158,7 +152,7 @@ def editor(data: Path, vae_run: Path, work: Path | None, latents: Path | None, o
 @click.option(
     "--start", metavar="package|RUN", help="Begin with the weights of the package, or of another run.  [default: random weights]"
 )
-@_without_reading
+@_shared(*_READING)
 def separator(work: Path, start: str | None, **shared: Any) -> None:
     r"""Train a separator on the parts of WORK, a folder that 'instructme prepare' wrote.
 
@@ -187,7 +181,7 @@ def separator(work: Path, start: str | None, **shared: Any) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="CSV file with the columns track_id,caption: your own words.",
 )
-@_shared
+@_shared()
 def embedding(data: Path, captions: Path | None, **shared: Any) -> None:
     r"""Train the joint embedding of text and music on DATA: a folder of shards, or a working folder.
 
@@ -222,14 +216,12 @@ def tagger(data: Path, run: Path, other: Path | None, count: int | None, workers
       instructme train tagger work/shards -o runs/tagger
       instructme train tagger work/shards --other work2/shards -o runs/tagger --count 1000
     """
-    from functools import partial
-
     from instructme.dataset_tools.recognisers import weights
     from instructme.pipelines.evaluation.features import embed
     from instructme.pipelines.processes import resume
     from instructme.pipelines.training import tagger as training
 
-    hear = partial(embed, run / "features")
+    hear = functools.partial(embed, run / "features")
     with resume.held(run):
         sets = {split: training.examples(data, split, hear, count, workers) for split in SPLITS}
         others = {"test": sets["test"]} | ({"other": training.examples(other, "test", hear, count, workers)} if other else {})
