@@ -68,37 +68,19 @@ _AFTER = re.compile(
 )
 _ARTICLE = re.compile(r"\bthe (?=\{instrument)")
 _GAIN = re.compile(r"(?:\bby )?(?:\b(?:about|around|roughly) )?(?P<sign>[+-]?)(?P<number>\d+(?:\.\d+)?) ?db\b")
-_AMOUNTS = [
-    (
-        re.compile(r"\b(?:just )?(?:by )?(?:(?:a|an|just a) (?:tiny |little )?bit|a (?:little|touch|tad)|slightly|somewhat)\b"),
-        3.0,
-    ),
-    (re.compile(r"\b(?:by )?(?:a (?:whole )?lot|much|way(?! (?:to|you)\b)|considerably|significantly)\b"), 9.0),
-]
+_SLIGHTLY = re.compile(
+    r"\b(?:just )?(?:by )?(?:(?:a|an|just a) (?:tiny |little )?bit|a (?:little|touch|tad)|slightly|somewhat)\b"
+)
+_MUCH = re.compile(r"\b(?:by )?(?:a (?:whole )?lot|much|way(?! (?:to|you)\b)|considerably|significantly)\b")
+_AMOUNTS = {_SLIGHTLY: 3.0, _MUCH: 9.0}
+"""Words of amounts, in decibels."""
 WORDS = frozenset(
     word
-    for pattern in (_MUSIC_OF, _ALONE, _BEFORE, _AFTER, CONNECTOR, *(rule for rule, _ in (*REWRITES, *_AMOUNTS)))
+    for pattern in (_MUSIC_OF, _ALONE, _BEFORE, _AFTER, CONNECTOR, *_AMOUNTS, *(rule for rule, _ in REWRITES))
     for word in re.findall(r"[a-z]{2,}", re.sub(r"\\[a-zA-Z]|\?P<\w+>", " ", pattern.pattern))
 ) | frozenset(
-    [
-        "from",
-        "between",
-        "until",
-        "till",
-        "before",
-        "after",
-        "since",
-        "past",
-        "first",
-        "opening",
-        "seconds",
-        "second",
-        "minutes",
-        "minute",
-        "start",
-        "beginning",
-        "end",
-    ]
+    {"from", "between", "until", "till", "before", "after", "since", "past", "first", "opening"}
+    | {"seconds", "second", "minutes", "minute", "start", "beginning", "end"}
 )
 """Words that are known, whatever they do."""
 
@@ -152,13 +134,12 @@ def level(clause: str) -> tuple[str, float | None] | None:
         way = {"+": " up", "-": " down", "": ""}[match["sign"]]
         rest = clause[: match.start()].rstrip(" ,") + way + clause[match.end() :]
         return " ".join(rest.split()), float(match["number"])
-    found = [(pattern, amount_db) for pattern, amount_db in _AMOUNTS if pattern.search(clause)]
+    found = [match for pattern in _AMOUNTS for match in pattern.finditer(clause)]
     if amounts or len(found) > 1:
         return None
     if not found:
         return clause, None
-    rest, count = found[0][0].subn(" ", clause)
-    return (" ".join(rest.split()), found[0][1]) if count == 1 else None
+    return " ".join(found[0].re.sub(" ", clause).split()), _AMOUNTS[found[0].re]
 
 
 def joint(connector: str) -> str:
@@ -168,16 +149,16 @@ def joint(connector: str) -> str:
 
 def variants(clause: str) -> Iterator[str]:
     """Yield a clause with fewer and fewer of the words around it that change nothing."""
-    before = [clause]
-    while (shorter := _BEFORE.sub("", before[-1])) != before[-1]:
-        before.append(shorter)
-    seen: dict[str, None] = {}
-    for start in before:
-        seen.setdefault(start)
-        while (shorter := _AFTER.sub("", start)) != start:
-            start = shorter
-            seen.setdefault(start)
-    yield from (each for each in seen if each)
+    shortened = (shorter for start in _shortened(clause, _BEFORE) for shorter in _shortened(start, _AFTER))
+    yield from dict.fromkeys(filter(None, shortened))
+
+
+def _shortened(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
+    """Yield a text, then it without what a pattern finds, as long as that finds anything."""
+    yield text
+    while (shorter := pattern.sub("", text)) != text:
+        text = shorter
+        yield text
 
 
 def trimmed(clause: str) -> str:

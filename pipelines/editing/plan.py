@@ -50,16 +50,8 @@ class EditStep:
 
     def as_json(self) -> dict[str, Any]:
         """Describe the step in the words of `edit --plan`; absent fields are left out."""
-        described = {
-            "task": self.task,
-            "instruments": list(self.instruments),
-            "with": list(self.with_instruments),
-            "genre": self.genre,
-            "gain_db": self.gain_db,
-            "start_s": self.start_s,
-            "end_s": self.end_s,
-        }
-        return {name: _number(value) for name, value in described.items() if value not in (None, [])}
+        described = {name: value for name, value in vars(self).items() if name != "words" and value not in (None, ())}
+        return {name.removesuffix("_instruments"): _plain(value) for name, value in described.items()}
 
     def singles(self, *, halves: bool = False) -> Iterator["EditStep"]:
         """Cut the step into steps that name one instrument each, as in training; whole if one would undo the other.
@@ -141,7 +133,10 @@ def _values(step: EditStep) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def _number(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    """Write tuples as lists, and whole numbers without a fraction."""
+    if isinstance(value, tuple):
+        return list(value)
     return int(value) if isinstance(value, float) and value == int(value) else value
 
 

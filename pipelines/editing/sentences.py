@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import Any, NamedTuple
@@ -106,19 +106,21 @@ def _texts(trained: str) -> tuple[_Text, ...]:
 def _text(task: str, template: str, trained: bool) -> _Text:
     bare = re.sub(r"\s*(?:by )?\{gain\} dB", "", template)
     plain = phrasing.article_free(" ".join(bare.lower().split()))
-    pieces = list(Formatter().parse(plain))
-    pattern = "".join(re.escape(literal) + (f"(?P<{field}>.+?)" if field else "") for literal, field, _, _ in pieces)
-    last = pieces[-1] if pieces else ("", None, "", None)
-    end = last[0] if last[1] is None else ""
-    return _Text(task, template, trained, bare != template, re.compile(pattern), pieces[0][0] if pieces else "", end)
+    pieces = list(Formatter().parse(plain)) or [("", None, None, None)]
+    end = "" if pieces[-1][1] else pieces[-1][0]
+    return _Text(task, template, trained, bare != template, re.compile(_pattern(plain)), pieces[0][0], end)
+
+
+def _pattern(template: str) -> str:
+    """Write a template as a pattern, with a group for each field."""
+    pieces = Formatter().parse(" ".join(template.split()))
+    return "".join(re.escape(literal) + (f"(?P<{field}>.+?)" if field else "") for literal, field, _, _ in pieces)
 
 
 def _verbatim(said: str, trained: str) -> EditStep | None:
     """Read a text of training in exactly its words, with the canonical names in its fields."""
     for text in _texts(trained):
-        pieces = Formatter().parse(" ".join(text.template.split()))
-        pattern = "".join(re.escape(literal) + (f"(?P<{field}>.+?)" if field else "") for literal, field, _, _ in pieces)
-        if text.trained and (match := re.fullmatch(pattern, said, re.IGNORECASE)):
+        if text.trained and (match := re.fullmatch(_pattern(text.template), said, re.IGNORECASE)):
             fields = {name: words.lower() for name, words in match.groupdict().items()}
             if all(_canonical(name, words) for name, words in fields.items()):
                 gain = fields.pop("gain", None)
@@ -161,36 +163,32 @@ def _steps(words: str, trained: str, said: str) -> tuple[EditStep, ...] | None:
     if "@" in words:
         return None
     cuts = [(cut.start(), cut.end(), phrasing.joint(cut[0])) for cut in phrasing.CONNECTOR.finditer(marked)]
-    readings = _Splitter(marked, [*cuts, (len(marked), len(marked), "stop")], trained).fewest(0, "")
+    readings = _readings(marked, [*cuts, (len(marked), len(marked), "stop")], trained)
     plans = {tuple(_timed(clauses, spans, said, words)): None for clauses in readings}
     if len(plans) > 1:
         raise SentenceError(refusals.line(said, "it can be read in two ways", words), words)
     return next(iter(plans), None)
 
 
-class _Splitter:
-    """Cut a text into the fewest clauses that can all be read."""
+def _readings(text: str, ends: Sequence[tuple[int, int, str]], trained: str) -> list[list[_Clause]]:
+    """Cut a text into the fewest clauses that can all be read, in all ways.
 
-    def __init__(self, text: str, ends: Sequence[tuple[int, int, str]], trained: str) -> None:
-        """Take the places where a clause may end: its end, where the next one starts, and what joins them."""
-        self._text, self._ends, self._trained = text, ends, trained
-        self._known: dict[tuple[int, str], list[list[_Clause]]] = {}
+    ends: where a clause may end, where the next one then starts, and what joins them.
+    """
 
-    def fewest(self, first: int, verb: str) -> list[list[_Clause]]:
-        """Give all ways to read the text after the first so many ends; `verb` is that of the clause before."""
-        if (first, verb) not in self._known:
-            self._known[first, verb] = self._search(first, verb)
-        return self._known[first, verb]
-
-    def _search(self, first: int, verb: str) -> list[list[_Clause]]:
-        start = self._ends[first - 1][1] if first else 0
+    @cache
+    def after(first: int, verb: str) -> list[list[_Clause]]:
+        """Read the text after the first so many ends; `verb` is that of the clause before."""
+        start = ends[first - 1][1] if first else 0
         found: list[list[_Clause]] = []
-        for number, (end, _, joint) in enumerate(self._ends[first:], first + 1):
-            for clause in _clauses(self._text[start:end], self._trained, verb):
-                rests = self.fewest(number, clause.verb) if number < len(self._ends) else [[]]
+        for number, (end, _, joint) in enumerate(ends[first:], first + 1):
+            for clause in _clauses(text[start:end], trained, verb):
+                rests = after(number, clause.verb) if number < len(ends) else [[]]
                 found += [[clause._replace(joint=joint), *rest] for rest in rests]
         least = min(map(len, found), default=0)
         return [clauses for clauses in found if len(clauses) == least]
+
+    return after(0, "")
 
 
 def _clauses(part: str, trained: str, verb: str) -> list[_Clause]:
