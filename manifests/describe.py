@@ -3,18 +3,12 @@
 from instructme.manifests import rows
 from instructme.manifests.tables import schema
 
-TABLES = {
-    "tracks.parquet": rows.Track,
-    "stems.parquet": rows.Stem,
-    "parts.parquet": rows.Part,
-    "rhythm.parquet": rows.Rhythm,
-    "clips.parquet": rows.Clip,
-    "triplets.parquet": rows.Triplet,
-    "<split>-NNNNN.parquet": rows.Sample,
-    "rejects.parquet": rows.Reject,
-    "scores.parquet": rows.EditScore,
-    "sets.parquet": rows.SetScore,
-}
+ROWS: tuple[type, ...] = (
+    *(rows.Track, rows.Stem, rows.Part, rows.Rhythm, rows.Clip),
+    *(rows.Triplet, rows.Sample, rows.Reject, rows.EditScore, rows.SetScore),
+)
+TABLES = {(row_type.__doc__ or "").split("`")[1]: row_type for row_type in ROWS}
+"""Types of rows by the names of their tables, which their docstrings say."""
 INTRODUCTION = """
 All tables are parquet files in the working folder. The index of a shard is beside its tar. `scores.parquet` and `sets.parquet`
 are in the folder that `evaluate` writes.

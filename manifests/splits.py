@@ -185,25 +185,14 @@ def assign(
     artists = _grouped(filter(lambda track: artist_key(track.artist), tracks), lambda track: str(_first_artist(track.artist)))
     leak = _linked(tracks, leak, ([track.track_id for track in members] for members in (*songs, *artists.values())))
     leak = _linked(tracks, leak, shared, max(MOST_SHARING * len(tracks), 2))
-    grouped = _grouped((replace(track, leak_group=leak[track.track_id]) for track in tracks), lambda track: track.leak_group)
+    tracks = [replace(track, leak_group=leak[track.track_id]) for track in sorted(tracks, key=lambda track: track.track_id)]
+    grouped = _grouped(tracks, lambda track: track.leak_group)
     official = {group: splits[0] for group, members in grouped.items() if (splits := _official(members))}
-    lost = [
-        track
-        for group, members in grouped.items()
-        for track in members
-        if track.official_split and track.split != official[group]
-    ]
+    lost = [track for track in tracks if track.official_split and track.split != official[track.leak_group]]
     gone = {track.track_id for track in lost}
-    drawn = _draw(
-        [track for members in grouped.values() for track in members if track.track_id not in gone], official, fractions, seed
-    )
-    kept = [
-        replace(track, split=drawn[group])
-        for group, members in grouped.items()
-        for track in members
-        if track.track_id not in gone
-    ]
-    return sorted(kept, key=lambda track: track.track_id), sorted(lost, key=lambda track: track.track_id)
+    kept = [track for track in tracks if track.track_id not in gone]
+    drawn = _draw(kept, official, fractions, seed)
+    return [replace(track, split=drawn[track.leak_group]) for track in kept], lost
 
 
 def _draw(tracks: list[Track], taken: dict[str, str], fractions: Sequence[float], seed: int) -> dict[str, str]:

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, cast
@@ -157,12 +157,10 @@ def staged(place: Path, scratch: str | None = None) -> Iterator[Path]:
     Raises:
         DataError: the store refuses them.
     """
-    if not is_remote(place):
-        yield place
-        return
-    with TemporaryDirectory(dir=scratch) as folder:
+    with TemporaryDirectory(dir=scratch) if is_remote(place) else nullcontext(place) as folder:
         yield Path(folder)
-        put(sorted(Path(folder).iterdir(), key=lambda path: (path.suffix == ".json", path.name)), place)
+        if is_remote(place):
+            put(sorted(Path(folder).iterdir(), key=lambda path: (path.suffix == ".json", path.name)), place)
 
 
 @contextmanager
@@ -172,11 +170,9 @@ def copied(place: Path, names: Iterable[str], scratch: str | None = None) -> Ite
     Raises:
         DataError: the store refuses them.
     """
-    if not is_remote(place):
-        yield place
-        return
-    with TemporaryDirectory(dir=scratch) as folder:
-        get(place, names, Path(folder))
+    with TemporaryDirectory(dir=scratch) if is_remote(place) else nullcontext(place) as folder:
+        if is_remote(place):
+            get(place, names, Path(folder))
         yield Path(folder)
 
 
