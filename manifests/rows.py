@@ -67,6 +67,8 @@ class Track:
 
     KEY: ClassVar = ("track_id",)
     LATER: ClassVar = ("beats_path", "downbeats_path", "mix_path")
+    FILES: ClassVar = ("chords_path", *LATER)
+    """Files of the dataset beside the stems; `FoundTrack` has the same fields."""
 
     track_id: Annotated[Id, "unique over all datasets: `<dataset>-<name>`, characters [a-z0-9_-]"]
     dataset: Annotated[Id, "name of the dataset; `datasets.json` beside the tables maps it to its folder"]

@@ -1,5 +1,6 @@
 """The verb `scan`."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +90,6 @@ def command(
 
 
 def _report(rows: "Rows", work: Path, fractions: tuple[float, ...], *, dry_run: bool = False) -> None:
-    from collections import Counter
-
     for dataset in sorted({track.dataset for track in rows.tracks}):
         _songs(rows, dataset)
     _splits(rows, fractions)
@@ -117,7 +116,6 @@ def _report(rows: "Rows", work: Path, fractions: tuple[float, ...], *, dry_run: 
 
 def _songs(rows: "Rows", dataset: str) -> None:
     """Show a dataset: its size and splits, stems per song, and a few songs with their instruments."""
-    from collections import Counter
     from statistics import median
 
     tracks = {track.track_id: track for track in rows.tracks if track.dataset == dataset}

@@ -88,7 +88,7 @@ def corpus(
     """
     _check_programs(("fluidsynth",) if tier == "real" else ("mma", "fluidsynth"))
     with resume.held(root):
-        orchestra, missing = _orchestra(root, timbres_of, sounds)
+        orchestra, missing = timbres.orchestra(timbres.names(timbres_of), sounds, root) if timbres_of is not None else (None, [])
         fonts = [_checked(path) for path in soundfonts]
         fonts = fonts or ([next(iter(orchestra.soundfonts.values()))] if orchestra else [_default_soundfont(tier)])
         units = _units(root, tier, hours, fonts, midi, seed)
@@ -108,12 +108,6 @@ def corpus(
         for path in orchestra.made if orchestra else ():
             path.unlink(missing_ok=True)
         return replace(_summary([unit for unit in units if unit.finished()], len(units) - len(todo), rejects), missing=missing)
-
-
-def _orchestra(root: Path, timbres_of: str | None, sounds: Path | None) -> tuple[timbres.Orchestra | None, list[str]]:
-    if timbres_of is None:
-        return None, []
-    return timbres.orchestra(timbres.names(timbres_of), sounds, root)
 
 
 def _with_orchestra(units: Sequence[SongUnit], orchestra: timbres.Orchestra, seed: int) -> list[SongUnit]:

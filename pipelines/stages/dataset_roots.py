@@ -13,7 +13,7 @@ from instructme.dataset_tools.layouts import FoundTrack, Rejected
 from instructme.dataset_tools.unread_files import once
 from instructme.manifests import urls
 from instructme.manifests.paths import slug
-from instructme.manifests.rows import DataError
+from instructme.manifests.rows import DataError, Track
 
 _FALLBACK = "folder"
 """The layout that fits nearly anything, taken when no other fits."""
@@ -118,7 +118,7 @@ def widened(dataset: Dataset, *, allow_outside: bool, follow_links: bool) -> Dat
 
 
 def _paths(track: FoundTrack) -> list[Path]:
-    stated = (track.chords_path, track.beats_path, track.downbeats_path, track.mix_path)
+    stated = [getattr(track, name) for name in Track.FILES]
     return [path for path in (*stated, *(path for stem in track.stems for path in (stem.path, stem.midi_path))) if path]
 
 
@@ -142,15 +142,8 @@ def _moved(track: FoundTrack, change: Callable[[Path], Path]) -> FoundTrack:
     def end(path: Path | None) -> Path | None:
         return path and change(path)
 
-    stems = tuple(replace(stem, path=end(stem.path) or stem.path, midi_path=end(stem.midi_path)) for stem in track.stems)
-    return replace(
-        track,
-        stems=stems,
-        chords_path=end(track.chords_path),
-        beats_path=end(track.beats_path),
-        downbeats_path=end(track.downbeats_path),
-        mix_path=end(track.mix_path),
-    )
+    stems = tuple(replace(stem, path=change(stem.path), midi_path=end(stem.midi_path)) for stem in track.stems)
+    return replace(track, stems=stems, **{name: end(getattr(track, name)) for name in Track.FILES})
 
 
 def _nested(one: Path, other: Path) -> bool:

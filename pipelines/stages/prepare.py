@@ -204,8 +204,7 @@ def _values(stem: Stem) -> dict[str, Any]:
 def _files(unit: TrackUnit) -> list[str]:
     """List the files of the dataset that a track is made from."""
     stems = [file for stem in unit.stems for file in (stem.path, stem.midi_path)]
-    track = unit.track
-    stated = (track.chords_path, track.beats_path, track.downbeats_path, track.mix_path)
+    stated = [getattr(unit.track, name) for name in Track.FILES]
     return sorted({file for file in (*stems, *stated) if file})
 
 

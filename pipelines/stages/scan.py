@@ -30,7 +30,7 @@ _THREADS = 8
 
 @dataclass
 class Rows:
-    """Rows of the tables, of one dataset or of all."""
+    """Rows of the tables."""
 
     tracks: list[Track] = field(default_factory=list)
     stems: list[Stem] = field(default_factory=list)
@@ -39,13 +39,6 @@ class Rows:
     """Of all stems of the datasets that were read, also of those that were rejected."""
     moved: str = ""
     """What to tell of songs that have another split than in the scan before."""
-
-    def add(self, other: "Rows") -> None:
-        """Take in the rows of another dataset."""
-        self.tracks += other.tracks
-        self.stems += other.stems
-        self.rejects += other.rejects
-        self.labels |= other.labels
 
 
 def scan(
@@ -110,13 +103,14 @@ def scan(
         rows = _kept(work, set(known) - {dataset.name for dataset in chosen})
         for dataset in chosen:
             with urls.explained(dataset.root):
-                rows.add(_read(dataset, own, accept_guesses, licences, {track.track_id for track in rows.tracks}))
+                _read(rows, dataset, own, accept_guesses, licences)
             known[dataset.name] = _entry(dataset)
         _split(rows, split, seed, {name: urls.parse(entry["root"]) for name, entry in known.items()})
         if not rows.tracks:
-            reasons = Counter(reject.reason for reject in rows.rejects)
+            reasons = sorted(Counter(reject.reason for reject in rows.rejects).items())
+            told = ", ".join(f"{count} left out: {reason}" for reason, count in reasons) or "no tracks"
             first = f"; first: {rows.rejects[0].detail}" if rows.rejects else ""
-            raise DataError(f"nothing usable in {', '.join(map(str, places))}: {_told(reasons) or 'no tracks'}{first}")
+            raise DataError(f"nothing usable in {', '.join(map(str, places))}: {told}{first}")
         rows.rejects += _unused(own, rows)
         rows.moved = _changed(work, rows)
         if not dry_run:
@@ -189,26 +183,16 @@ def _changed(work: Path, rows: Rows) -> str:
     return f"{counted(len(moved), 'song')} moved to another split since the last scan, such as {first}: train models anew"
 
 
-def _told(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} left out: {reason}" for reason, count in sorted(reasons.items()))
-
-
-def _read(
-    dataset: Dataset,
-    aliases: Mapping[str, str],
-    accept_guesses: bool,
-    licences: Sequence[str],
-    taken: Container[str],
-) -> Rows:
-    """Read all tracks of a dataset, headers in threads; `taken` are the ids of tracks of other datasets."""
+def _read(rows: Rows, dataset: Dataset, aliases: Mapping[str, str], accept_guesses: bool, licences: Sequence[str]) -> None:
+    """Read all tracks of a dataset, headers in threads, and add their rows to those of other datasets."""
     from tqdm import tqdm
 
     layout, items = dataset_roots.load(dataset.layout), dataset_roots.found(dataset)
     licensed = [_licensed(item, licences) for item in items]
     found = [item for item in licensed if isinstance(item, FoundTrack)]
-    rows = Rows(rejects=[_reject(dataset, None, item) for item in licensed if isinstance(item, Rejected)])
+    rows.rejects += [_reject(dataset, None, item) for item in licensed if isinstance(item, Rejected)]
     rows.labels |= {stem.label for item in found for stem in item.stems}
-    ids = _ids(dataset, found, taken)
+    ids = _ids(dataset, found, {track.track_id for track in rows.tracks})
 
     def read(item: FoundTrack, track_id: str) -> tuple[Track | None, list[Stem], list[Rejected]]:
         named = {"dataset": dataset.name, "layout": dataset.layout, "track_id": track_id}
@@ -226,7 +210,6 @@ def _read(
     whole = dataset.folder == dataset.root or dataset.root.is_dir()
     listed = layout.tracks(dataset.root) if dataset.follows_links else items
     rows.rejects += [_reject(dataset, None, one) for one in (unread(dataset.root, listed, layout.COMPANIONS) if whole else ())]
-    return rows
 
 
 def _licensed(item: FoundTrack | Rejected, licences: Sequence[str]) -> FoundTrack | Rejected:
