@@ -12,13 +12,9 @@ def _key(label: str) -> str:
     return "".join(re.findall(r"[a-z0-9]+", text.replace("&", " n ").replace(" and ", " n ")))
 
 
-def _load() -> dict[str, str]:
-    listed = rows("genres.csv")
-    aliases = {_key(alias): row["genre"] for row in listed for alias in row["aliases"].split(";") if alias}
-    return {_key(row["genre"]): row["genre"] for row in listed} | aliases
-
-
-_GENRES = _load()
+_ROWS = rows("genres.csv")
+_GENRES = {_key(row["genre"]): row["genre"] for row in _ROWS}
+_GENRES |= {_key(alias): row["genre"] for row in _ROWS for alias in row["aliases"].split(";") if alias}
 GENRES: tuple[str, ...] = tuple(dict.fromkeys(_GENRES.values()))
 """The genres that instructions name."""
 

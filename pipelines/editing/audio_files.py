@@ -81,7 +81,9 @@ def decode(path: Path, folder: Path | None = None, rate_hz: int | None = None) -
         raise DataError(f"no such audio file: {path}: give a file, such as song.wav")
     try:
         with soundfile.SoundFile(broken_headers.opened(path)) as file:
-            kind = Kind(file.samplerate, file.subtype, _tags(file))
+            # Title, artist and the like; the software is that of the source.
+            tags = {name: text for name, text in file.copy_metadata().items() if text and name != "software"}
+            kind = Kind(file.samplerate, file.subtype, tags)
             scratch = Scratch(file.channels, folder)
             stream = soxr.ResampleStream(file.samplerate, rate_hz or file.samplerate, file.channels, dtype="float32")
             same, ended = rate_hz in (None, file.samplerate), False
@@ -100,11 +102,6 @@ def decode(path: Path, folder: Path | None = None, rate_hz: int | None = None) -
     if not len(scratch):
         raise DataError(f"{path} holds no samples: export it again")
     return scratch, kind
-
-
-def _tags(file: soundfile.SoundFile) -> dict[str, str]:
-    """Read title, artist and the like; the software is that of the source."""
-    return {name: text for name, text in file.copy_metadata().items() if text and name != "software"}
 
 
 def doubts(path: Path) -> list[str]:

@@ -34,7 +34,7 @@ def from_changes(task: str | None, source: Tensor, latents: Tensor, decode: Deco
         how: see `Preserve`.
     """
     removed, added = latents.chunk(2, dim=1)
-    keeps, brings = _effect(task)
+    keeps, brings = effect(task)
     if keeps == "all":
         kept = source
     elif keeps == "none":
@@ -53,11 +53,11 @@ def as_changes(task: str | None, latents: Tensor, source: Tensor) -> Tensor:
     source: its latent (B, C, F). Where the target is the named part, the rest of the source is removed, as latents are linear.
     """
     named, _ = latents.chunk(2, dim=1)
-    return torch.cat([source - named, named], dim=1) if _effect(task)[0] == "named" else latents
+    return torch.cat([source - named, named], dim=1) if effect(task)[0] == "named" else latents
 
 
-def _effect(task: str | None) -> tuple[str, bool]:
-    """Read which part of the source a task keeps, and whether it brings anything new."""
+def effect(task: str | None) -> tuple[str, bool]:
+    """Read which part of the source a task keeps, and whether it brings anything new; one that nobody knows is like replace."""
     module = task_modules().get(task or "")
     return (module.KEEPS, module.BRINGS) if module else ("rest", True)
 
@@ -73,7 +73,7 @@ def from_target(task: str | None, source: Tensor, target: Tensor, how: Preserve 
 
     With `how`, what it keeps comes from the source (B, T), and what is new is what it has beyond the source.
     """
-    keeps, brings = _effect(task)
+    keeps, brings = effect(task)
     if keeps == "none":
         return EditedSound(target, torch.zeros_like(source))
     if how == "off":

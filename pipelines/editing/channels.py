@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from instructme.dataset_tools.audio import Samples, resample
-from instructme.dataset_tools.tasks import task_modules
 from instructme.model.masks import follow
+from instructme.pipelines.editing.changes import effect
 
 
 def hear(audio: Samples, rate_hz: int, model_hz: int) -> Samples:
@@ -31,8 +31,7 @@ def spread(
         model_hz: rate of the model.
     """
     old, new, left = (fitted(resample(each, model_hz, rate_hz), len(audio))[:, None] for each in (heard, sound, kept))
-    module = task_modules().get(task or "")
-    keeps = module.KEEPS if module else "rest"
+    keeps, _ = effect(task)
     if keeps == "none":
         return np.repeat(new, audio.shape[1], axis=1)
     unheard = audio - old

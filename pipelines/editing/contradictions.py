@@ -1,6 +1,7 @@
 """Find instructions that ask for another edit than their recipe makes, as after a table was changed by hand."""
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 
 from instructme.manifests.counting import counted
 from instructme.manifests.rows import Triplet
@@ -10,15 +11,8 @@ from instructme.pipelines.editing.plan import EditStep
 
 def contradictions(triplets: Iterable[Triplet]) -> Iterator[str]:
     """Tell once of instructions that contradict their recipes; those that `edit` can't read are not judged."""
-    steps: dict[str, EditStep | None] = {}
-    wrong = []
-    for triplet in triplets:
-        text = triplet.instruction
-        if text not in steps:
-            steps[text] = sentences.single_step(text)
-        step = steps[text]
-        if step and _asked(step) != _asked(triplet):
-            wrong.append(triplet)
+    read = cache(sentences.single_step)
+    wrong = [triplet for triplet in triplets if (step := read(triplet.instruction)) and _asked(step) != _asked(triplet)]
     if wrong:
         rest = f", and {counted(len(wrong) - 1, 'other triplet')}" if len(wrong) > 1 else ""
         advice = "the instruction asks for another edit than source and target show: correct triplets.parquet and run shard again"

@@ -66,7 +66,6 @@ _AFTER = re.compile(
     r"|(?:that|which) (?:goes|go|fits?|match(?:es)?|works?)(?: well)?(?: with| to)? it|to (?:go with|match|fit) it"
     r"|also|thanks|thank you|now|for me|if (?:you can|possible)|completely|entirely|altogether)$"
 )
-_ARTICLE = re.compile(r"\bthe (?=\{instrument)")
 _GAIN = re.compile(r"(?:\bby )?(?:\b(?:about|around|roughly) )?(?P<sign>[+-]?)(?P<number>\d+(?:\.\d+)?) ?db\b")
 _SLIGHTLY = re.compile(
     r"\b(?:just )?(?:by )?(?:(?:a|an|just a) (?:tiny |little )?bit|a (?:little|touch|tad)|slightly|somewhat)\b"
@@ -122,11 +121,6 @@ def _it(match: re.Match[str]) -> str:
     return "it" if not kind or re.fullmatch(rf"{_MUSIC}|sound", kind) or slots.genre(kind) else match[0]
 
 
-def article_free(template: str) -> str:
-    """Drop the article before a field of an instrument, which may have its own."""
-    return _ARTICLE.sub("", template)
-
-
 def level(clause: str) -> tuple[str, float | None] | None:
     """Take the level out of a clause: its other words, and the amount in decibels; None if it says several levels."""
     amounts = list(_GAIN.finditer(clause))
@@ -159,11 +153,6 @@ def _shortened(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
     while (shorter := pattern.sub("", text)) != text:
         text = shorter
         yield text
-
-
-def trimmed(clause: str) -> str:
-    """Drop commas and spaces around a clause."""
-    return " ".join(clause.split()).strip(" ,")
 
 
 def beside_connector(part: str) -> bool:

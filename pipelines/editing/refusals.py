@@ -51,24 +51,13 @@ class SentenceError(DataError):
         return SentenceError(f'{reason}{_OFFER}{near}"', self.words) if near else SentenceError(reason or str(self))
 
 
-def explain(said: str, words: str, known: Collection[str], reads: Callable[[str], bool]) -> str:
-    """Explain a refusal in one line.
-
-    Args:
-        said: the sentence.
-        words: the same in lower case and plain words.
-        known: all words that the reader knows.
-        reads: tells whether a clause can be read.
-    """
-    return line(said, _reason(words, known, reads), words)
+def refusal(said: str, reason: str, words: str) -> SentenceError:
+    """Refuse a sentence for a reason; `words` is the same in lower case and plain words."""
+    return SentenceError(f'can\'t read "{short(said)}": {reason}{_OFFER}{_examples(words)[0]}"', words)
 
 
-def line(said: str, reason: str, words: str) -> str:
-    """Write the line of a refusal for a given reason."""
-    return f'can\'t read "{short(said)}": {reason}{_OFFER}{_examples(words)[0]}"'
-
-
-def _reason(words: str, known: Collection[str], reads: Callable[[str], bool]) -> str:
+def reason(words: str, known: Collection[str], reads: Callable[[str], bool]) -> str:
+    """Explain why a sentence can't be read; `known` are all words of the reader, and `reads` tells whether it reads a clause."""
     if match := _QUESTION.search(words):
         return f'"{match[0]}" asks a question, and only edits are read'
     if match := _NEGATION.search(words):

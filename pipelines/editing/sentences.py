@@ -69,7 +69,8 @@ def read(sentence: str, templates: Templates | None = None) -> Plan:
     corrected, notes = _corrected(words, trained)
     if notes and (steps := _edits(corrected, trained, said)):
         return Plan(steps, notes)
-    raise SentenceError(refusals.explain(said, words, _known(trained), lambda clause: bool(_whole(clause, trained))), words)
+    reason = refusals.reason(words, _known(trained), lambda clause: bool(_whole(clause, trained)))
+    raise refusals.refusal(said, reason, words)
 
 
 def single_step(sentence: str) -> EditStep | None:
@@ -94,18 +95,18 @@ def trained_templates(run: Path) -> Templates | None:
 def _texts(trained: str) -> tuple[_Text, ...]:
     """List all texts: those of training, the paper's, and the other words of each task."""
     own: Templates = json.loads(trained)
-    found: dict[tuple[str, str], _Text] = {}
-    for task in task_names():
-        module = task_module(task)
-        for template in (*own.get(task, ()), *module.TEMPLATES, *module.PHRASES):
-            is_trained = template in own.get(task, ()) or (task not in own and template in module.TEMPLATES)
-            found.setdefault((task, template), _text(task, template, is_trained))
-    return tuple(found.values())
+    modules = ((task, task_module(task)) for task in task_names())
+    return tuple(
+        _text(task, template, template in own.get(task, module.TEMPLATES))
+        for task, module in modules
+        for template in dict.fromkeys((*own.get(task, ()), *module.TEMPLATES, *module.PHRASES))
+    )
 
 
 def _text(task: str, template: str, trained: bool) -> _Text:
     bare = re.sub(r"\s*(?:by )?\{gain\} dB", "", template)
-    plain = phrasing.article_free(" ".join(bare.lower().split()))
+    # An instrument may have its own article.
+    plain = re.sub(r"\bthe (?=\{instrument)", "", " ".join(bare.lower().split()))
     pieces = list(Formatter().parse(plain)) or [("", None, None, None)]
     end = "" if pieces[-1][1] else pieces[-1][0]
     return _Text(task, template, trained, bare != template, re.compile(_pattern(plain)), pieces[0][0], end)
@@ -146,7 +147,7 @@ def _edits(words: str, trained: str, said: str) -> tuple[EditStep, ...] | None:
     """
     steps = _steps(words, trained, said) or kept_parts.read(words, lambda edit: _steps(edit, trained, said))
     if steps and (reason := conflicts.find(steps)):
-        raise SentenceError(refusals.line(said, reason, words), words)
+        raise refusals.refusal(said, reason, words)
     return steps
 
 
@@ -159,14 +160,14 @@ def _steps(words: str, trained: str, said: str) -> tuple[EditStep, ...] | None:
     try:
         marked, spans = time_spans.find(words)
     except ValueError as error:
-        raise SentenceError(refusals.line(said, f'"{error}" is no time span', words), words) from None
+        raise refusals.refusal(said, f'"{error}" is no time span', words) from None
     if "@" in words:
         return None
     cuts = [(cut.start(), cut.end(), phrasing.joint(cut[0])) for cut in phrasing.CONNECTOR.finditer(marked)]
     readings = _readings(marked, [*cuts, (len(marked), len(marked), "stop")], trained)
     plans = {tuple(_timed(clauses, spans, said, words)): None for clauses in readings}
     if len(plans) > 1:
-        raise SentenceError(refusals.line(said, "it can be read in two ways", words), words)
+        raise refusals.refusal(said, "it can be read in two ways", words)
     return next(iter(plans), None)
 
 
@@ -196,7 +197,7 @@ def _clauses(part: str, trained: str, verb: str) -> list[_Clause]:
     marks = time_spans.MARK.findall(part)
     if len(marks) > 1 or (marks and phrasing.beside_connector(part)):
         return []
-    bare = phrasing.trimmed(time_spans.MARK.sub(" ", part))
+    bare = " ".join(time_spans.MARK.sub(" ", part).split()).strip(" ,")
     found = _whole(bare, trained) or (_whole(f"{verb} {bare}", trained) if verb and bare else ())
     span = int(marks[0][1:]) if marks else None
     return [clause._replace(span=span, leads=bool(marks) and part.lstrip(" ,").startswith("@")) for clause in found]
@@ -260,7 +261,7 @@ def _timed(clauses: Sequence[_Clause], spans: Sequence[time_spans.TimeSpan], sai
             or (joint == "then" and before.leads and alone)
         ):
             reason = "its time may belong to one step or to several: give each step its own time"
-            raise SentenceError(refusals.line(said, reason, words), words)
+            raise refusals.refusal(said, reason, words)
         shared = clause.span if clause.leads else shared if joint == "and" else None
         span = shared if alone else clause.span
         yield clause.step if span is None else replace(clause.step, **spans[span]._asdict())

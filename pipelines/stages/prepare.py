@@ -228,15 +228,13 @@ def make(unit: TrackUnit) -> Reject | None:
         # Of files that were exported again since, `scan` has not compared rates and lengths.
         changed = [stem for stem in unit.stems if _state(root / stem.path)[0] not in (0, stem.size_bytes)]
         rows = prepare_track(unit.track, [stem for stem in unit.stems if stem not in changed], root, folder, unit.settings)
-        rows["rejects"] = [*rows.get("rejects", []), *(_changed(unit.track, stem) for stem in changed)]
+        detail = "the file has changed since scan: run scan again, then prepare"
+        told = [parts.reject(unit.track, stem.path, "unreadable", detail) for stem in changed]
+        rows["rejects"] = [*rows.get("rejects", []), *told]
         for name, row_type in TABLES.items():
             tables.write(folder / f"{name}.parquet", rows.get(name, []), row_type)
         resume.write(folder / unit.marker.name, {"key": unit.key, "bytes": resume.sizes(folder)})
     return None
-
-
-def _changed(track: Track, stem: Stem) -> Reject:
-    return parts.reject(track, stem.path, "unreadable", "the file has changed since scan: run scan again, then prepare")
 
 
 def _shared_files(work: Path, units: Sequence[TrackUnit]) -> set[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from instructme.dataset_tools.audio import Pcm, Samples
+from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.sharding import beat_check, checks, laws, library, samples, windows
 from instructme.dataset_tools.sharding.index import index_of
 from instructme.dataset_tools.sharding.tar_file import NAME
@@ -279,10 +279,7 @@ def _parts(recipe: Triplet, row: Sample, source: Samples, target: Samples, music
 
 
 def _reader(music: library.Library, track_id: str, start: int, length: int) -> laws.ReadPart:
-    def part(instrument: str) -> Pcm:
-        return windows.read(music.part(track_id, instrument), start, length, music.channels)
-
-    return part
+    return lambda instrument: windows.read(music.part(track_id, instrument), start, length, music.channels)
 
 
 def _across(listed: Mapping[str, list[tuple[str, set[str]]]], music: library.Library | None) -> Iterator[str]:
