@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -92,28 +91,17 @@ def _version(package: str) -> str | None:
         return None
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A function of a unit that first checks the worker it finds itself on."""
+def checked(function: Callable[[Any], Any], shared: Sequence[Path]) -> Callable[[Any], Any]:
+    """Have a function of a unit first check that its worker has the packages of this process and sees SHARED, files, as it does.
 
-    function: Callable[[Any], Any]
-    versions: _Stated
-    seen: _Seen
+    The function then raises DataError where the worker isn't as it must be.
+    """
+    return functools.partial(_on_worker, function, _versions(), tuple((str(path), *_state(path)) for path in shared))
 
-    @classmethod
-    def of(cls, function: Callable[[Any], Any], shared: Sequence[Path]) -> "Checked":
-        """Have it check that a worker has the packages of this process and sees SHARED, files, as this process does."""
-        states = ((str(path), *_state(path)) for path in shared)
-        return cls(function, _versions(), tuple(states))
 
-    def __call__(self, unit: Any) -> Any:
-        """Apply the function to a unit.
-
-        Raises:
-            DataError: the worker isn't as it must be.
-        """
-        _check_worker(self.versions, self.seen)
-        return self.function(unit)
+def _on_worker(function: Callable[[Any], Any], versions: _Stated, seen: _Seen, unit: Any) -> Any:
+    _check_worker(versions, seen)
+    return function(unit)
 
 
 def _state(path: Path) -> tuple[int, int]:

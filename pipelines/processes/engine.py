@@ -159,7 +159,7 @@ def run(
     from distributed import KilledWorker, as_completed
 
     reached = cluster.connected(scheduler) if scheduler else _local(min(workers or cores(), len(units)))
-    function = cluster.Checked.of(function, shared) if scheduler else function
+    function = cluster.checked(function, shared) if scheduler else function
     with reached as client, progress() as bar:
         futures = dict(zip(client.map(function, units, pure=False, batch_size=1000), units, strict=True))
         try:
