@@ -42,15 +42,7 @@ ORDER = 10
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of everything random.")
 @options.WORKERS
-def command(
-    folder: Path,
-    tier: str,
-    soundfonts: tuple[Path, ...],
-    midi: Path | None,
-    timbres_of: str | None,
-    sounds: Path | None,
-    **others: Any,
-) -> None:
+def command(folder: Path, **given: Any) -> None:
     r"""Render multitrack music with chords, beats and genres into DIR, in the layout of Slakh2100.
 
     The tiers mini (about 6 minutes) and standard (about 72 minutes) use the chord charts of this package. MMA plays
@@ -68,15 +60,15 @@ def command(
       instructme corpus songs --tier real --midi my_midi_files
       instructme corpus many --timbres varied --sounds my_recordings
     """
-    if midi and tier != "real":
+    if given["midi"] and given["tier"] != "real":
         raise click.UsageError("--midi needs --tier real")
-    if sounds and not timbres_of:
+    if given["sounds"] and not given["timbres_of"]:
         raise click.UsageError("--sounds needs --timbres, such as --timbres varied")
-    if timbres_of and soundfonts:
+    if given["timbres_of"] and given["soundfonts"]:
         raise click.UsageError("--soundfont and --timbres exclude each other: leave one out")
     from instructme.pipelines.stages.corpus import corpus
 
-    summary = corpus(folder, tier=tier, soundfonts=soundfonts, midi=midi, timbres_of=timbres_of, sounds=sounds, **others)
+    summary = corpus(folder, **given)
     kept = f", {summary.kept} of them kept from before" if summary.kept else ""
     click.echo(
         f"{counted(summary.tracks, 'track')}, {counted(summary.stems, 'stem')}, {summary.minutes:.1f} minutes in {folder}{kept}"

@@ -129,33 +129,28 @@ def load_editor(run: Path | None, device: str | None, embedding: Path | None = N
 class Local(click.Path):
     """A path on this machine or a disk that machines share."""
 
+    takes_urls = False
+
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
 
     def convert(
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
     ) -> str | bytes | os.PathLike[str]:
-        """Read a path.
+        """Read a path, or a URL where one may be given.
 
         Raises:
-            DataError: it is a URL.
+            DataError: it is a URL that can't be used, or none may be given; see `urls.parse`.
         """
+        if self.takes_urls and urls.is_remote(place := urls.parse(str(value))):
+            return place
         return super().convert(urls.local(str(value), param.human_readable_name.upper() if param else "it"), param, ctx)
 
 
 class Place(Local):
     """A path, or a URL of an object store such as s3://bucket/prefix."""
 
-    def convert(
-        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
-    ) -> str | bytes | os.PathLike[str]:
-        """Read a path or a URL.
-
-        Raises:
-            DataError: see `urls.parse`.
-        """
-        place = urls.parse(str(value))
-        return place if urls.is_remote(place) else super().convert(place, param, ctx)
+    takes_urls = True
 
 
 FOLDER, FILE = Local(exists=True, file_okay=False), Local(exists=True, dir_okay=False)

@@ -1,5 +1,6 @@
 """The verb `pair`."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,18 +78,7 @@ def _weights(context: click.Context, option: click.Parameter, values: tuple[str,
 @number("--remix-harmony", hidden=True, default=0.6, help="Smallest share of time with equal chords (remix).")
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of everything random.")
 @click.option("--plan", is_flag=True, help="Print what would be made, and write nothing.")
-def command(
-    work: Path,
-    counts: dict[str, int],
-    total: int | None,
-    weights: tuple[tuple[str, float], ...],
-    balance: float,
-    tempo_tolerance: float,
-    remix_harmony: float,
-    rounds: int,
-    plan: bool,
-    **others: Any,
-) -> None:
+def command(work: Path, **given: Any) -> None:
     r"""Draw recipes at random from the clips of WORK, and write triplets.parquet.
 
     A recipe says which parts sound before and after an edit, and holds the instruction. --total has the shares of the
@@ -114,14 +104,13 @@ def command(
       instructme pair work --total 20000 --set paraphrase=0.3
       instructme pair work --total 20000 --set remix_harmony=0 --set balance=0.8
     """
-    if counts and total:
+    if given["counts"] and given["total"]:
         raise click.UsageError("give --count or --total, not both")
     from instructme.dataset_tools.pairing.edits import PairOptions
     from instructme.pipelines.stages.pair import pair
 
-    options = PairOptions(balance, tempo_tolerance, remix_harmony, weights)
-    summary = pair(work, counts=counts, total=total, rounds=rounds, options=options, plan=plan, **others)
-    _print(summary, rounds, plan)
+    options = PairOptions(**{field.name: given.pop(field.name) for field in fields(PairOptions)})
+    _print(pair(work, options=options, **given), given["rounds"], given["plan"])
 
 
 def _print(summary: "PairSummary", rounds: int, plan: bool) -> None:

@@ -49,9 +49,7 @@ ORDER = 30
 @options.MAX_REJECT
 @options.WORKERS
 @options.SCHEDULER
-def command(
-    work: Path, rhythm: str, max_reject: float | None, workers: int | None, scheduler: str | None, **settings: Any
-) -> None:
+def command(work: Path, max_reject: float | None, **settings: Any) -> None:
     r"""Merge the stems in WORK into parts, find their rhythm, harmony and activity, and cut clips.
 
     A part is the sum of all stems of one instrument of a song. A clip is a window of a song.
@@ -69,7 +67,7 @@ def command(
     from instructme.pipelines.stages.prepare import prepare
     from instructme.pipelines.stages.reject_share import check
 
-    done = prepare(work, workers=workers, scheduler=scheduler, rhythm=rhythm, **settings)
+    done = prepare(work, **settings)
     if done.kept:
         click.echo(f"kept {done.kept}, redid {done.redone}")
     click.echo(
@@ -78,7 +76,7 @@ def command(
     for name, counts in (("rhythm from", done.rhythm), ("chords from", done.chords), ("rejected", done.rejects)):
         if counts:
             click.echo(f"{name}: " + ", ".join(f"{label} {count}" for label, count in sorted(counts.items())))
-    if done.tracks and done.trusted < 2 and rhythm != "none":
+    if done.tracks and done.trusted < 2 and settings["rhythm"] != "none":
         click.echo(
             f"no remix is possible: beats and bars are certain in {counted(done.trusted, 'track')}, 2 are needed: {REMEDY}"
         )

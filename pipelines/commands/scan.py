@@ -56,15 +56,7 @@ def _shares(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.option("--follow-links", is_flag=True, help="Read links to files outside the dataset, as in Hugging Face snapshots.")
 @click.option("--dry-run", is_flag=True, help="Show the result, but write nothing.")
 @options.MAX_REJECT
-def command(
-    roots: tuple[Path, ...],
-    work: Path,
-    layout: str,
-    split: tuple[float, ...],
-    dry_run: bool,
-    max_reject: float | None,
-    **others: Any,
-) -> None:
+def command(roots: tuple[Path, ...], work: Path, max_reject: float | None, **given: Any) -> None:
     r"""Find the tracks and stems of datasets in any supported layout, from names, metadata and audio headers.
 
     The command writes tracks.parquet and stems.parquet to the working folder. It keeps the other datasets in that folder. A root
@@ -81,15 +73,14 @@ def command(
     from instructme.pipelines.stages.reject_share import check
     from instructme.pipelines.stages.scan import scan
 
-    if layout not in ("auto", *known_layouts()):
+    if given["layout"] not in ("auto", *known_layouts()):
         raise click.BadParameter(f"choose from auto, {', '.join(known_layouts())}", param_hint="--layout")
-    rows = scan(roots, work, layout=layout, split=split, dry_run=dry_run, **others)
-    _report(rows, work, split, dry_run=dry_run)
-    if not dry_run:
+    _report(scan(roots, work, **given), work, given["split"], dry_run=given["dry_run"])
+    if not given["dry_run"]:
         check(work, max_reject, prepared=False)
 
 
-def _report(rows: "Rows", work: Path, fractions: tuple[float, ...], *, dry_run: bool = False) -> None:
+def _report(rows: "Rows", work: Path, fractions: tuple[float, ...], *, dry_run: bool) -> None:
     for dataset in sorted({track.dataset for track in rows.tracks}):
         _songs(rows, dataset)
     _splits(rows, fractions)
