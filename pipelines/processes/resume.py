@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +21,18 @@ from instructme.manifests.tables import sha256
 
 LOCK = ".instructme.lock"
 """An empty file in a folder that is in use. Killed runs leave it, unlocked, and the next run removes it."""
+
+
+@dataclass(frozen=True)
+class MarkedUnit:
+    """A unit of work: its marker, and what the result depends on, as the marker states it."""
+
+    marker: Path
+    depends: dict[str, Any]
+
+    def finished(self) -> dict[str, Any] | None:
+        """Read its marker; None if the result must be made."""
+        return finished(self.marker, self.depends)
 
 
 @contextmanager

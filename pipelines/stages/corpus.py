@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -30,24 +29,13 @@ LICENCE = "GPL-2.0-or-later"
 
 
 @dataclass(frozen=True)
-class SongUnit:
-    """One song to be rendered: where to, with what, and the recipe that its marker will hold."""
+class SongUnit(resume.MarkedUnit):
+    """One song to be rendered into the folder of its marker, which will hold the recipe."""
 
-    folder: Path
     song: songs.Song | real.GmSong
     soundfont: Path
-    recipe: dict[str, Any]
     orchestra: timbres.Orchestra | None = None
     seed: int = 0
-
-    @property
-    def marker(self) -> Path:
-        """The file that says that it is finished: its recipe."""
-        return self.folder / RECIPE
-
-    def finished(self) -> bool:
-        """Tell whether the folder holds this very song."""
-        return resume.finished(self.marker, self.recipe) is not None
 
 
 @dataclass(frozen=True)
@@ -94,7 +82,7 @@ def corpus(
         units = _units(root, tier, hours, fonts, midi, seed)
         if orchestra is not None:
             units = _with_orchestra(units, orchestra, seed)
-        ours = {unit.folder for unit in units}
+        ours = {unit.marker.parent for unit in units}
         for path in sorted(root.glob("*/Track*")):
             # A track without a marker is not of our making; nothing is ever written over it.
             if path not in ours or not (path / RECIPE).is_file():
@@ -113,7 +101,7 @@ def corpus(
 def _with_orchestra(units: Sequence[SongUnit], orchestra: timbres.Orchestra, seed: int) -> list[SongUnit]:
     paths = [*orchestra.soundfonts.values(), *orchestra.made]
     stated = {"seed": seed, "timbres": [f"{path.name} {sha256(path)}" for path in paths]}
-    return [replace(unit, recipe=unit.recipe | stated, orchestra=orchestra, seed=seed) for unit in units]
+    return [replace(unit, depends=unit.depends | stated, orchestra=orchestra, seed=seed) for unit in units]
 
 
 def _players(unit: SongUnit, score: midi_score.Score) -> dict[int, synthesis.Player] | None:
@@ -168,13 +156,13 @@ def _units(root: Path, tier: str, hours: float | None, fonts: Sequence[Path], mi
     if tier == "real":
         for turn, piece in enumerate(real.until(real.find(midi), total_s)):
             recipe = {"midi": f"{piece.path.name} {sha256(piece.path)}", "licence": piece.licence, **stated[turn % len(fonts)]}
-            units.append(SongUnit(root / piece.split / piece.name, piece, fonts[turn % len(fonts)], recipe))
+            units.append(SongUnit(root / piece.split / piece.name / RECIPE, recipe, piece, fonts[turn % len(fonts)]))
         return units
     for song in songs.plan(*TIERS[tier], total_s, seed):
         turn = song.take % len(fonts)
         # Through JSON once, so that it equals what is read back.
         recipe = json.loads(json.dumps({**dataclasses.asdict(song), **stated[turn]}))
-        units.append(SongUnit(root / song.split / song.name, song, fonts[turn], recipe))
+        units.append(SongUnit(root / song.split / song.name / RECIPE, recipe, song, fonts[turn]))
     return units
 
 
@@ -185,7 +173,7 @@ def make(unit: SongUnit) -> str | None:
         Why it was left out, None if it wasn't.
     """
     try:
-        with atomic_folder(unit.folder) as folder:
+        with atomic_folder(unit.marker.parent) as folder:
             if isinstance(unit.song, songs.Song):
                 _write_song(folder, unit, unit.song)
             else:
@@ -194,7 +182,7 @@ def make(unit: SongUnit) -> str | None:
                 players = _players(unit, score)
                 levels_lufs = arrange.levels(score.stems) if players else None
                 synthesis.write_track(folder, score, unit.soundfont, end_s, title, levels_lufs, players)
-            resume.write(folder / RECIPE, {**unit.recipe, "bytes": resume.sizes(folder)})
+            resume.write(folder / RECIPE, {**unit.depends, "bytes": resume.sizes(folder)})
     except DataError as error:
         if isinstance(unit.song, songs.Song):
             raise
@@ -225,7 +213,8 @@ def _write_song(folder: Path, unit: SongUnit, song: songs.Song) -> None:
 def _summary(units: Sequence[SongUnit], kept: int, rejects: Counter[str]) -> CorpusSummary:
     import soundfile
 
-    stems = sum(len(list((unit.folder / "stems").iterdir())) for unit in units)
-    seconds = sum(soundfile.info(unit.folder / "mix.flac").duration for unit in units)
+    folders = [unit.marker.parent for unit in units]
+    stems = sum(len(list((folder / "stems").iterdir())) for folder in folders)
+    seconds = sum(soundfile.info(folder / "mix.flac").duration for folder in folders)
     genres = Counter(unit.song.groove.genre for unit in units if isinstance(unit.song, songs.Song))
     return CorpusSummary(len(units), kept, stems, seconds / 60, genres, rejects)

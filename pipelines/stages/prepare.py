@@ -24,32 +24,16 @@ from instructme.pipelines.processes import cluster, engine, resume
 
 
 @dataclass(frozen=True)
-class TrackUnit:
-    """One track to prepare, and the hash of all that its result depends on."""
+class TrackUnit(resume.MarkedUnit):
+    """One track to prepare; the folder of its marker is that of its parts and rows."""
 
-    work: Path
     root: Path
     track: Track
     stems: list[Stem]
     settings: PrepareSettings
-    key: str
 
     def __str__(self) -> str:
         return self.track.track_id
-
-    @property
-    def folder(self) -> Path:
-        """Where its parts, its rows and its marker go."""
-        return self.work / "parts" / self.track.track_id
-
-    @property
-    def marker(self) -> Path:
-        """The file that says that it is finished."""
-        return self.folder / part_files.MARKER
-
-    def finished(self) -> bool:
-        """Tell whether the folder holds the result of this very unit."""
-        return resume.finished(self.marker, {"key": self.key}) is not None
 
 
 @dataclass(frozen=True)
@@ -128,8 +112,12 @@ def _units(work: Path, settings: PrepareSettings) -> list[TrackUnit]:
         raise DataError(f"{problems[0].rpartition(': ')[0]}: scan was stopped while it wrote {work}; run it again")
     roots = _roots(work, {track.dataset for track in tracks})
     _check_presence(tracks, by_track, roots)
-    units = [TrackUnit(work, roots[track.dataset], track, by_track[track.track_id], settings, "") for track in tracks]
-    return [replace(unit, key=_key(unit)) for unit in units]
+    units = []
+    for track in tracks:
+        marker = work / "parts" / track.track_id / part_files.MARKER
+        unit = TrackUnit(marker, {}, roots[track.dataset], track, by_track[track.track_id], settings)
+        units.append(replace(unit, depends={"key": _key(unit)}))
+    return units
 
 
 def _shared(work: Path, units: Sequence[TrackUnit]) -> list[Path]:
@@ -224,7 +212,7 @@ def make(unit: TrackUnit) -> Reject | None:
     if unit.finished():
         return None
     inputs = urls.copied(unit.root, _files(unit), engine.scratch())
-    with inputs as root, atomic_folder(unit.folder) as folder:
+    with inputs as root, atomic_folder(unit.marker.parent) as folder:
         # Of files that were exported again since, `scan` has not compared rates and lengths.
         changed = [stem for stem in unit.stems if _state(root / stem.path)[0] not in (0, stem.size_bytes)]
         rows = prepare_track(unit.track, [stem for stem in unit.stems if stem not in changed], root, folder, unit.settings)
@@ -233,7 +221,7 @@ def make(unit: TrackUnit) -> Reject | None:
         rows["rejects"] = [*rows.get("rejects", []), *told]
         for name, row_type in TABLES.items():
             tables.write(folder / f"{name}.parquet", rows.get(name, []), row_type)
-        resume.write(folder / unit.marker.name, {"key": unit.key, "bytes": resume.sizes(folder)})
+        resume.write(folder / unit.marker.name, {**unit.depends, "bytes": resume.sizes(folder)})
     return None
 
 
@@ -254,8 +242,7 @@ def _lost(unit: TrackUnit) -> Reject:
 def _gather(work: Path, units: Sequence[TrackUnit], settings: PrepareSettings, lost: list[Reject], redone: int) -> PrepareSummary:
     """Join the rows of all finished tracks into the tables of the working folder, sorted by track."""
     finished = [unit for unit in units if unit.finished()]
-    folders = [unit.folder for unit in finished]
-    homes, tracks = {unit.track.track_id: unit.folder for unit in finished}, [unit.track for unit in finished]
+    homes, tracks = {unit.track.track_id: unit.marker.parent for unit in finished}, [unit.track for unit in finished]
     doubles = same_songs.doubles(homes, tracks)
     lost_ids = {row.track_id for row in doubles}
     copies = same_songs.copies(homes, [track for track in tracks if track.track_id not in lost_ids])
@@ -263,7 +250,7 @@ def _gather(work: Path, units: Sequence[TrackUnit], settings: PrepareSettings, l
     parents = [work / "tracks.parquet", work / "stems.parquet"]
     joined = {}
     for name, row_type in TABLES.items():
-        joined[name] = tables.read_all([folder / f"{name}.parquet" for folder in folders], row_type)
+        joined[name] = tables.read_all([folder / f"{name}.parquet" for folder in homes.values()], row_type)
         if name != "rejects":
             joined[name] = (
                 joined[name].filter(pc.invert(pc.is_in(joined[name]["track_id"], left_out))) if doubles else joined[name]

@@ -29,22 +29,16 @@ _FILES = re.compile(rf"\.?{tar_file.NAME.pattern}\.(tar|parquet|json)(\.\d+\.tmp
 
 
 @dataclasses.dataclass(frozen=True)
-class ShardUnit:
-    """One shard to be made: its marker, its recipes as Arrow IPC, and what its content depends on."""
+class ShardUnit(resume.MarkedUnit):
+    """One shard to be made: its recipes as Arrow IPC, and the arguments of its table."""
 
-    marker: Path
     recipes: bytes
     arguments: dict[str, Any]
-    key: str
 
     @property
     def name(self) -> str:
         """Its name without suffix."""
         return self.marker.stem
-
-    def finished(self) -> dict[str, Any] | None:
-        """Read its marker; None if the shard must be made."""
-        return resume.finished(self.marker, {"key": self.key})
 
 
 def shard(
@@ -155,13 +149,13 @@ def _wanted(
     """
     units, used = [], set()
     for name, rows, arguments in cut:
-        key = resume.key(name, arguments, parents, tables.SCHEMA_VERSION, tables.tool_version())
+        depends = {"key": resume.key(name, arguments, parents, tables.SCHEMA_VERSION, tables.tool_version())}
         path = out.resolve() / f"{name}.json"
         with urls.explained(out):
-            stays = name.rpartition("-")[0] in splits or resume.finished(path, {"key": key}) is not None
+            stays = name.rpartition("-")[0] in splits or resume.finished(path, depends) is not None
         if stays:
             used |= {track for side in ("source_track", "target_track") for track in pc.unique(rows[side]).to_pylist()}
-            units.append(ShardUnit(path, _pack(rows), arguments, key))
+            units.append(ShardUnit(path, depends, _pack(rows), arguments))
     return units, used
 
 
@@ -274,7 +268,7 @@ def _render(work: Path, out: Path, parents: Mapping[str, str], unit: ShardUnit) 
         places = tar_file.write_tar(temporary, rendered())
     tables.write(index, samples.locate(rows, places), Sample, arguments=unit.arguments, parents=parents)
     marker = {
-        "key": unit.key,
+        **unit.depends,
         "samples": len(rows),
         "tasks": dict(Counter(row.task for row in rows)),
         "seconds": sum(row.length_samples for row in rows) / music.rate_hz,

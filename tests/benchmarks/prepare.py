@@ -29,6 +29,7 @@ import soxr
 from scaling import compare, spread
 
 from instructme.dataset_tools.prepare_track import PrepareSettings
+from instructme.dataset_tools.sharding import part_files
 from instructme.manifests import tables
 from instructme.manifests.rows import Stem, Track
 from instructme.pipelines.processes import engine
@@ -104,7 +105,8 @@ def audio(work: Path, tracks: int) -> None:
             for mode in (("none", "none"), ("midi", "midi"), ("audio", "none"), ("none", "audio")):
                 settings = PrepareSettings(rhythm=mode[0], chords=mode[1])
                 begun = time.process_time()
-                make(TrackUnit(origin / "-".join(mode), root[track.dataset], track, own, settings, "key"))
+                marker = origin / "-".join(mode) / "parts" / track.track_id / part_files.MARKER
+                make(TrackUnit(marker, {}, root[track.dataset], track, own, settings))
                 # The first track loads the networks.
                 taken[mode] = taken.get(mode, 0.0) + (time.process_time() - begun if number else 0)
         bare = taken.pop(("none", "none")) / minutes
@@ -136,7 +138,8 @@ def memory(minutes: int, stems: int, rhythm: str, chords: str, rate_hz: int | No
             stated = (f"{number}", path.name, "x", None, None, f"instrument {number}", "family", True, False, "name", True)
             length, size = 60 * minutes * rate_hz, path.stat().st_size
             rows.append(Stem("t", *stated, rate_hz, channels, length, size, None, None, None, None))
-        unit = TrackUnit(root, root, track, rows, PrepareSettings(rhythm=rhythm, chords=chords), "key")
+        settings = PrepareSettings(rhythm=rhythm, chords=chords)
+        unit = TrackUnit(root / "parts/t" / part_files.MARKER, {}, root, track, rows, settings)
         (peak,) = [peak for _, peak in engine.run(peak_mib, [unit], description="memory", item="unit", workers=1)]
         track_size = f"{minutes} minutes, {stems} stems of {channels} channels, {rate_hz} Hz, rhythm {rhythm}, chords {chords}"
         print(f"{track_size}: peak of the worker {peak:.0f} MiB")
