@@ -26,14 +26,8 @@ def markdown() -> str:
     """Write the documentation of every table and column as Markdown, from the row types."""
     lines = ["# Tables", "", *INTRODUCTION.splitlines(), ""]
     for name, row_type in TABLES.items():
-        lines += [
-            f"## `{name}`",
-            "",
-            (row_type.__doc__ or "").split(" Table")[0],
-            "",
-            "| column | type | meaning |",
-            "|---|---|---|",
-        ]
+        meaning = (row_type.__doc__ or "").split(" Table")[0]
+        lines.append(f"## `{name}`\n\n{meaning}\n\n| column | type | meaning |\n|---|---|---|")
         for field in schema(row_type):
             optional = ", may be null" if field.nullable else ""
             lines.append(f"| `{field.name}` | {field.type}{optional} | {field.metadata[b'doc'].decode()} |")

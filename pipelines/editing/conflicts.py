@@ -2,22 +2,16 @@
 
 from collections.abc import Sequence
 from itertools import combinations
-from math import inf
 
 from instructme.dataset_tools.tasks import task_module
 from instructme.manifests.instruments import GENERAL_NAMES, INSTRUMENTS
-from instructme.pipelines.editing.plan import EditStep
+from instructme.pipelines.editing.plan import EditStep, touches
 
 
 def find(steps: Sequence[EditStep]) -> str | None:
     """Say why a later step can't do what it says after an earlier one; None where all can."""
-    pairs = ((first, later) for first, later in combinations(steps, 2) if _meet(first, later))
+    pairs = ((first, later) for first, later in combinations(steps, 2) if touches(first, *later.span))
     return next((reason for first, later in pairs if (reason := _reason(first, later))), None)
-
-
-def _meet(first: EditStep, later: EditStep) -> bool:
-    """Tell whether their time spans overlap."""
-    return max(first.start_s or 0, later.start_s or 0) < min(first.end_s or inf, later.end_s or inf)
 
 
 def _reason(first: EditStep, later: EditStep) -> str | None:

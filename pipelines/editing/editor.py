@@ -236,7 +236,7 @@ class Editor:
     def _refuse(self, step: EditStep, settings: SamplingSettings, length_s: float) -> None:
         """Refuse what this run, or music of this length, can't do."""
         self.check(step)
-        if (step.start_s or 0.0) >= length_s:
+        if step.span[0] >= length_s:
             raise DataError(f"the edit starts at {step.start_s:g} s, but the music is {length_s:.1f} s long")
         most = self.preset.diffusion.steps
         if settings.steps is not None and not 1 <= settings.steps <= most:
@@ -246,8 +246,7 @@ class Editor:
         """Edit by the part that the separator takes out."""
         assert self._separator is not None
         first = 0
-        end_s = np.inf if step.end_s is None else step.end_s
-        for part in self._separator.parts(audio, rate_hz, step.instruments, step.start_s or 0.0, end_s):
+        for part in self._separator.parts(audio, rate_hz, step.instruments, *step.span):
             source = np.asarray(audio[first : first + len(part)], np.float32)
             edited = task_module(step.task).from_part(source, part, step.gain_db)
             if not np.isfinite(edited).all():

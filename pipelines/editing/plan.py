@@ -48,6 +48,11 @@ class EditStep:
         """Name the instruments that are new, as in the column `added` of triplets."""
         return self.with_instruments or (() if self.named else self.instruments)
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """Seconds where the edit starts and ends; infinity is the end of the music."""
+        return self.start_s or 0.0, np.inf if self.end_s is None else self.end_s
+
     def as_json(self) -> dict[str, Any]:
         """Describe the step in the words of `edit --plan`; absent fields are left out."""
         described = {name: value for name, value in vars(self).items() if name != "words" and value not in (None, ())}
@@ -156,7 +161,7 @@ def within_span(source: Samples, edited: Samples, step: EditStep, rate_hz: int, 
     if step.start_s is None and step.end_s is None:
         return edited
     place = (np.arange(first, first + len(source)) + 0.5) / rate_hz
-    start, end = step.start_s or 0.0, np.inf if step.end_s is None else step.end_s
+    start, end = step.span
     fade = min(FADE_S, (end - start) / 2)
     rise = np.clip((place - start) / fade, 0, 1) if start > 0 else np.ones(len(place))
     weight = np.minimum(rise, np.clip((end - place) / fade, 0, 1)).astype(np.float32)[:, None]
@@ -166,4 +171,5 @@ def within_span(source: Samples, edited: Samples, step: EditStep, rate_hz: int, 
 
 def touches(step: EditStep, start_s: float, end_s: float) -> bool:
     """Tell whether any of a stretch of music lies in the time span of a step."""
-    return end_s > (step.start_s or 0.0) and (step.end_s is None or start_s < step.end_s)
+    start, end = step.span
+    return start < end_s and start_s < end

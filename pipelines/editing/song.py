@@ -77,7 +77,7 @@ class FileEdit:
         self._cancelling = [*_cancelling(source, self._music)]
         self._cut = [f"{lead} is {longer_s:.1f} s longer than {source}: its end is left out"] if longer_s > LONGER_S else []
         for each in self._rounds:
-            if (each.step.start_s or 0.0) >= length_s:
+            if each.step.span[0] >= length_s:
                 raise DataError(f"the edit starts at {each.step.start_s:g} s, but {source} is {length_s:.1f} s long")
         self.seconds = length_s * rounds * variations
 
