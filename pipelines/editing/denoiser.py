@@ -95,7 +95,7 @@ class Denoiser:
             DataError: the settings have a prompt, but the editor has no embedding.
         """
         config, settings, instruction = self._diffusion.config, chunks[0].settings, chunks[0].instruction
-        single = instruction.task in config.single_step_tasks and not settings.prompt
+        single = instruction.step.task in config.single_step_tasks and not settings.prompt
         steps = settings.steps or (1 if single else config.sampling_steps)
         # One step gives the posterior mean, which guidance would only move away from.
         usual_guidance = config.text_guidance if steps > 1 else 1.0

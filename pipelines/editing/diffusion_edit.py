@@ -170,7 +170,7 @@ class DiffusionEdit:
         sound, kept = ((each[0].float().cpu() / self.gain).numpy() for each in made)
         if not np.isfinite(sound).all():
             raise DataError("the run makes sound that isn't finite: its weights are damaged, take an earlier checkpoint")
-        task, model_hz = self.instruction.task, self.preset.sample_rate_hz
+        task, model_hz = self.instruction.step.task, self.preset.sample_rate_hz
         return spread(heard.audio, heard.heard, sound, kept, task, rate_hz=self.rate_hz, model_hz=model_hz)
 
     def _composed(self, wave: Tensor, source: Tensor, latents: Tensor, how: Preserve | None) -> EditedSound:
@@ -179,7 +179,7 @@ class DiffusionEdit:
         def decode(latent: Tensor) -> Tensor:
             return self.vae.from_latent(latent, wave.shape[1])[:, 0]
 
-        task = self.instruction.task
+        task = self.instruction.step.task
         if not self.preset.diffusion.makes_changes:
             return from_target(task, wave, decode(latents), how or "off")
         if self.preset.diffusion.predict == "named":

@@ -108,11 +108,6 @@ class Instruction:
     text: str
     step: EditStep
 
-    @property
-    def task(self) -> str:
-        """Name the task of the step."""
-        return self.step.task
-
 
 @dataclass(frozen=True)
 class Plan:

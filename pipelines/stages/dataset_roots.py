@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from instructme.dataset_tools import layouts
 from instructme.dataset_tools.layouts import FoundTrack, Rejected
@@ -143,7 +144,8 @@ def _moved(track: FoundTrack, change: Callable[[Path], Path]) -> FoundTrack:
         return path and change(path)
 
     stems = tuple(replace(stem, path=change(stem.path), midi_path=end(stem.midi_path)) for stem in track.stems)
-    return replace(track, stems=stems, **{name: end(getattr(track, name)) for name in Track.FILES})
+    files: dict[str, Any] = {name: end(getattr(track, name)) for name in Track.FILES}
+    return replace(track, stems=stems, **files)
 
 
 def _nested(one: Path, other: Path) -> bool:
