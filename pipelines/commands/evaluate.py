@@ -111,6 +111,7 @@ def command(
       instructme evaluate work/shards --run runs/editor -o scores --rounds
     """
     _check(click.get_current_context().params)
+    from instructme.pipelines.data.shard_reader import ShardReader
     from instructme.pipelines.evaluation import evaluate, made_edits, protocols, shard_cases
     from instructme.pipelines.evaluation.absent_cases import absent_cases
     from instructme.pipelines.evaluation.case_list import write_list
@@ -128,9 +129,9 @@ def command(
     told = (line for place in (shards, ood) if place for line in shard_cases.below_rate(place, choice))
     for line in (*unmatched(found, given), *told):
         tell(line)
-    groups = {"edits": (found, _state(shards, split))}
+    groups = {"edits": (found, ShardReader(shards, split).state() if shards else "")}
     if ood:
-        groups["edits-ood"] = out_of_domain(from_shards(ood, choice, {})), _state(ood, split)
+        groups["edits-ood"] = out_of_domain(from_shards(ood, choice, {})), ShardReader(ood, split).state()
     load = functools.partial(options.load_editor, device=device)
     with resume.held(out):
         cases = []
@@ -176,13 +177,6 @@ def _check(given: Mapping[str, Any]) -> None:
         raise click.UsageError("--set vggish_pca post-processes the embedding of VGGish: add --set vggish=FILE")
     if ood and edits:
         raise click.UsageError("--ood needs --run: a folder of --edits holds edits of SHARDS only")
-
-
-def _state(shards: Path | None, split: str) -> str:
-    """Read the state of shards; empty without shards."""
-    from instructme.pipelines.data.shard_reader import ShardReader
-
-    return ShardReader(shards, split).state() if shards else ""
 
 
 def _folders(runs: tuple[str, ...]) -> dict[str, Path]:

@@ -126,8 +126,7 @@ def _values(step: EditStep) -> dict[str, str]:
     fields = task_module(step.task).FIELDS
     old, new = ", ".join(step.instruments), ", ".join(step.with_instruments)
     values = {name: old for name in fields if name in ("instrument", "instruments", "instrument_a")}
-    values |= {"instrument_b": new} if new else {}
-    values |= {"genre": step.genre} if step.genre else {}
+    values |= {"instrument_b": new, "genre": step.genre or ""}
     if step.gain_db is not None and abs(step.gain_db) != getattr(task_module(step.task), "USUAL_DB", None):
         values["gain"] = f"{abs(step.gain_db):g}"
     return {name: value for name, value in values.items() if value}
