@@ -45,8 +45,8 @@ class Finite(click.FloatRange):
 def number(flag: str, *names: str, **others: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make an option that takes the numbers that Python calls take as the argument of its name."""
     least, most, whole = limits.RANGES[(*names, flag.removeprefix("--").replace("-", "_"))[0]]
-    highest = None if math.isinf(most) else most
-    return click.option(flag, *names, type=click.IntRange(least, highest) if whole else Finite(least, highest), **others)
+    kind: Any = click.IntRange if whole else Finite
+    return click.option(flag, *names, type=kind(least, None if math.isinf(most) else most), **others)
 
 
 setting = functools.partial(click.option, hidden=True)
