@@ -233,9 +233,15 @@ def test_links_lead_to_files(page: str) -> None:
     assert not [link for link in links if not (ROOT / link).exists()]
 
 
+def _without_make() -> dict[str, str]:
+    """Return the variables of a shell: `make test PYTHON=python3.12` hands its own to a make below it."""
+    return {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "PYTHON")}
+
+
 def test_another_python_gets_a_virtual_environment_of_its_own() -> None:
     for arguments, folder in {(): ".venv", ("PYTHON=/opt/python3.12",): ".venv.python3.12", ("VENV=here",): "here"}.items():
-        told = subprocess.run(["make", "-n", "-C", str(ROOT), "lint", *arguments], capture_output=True, text=True).stdout
+        command = ["make", "-n", "-C", str(ROOT), "lint", *arguments]
+        told = subprocess.run(command, capture_output=True, text=True, env=_without_make()).stdout
         assert f"\n{folder}/bin/ruff check .\n" in told
 
 
