@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from made_work import RATE_HZ, WINDOW, make_part, make_work, recipe
+from made_work import RATE_HZ, WINDOW, make_part, make_work, recipe, recipes
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.audio import STEP
@@ -364,9 +364,12 @@ def test_lists_at_most_ten_problems_of_a_shard(work: Path) -> None:
 
 def test_sides_levelled_on_their_own_are_checked_against_their_own_gains(work: Path) -> None:
     shutil.rmtree(work / "shards")
-    from instructme.pipelines.stages import shard as stage
+    both = ["bass", "drums"]
+    turned = [recipe("rebalance", gain, "set-a", 0, both, both, named=["drums"], gain_db=gain) for gain in (-9, 6)]
+    parents = [work / f"{name}.parquet" for name in ("clips", "parts", "rhythm", "tracks")]
+    tables.write(work / "triplets.parquet", [*recipes(), *turned], Triplet, seed=0, parents=parents)
 
-    stage.shard(work, work / "shards", per_shard=20, normalise="side", workers=0)
+    shard(work, work / "shards", per_shard=20, normalise="side", workers=0)
     assert problems(work) == ""
     forged = forge(work, lambda row, fields: edit(fields, "target", lambda audio: np.roll(audio, 1)), ("replace",))
     assert f"{forged}: law of replace broken: target is off" in problems(work)
