@@ -4,8 +4,6 @@ Right beats may have wrong bars: a pickup under a signature that starts with the
 Thresholds are set on 89 songs whose bars are known or likely.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import numpy.typing as npt
 
@@ -35,7 +33,8 @@ def lead(tempo_map: TempoMap) -> float:
     bar = int(np.bincount(phases(tempo_map)[1]).argmax())
     if bar < 2:
         return 0.0
-    votes = [vote for vote in (_chords(tempo_map, bar), _bass(tempo_map, bar), _kicks(tempo_map, bar)) if vote is not None]
+    kicks = _share(_on_beats(tempo_map, _kick_onsets(tempo_map), bar))
+    votes = [vote for vote in (_chords(tempo_map, bar), _bass(tempo_map, bar), kicks) if vote is not None]
     total = np.sum(votes, axis=0) if votes else np.zeros(bar)
     return float(total[0] / max(1e-9, total[1:].max()))
 
@@ -79,9 +78,7 @@ def _ratio(half: int, on: int) -> float:
 
 def _half_and_on(tempo_map: TempoMap, onsets: Floats) -> tuple[int, int]:
     """Count the notes on half-beats and on beats."""
-    if not len(onsets):
-        return 0, 0
-    phase = phases(replace(tempo_map, onsets=np.sort(onsets)))[0] % 1
+    phase = phases(tempo_map, onsets)[0] % 1
     return int((np.abs(phase - 0.5) < NEAR).sum()), int((np.abs((phase + 0.5) % 1 - 0.5) < NEAR).sum())
 
 
@@ -100,14 +97,9 @@ def _chords(tempo_map: TempoMap, bar: int) -> Floats | None:
 
 def _bass(tempo_map: TempoMap, bar: int) -> Floats | None:
     """Divide bass notes and kicks among the beats, by number or by length: a waltz has one long bass note and two short ones."""
-    low = replace(tempo_map, onsets=tempo_map.onsets[tempo_map.bass], lengths=tempo_map.lengths[tempo_map.bass])
-    lengths = np.minimum(low.lengths, LONGEST_NOTE)
-    ways = [vote for weights in (None, lengths) if (vote := _share(_on_beats(low, bar, weights))) is not None]
+    onsets, lengths = tempo_map.onsets[tempo_map.bass], np.minimum(tempo_map.lengths[tempo_map.bass], LONGEST_NOTE)
+    ways = [vote for weights in (None, lengths) if (vote := _share(_on_beats(tempo_map, onsets, bar, weights))) is not None]
     return max(ways, key=lambda vote: float(vote[0]), default=None)
-
-
-def _kicks(tempo_map: TempoMap, bar: int) -> Floats | None:
-    return _share(_on_beats(replace(tempo_map, onsets=_kick_onsets(tempo_map)), bar))
 
 
 def _kick_onsets(tempo_map: TempoMap) -> Floats:
@@ -115,11 +107,9 @@ def _kick_onsets(tempo_map: TempoMap) -> Floats:
     return np.concatenate([np.zeros(0), *(notes[np.isin(notes[:, 2], KICKS), 0] for notes in drums)])
 
 
-def _on_beats(tempo_map: TempoMap, bar: int, weights: Floats | None = None) -> Floats:
+def _on_beats(tempo_map: TempoMap, onsets: Floats, bar: int, weights: Floats | None = None) -> Floats:
     """Count the notes on each beat of bars of this length."""
-    if not len(tempo_map.onsets):
-        return np.zeros(bar)
-    beats, bars, _ = phases(tempo_map)
+    beats, bars, _ = phases(tempo_map, onsets)
     chosen = (bars == bar) & (np.abs((beats + 0.5) % 1 - 0.5) < NEAR)
     position = np.floor(beats[chosen] + 0.5).astype(np.int64) % bar
     return np.bincount(position, None if weights is None else weights[chosen], minlength=bar).astype(np.float64)

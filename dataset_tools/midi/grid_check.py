@@ -33,12 +33,14 @@ LEAST_PEAK = 0.5
 """Of the highest correlation at any lag; right grids reach 0.55 and more, a real chart that is 45 ms off no more than 0.25."""
 
 
-def phases(tempo_map: TempoMap) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Place every onset: beats since the start of its time signature, beats per bar there, and seconds per beat there."""
-    segments = np.array(tempo_map.segments())
-    start, unit, bar = segments[np.searchsorted(segments[:, 0], tempo_map.onsets + 1e-6, side="right") - 1].T
-    quarter = np.clip(np.searchsorted(tempo_map.tempo_quarters, tempo_map.onsets, side="right") - 1, 0, None)
-    return (tempo_map.onsets - start) / unit, bar.astype(np.int64), unit * tempo_map.quarter_s[quarter]
+def phases(
+    tempo_map: TempoMap, onsets: npt.NDArray[np.float64] | None = None
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Place onsets, by default all: beats since the start of the time signature, beats per bar there, and seconds per beat."""
+    onsets, segments = tempo_map.onsets if onsets is None else onsets, np.array(tempo_map.segments())
+    start, unit, bar = segments[np.searchsorted(segments[:, 0], onsets + 1e-6, side="right") - 1].T
+    quarter = np.clip(np.searchsorted(tempo_map.tempo_quarters, onsets, side="right") - 1, 0, None)
+    return (onsets - start) / unit, bar.astype(np.int64), unit * tempo_map.quarter_s[quarter]
 
 
 def share_on_grid(tempo_map: TempoMap) -> float:

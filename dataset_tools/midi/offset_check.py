@@ -49,20 +49,6 @@ class Offset:
     sure: bool
 
 
-@dataclass(frozen=True)
-class Pitched:
-    """Lag that pitches tell, the likeness of levels there, and the height of the next best lag elsewhere."""
-
-    lag_s: float
-    likeness: float
-    second: float
-
-    @property
-    def sure(self) -> bool:
-        """Tell whether the lag is beyond doubt."""
-        return self.likeness >= LEAST_LIKENESS and self.second <= LARGEST_SECOND
-
-
 def find(tempo_map: TempoMap, mix: Samples, rate_hz: int, heard: Sequence[PartNotes]) -> Offset:
     """Find the offset of a MIDI file to its audio `(T,)`, whose parts, or the mix itself, are in `heard`.
 
@@ -95,7 +81,7 @@ def _onsets(onsets_s: Floats, envelope: Envelope) -> Floats:
     return _correlate(envelope[:, None].astype(np.float64), struck[:, None], ENVELOPE_HZ)
 
 
-def _pitched(tempo_map: TempoMap, mix: Samples, rate_hz: int) -> Pitched | None:
+def _pitched(tempo_map: TempoMap, mix: Samples, rate_hz: int) -> Offset | None:
     """Find the lag that the pitches of the notes tell; None without pitched notes."""
     notes = [voice.notes for voice in tempo_map.voices if voice.program != DRUMS]
     if sum(map(len, notes)) < FEWEST_NOTES:
@@ -109,7 +95,7 @@ def _pitched(tempo_map: TempoMap, mix: Samples, rate_hz: int) -> Pitched | None:
     best = int(both.argmax())
     elsewhere = np.abs(lags_s - lags_s[best]) > NEAR_S
     second = both[elsewhere].max() / both[best] if elsewhere.any() and both[best] > 0 else 1.0
-    return Pitched(float(lags_s[best]), float(levels[best]), float(second))
+    return Offset(float(lags_s[best]), bool(levels[best] >= LEAST_LIKENESS and second <= LARGEST_SECOND))
 
 
 def semitone_levels(mix: Samples, rate_hz: int) -> Floats:

@@ -104,19 +104,21 @@ def read(paths: Sequence[Path]) -> TempoMap:
     maps = [read_file(path) for path in sorted(set(paths))]
     if not any(len(each.onsets) for each in maps):
         raise DataError("MIDI holds no notes")
-    onsets = np.concatenate([each.onsets for each in maps])
-    order = np.argsort(onsets, kind="stable")
-    probe = np.linspace(0.0, onsets.max() + 1.0, 256)
+    joined = _join(maps[0], [voice for each in maps for voice in each.voices])
+    probe = np.linspace(0.0, joined.onsets[-1] + 1.0, 256)
     for other in maps[1:]:
         if other.signatures != maps[0].signatures or np.abs(other.seconds(probe) - maps[0].seconds(probe)).max() > 0.005:
             raise DataError("tempo maps of the MIDI files differ")
-    return replace(
-        maps[0],
-        onsets=onsets[order],
-        lengths=np.concatenate([each.lengths for each in maps])[order],
-        bass=np.concatenate([each.bass for each in maps])[order],
-        voices=tuple(voice for each in maps for voice in each.voices),
-    )
+    return joined
+
+
+def _join(clock: TempoMap, voices: Sequence[Voice]) -> TempoMap:
+    """Give a clock the notes of some voices, by onset."""
+    notes = np.concatenate([np.zeros((0, 4)), *(voice.notes for voice in voices)])
+    low = [np.isin(each.notes[:, 2], KICKS) if each.program == DRUMS else each.notes[:, 2] < LOW_PITCH for each in voices]
+    bass, order = np.concatenate([np.zeros(0, bool), *low]), np.argsort(notes[:, 0], kind="stable")
+    on, off = notes[order, 0], notes[order, 1]
+    return replace(clock, onsets=on, lengths=off - on, bass=bass[order], voices=tuple(voices))
 
 
 def read_file(path: Path) -> TempoMap:
@@ -136,7 +138,7 @@ def read_file(path: Path) -> TempoMap:
 def _read(path: Path, mtime_ns: int, size: int) -> TempoMap:
     """Read a file once for beats and chords; a changed file is read again."""
     file = _parse(path)
-    events = [(track, *event) for track, messages in enumerate(file.tracks) for event in _timed(messages)]
+    events = [(track, *event) for track, messages in enumerate(file.tracks) for event in timed(messages)]
     if max((tick for _, tick, _ in events), default=0) > LONGEST_QUARTERS * file.ticks_per_beat:
         raise DataError(f"MIDI {path.name} has no musical time")
     tempi = {0.0: 0.5}  # 120 bpm until a tempo is stated, as the MIDI standard says
@@ -152,14 +154,8 @@ def _read(path: Path, mtime_ns: int, size: int) -> TempoMap:
     signatures = tuple(
         (time, *sign) for time, sign in sorted(stated.items()) if sign[0] in range(1, 65) and sign[1] in DENOMINATORS
     )
-    voices = _voices(events, file.ticks_per_beat)
-    onsets, lengths, bass = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, bool)]
-    for program, (on, off, pitch, _) in ((voice.program, voice.notes.T) for voice in voices):
-        onsets.append(on)
-        lengths.append(off - on)
-        bass.append(np.isin(pitch, KICKS) if program == DRUMS else pitch < LOW_PITCH)
-    clock = quarters, starts_s, quarter_s
-    return TempoMap(*clock, signatures, np.concatenate(onsets), np.concatenate(lengths), np.concatenate(bass), voices)
+    clock = TempoMap(quarters, starts_s, quarter_s, signatures, np.zeros(0), np.zeros(0), np.zeros(0, bool))
+    return _join(clock, _voices(events, file.ticks_per_beat))
 
 
 def _parse(path: Path) -> Any:
@@ -175,7 +171,7 @@ def _parse(path: Path) -> Any:
     return file
 
 
-def _timed(messages: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+def timed(messages: Sequence[Any]) -> Iterator[tuple[int, Any]]:
     """Give the messages of a track with their absolute ticks."""
     tick = 0
     for message in messages:
@@ -183,7 +179,7 @@ def _timed(messages: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         yield tick, message
 
 
-def _voices(events: Sequence[tuple[int, int, Any]], ticks_per_beat: int) -> tuple[Voice, ...]:
+def _voices(events: Sequence[tuple[int, int, Any]], ticks_per_beat: int) -> list[Voice]:
     """Pair the beginnings and ends of notes. A key struck again ends its former note; notes without an end are left out."""
     programs: dict[tuple[int, int], int] = {}
     sounding: dict[tuple[int, int, int], list[tuple[int, int, int]]] = {}
@@ -201,4 +197,4 @@ def _voices(events: Sequence[tuple[int, int, Any]], ticks_per_beat: int) -> tupl
                 program = DRUMS if channel == DRUM_CHANNEL else programs.get((track, channel), 0)
                 held.append((tick, message.velocity, program))
     scale = np.array([ticks_per_beat, ticks_per_beat, 1, 1])
-    return tuple(Voice(program, np.array(rows) / scale) for (program, _, _), rows in notes.items())
+    return [Voice(program, np.array(rows) / scale) for (program, _, _), rows in notes.items()]

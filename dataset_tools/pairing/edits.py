@@ -56,9 +56,9 @@ def rarity(pool: Pool, balance: float) -> Floats:
 
 
 def draw(
-    pool: Pool,
     sides: Callable[[Ints, Ints, Ints], Sides],
     edited_parts: int,
+    pool: Pool,
     count: int,
     rng: np.random.Generator,
     options: PairOptions,
@@ -66,9 +66,9 @@ def draw(
     """Draw different edits.
 
     Args:
-        pool: windows to edit.
         sides: masks of the first edited part, the second (0 for one) and the bed -> both sides.
         edited_parts: 1, or 2 where the instruction exchanges parts.
+        pool: windows to edit.
         count: edits wanted.
         rng: source of randomness.
         options: `balance` matters.

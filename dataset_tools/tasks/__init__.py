@@ -27,8 +27,8 @@ A task is a module with these names. Nothing else in the package asks for a task
 In `law`, `part(instrument)` reads the source window of a part file, and `more` holds `target_part(instrument)`, which reads that
 of the target before stretching, `source_beats_samples` and `rate_hz`. In `split`, `more` holds `exchanged()`, which renders the
 parts that only one side has, and `recipe()`. Removed and added give the target back: what `KEEPS` names, plus the added signal if
-`BRINGS` is true. A task that edits the parts of one window also has `sides(edited, other, bed)`, from which `edits.draw` does the
-drawing.
+`BRINGS` is true. A task that edits the parts of one window also has `sides(edited, other, bed)`, and its `draw` is that of
+`edits` for these sides.
 
 A task whose words say more than its fields, as `louder` does, also has:
 

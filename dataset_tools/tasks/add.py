@@ -1,13 +1,13 @@
 """Add: the target is the source, 1 to 4 parts, and one part more."""
 
+from functools import partial
+
 import numpy as np
 
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.pairing import edits
 from instructme.dataset_tools.pairing.combinations import Ints
-from instructme.dataset_tools.pairing.edits import PairOptions
-from instructme.dataset_tools.pairing.pool import Pool
-from instructme.dataset_tools.pairing.recipes import Drawn, Sides
+from instructme.dataset_tools.pairing.recipes import Sides
 from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, total
 from instructme.manifests.rows import Triplet
 
@@ -41,9 +41,7 @@ def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:
     return Sides(source=bed, target=bed | edited, named=np.zeros_like(bed), added=edited)
 
 
-def draw(pool: Pool, count: int, rng: np.random.Generator, options: PairOptions) -> Drawn:
-    """Draw different recipes."""
-    return edits.draw(pool, sides, 1, count, rng, options)
+draw = partial(edits.draw, sides, 1)
 
 
 def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: ReadPart, **_: object) -> str | None:

@@ -99,7 +99,7 @@ def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:
 
 def draw(pool: Pool, count: int, rng: np.random.Generator, options: PairOptions) -> Drawn:
     """Draw different recipes, each with one of the gains."""
-    drawn = edits.draw(pool, sides, 1, count, rng, options)
+    drawn = edits.draw(sides, 1, pool, count, rng, options)
     drawn.recipes["gain_db"] = rng.choice(GAINS_DB, len(drawn.recipes))
     return drawn
 

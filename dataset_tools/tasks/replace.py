@@ -1,15 +1,12 @@
 """Replace: the same bed of 1 to 4 parts, one instrument on the source side, another one on the target side."""
 
 from collections.abc import Callable
-
-import numpy as np
+from functools import partial
 
 from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.pairing import edits
 from instructme.dataset_tools.pairing.combinations import Ints
-from instructme.dataset_tools.pairing.edits import PairOptions
-from instructme.dataset_tools.pairing.pool import Pool
-from instructme.dataset_tools.pairing.recipes import Drawn, Sides
+from instructme.dataset_tools.pairing.recipes import Sides
 from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, total
 from instructme.manifests.rows import Triplet
 
@@ -63,9 +60,7 @@ def sides(edited: Ints, other: Ints, bed: Ints) -> Sides:
     return Sides(source=bed | edited, target=bed | other, named=edited, added=other)
 
 
-def draw(pool: Pool, count: int, rng: np.random.Generator, options: PairOptions) -> Drawn:
-    """Draw different recipes."""
-    return edits.draw(pool, sides, 2, count, rng, options)
+draw = partial(edits.draw, sides, 2)
 
 
 def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: ReadPart, **_: object) -> str | None:
