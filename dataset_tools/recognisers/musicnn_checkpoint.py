@@ -10,7 +10,9 @@ import json
 import math
 import re
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +82,10 @@ def read(index: bytes, data: bytes) -> dict[str, npt.NDArray[np.float32]]:
     """
     if index[-8:] != _MAGIC:
         raise DataError("not the index of a TensorFlow checkpoint: fetch the file again")
-    _, _, offset, size = _varints(index[-_FOOTER_BYTES:], 4)
+    _, _, offset, size = _varints(BytesIO(index[-_FOOTER_BYTES:]), 4)
     tensors = {}
     for _, place in _entries(index, offset, size):
-        for key, value in _entries(index, *_varints(place, 2)):
+        for key, value in _entries(index, *_varints(BytesIO(place), 2)):
             entry = _message(value)
             if key and entry.get(1) == [_FLOAT32] and b"Adam" not in key:
                 shape = [_message(side).get(1, [0])[0] for side in _message(entry.get(2, [b""])[0]).get(2, [])]
@@ -100,21 +102,15 @@ def _translated(name: str, tensor: npt.NDArray[np.float32]) -> tuple[str, npt.ND
     return f"{_KINDS[kind]}.{number}.{_VALUES[value]}", np.ascontiguousarray(tensor.T if tensor.ndim == 2 else tensor)
 
 
-def _varint(buffer: bytes, at: int) -> tuple[int, int]:
-    """Read a number of 7 bits a byte, lowest first: the number, and where the next thing begins."""
-    value = shift = 0
-    while True:
-        value |= (buffer[at] & 0x7F) << shift
-        shift += 7
-        at += 1
-        if buffer[at - 1] < 0x80:
-            return value, at
-
-
-def _varints(buffer: bytes, count: int) -> list[int]:
-    values, at = [], 0
+def _varints(stream: BytesIO, count: int) -> list[int]:
+    """Read numbers of 7 bits a byte, lowest first; the last byte of a number is below 128."""
+    values = []
     for _ in range(count):
-        value, at = _varint(buffer, at)
+        value, shift, byte = 0, 0, 0x80
+        while byte >= 0x80:
+            (byte,) = stream.read(1)
+            value |= (byte & 0x7F) << shift
+            shift += 7
         values.append(value)
     return values
 
@@ -123,31 +119,21 @@ def _entries(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
     """Read keys and values of an uncompressed block; a key states only what differs from the one before."""
     if index[offset + size]:
         raise DataError("compressed TensorFlow checkpoints can't be read")
-    block = index[offset : offset + size]
-    restarts = int.from_bytes(block[-4:], "little")
-    at, end, key = 0, size - 4 - 4 * restarts, b""
-    while at < end:
-        shared, at = _varint(block, at)
-        more, at = _varint(block, at)
-        length, at = _varint(block, at)
-        key = key[:shared] + block[at : at + more]
-        at += more + length
-        yield key, block[at - length : at]
+    block = BytesIO(index[offset : offset + size])
+    restarts, key = int.from_bytes(index[offset + size - 4 : offset + size], "little"), b""
+    while block.tell() < size - 4 - 4 * restarts:
+        shared, more, length = _varints(block, 3)
+        key = key[:shared] + block.read(more)
+        yield key, block.read(length)
 
 
 def _message(buffer: bytes) -> dict[int, list[Any]]:
     """Read a protobuf message: the values of each field, numbers or bytes."""
-    fields: dict[int, list[Any]] = {}
-    at = 0
-    while at < len(buffer):
-        tag, at = _varint(buffer, at)
-        number, kind = tag >> 3, tag & 7
+    fields, stream = defaultdict[int, list[Any]](list), BytesIO(buffer)
+    while stream.tell() < len(buffer):
+        number, kind = divmod(_varints(stream, 1)[0], 8)
         if kind == 0:
-            value: Any
-            value, at = _varint(buffer, at)
+            fields[number] += _varints(stream, 1)
         else:
-            length, at = (8 if kind == 1 else 4, at) if kind in (1, 5) else _varint(buffer, at)
-            value = buffer[at : at + length]
-            at += length
-        fields.setdefault(number, []).append(value)
+            fields[number].append(stream.read({1: 8, 5: 4}[kind] if kind in (1, 5) else _varints(stream, 1)[0]))
     return fields

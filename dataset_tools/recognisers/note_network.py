@@ -85,7 +85,8 @@ def decode(sounding: Activations, starting: Activations) -> RecognisedNotes:
     found = []
     for start, pitch in sorted(zip(*argrelmax(onsets, axis=0), strict=True), reverse=True):
         if onsets[start, pitch] >= ONSET and start < len(rest) - 1:
-            end = _forward(rest[:, pitch], start)
+            walked, faint = _leave(rest[:, pitch], range(start + 1, len(rest) - 1))
+            end = start + 1 + walked - faint
             if end - start > SHORTEST_FRAMES:
                 _clear(rest, start, end, pitch)
                 found.append((start, end, pitch))
@@ -102,18 +103,6 @@ def _with_inferred(onsets: npt.NDArray[np.float64], frames: npt.NDArray[np.float
     rise[:INFERRED_FRAMES] = 0
     largest = rise.max(initial=0)
     return np.maximum(onsets, rise * (onsets.max() / largest)) if largest else onsets
-
-
-def _forward(column: npt.NDArray[np.float64], start: int) -> int:
-    """Follow a note from its onset until it is faint for `GAP_FRAMES`: the frame after its last loud one."""
-    faint, at = 0, start + 1
-    for at in range(start + 1, len(column) - 1):
-        faint = faint + 1 if column[at] < FRAME else 0
-        if faint == GAP_FRAMES:
-            break
-    else:
-        at = len(column) - 2
-    return at + 1 - faint
 
 
 def _clear(rest: npt.NDArray[np.float64], start: int, end: int, pitch: int) -> None:

