@@ -1,7 +1,7 @@
 """Read what an audit counts from a working folder, as far as its stages have come: few columns, vectors throughout."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from instructme.manifests.datasets import read_datasets
 from instructme.manifests.rows import SPLITS, Clip, Part, Reject, Rhythm, Stem, Track, Triplet
 
 _PREPARED = ("parts", "rhythm", "clips")
+_OF_PARTS = ["instruments", "active", "rms_db", "usable"]
 _RECIPE_NUMBERS = ["length_samples", "source_start_samples", "target_stretch", "beat_error_ms", "chord_agreement"]
 _RECIPE_NAMES = ["split", "task", "source_track", "target_track", "genre"]
 
@@ -55,11 +56,8 @@ class AuditTables:
     rejects: pd.DataFrame
     recipes: RecipeTable | None
     roots: dict[str, Path]
-
-    @property
-    def prepared(self) -> bool:
-        """Tell whether `prepare` has been run."""
-        return all((self.work / f"{name}.parquet").exists() for name in _PREPARED)
+    prepared: bool
+    """Whether `prepare` has been run."""
 
     def next_step(self) -> str:
         """Say which command comes next."""
@@ -80,17 +78,16 @@ def read(work: Path, shards: Path | None = None) -> AuditTables:
     """
     shards = shards or work / "shards"
     urls.look(shards)
-    tracks = _frame(work, "tracks", Track)
-    stems = _frame(work, "stems", Stem)
+    tracks = _table(work, "tracks", Track).to_pandas()
+    stems = _table(work, "stems", Stem).to_pandas()
     tracks["hours"] = tracks["track_id"].map((stems["length_samples"] / stems["sample_rate_hz"]).groupby(stems["track_id"]).max())
     tracks["hours"] /= 3600
     stems = stems.merge(tracks[["track_id", "split", "dataset", "layout"]], on="track_id", how="left")
     prepared = all((work / f"{name}.parquet").exists() for name in _PREPARED)
-    parts = _parts(work) if prepared else _empty(Part, active=0.0, first_active=0)
-    rhythm = _frame(work, "rhythm", Rhythm, scalar=True) if prepared else _empty(Rhythm)
-    clips, sounding = _clips(work) if prepared else (_empty(Clip), _sounding(tables.schema(Clip).empty_table()))
+    parts = _parts(_table(work, "parts", Part, ["activity"], there=prepared))
+    rhythm = _table(work, "rhythm", Rhythm, there=prepared).to_pandas()
+    clips, sounding = _clips(_table(work, "clips", Clip, _OF_PARTS, there=prepared))
     split = tracks[["track_id", "split", "dataset", "genre"]]
-    rejects = work / "rejects.parquet"
     return AuditTables(
         work=work,
         shards=shards,
@@ -102,55 +99,41 @@ def read(work: Path, shards: Path | None = None) -> AuditTables:
         rhythm=rhythm.merge(split, on="track_id", how="left"),
         clips=clips.merge(split, on="track_id", how="left"),
         sounding=sounding,
-        rejects=_frame(work, "rejects", Reject) if rejects.exists() else _empty(Reject),
+        rejects=_table(work, "rejects", Reject, there=(work / "rejects.parquet").exists()).to_pandas(),
         recipes=_recipes(work) if (work / "triplets.parquet").exists() else None,
         roots={name: Path(entry["root"]) for name, entry in read_datasets(work).items()},
+        prepared=prepared,
     )
 
 
-def _frame(work: Path, name: str, row_type: type, *, scalar: bool = False) -> pd.DataFrame:
-    """Read a table; with `scalar`, without its columns of lists."""
-    frame: pd.DataFrame = tables.read(work / f"{name}.parquet", row_type, _scalars(row_type) if scalar else None).to_pandas()
-    return frame
+def _table(work: Path, name: str, row_type: type, lists: Sequence[str] = (), *, there: bool = True) -> pa.Table:
+    """Read a table, of its columns of lists only those that are named; an empty one if it isn't `there`."""
+    schema = tables.schema(row_type)
+    columns = [field.name for field in schema if not pa.types.is_list(field.type) or field.name in lists]
+    if not there:
+        return schema.empty_table().select(columns)
+    return tables.read(work / f"{name}.parquet", row_type, columns if columns != schema.names else None)
 
 
-def _scalars(row_type: type) -> list[str]:
-    return [field.name for field in tables.schema(row_type) if not pa.types.is_list(field.type)]
-
-
-def _empty(row_type: type, **more: object) -> pd.DataFrame:
-    frame: pd.DataFrame = tables.schema(row_type).empty_table().select(_scalars(row_type)).to_pandas()
-    return frame.assign(**{name: pd.Series(dtype=type(value)) for name, value in more.items()})
-
-
-def _parts(work: Path) -> pd.DataFrame:
-    """Read parts with the share of the time in which they are active, and the frame in which they begin."""
-    table = tables.read(work / "parts.parquet", Part, [*_scalars(Part), "activity"])
-    active = table["activity"].combine_chunks()
-    lengths = np.diff(active.offsets.to_numpy())
-    owners = np.repeat(np.arange(len(active)), lengths)
-    on = np.flatnonzero(active.values.slice(active.offsets[0].as_py(), len(owners)).to_numpy(zero_copy_only=False))
-    first = np.full(len(active), -1, dtype=np.int64)
-    first[owners[on][::-1]] = (on - (active.offsets.to_numpy() - active.offsets[0].as_py())[owners[on]])[::-1]
-    share = np.bincount(owners[on], minlength=len(active)) / np.maximum(lengths, 1)
+def _parts(table: pa.Table) -> pd.DataFrame:
+    """Give parts the share of the time in which they are active, and the frame in which they begin."""
+    lengths, owners = pc.list_value_length(table["activity"]).to_numpy(), pc.list_parent_indices(table["activity"]).to_numpy()
+    on = np.flatnonzero(pc.list_flatten(table["activity"]).to_numpy())
+    first = np.full(len(table), -1, dtype=np.int64)
+    first[owners[on][::-1]] = (on - (np.cumsum(lengths) - lengths)[owners[on]])[::-1]
+    share = np.bincount(owners[on], minlength=len(table)) / np.maximum(lengths, 1)
     parts: pd.DataFrame = table.drop_columns(["activity"]).to_pandas()
     return parts.assign(active=share, first_active=first)
 
 
-def _clips(work: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    table = tables.read(work / "clips.parquet", Clip, [*_scalars(Clip), "instruments", "active", "rms_db", "usable"])
-    sounding = _sounding(table)
-    usable = np.bincount(sounding["clip"], weights=sounding["usable"], minlength=len(table)).astype(np.int64)
-    clips = table.select(_scalars(Clip)).to_pandas().assign(sounding=pc.list_value_length(table["instruments"]), usable=usable)
-    return clips, sounding
-
-
-def _sounding(table: pa.Table) -> pd.DataFrame:
-    """Make a row for each part of each clip; `clip` is the number of the clip's row."""
-    values = {name: pc.list_flatten(table[name]).to_numpy() for name in ("active", "rms_db", "usable")}
-    names = pc.list_flatten(table["instruments"]).combine_chunks().dictionary_encode()
-    instrument = pd.Categorical.from_codes(names.indices.to_numpy(), names.dictionary.to_pylist())
-    return pd.DataFrame({"clip": pc.list_parent_indices(table["instruments"]).to_numpy(), "instrument": instrument, **values})
+def _clips(table: pa.Table) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give clips the numbers of their parts; and make a row for each part of each clip, whose number is `clip`."""
+    clip = pc.list_parent_indices(table["instruments"]).to_numpy()
+    values = {name: pc.list_flatten(table[name]).to_numpy() for name in _OF_PARTS[1:]}
+    sounding = pd.DataFrame({"clip": clip, "instrument": _categories(pc.list_flatten(table["instruments"])), **values})
+    usable = np.bincount(clip, weights=values["usable"], minlength=len(table)).astype(np.int64)
+    clips = table.drop_columns(_OF_PARTS).to_pandas()
+    return clips.assign(sounding=pc.list_value_length(table["instruments"]), usable=usable), sounding
 
 
 def _recipes(work: Path) -> RecipeTable:
@@ -160,7 +143,8 @@ def _recipes(work: Path) -> RecipeTable:
     rows = pd.DataFrame({name: _categories(table[name]) for name in _RECIPE_NAMES})
     rows = rows.assign(**{name: table[name].to_numpy() for name in _RECIPE_NUMBERS})
     rows["split"] = rows["split"].cat.set_categories(SPLITS)
-    rows["task"] = rows["task"].cat.set_categories(_tasks(rows["task"]))
+    drawn = set(rows["task"].cat.categories)
+    rows["task"] = rows["task"].cat.set_categories([name for name in task_names() if task_module(name).SHARE or name in drawn])
     del table
     lists = tables.read(path, Triplet, ["source_instruments", "target_instruments"])
     rows["source_parts"] = pc.list_value_length(lists["source_instruments"]).to_numpy()
@@ -170,11 +154,6 @@ def _recipes(work: Path) -> RecipeTable:
     instructions = tables.read(path, Triplet, ["instruction"])["instruction"]
     keys = ["split", "task", "instrument"]
     return RecipeTable(rows, asked.groupby(keys, as_index=False)[["recipes"]].sum(), int(pc.count_distinct(instructions).as_py()))
-
-
-def _tasks(drawn: pd.Series) -> list[str]:
-    held = set(drawn.cat.categories)
-    return [name for name in task_names() if task_module(name).SHARE or name in held]
 
 
 def _categories(column: pa.ChunkedArray) -> pd.Categorical:
@@ -193,8 +172,7 @@ def _asked(rows: pd.DataFrame, names: pa.ChunkedArray) -> pd.DataFrame:
 
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Sort names: splits in their order, then all others by name."""
-    places = {name: place for place, name in enumerate(SPLITS)}
-    return tuple(sorted(set(names), key=lambda name: (places.get(name, len(places)), str(name))))
+    return tuple(sorted(set(names), key=lambda name: (SPLITS.index(name) if name in SPLITS else len(SPLITS), name)))
 
 
 def _index(shards: Path) -> dict[str, Any] | None:

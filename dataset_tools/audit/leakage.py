@@ -20,6 +20,7 @@ from instructme.manifests.splits import artist_key, says_song
 HEARD_S = 60
 _EQUAL_PARTS = 0.5
 """Two songs that share this much of their parts are one."""
+_KINDS = ("two splits", "one split by chance", "kept together")
 Pair = tuple[str, str, str]
 
 
@@ -155,11 +156,10 @@ def _pairs(found: AuditTables, what: str, pairs: Iterable[Pair]) -> Finding:
     rows = []
     for one, other, evidence in pairs:
         (split, group), (other_split, other_group) = tracks[one], tracks[other]
-        kind = "two splits" if split != other_split else "one split by chance" if group != other_group else "kept together"
-        rows.append((kind, one, split, other, other_split, evidence))
-    rows.sort(key=lambda row: ("two splits", "one split by chance", "kept together").index(row[0]))
-    counts = pd.Series([row[0] for row in rows], dtype=object).value_counts()
-    leaks, lucky, together = (int(counts.get(kind, 0)) for kind in ("two splits", "one split by chance", "kept together"))
+        kind = 0 if split != other_split else 1 if group != other_group else 2
+        rows.append((_KINDS[kind], one, split, other, other_split, evidence))
+    rows.sort(key=lambda row: _KINDS.index(row[0]))
+    leaks, lucky, together = (sum(row[0] == kind for row in rows) for kind in _KINDS)
     columns = ("where", "track", "split", "other track", "its split", "evidence")
     if leaks:
         detail = "Leave one song of each pair out, or give both the same group_id in a table, and scan again."

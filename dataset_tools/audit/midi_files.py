@@ -1,7 +1,9 @@
 """Read the MIDI of stems once: which notes they are, when they sound, and what program they state."""
 
 import hashlib
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -103,14 +105,12 @@ def _agreement(found: AuditTables, notes: dict[tuple[str, str], StemNotes]) -> p
     columns = ["track", "instrument", "notes_s", "sound_s", "sounding", "explained"]
     if not found.prepared or not notes:
         return pd.DataFrame(columns=columns)
-    table = tables.read(found.work / "parts.parquet", Part, ["track_id", "instrument", "stems", "activity"])
+    names = ["track_id", "instrument", "stems"]
+    table = tables.read(found.work / "parts.parquet", Part, [*names, "activity"])
     rows = []
-    for batch in table.to_batches(max_chunksize=512):
-        for row in range(batch.num_rows):
-            track, instrument, stems = (batch[name][row].as_py() for name in ("track_id", "instrument", "stems"))
-            if not all((track, stem) in notes for stem in stems):
-                continue
-            sounding = batch["activity"][row].values.to_numpy(zero_copy_only=False)
+    for track, instrument, stems, activity in zip(*(table[name].to_pylist() for name in names), table["activity"], strict=True):
+        if all((track, stem) in notes for stem in stems):
+            sounding = activity.values.to_numpy(zero_copy_only=False)
             times_s = np.concatenate([notes[track, stem].times_s for stem in stems])
             on, ringing = (frames(times_s + np.array((0.0, ring_s)), len(sounding)) for ring_s in (0.0, _RING_S))
             shares = _share(on, sounding), _share(sounding, ringing)
@@ -129,19 +129,15 @@ def same_notes(found: AuditTables, notes: dict[tuple[str, str], StemNotes]) -> l
     Drums are left out: a pattern is no song. The share is that of the song with fewer notes.
     """
     drums = set(zip(*(found.stems[found.stems["family"] == "drums"][name] for name in ("track_id", "stem_id")), strict=True))
-    owners: dict[str, list[str]] = {}
-    totals: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    for (track, stem), found_notes in notes.items():
-        if (track, stem) not in drums and found_notes.count >= _FEWEST_NOTES:
-            totals[track] = totals.get(track, 0) + found_notes.count
-            counts[found_notes.digest] = found_notes.count
-            owners.setdefault(found_notes.digest, []).append(track)
-    common: dict[tuple[str, str], int] = {}
+    owners, counts = defaultdict[str, list[str]](list), dict[str, int]()
+    totals, common = Counter[str](), Counter[tuple[str, str]]()
+    for (track, stem), own in notes.items():
+        if (track, stem) not in drums and own.count >= _FEWEST_NOTES:
+            totals[track] += own.count
+            counts[own.digest] = own.count
+            owners[own.digest].append(track)
     for digest, tracks in owners.items():
-        members = sorted(set(tracks)) if len(tracks) <= MOST_OWNERS else []
-        for one in range(len(members)):
-            for other in members[one + 1 :]:
-                common[members[one], other] = common.get((members[one], other), 0) + counts[digest]
-    shares = {pair: count / min(totals[pair[0]], totals[pair[1]]) for pair, count in common.items()}
+        if len(tracks) <= MOST_OWNERS:
+            common.update(dict.fromkeys(combinations(sorted(set(tracks)), 2), counts[digest]))
+    shares = {(one, other): count / min(totals[one], totals[other]) for (one, other), count in common.items()}
     return [(*pair, value) for pair, value in sorted(shares.items()) if value >= 0.5]

@@ -28,12 +28,7 @@ def section(found: AuditTables) -> Section:
         items.append(_songs(found))
     else:
         items.append(Finding("fine", "Nothing was rejected", "rejects.parquet is empty or missing."))
-    return Section(
-        "rejects",
-        "Rejects",
-        "Everything that can't be used has a row with its reason.",
-        tuple(items),
-    )
+    return Section("rejects", "Rejects", "Everything that can't be used has a row with its reason.", tuple(items))
 
 
 def _lost(found: AuditTables) -> Finding:
