@@ -7,12 +7,12 @@ from pathlib import Path
 import mido
 import numpy as np
 
+from instructme.dataset_tools.midi.tempo_map import DRUM_CHANNEL as DRUM_CHANNEL
+from instructme.dataset_tools.midi.tempo_map import DRUMS as DRUMS
+from instructme.dataset_tools.midi.tempo_map import timed
 from instructme.manifests.rows import DataError
 
-DRUMS = 128
-"""Slakh's program number of everything on MIDI channel 10."""
 BASSES = range(32, 40)
-DRUM_CHANNEL = 9
 _BANKS = (0, 32)
 _CONDUCTOR = ("set_tempo", "time_signature", "key_signature")
 Event = tuple[int, mido.Message]
@@ -55,7 +55,8 @@ def split(file: mido.MidiFile) -> Score:
     others: dict[int, list[tuple[int, Event]]] = {channel: [] for channel in range(16)}
     current = [0] * 16
     sounding: dict[tuple[int, int], int] = {}
-    for order, (tick, message) in enumerate(_merged(file.tracks)):
+    merged = sorted((event for track in file.tracks for event in timed(track)), key=lambda event: event[0])
+    for order, (tick, message) in enumerate(merged):
         event = (order, (tick, message))
         if message.type in _CONDUCTOR:
             conductor.append((tick, message))
@@ -78,16 +79,6 @@ def split(file: mido.MidiFile) -> Score:
         events = sorted(played + [event for channel in channels for event in others[channel]], key=lambda event: event[0])
         stems[program] = [*_voices(program, channels), *(event for _, event in events)]
     return Score(file.ticks_per_beat, conductor, stems)
-
-
-def _merged(tracks: Iterable[mido.MidiTrack]) -> list[Event]:
-    events: list[Event] = []
-    for track in tracks:
-        tick = 0
-        for message in track:
-            tick += message.time
-            events.append((tick, message))
-    return sorted(events, key=lambda event: event[0])
 
 
 def _voices(program: int, channels: Iterable[int]) -> list[Event]:

@@ -1,8 +1,7 @@
 """Treat each part of a song as a rough mix would: equaliser, saturation or amplifier, compressor, reverb, level."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import signal
@@ -34,10 +33,6 @@ class Treatment:
     wet_db: float = 0.0
     level_db: float = 0.0
     seed: int = 0
-
-    def about(self) -> dict[str, Any]:
-        """Say the same in words that metadata hold."""
-        return asdict(self) | {"bands": [list(band) for band in self.bands]}
 
 
 def draw(rng: np.random.Generator, drums: bool, driven: bool) -> Treatment:

@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +44,8 @@ class Player(NamedTuple):
 
     def about(self) -> dict[str, Any]:
         """Say the same in words that metadata hold."""
-        return {"timbre": self.timbre.about(), "treatment": self.treatment.about()}
+        timbre = asdict(self.timbre) | {"soundfont": self.timbre.soundfont.name}
+        return {"timbre": timbre, "treatment": asdict(self.treatment)}
 
 
 def synthesise(path: Path, soundfont: Path, length_samples: int) -> Samples:

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import mido
 import numpy as np
@@ -92,10 +92,6 @@ class Timbre:
     source: str
     licence: str
     driven: bool = False
-
-    def about(self) -> dict[str, Any]:
-        """Say the same in words that metadata hold."""
-        return asdict(self) | {"soundfont": self.soundfont.name}
 
 
 def names(chosen: str) -> list[str]:

@@ -32,6 +32,12 @@ def bits(masks: Ints, width: int) -> npt.NDArray[np.bool_]:
     return ((masks[:, None] >> np.arange(width)) & 1).astype(bool)
 
 
+def numbered(counts: Ints) -> tuple[Ints, Ints]:
+    """List the members of groups of so many, one group after the other: the group of each, and its place in the group from 0."""
+    group = np.repeat(np.arange(len(counts)), counts)
+    return group, np.arange(len(group)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
 def subsets(masks: Ints, sizes: Ints) -> Ints:
     """Count the subsets of each unit: binomial coefficients, `(N,)`."""
     return np.asarray(_BINOMIAL[popcount(masks), sizes])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from instructme.dataset_tools.pairing import combinations
-from instructme.dataset_tools.pairing.combinations import Floats, Ints, bits, subsets
+from instructme.dataset_tools.pairing.combinations import Floats, Ints, bits, numbered, subsets
 from instructme.dataset_tools.pairing.pool import Pool
 from instructme.dataset_tools.pairing.recipes import Drawn, Sides, of_sides
 from instructme.manifests import limits
@@ -102,8 +102,7 @@ def _named(pool: Pool, edited_parts: int, rare: Floats) -> tuple[Ints, Ints, Int
         return window, mask, np.zeros_like(mask), weight
     beside = np.bincount(window, minlength=len(pool.windows))
     first = np.cumsum(beside) - beside
-    brought = np.repeat(np.arange(len(window)), beside[window])
-    nth = np.arange(len(brought)) - np.repeat(np.cumsum(beside[window]) - beside[window], beside[window])
+    brought, nth = numbered(beside[window])
     partner = first[window[brought]] + nth
     brought, partner = brought[brought != partner], partner[brought != partner]
     sums = np.bincount(brought, weights=weight[partner], minlength=len(window))

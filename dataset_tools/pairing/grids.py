@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from instructme.dataset_tools.chord_labels import codes
-from instructme.dataset_tools.pairing.combinations import Floats, Ints
+from instructme.dataset_tools.pairing.combinations import Floats, Ints, numbered
 
 UNKNOWN = -1
 """Chord code of a track whose chords nobody knows; it agrees with nothing."""
@@ -52,8 +52,8 @@ class Grids:
         """List the chords of windows: row of the window, begin and end in samples of the track, code."""
         low = np.searchsorted(self.chord_keys, tracks * _TRACK + begins, side="right") - 1
         counts = np.searchsorted(self.chord_keys, tracks * _TRACK + ends) - low
-        row = np.repeat(np.arange(len(tracks)), counts)
-        chord = low[row] + np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        row, nth = numbered(counts)
+        chord = low[row] + nth
         start = self.chord_keys[chord] - tracks[row] * _TRACK
         end = np.append(self.chord_keys, 0)[chord + 1] - tracks[row] * _TRACK
         last = np.append(row[1:] != row[:-1], True)

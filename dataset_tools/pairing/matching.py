@@ -4,13 +4,12 @@ Both sides are compared beat by beat from a downbeat on, in blocks of clips of l
 tempo; what passes is aligned by all of its beats, and measured exactly.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from instructme.dataset_tools.pairing.combinations import Floats, Ints
+from instructme.dataset_tools.pairing.combinations import Floats, Ints, numbered
 from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.pairing.grids import UNKNOWN, Grids
 from instructme.dataset_tools.pairing.pool import Pool
@@ -43,20 +42,9 @@ class WindowSearch(NamedTuple):
     unmatched: dict[str, Ints]
 
 
-@dataclass(frozen=True)
-class Spans:
-    """Source windows with their beats: indices of the first one, of the first downbeat, and of the first one after."""
-
-    window: Ints
-    begin: Ints
-    anchor: Ints
-    end: Ints
-    period: Floats
-    """Mean samples from beat to beat."""
-
-    def take(self, rows: Ints) -> "Spans":
-        """Keep some rows."""
-        return Spans(self.window[rows], self.begin[rows], self.anchor[rows], self.end[rows], self.period[rows])
+Spans = np.recarray[Any, np.dtype[np.record]]
+"""Source windows with their beats: `begin`, `anchor` and `end` are indices of the first one, of the first downbeat, and of the
+first one after; `period` is the mean of samples from beat to beat."""
 
 
 def find(pool: Pool, most: int, rng: np.random.Generator, options: PairOptions, searched: int = SEARCHED) -> WindowSearch:
@@ -79,12 +67,12 @@ def find(pool: Pool, most: int, rng: np.random.Generator, options: PairOptions, 
         for begin in range(0, len(sources), _BLOCK):
             rows = sources[begin : begin + _BLOCK]
             near, all_near = _near(targets, spans.period[rows], searched, rng, options)
-            found, all_kept = _search(pool, spans.take(rows), near, most, rng, options)
+            found, all_kept = _search(pool, spans[rows], near, most, rng, options)
             pairs.append(np.stack([rows[found[0]], found[1]]))
             exhaustive &= all_near and all_kept
     row, anchor = np.concatenate(pairs, axis=1)
     slices = [slice(begin, begin + _CHUNK) for begin in range(0, len(row), _CHUNK)]
-    chunks = [_align(pool, spans.take(row[some]), anchor[some], options) for some in slices]
+    chunks = [_align(pool, spans[row[some]], anchor[some], options) for some in slices]
     matches = np.concatenate([np.zeros(0, MATCH), *chunks])
     matches = matches[np.lexsort((matches["start"], matches["track"], matches["window"]))]
     lonely = np.setdiff1d(spans.window, matches["window"])
@@ -105,9 +93,9 @@ def _spans(pool: Pool) -> tuple[Spans, dict[str, Ints]]:
     uncovered = np.maximum(first - windows["start"], windows["start"] + windows["length"] - last)
     full = (end - begin >= FEWEST_BEATS) & (anchor < end) & (uncovered <= 1.5 * period)
     problem[(problem == "") & ~full] = "beats_missing"
-    fit = np.flatnonzero(problem == "")
+    spans = np.rec.fromarrays([np.arange(len(windows)), begin, anchor, end, period], names="window,begin,anchor,end,period")
     unmatched = {reason: windows["track"][problem == reason] for reason in np.unique(problem[problem != ""]).tolist()}
-    return Spans(fit, begin[fit], anchor[fit], end[fit], period[fit]), unmatched
+    return spans[problem == ""], unmatched
 
 
 def _anchors(pool: Pool) -> Floats:
@@ -225,9 +213,8 @@ def agreement(pool: Pool, matches: Matches) -> Floats:
     ends = used_windows["start"] + used_windows["length"]
     row, begin, end, code = grids.segments(used_windows["track"], used_windows["start"], ends)
     first = np.searchsorted(row, np.arange(len(used) + 1))
-    counts = np.diff(first)[place]
-    match = np.repeat(np.arange(len(matches)), counts)
-    segment = first[place][match] + np.arange(len(match)) - np.repeat(np.cumsum(counts) - counts, counts)
+    match, nth = numbered(np.diff(first)[place])
+    segment = first[place][match] + nth
     origin, track = matches["start"][match], matches["track"][match]
     stretch, from_start = matches["stretch"][match], windows["start"][match]
     at_begin, at_end = (origin + stretch * (edge[segment] - from_start) for edge in (begin, end))

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from instructme.dataset_tools.clips import MIN_LUFS
 from instructme.dataset_tools.pairing import activity_curves, grids
-from instructme.dataset_tools.pairing.combinations import MOST_PARTS, Ints
+from instructme.dataset_tools.pairing.combinations import MOST_PARTS, Ints, bits, numbered
 from instructme.manifests import tables
 from instructme.manifests.rows import Clip, DataError, Part, Reject, Rhythm, Track
 
@@ -50,17 +50,16 @@ class Pool:
     def with_windows(self, length: int) -> "Pool":
         """Cut each track that has windows into new ones of another length in samples, without overlap."""
         tracks = np.unique(self.windows["track"])
-        counts = self.lengths[tracks] // length
-        windows = np.zeros(int(counts.sum()), WINDOW)
-        windows["track"], windows["length"] = np.repeat(tracks, counts), length
-        windows["start"] = (np.arange(len(windows)) - np.repeat(np.cumsum(counts) - counts, counts)) * length
+        row, number = numbered(self.lengths[tracks] // length)
+        windows = np.zeros(len(row), WINDOW)
+        windows["track"], windows["start"], windows["length"] = tracks[row], number * length, length
         heard = self.curves.hear(windows["track"], windows["start"], windows["length"])
         windows["sounds"], windows["bed"], windows["usable"] = heard
         return replace(self, windows=windows[windows["bed"] != 0])
 
     def names(self, tracks: Ints, masks: Ints) -> pa.ListArray:
         """Turn masks of parts into sorted lists of instrument names, one per row."""
-        row, bit = np.nonzero((masks[:, None] >> np.arange(self.parts.shape[1])) & 1)
+        row, bit = np.nonzero(bits(masks, self.parts.shape[1]))
         flat = pa.array(self.instruments, pa.string()).take(pa.array(self.parts[tracks[row], bit]))
         return pa.ListArray.from_arrays(np.searchsorted(row, np.arange(len(masks) + 1)).astype(np.int32), flat)
 

@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -14,6 +15,7 @@ from instructme.manifests.rows import DataError, Part, Rhythm, Track, Triplet
 
 PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "triplets.parquet")
 """The tables that shards are made from."""
+Key, Value = TypeVar("Key"), TypeVar("Value")
 _COLUMNS = ["track_id", "instrument", "path", "sample_rate_hz", "channels", "rms_db"]
 
 
@@ -35,10 +37,7 @@ class Library:
         Raises:
             DataError: no such part, or its file has changed since `prepare`.
         """
-        try:
-            path = self.paths[track_id, instrument]
-        except KeyError:
-            raise DataError(f"no part {instrument} of track {track_id} in parts.parquet: run prepare and pair again") from None
+        path = _found(self.paths, (track_id, instrument), f"part {instrument} of track {track_id} in parts.parquet")
         part_files.check(path, self.rms_db[track_id, instrument])
         return path
 
@@ -48,10 +47,7 @@ class Library:
         Raises:
             DataError: no such track.
         """
-        try:
-            return self.tracks[track_id]
-        except KeyError:
-            raise DataError(f"no track {track_id} in tracks.parquet: run prepare and pair again") from None
+        return _found(self.tracks, track_id, f"track {track_id} in tracks.parquet")
 
     def rhythm(self, track_id: str) -> Rhythm:
         """Find the beats and chords of a track.
@@ -59,11 +55,14 @@ class Library:
         Raises:
             DataError: none in the table.
         """
-        try:
-            row = self.rhythm_rows[track_id]
-        except KeyError:
-            raise DataError(f"no track {track_id} in rhythm.parquet: run prepare and pair again") from None
+        row = _found(self.rhythm_rows, track_id, f"track {track_id} in rhythm.parquet")
         return Rhythm(**self.rhythms.slice(row, 1).to_pylist()[0])
+
+
+def _found(rows: Mapping[Key, Value], key: Key, what: str) -> Value:
+    if key not in rows:
+        raise DataError(f"no {what}: run prepare and pair again")
+    return rows[key]
 
 
 def read(work: Path) -> Library:
