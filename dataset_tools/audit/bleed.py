@@ -43,9 +43,8 @@ def finding(work: Path) -> Finding:
     """List the parts of a working folder that may hold the sound of another part."""
     suspects = sorted(_suspects(work), key=lambda each: -each.share)
     if not suspects:
-        return Finding(
-            "fine", "No part follows another one like bleed", "Levels of all parts were compared. Half of all bleed is found."
-        )
+        detail = "Levels of all parts were compared. Half of all bleed is found."
+        return Finding("fine", "No part follows another one like bleed", detail)
     rows = [(*each[:3], each.under_db, f"{each.share:.0%}") for each in suspects[:_MOST_ROWS]]
     return shapes.finding(
         "note",

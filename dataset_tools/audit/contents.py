@@ -98,11 +98,8 @@ def _licences(recipes: RecipeTable, tracks: pd.DataFrame) -> Matrix:
     counted = recipes.rows.groupby(keys, observed=True).size().rename("triplets").reset_index()
     sides = [counted[key].astype(str).map(licence).fillna("unknown") for key in keys[1:]]
     joined = pd.Series([" AND ".join(sorted({source, target})) for source, target in zip(*sides, strict=True)], dtype=object)
-    note = "The licences of both sides, joined where they differ."
-    cells = (joined, counted["task"])
-    return shapes.matrix(
-        "Triplets by licence and task", *cells, weights=counted["triplets"], column_names=recipes.tasks, note=note
-    )
+    title, note = "Triplets by licence and task", "The licences of both sides, joined where they differ."
+    return shapes.matrix(title, joined, counted["task"], weights=counted["triplets"], column_names=recipes.tasks, note=note)
 
 
 def _findings(found: AuditTables) -> list[Finding]:
@@ -118,18 +115,12 @@ def _findings(found: AuditTables) -> list[Finding]:
         findings.append(Finding("note", f"{shapes.counted(len(unknown), 'song')} of unknown licence", detail))
     if found.tracks["genre"].notna().mean() < 0.5:
         detail = "Without genres, remixes name instruments only. Scan a table that states genres to get remixes to a genre."
-        findings.append(
-            Finding("note", f"{shapes.counted(int(found.tracks['genre'].isna().sum()), 'song')} without a genre", detail)
-        )
+        title = f"{shapes.counted(int(found.tracks['genre'].isna().sum()), 'song')} without a genre"
+        findings.append(Finding("note", title, detail))
     if len(found.parts) and not found.parts["first_active"].ge(0).all():
         silent = found.parts[found.parts["first_active"] < 0]
-        findings.append(
-            shapes.finding(
-                "note",
-                f"{shapes.counted(len(silent), 'part')} without a sound",
-                "They are in no triplet. Either their rendering failed, or the song does not use the stem.",
-                ("track", "instrument", "RMS, dBFS"),
-                silent[["track_id", "instrument", "rms_db"]].itertuples(index=False),
-            )
-        )
+        title = f"{shapes.counted(len(silent), 'part')} without a sound"
+        detail = "They are in no triplet. Either their rendering failed, or the song does not use the stem."
+        rows = silent[["track_id", "instrument", "rms_db"]].itertuples(index=False)
+        findings.append(shapes.finding("note", title, detail, ("track", "instrument", "RMS, dBFS"), rows))
     return findings

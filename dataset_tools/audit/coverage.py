@@ -49,9 +49,7 @@ def _expected(found: AuditTables) -> pd.DataFrame:
     Remix leaves lead parts out.
     """
     usable = found.sounding[found.sounding["usable"].astype(bool)]
-    tracks = (
-        found.clips[["track_id", "split"]].iloc[usable["clip"]].assign(instrument=usable["instrument"].astype(str).to_numpy())
-    )
+    tracks = found.clips[["track_id", "split"]].iloc[usable["clip"]].assign(instrument=usable["instrument"].astype(str).array)
     clips = tracks.groupby(["track_id", "split", "instrument"]).size().rename("clips").reset_index()
     parts = found.parts[found.parts["editable"].astype(bool)][["track_id", "split", "instrument", "lead"]]
     parts = parts.merge(clips, how="left").fillna({"clips": 0})

@@ -9,6 +9,8 @@ from instructme.dataset_tools.audit.report import Finding, Item, Level, Section
 from instructme.dataset_tools.tasks import task_modules
 from instructme.manifests.rows import SPLITS
 
+_PERCENT = list(range(0, 101, 5))
+
 
 def section(found: AuditTables) -> Section:
     """Draw histograms by split."""
@@ -25,16 +27,12 @@ def section(found: AuditTables) -> Section:
 
 def _levels(found: AuditTables) -> list[Item]:
     parts, clips = found.parts, found.clips
-    decibels = np.arange(-60, 1, 2).tolist()
+    decibels, counts = np.arange(-60, 1, 2).tolist(), [n - 0.5 for n in range(17)]
     items: list[Item] = [
         shapes.histogram("Loudness of parts", "LUFS", parts["lufs"], parts["split"], decibels),
         shapes.histogram("Level of the mix of a clip", "dBFS RMS", clips["mix_rms_db"], clips["split"], decibels),
-        shapes.histogram(
-            "Share of a song in which a part plays", "%", parts["active"] * 100, parts["split"], list(range(0, 101, 5))
-        ),
-        shapes.histogram(
-            "Parts that can be edited in a clip", "parts", clips["usable"], clips["split"], [n - 0.5 for n in range(17)]
-        ),
+        shapes.histogram("Share of a song in which a part plays", "%", parts["active"] * 100, parts["split"], _PERCENT),
+        shapes.histogram("Parts that can be edited in a clip", "parts", clips["usable"], clips["split"], counts),
     ]
     if len(parts):
         items += [_loudness_table(parts), *_bandwidth(found)]
@@ -61,15 +59,8 @@ def _bandwidth(found: AuditTables) -> list[Item]:
         return []
     rows = dull.groupby(["dataset", "bandwidth_hz"]).size().reset_index()
     detail = f"Their files hold nothing above this bandwidth. The other parts reach {found.rate_hz // 2:,} Hz."
-    return [
-        shapes.finding(
-            "note",
-            f"{shapes.counted(len(dull), 'part')} of less bandwidth than the others",
-            detail,
-            ("dataset", "bandwidth, Hz", "parts"),
-            rows.to_numpy(),
-        )
-    ]
+    title = f"{shapes.counted(len(dull), 'part')} of less bandwidth than the others"
+    return [shapes.finding("note", title, detail, ("dataset", "bandwidth, Hz", "parts"), rows.to_numpy())]
 
 
 def _music(found: AuditTables) -> list[Item]:
@@ -90,11 +81,8 @@ def _music(found: AuditTables) -> list[Item]:
         why = lost["reason"].fillna("unknown").value_counts()
         level: Level = "warning" if len(lost) > len(rhythm) / 2 else "note"
         detail = "They are in no remix. The other tasks do not need beats."
-        items.append(
-            shapes.finding(
-                level, f"{len(lost):,} of {len(rhythm):,} songs without trusted beats", detail, ("why", "songs"), why.items()
-            )
-        )
+        title = f"{len(lost):,} of {len(rhythm):,} songs without trusted beats"
+        items.append(shapes.finding(level, title, detail, ("why", "songs"), why.items()))
     return items
 
 
@@ -105,26 +93,14 @@ def _splits(frame: pd.DataFrame) -> list[str]:
 def _recipes(recipes: RecipeTable) -> list[Item]:
     rows = recipes.rows
     remixes = rows[rows["task"].isin([name for name, module in task_modules().items() if module.KEEPS == "none"])]
-    items: list[Item] = [
-        shapes.matrix(
-            "Parts of the source by task",
-            rows["source_parts"],
-            rows["task"],
-            row_names=[str(number) for number in sorted(rows["source_parts"].unique())],
-            column_names=recipes.tasks,
-        )
-    ]
+    title, numbers = "Parts of the source by task", [str(number) for number in sorted(rows["source_parts"].unique())]
+    cells = (rows["source_parts"], rows["task"])
+    items: list[Item] = [shapes.matrix(title, *cells, row_names=numbers, column_names=recipes.tasks)]
     if len(remixes):
-        stretch = (remixes["target_stretch"] - 1) * 100
-        agreement = remixes["chord_agreement"] * 100
-        items += [
-            shapes.histogram(
-                "Remix: time-stretch of targets", "%", stretch, remixes["split"], np.arange(-25.5, 26, 1.0).tolist()
-            ),
-            shapes.histogram(
-                "Remix: share of the time with the same chord", "%", agreement, remixes["split"], list(range(0, 101, 5))
-            ),
-        ]
+        stretch, edges = (remixes["target_stretch"] - 1) * 100, np.arange(-25.5, 26, 1.0).tolist()
+        items.append(shapes.histogram("Remix: time-stretch of targets", "%", stretch, remixes["split"], edges))
+        agreement, title = remixes["chord_agreement"] * 100, "Remix: share of the time with the same chord"
+        items.append(shapes.histogram(title, "%", agreement, remixes["split"], _PERCENT))
     items.append(_reuse(recipes))
     return items
 

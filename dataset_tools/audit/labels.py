@@ -61,10 +61,8 @@ def _known_bad(found: AuditTables) -> list[Item]:
         detail = "Known faults of Slakh and MUSDB18 are listed in manifests/data/known_bad.csv."
         return [Finding("fine", "No stem that is known to be wrong", detail)]
     rows = bad[["track_id", "stem_id", "label", "known_bad", "split"]].itertuples(index=False)
-    columns, detail = (
-        ("track", "stem", "label", "why", "split"),
-        "They are not used, so their instrument is missing from their songs.",
-    )
+    columns = ("track", "stem", "label", "why", "split")
+    detail = "They are not used, so their instrument is missing from their songs."
     return [shapes.finding("note", f"{shapes.counted(len(bad), 'stem')} known to be wrong", detail, columns, rows)]
 
 
@@ -101,9 +99,8 @@ def _twice(found: AuditTables) -> Finding:
     names = twice.groupby(keys)["instrument"].agg(", ".join).reset_index()
     detail = "One of the names is wrong, or a stem was copied. An edit of one name leaves the other."
     rows = zip(names["track_id"], names["instrument"], strict=True)
-    return shapes.finding(
-        "error", f"{shapes.counted(len(names), 'sound')} under two names in one song", detail, ("track", "instruments"), rows
-    )
+    title = f"{shapes.counted(len(names), 'sound')} under two names in one song"
+    return shapes.finding("error", title, detail, ("track", "instruments"), rows)
 
 
 def _stated(found: AuditTables, midi: MidiStudy) -> list[Item]:
@@ -146,7 +143,5 @@ def _contradicted(midi: MidiStudy) -> list[Item]:
         return [Finding("fine", "Every part agrees with its notes", f"{len(parts):,} parts compared.{unread}"), table]
     names = ("track", "instrument", "notes, s", "sound, s", "notes that sound, %", "sound with notes, %")
     title = f"Notes and sound disagree in {len(wrong):,} of {len(parts):,} parts"
-    detail = (
-        f"The MIDI may belong to another part, the rendering may have failed, or notes may decay early. Listen to them.{unread}"
-    )
-    return [shapes.finding("warning", title, detail, names, wrong.itertuples(index=False)), table]
+    detail = "The MIDI may belong to another part, the rendering may have failed, or notes may decay early. Listen to them."
+    return [shapes.finding("warning", title, detail + unread, names, wrong.itertuples(index=False)), table]

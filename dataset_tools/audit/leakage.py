@@ -54,9 +54,8 @@ def _groups(found: AuditTables, column: str) -> Finding:
     members = found.tracks[found.tracks[column].isin(cut.index)].groupby(column)["track_id"].agg(", ".join)
     rows = ((group, cut[group], members[group]) for group in cut.index)
     detail = "The table was changed by hand, or its stages belong to different runs. Scan again."
-    return shapes.finding(
-        "error", f"{shapes.counted(len(cut), column)} in two splits", detail, (column, "splits", "tracks"), rows
-    )
+    title = f"{shapes.counted(len(cut), column)} in two splits"
+    return shapes.finding("error", title, detail, (column, "splits", "tracks"), rows)
 
 
 def _recipes(found: AuditTables) -> Finding:
@@ -71,9 +70,8 @@ def _recipes(found: AuditTables) -> Finding:
         return Finding("fine", "Every recipe uses tracks of its own split", f"{len(rows):,} recipes.")
     bad = rows[wrong][["split", "task", "source_track", "target_track"]].drop_duplicates()
     title = f"{shapes.counted(int(wrong.sum()), 'recipe')} with tracks of another split"
-    return shapes.finding(
-        "error", title, "The splits have changed since. Run prepare and pair again.", tuple(bad.columns), bad.to_numpy()
-    )
+    detail = "The splits have changed since. Run prepare and pair again."
+    return shapes.finding("error", title, detail, tuple(bad.columns), bad.to_numpy())
 
 
 def _names(found: AuditTables) -> Finding:
@@ -110,16 +108,12 @@ def _sound(found: AuditTables) -> list[Item]:
     pairs = []
     for one, other, late_s, wrong, seconds in fingerprint.matches(prints):
         pairs.append((one, other, f"{wrong:.0%} of bits differ over {seconds:.0f} s, {1000 * late_s:+.0f} ms"))
-    items: list[Item] = (
-        [_pairs(found, f"the same sound (the first {HEARD_S} s of {len(prints):,} songs)", pairs)] if prints else []
-    )
+    what = f"the same sound (the first {HEARD_S} s of {len(prints):,} songs)"
+    items: list[Item] = [_pairs(found, what, pairs)] if prints else []
     if lost := sorted(set(found.parts["track_id"]) - set(prints)):
         detail = "A part is missing, damaged or outside the folder. Run prepare again. These songs were not compared with others."
-        items.append(
-            shapes.finding(
-                "warning", f"{shapes.counted(len(lost), 'song')} can't be read", detail, ("track",), ((name,) for name in lost)
-            )
-        )
+        title = f"{shapes.counted(len(lost), 'song')} can't be read"
+        items.append(shapes.finding("warning", title, detail, ("track",), ((name,) for name in lost)))
     return items
 
 
@@ -130,9 +124,8 @@ def fingerprints(found: AuditTables) -> dict[str, fingerprint.Print]:
     songs = {str(track): rows for track, rows in found.parts.groupby("track_id")}
     with ThreadPoolExecutor() as threads:
         heard = threads.map(lambda rows: _hear(found.work, rows), songs.values())
-        prints = dict(
-            zip(songs, tqdm(heard, desc="sound", total=len(songs), unit="song", dynamic_ncols=True, leave=False), strict=True)
-        )
+        shown = tqdm(heard, desc="sound", total=len(songs), unit="song", dynamic_ncols=True, leave=False)
+        prints = dict(zip(songs, shown, strict=True))
     return {track: words for track, words in prints.items() if words is not None}
 
 
@@ -167,7 +160,6 @@ def _pairs(found: AuditTables, what: str, pairs: Iterable[Pair]) -> Finding:
     if lucky:
         detail = "Another --seed may put them into two splits. In training, such a song counts twice."
         return shapes.finding("warning", f"{shapes.counted(lucky, 'pair')} in one split by chance: {what}", detail, columns, rows)
-    detail = (
-        f"{shapes.counted(together, 'pair')} known to be one song and kept in one split." if together else "No pair was found."
-    )
+    known = f"{shapes.counted(together, 'pair')} known to be one song and kept in one split."
+    detail = known if together else "No pair was found."
     return shapes.finding("fine", f"No leak: {what}", detail, columns, rows)

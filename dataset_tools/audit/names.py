@@ -4,7 +4,7 @@ import pandas as pd
 
 from instructme.dataset_tools.audit import shapes
 from instructme.dataset_tools.audit.inputs import AuditTables
-from instructme.dataset_tools.audit.report import Finding, Item, Section
+from instructme.dataset_tools.audit.report import Finding, Item, Level, Section
 
 _MEND = (
     "Write a CSV file with the columns label,instrument and scan again with --aliases FILE. The names of instruments are in "
@@ -36,6 +36,5 @@ def _finding(level: str, what: str, rows: pd.DataFrame, stems: pd.DataFrame, why
     counts = counts.sort_values("stems", ascending=False).reset_index()
     title = f"{shapes.counted(counts['label'].nunique(), 'label')} {what}, {len(rows):,} of {len(stems):,} stems"
     serious = level == "warning" and len(rows) > 0.01 * len(stems)
-    return shapes.finding(
-        "warning" if serious else "note", title, f"{why} {_MEND}", tuple(counts.columns), counts.itertuples(index=False)
-    )
+    rank: Level = "warning" if serious else "note"
+    return shapes.finding(rank, title, f"{why} {_MEND}", tuple(counts.columns), counts.itertuples(index=False))

@@ -28,48 +28,27 @@ def section(found: AuditTables) -> Section:
 
 
 def _row(path: Path) -> tuple[str, int, float, str, str, int | None]:
-    stated = tables.provenance(path)
-    size_mb = round(path.stat().st_size / 1e6, 2)
-    return (
-        path.name,
-        pq.read_metadata(path).num_rows,
-        size_mb,
-        tables.WRITERS.get(path.stem, "all"),
-        stated["tool_version"],
-        stated["seed"],
-    )
+    stated, rows, size_mb = tables.provenance(path), pq.read_metadata(path).num_rows, round(path.stat().st_size / 1e6, 2)
+    return path.name, rows, size_mb, tables.WRITERS.get(path.stem, "all"), stated["tool_version"], stated["seed"]
 
 
 def _chain(work: Path, names: list[str]) -> Finding:
     problems = [line for name in names for line in tables.broken_chain(work / f"{name}.parquet")]
     if not problems:
         return Finding("fine", "The chain of tables is whole", f"{len(names)} tables.")
-    return shapes.finding(
-        "error",
-        f"{shapes.counted(len(problems), 'break')} in the chain of tables",
-        "Run the stages again, beginning with the first one in this list.",
-        ("problem",),
-        ((problem,) for problem in problems),
-    )
+    title = f"{shapes.counted(len(problems), 'break')} in the chain of tables"
+    detail = "Run the stages again, beginning with the first one in this list."
+    return shapes.finding("error", title, detail, ("problem",), ((problem,) for problem in problems))
 
 
 def _shards(found: AuditTables) -> list[Item]:
-    folder = found.shards
-    if not folder.is_dir() or found.recipes is None:
+    if not found.shards.is_dir() or found.recipes is None:
         return []
-    index = found.index
-    if index is None:
-        unfinished = sum(1 for path in folder.iterdir() if NAME.fullmatch(path.stem) and path.suffix == ".tar")
-        if not unfinished:
-            return []
-        return [
-            Finding(
-                "warning",
-                f"{shapes.counted(unfinished, 'shard')} of an unfinished run",
-                f"Run instructme shard {found.work} again.",
-            )
-        ]
-    return [_counts(found, index), _parents(found, folder)]
+    if found.index is not None:
+        return [_counts(found, found.index), _parents(found, found.shards)]
+    unfinished = sum(NAME.fullmatch(path.stem) is not None for path in found.shards.glob("*.tar"))
+    title = f"{shapes.counted(unfinished, 'shard')} of an unfinished run"
+    return [Finding("warning", title, f"Run instructme shard {found.work} again.")] if unfinished else []
 
 
 def _counts(found: AuditTables, index: dict[str, Any]) -> Finding:
@@ -84,16 +63,12 @@ def _counts(found: AuditTables, index: dict[str, Any]) -> Finding:
     if not len(apart):
         return Finding("fine", "Every recipe is in the shards", said)
     rows = [(split, task, *row) for (split, task), row in zip(apart.index, apart.itertuples(index=False), strict=True)]
-    more = (apart["in shards"] > apart["recipes"]).any()
-    level: Level = "error" if more else "note"
-    why = (
-        "They belong to other recipes. Run shard again."
-        if more
-        else "They were rendered with --limit or --splits, or the run is unfinished."
-    )
-    return shapes.finding(
-        level, "The shards do not hold every recipe", f"{said} {why}", ("split", "task", "recipes", "in shards"), rows
-    )
+    level: Level = "note"
+    why = "They were rendered with --limit or --splits, or the run is unfinished."
+    if (apart["in shards"] > apart["recipes"]).any():
+        level, why = "error", "They belong to other recipes. Run shard again."
+    columns = ("split", "task", "recipes", "in shards")
+    return shapes.finding(level, "The shards do not hold every recipe", f"{said} {why}", columns, rows)
 
 
 def _parents(found: AuditTables, folder: Path) -> Finding:
@@ -114,6 +89,5 @@ def _parents(found: AuditTables, folder: Path) -> Finding:
     if not stale:
         return Finding("fine", "The shards were made from these tables", "All hashes agree. `verify` checks the audio.")
     rows = ((what, len(names), names[0]) for what, names in stale.items())
-    return shapes.finding(
-        "error", "The shards were made from other tables", "Run shard again.", ("what", "shards", "first"), rows
-    )
+    columns = ("what", "shards", "first")
+    return shapes.finding("error", "The shards were made from other tables", "Run shard again.", columns, rows)

@@ -1,5 +1,7 @@
 """Count rejects and their reasons."""
 
+from collections.abc import Iterable
+
 from instructme.dataset_tools.audit import shapes
 from instructme.dataset_tools.audit.inputs import AuditTables
 from instructme.dataset_tools.audit.report import Bars, Finding, Item, Level, Section
@@ -36,21 +38,21 @@ def _lost(found: AuditTables) -> Finding:
     lost = found.tracks[~found.tracks["track_id"].isin(found.clips["track_id"])]
     if not len(lost):
         return Finding("fine", "Every song that was scanned gave a clip", f"{len(found.tracks):,} songs.")
-    reasons = (
-        found.rejects[found.rejects["stage"] == "prepare"]
-        .groupby("track_id")["reason"]
-        .agg(lambda why: ", ".join(sorted(set(why))))
-    )
+    reasons = found.rejects[found.rejects["stage"] == "prepare"].groupby("track_id")["reason"].agg(_joined)
     rows = zip(lost["track_id"], lost["split"], lost["track_id"].map(reasons).fillna("unknown"), strict=True)
     level: Level = "warning" if len(lost) > _HEAVY * len(found.tracks) else "note"
     title = f"{len(lost):,} of {len(found.tracks):,} songs gave no clip"
     return shapes.finding(level, title, "They are in no triplet.", ("track", "split", "reasons"), rows)
 
 
+def _joined(reasons: Iterable[str]) -> str:
+    return ", ".join(sorted(set(reasons)))
+
+
 def _songs(found: AuditTables) -> Item:
     """List the songs that lost the most."""
     rows = found.rejects[found.rejects["track_id"].notna()]
     grouped = rows.groupby("track_id")
-    frame = grouped.agg(things=("count", "sum"), reasons=("reason", lambda why: ", ".join(sorted(set(why)))))
+    frame = grouped.agg(things=("count", "sum"), reasons=("reason", _joined))
     frame = frame.sort_values("things", ascending=False).head(20).reset_index(names="track")
     return shapes.table("Songs with most rejects", frame)

@@ -103,11 +103,7 @@ class Chart:
 
     def transposed(self, semitones: int) -> "Chart":
         """Move the whole song up by semitones."""
-
-        def moved(chord: ChartChord) -> ChartChord:
-            return ChartChord((chord.root + semitones) % 12, chord.quality)
-
-        bars = tuple(tuple(moved(chord) for chord in bar) for bar in self.bars)
+        bars = tuple(tuple(chord._replace(root=(chord.root + semitones) % 12) for chord in bar) for bar in self.bars)
         return replace(self, tonic=(self.tonic + semitones) % 12, bars=bars)
 
     def beats(self, bars: int) -> list[ChartChord]:

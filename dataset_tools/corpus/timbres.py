@@ -147,19 +147,11 @@ def draw(
     name = general[int(rng.integers(len(general)))]
     other_program = rng.random() < _OTHER_PROGRAM
     recorded = [preset for preset in orchestra.presets if preset.suits(instrument, program, *_range(events, times_s))]
-    recordings_of = [
-        Timbre(orchestra.recordings, each.program, f"{RECORDINGS} {each.name}", each.licence, driven=instrument == DRIVEN)
-        for each in recorded
-        if orchestra.recordings is not None
-    ]
+    recordings_of = _recorded(orchestra.recordings, RECORDINGS, recorded, instrument == DRIVEN)
     if program == midi_score.DRUMS:
         fonts = {name: path for name, path in orchestra.soundfonts.items() if SOURCES[name].is_kit}
         recordings_of += [Timbre(path, 0, name, SOURCES[name].licence) for name, path in fonts.items()]
-        recordings_of += [
-            Timbre(orchestra.kits, each.program, f"{HYDROGEN} {each.name}", each.licence)
-            for each in orchestra.kit_presets
-            if orchestra.kits is not None
-        ]
+        recordings_of += _recorded(orchestra.kits, HYDROGEN, orchestra.kit_presets)
     if recordings_of and rng.random() < _SHARE_OF_RECORDINGS:
         return recordings_of[int(rng.integers(len(recordings_of)))]
     if program == midi_score.DRUMS:
@@ -168,6 +160,10 @@ def draw(
         alike = [other for group in _ALIKE if program in group for other in group]
         played = alike[int(rng.integers(len(alike)))] if alike and other_program else program
     return Timbre(orchestra.soundfonts[name], played, name, SOURCES[name].licence)
+
+
+def _recorded(font: Path | None, source: str, presets: Sequence[RecordedPreset], driven: bool = False) -> list[Timbre]:
+    return [Timbre(font, each.program, f"{source} {each.name}", each.licence, driven) for each in presets if font is not None]
 
 
 def _range(events: Sequence[midi_score.Event], times_s: Sequence[float]) -> tuple[tuple[float, float], float]:

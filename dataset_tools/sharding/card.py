@@ -73,27 +73,13 @@ def _body(index: Mapping[str, Any], sources: Mapping[DatasetSource, int]) -> Ite
     yield from ("", f"| split | {' | '.join(tasks)} |", "|---|" + "---:|" * len(tasks))
     for split, counts in index["counts"].items():
         yield f"| {split} | {' | '.join(f'{counts.get(task, 0):,}' for task in tasks)} |"
-    yield from (
-        "",
-        "## Licences",
-        "",
-        "The audio keeps the licences of its sources. Each sample names its own in `KEY.json`.",
-        "",
-    )
+    yield from ("", "## Licences", "")
+    yield from ("The audio keeps the licences of its sources. Each sample names its own in `KEY.json`.", "")
     yield from ("| source | licence | tracks |", "|---|---|---:|")
     for source, tracks in sorted(sources.items()):
         yield f"| {_cell(source.dataset)} | {_cell(source.licence)} | {tracks:,} |"
-    yield from (
-        "",
-        "## Use",
-        "",
-        "```python",
-        "from instructme import TripletDataset",
-        "",
-        'triplets = TripletDataset("FOLDER", "train")',
-        "```",
-        "",
-    )
+    yield from ("", "## Use", "", "```python", "from instructme import TripletDataset", "")
+    yield from ('triplets = TripletDataset("FOLDER", "train")', "```", "")
     yield "Each tar has a parquet index with the recipe of every sample and its place in it. See also `croissant.json`."
 
 

@@ -4,6 +4,7 @@ import bisect
 import dataclasses
 import json
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from instructme.dataset_tools import audio
@@ -12,6 +13,8 @@ from instructme.dataset_tools.sharding.library import Library
 from instructme.dataset_tools.sharding.render import Rendered
 from instructme.manifests import tables
 from instructme.manifests.rows import Rhythm, Sample, Triplet
+
+_NOWHERE: dict[str, Any] = {f"{name.split('.')[0]}_{what}_bytes": 0 for name in tar_file.MEMBERS for what in ("offset", "size")}
 
 
 def fields(recipe: Triplet, sides: Rendered, library: Library) -> dict[str, bytes]:
@@ -101,13 +104,8 @@ def row(recipe: Triplet, sides: Rendered, library: Library) -> Sample:
         target_rms_db=audio.rms_db(sides.target),
         source_peak_db=audio.peak_db(sides.source),
         target_peak_db=audio.peak_db(sides.target),
-        source_offset_bytes=0,
-        source_size_bytes=0,
-        target_offset_bytes=0,
-        target_size_bytes=0,
-        json_offset_bytes=0,
-        json_size_bytes=0,
         channels=None if library.channels == 1 else library.channels,
+        **_NOWHERE,
     )
 
 
@@ -121,9 +119,6 @@ def locate(rows: Iterable[Sample], places: tar_file.Places) -> list[Sample]:
     """Fill in where the members of each sample lie in the tar, as `write_tar` returned it."""
     located = []
     for sample in rows:
-        place: dict[str, Any] = {}
-        for name in tar_file.MEMBERS:
-            stem = name.split(".")[0]
-            place[f"{stem}_offset_bytes"], place[f"{stem}_size_bytes"] = places[f"{sample.triplet_id}.{name}"]
-        located.append(dataclasses.replace(sample, **place))
+        numbers = chain.from_iterable(places[f"{sample.triplet_id}.{name}"] for name in tar_file.MEMBERS)
+        located.append(dataclasses.replace(sample, **dict(zip(_NOWHERE, numbers, strict=True))))
     return located

@@ -16,27 +16,8 @@ from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, tota
 from instructme.manifests.rows import Triplet
 
 _VERBS = (
-    "turn up",
-    "turn down",
-    "raise",
-    "boost",
-    "bring up",
-    "bring down",
-    "lower",
-    "increase",
-    "amplify",
-    "reduce",
-    "decrease",
-    "crank up",
-    "crank",
-    "pump up",
-    "bump",
-    "bump up",
-    "bump down",
-    "tone down",
-    "attenuate",
-    "dial down",
-    "dial back",
+    *("turn up", "turn down", "raise", "boost", "bring up", "bring down", "lower", "increase", "amplify", "reduce", "decrease"),
+    *("crank up", "crank", "pump up", "bump", "bump up", "bump down", "tone down", "attenuate", "dial down", "dial back"),
     "pull back",
 )
 _WAYS = ("louder", "quieter", "softer", "less loud")

@@ -130,17 +130,10 @@ def _choices(pool: Pool, matches: Matches, full: Ints, usable: Ints, options: Pa
     match = np.repeat(by_parts, len(NAMED_SIZES))
     size = np.tile(NAMED_SIZES, len(by_parts))
     possible = np.minimum(parts[match], NAMED_SIZES[-1]) - 1
-    return _Units(
-        np.concatenate([match, by_genre]),
-        np.concatenate([usable[match], np.zeros_like(by_genre)]),
-        np.concatenate([size, np.zeros_like(by_genre)]),
-        np.concatenate(
-            [
-                np.repeat(_level(part_rarity) * weight[by_parts], len(NAMED_SIZES)) / possible,
-                _level(genre_rarity) * weight[by_genre],
-            ]
-        ),
-    )
+    parts_weight = np.repeat(_level(part_rarity) * weight[by_parts], len(NAMED_SIZES)) / possible
+    named, none = (match, usable[match], size, parts_weight), np.zeros_like(by_genre)
+    genres = (by_genre, none, none, _level(genre_rarity) * weight[by_genre])
+    return _Units(*map(np.concatenate, zip(named, genres, strict=True)))
 
 
 def _level(values: Floats) -> Floats:
