@@ -193,11 +193,9 @@ def _annotation(jams: Any, path: Path, *namespaces: str) -> list[Mapping[str, An
         for annotation in listed:
             if isinstance(annotation, dict) and annotation.get("namespace") == namespace and annotation.get("data"):
                 data = annotation["data"]
-                return (
-                    [dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)]
-                    if isinstance(data, dict)
-                    else data
-                )
+                if isinstance(data, dict):
+                    data = [dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)]
+                return data
     raise DataError(f"no annotation {' or '.join(namespaces)} in {path}: is it the right file?")
 
 

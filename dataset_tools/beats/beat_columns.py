@@ -54,7 +54,8 @@ def _times(columns: Sequence[Column], names: Sequence[str]) -> int:
     rising = [at for at, column in enumerate(columns) if rises(column)]
     if not rising:
         raise ValueError("the times don't rise from line to line")
-    free = [at for at in rising if not _counts(columns[at])] or [at for at in rising if not _is_bar_beat(columns[at])] or rising
+    timed = [at for at in rising if not _is_bar_beat(columns[at])]
+    free = [at for at in timed if not _is_index(columns[at])] or timed or rising
     first = free[0]
     if any(not _is_end(columns[first], columns[at]) for at in free[1:]):
         raise ValueError(f"columns {' and '.join(str(at + 1) for at in free)} may both be the times: remove one, or name them")
@@ -64,11 +65,6 @@ def _times(columns: Sequence[Column], names: Sequence[str]) -> int:
 def rises(column: Column) -> bool:
     """Tell whether each value is larger than the one before."""
     return all(one < other for one, other in pairwise(column))
-
-
-def _counts(column: Column) -> bool:
-    """Tell an index, or `bar.beat`, from times."""
-    return _is_index(column) or _is_bar_beat(column)
 
 
 def _is_index(column: Column) -> bool:
@@ -84,8 +80,7 @@ def _is_bar_beat(column: Column) -> bool:
 
 def _is_bar(column: Column) -> bool:
     """Recognise the number of the bar, the same for each of its beats."""
-    steps = {other - one for one, other in pairwise(column)}
-    return steps == {0, 1}
+    return {other - one for one, other in pairwise(column)} == {0, 1}
 
 
 def _is_end(starts: Column, ends: Column) -> bool:

@@ -102,7 +102,6 @@ def drum_of(name: str) -> str | None:
     """Name the kind of hit, as in `recordings`, of an instrument's name such as `Closed HH`; None if it isn't clear."""
     words = name.lower().partition("(")[0]
     found = None if _OTHER.search(words) else _DRUM.search(words)
-    if found is None or found.lastgroup != "hat":
-        return found.lastgroup if found else None
-    how = _HAT.search(words)
-    return how.lastgroup if how else None
+    if found and found.lastgroup == "hat":
+        found = _HAT.search(words)
+    return found.lastgroup if found else None

@@ -52,18 +52,14 @@ class Windows:
     def __call__(self, track_id: str, instrument: str, start: int, length: int) -> Pcm:
         """Read a window of the part of an instrument in a track, `(length,)` or `(length, 2)`; not to be changed."""
         window = Window(track_id, instrument, start, length)
-        samples = self._take(window)
+        samples = self._held.pop(window, None)
+        if samples is not None:
+            self._room_bytes += samples.nbytes
+        else:
+            self.decoded += 1
+            samples = read(self._find(track_id, instrument), start, length, self._channels)
         self._left[window] -= 1
         if self._left[window] > 0 and samples.nbytes <= self._room_bytes:
             self._held[window] = samples
             self._room_bytes -= samples.nbytes
         return samples
-
-    def _take(self, window: Window) -> Pcm:
-        if window in self._held:
-            samples = self._held.pop(window)
-            self._room_bytes += samples.nbytes
-            return samples
-        self.decoded += 1
-        path = self._find(window.track_id, window.instrument)
-        return read(path, window.start_samples, window.length_samples, self._channels)
