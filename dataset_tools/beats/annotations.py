@@ -194,8 +194,8 @@ def _annotation(jams: Any, path: Path, *namespaces: str) -> list[Mapping[str, An
             if isinstance(annotation, dict) and annotation.get("namespace") == namespace and annotation.get("data"):
                 data = annotation["data"]
                 if isinstance(data, dict):
-                    data = [dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)]
-                return data
+                    return [dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)]
+                return list(data)
     raise DataError(f"no annotation {' or '.join(namespaces)} in {path}: is it the right file?")
 
 
