@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -15,7 +15,7 @@ from instructme.manifests.rows import DataError, Part, Rhythm, Track, Triplet
 
 PARENTS = ("tracks.parquet", "parts.parquet", "rhythm.parquet", "triplets.parquet")
 """The tables that shards are made from."""
-Key, Value = TypeVar("Key"), TypeVar("Value")
+Value = TypeVar("Value")
 _COLUMNS = ["track_id", "instrument", "path", "sample_rate_hz", "channels", "rms_db"]
 
 
@@ -59,7 +59,7 @@ class Library:
         return Rhythm(**self.rhythms.slice(row, 1).to_pylist()[0])
 
 
-def _found(rows: Mapping[Key, Value], key: Key, what: str) -> Value:
+def _found(rows: Mapping[Any, Value], key: object, what: str) -> Value:
     if key not in rows:
         raise DataError(f"no {what}: run prepare and pair again")
     return rows[key]

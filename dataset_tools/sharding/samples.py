@@ -120,5 +120,6 @@ def locate(rows: Iterable[Sample], places: tar_file.Places) -> list[Sample]:
     located = []
     for sample in rows:
         numbers = chain.from_iterable(places[f"{sample.triplet_id}.{name}"] for name in tar_file.MEMBERS)
-        located.append(dataclasses.replace(sample, **dict(zip(_NOWHERE, numbers, strict=True))))
+        place: dict[str, Any] = dict(zip(_NOWHERE, numbers, strict=True))
+        located.append(dataclasses.replace(sample, **place))
     return located
