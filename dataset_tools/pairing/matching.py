@@ -4,7 +4,8 @@ Both sides are compared beat by beat from a downbeat on, in blocks of clips of l
 tempo; what passes is aligned by all of its beats, and measured exactly.
 """
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,9 +43,20 @@ class WindowSearch(NamedTuple):
     unmatched: dict[str, Ints]
 
 
-Spans = np.recarray[Any, np.dtype[np.record]]
-"""Source windows with their beats: `begin`, `anchor` and `end` are indices of the first one, of the first downbeat, and of the
-first one after; `period` is the mean of samples from beat to beat."""
+@dataclass(frozen=True)
+class Spans:
+    """Source windows with their beats: indices of the first one, of the first downbeat, and of the first one after."""
+
+    window: Ints
+    begin: Ints
+    anchor: Ints
+    end: Ints
+    period: Floats
+    """Mean samples from beat to beat."""
+
+    def take(self, rows: Ints) -> "Spans":
+        """Keep some rows."""
+        return Spans(self.window[rows], self.begin[rows], self.anchor[rows], self.end[rows], self.period[rows])
 
 
 def find(pool: Pool, most: int, rng: np.random.Generator, options: PairOptions, searched: int = SEARCHED) -> WindowSearch:
@@ -67,12 +79,12 @@ def find(pool: Pool, most: int, rng: np.random.Generator, options: PairOptions, 
         for begin in range(0, len(sources), _BLOCK):
             rows = sources[begin : begin + _BLOCK]
             near, all_near = _near(targets, spans.period[rows], searched, rng, options)
-            found, all_kept = _search(pool, spans[rows], near, most, rng, options)
+            found, all_kept = _search(pool, spans.take(rows), near, most, rng, options)
             pairs.append(np.stack([rows[found[0]], found[1]]))
             exhaustive &= all_near and all_kept
     row, anchor = np.concatenate(pairs, axis=1)
     slices = [slice(begin, begin + _CHUNK) for begin in range(0, len(row), _CHUNK)]
-    chunks = [_align(pool, spans[row[some]], anchor[some], options) for some in slices]
+    chunks = [_align(pool, spans.take(row[some]), anchor[some], options) for some in slices]
     matches = np.concatenate([np.zeros(0, MATCH), *chunks])
     matches = matches[np.lexsort((matches["start"], matches["track"], matches["window"]))]
     lonely = np.setdiff1d(spans.window, matches["window"])
@@ -93,9 +105,9 @@ def _spans(pool: Pool) -> tuple[Spans, dict[str, Ints]]:
     uncovered = np.maximum(first - windows["start"], windows["start"] + windows["length"] - last)
     full = (end - begin >= FEWEST_BEATS) & (anchor < end) & (uncovered <= 1.5 * period)
     problem[(problem == "") & ~full] = "beats_missing"
-    spans = np.rec.fromarrays([np.arange(len(windows)), begin, anchor, end, period], names="window,begin,anchor,end,period")
+    fit = np.flatnonzero(problem == "")
     unmatched = {reason: windows["track"][problem == reason] for reason in np.unique(problem[problem != ""]).tolist()}
-    return spans[problem == ""], unmatched
+    return Spans(fit, begin[fit], anchor[fit], end[fit], period[fit]), unmatched
 
 
 def _anchors(pool: Pool) -> Floats:
