@@ -1,6 +1,7 @@
 """The variational auto-encoder between waveform and latent (paper: eq. 11 and Table 7)."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -24,41 +25,30 @@ class Posterior(NamedTuple):
         return self.mean + noise * torch.exp(0.5 * self.log_variance)
 
 
-class Encoder(nn.Module):
-    """Networks from samples or spectrum frames to the posterior's parameters."""
+class Tower(nn.Module):
+    """One half of the auto-encoder: a convolution, levels that resample, and another convolution."""
 
-    def __init__(self, config: VaeConfig, channels: int, kernel: int) -> None:
+    def __init__(
+        self,
+        config: VaeConfig,
+        resample: type[Down] | type[Up],
+        channels: Sequence[int],
+        strides: Sequence[int],
+        kernel: int,
+    ) -> None:
+        """Make the layers; `channels` are those that enter, those of each level, and those that leave."""
         super().__init__()
-        widths, bias = config.encoder_channels, config.bias
-        self.first = nn.Conv1d(channels, widths[0], kernel, padding="same", bias=bias)
+        bias, (enter, *widths, leave) = config.bias, channels
+        self.first = nn.Conv1d(enter, widths[0], kernel, padding="same", bias=bias)
         levels: list[nn.Module] = []
-        for before, width, stride in zip((widths[0], *widths), widths, config.strides, strict=False):
-            levels += [Down(before, width, stride, bias), MultiReceptive(width, config.kernels, config.dilations, bias)]
+        for before, width, stride in zip((widths[0], *widths), widths, strides, strict=False):
+            levels += [resample(before, width, stride, bias), MultiReceptive(width, config.kernels, config.dilations, bias)]
         self.levels = nn.Sequential(*levels)
-        self.last = nn.Conv1d(widths[-1], 2 * config.latent_channels, kernel, padding="same", bias=bias)
+        self.last = nn.Conv1d(widths[-1], leave, kernel, padding="same", bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, channels, T) to (B, 2 * latent_channels, T / strides)."""
+        """Map (B, channels[0], T) to (B, channels[-1], T'); the strides say how T' follows from T."""
         result: Tensor = self.last(functional.leaky_relu(self.levels(self.first(x)), SLOPE))
-        return result
-
-
-class Decoder(nn.Module):
-    """Networks from the latent to samples or spectrum frames; the mirror of the encoder."""
-
-    def __init__(self, config: VaeConfig, channels: int, kernel: int) -> None:
-        super().__init__()
-        widths, bias = config.decoder_channels, config.bias
-        self.first = nn.Conv1d(config.latent_channels, widths[0], kernel, padding="same", bias=bias)
-        levels: list[nn.Module] = []
-        for before, width, stride in zip((widths[0], *widths), widths, reversed(config.strides), strict=False):
-            levels += [Up(before, width, stride, bias), MultiReceptive(width, config.kernels, config.dilations, bias)]
-        self.levels = nn.Sequential(*levels)
-        self.last = nn.Conv1d(widths[-1], channels, kernel, padding="same", bias=bias)
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Map (B, latent_channels, F) to (B, channels, F * strides)."""
-        result: Tensor = self.last(functional.leaky_relu(self.levels(self.first(z)), SLOPE))
         return result
 
 
@@ -79,7 +69,9 @@ class Vae(nn.Module):
         self.hop_samples = math.prod(config.strides) * config.hop_samples
         self.spectrum = Spectrum(config.fft_samples, config.hop_samples) if config.transform == "stft" else None
         channels, kernel = (self.spectrum.channels, 3) if self.spectrum else (1, 7)
-        self.encoder, self.decoder = Encoder(config, channels, kernel), Decoder(config, channels, kernel)
+        encoded, latents = (channels, *config.encoder_channels, 2 * config.latent_channels), config.latent_channels
+        self.encoder = Tower(config, Down, encoded, config.strides, kernel)
+        self.decoder = Tower(config, Up, (latents, *config.decoder_channels, channels), config.strides[::-1], kernel)
         self.log_variance = nn.Parameter(torch.full((config.latent_channels, 1), config.log_variance))
         self.analysis: nn.Conv1d | None = None
         self.synthesis: nn.Conv1d | None = None
