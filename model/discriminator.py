@@ -1,7 +1,8 @@
 """Discriminators of real and decoded waveforms: multi-period, and multi-band over complex spectra."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +37,8 @@ class Period(nn.Module):
         """Judge (B, 1, T)."""
         padded = functional.pad(audio, (0, -audio.shape[-1] % self.period))
         x = padded.reshape(len(audio), 1, -1, self.period)
-        return _judge(self.layers, self.last, x)
+        maps = _maps(self.layers, x)
+        return self.last(maps[-1]), maps
 
 
 class Band(nn.Module):
@@ -54,18 +56,11 @@ class Band(nn.Module):
     def forward(self, audio: Tensor) -> Judgement:
         """Judge (B, 1, T)."""
         window: Tensor = self.window  # type: ignore[assignment]
-        bins = torch.stft(
-            _at_least(audio[:, 0], self.fft_samples), self.fft_samples, self.fft_samples // 4, window=window, return_complex=True
-        )
+        padded = functional.pad(audio[:, 0], (0, max(0, self.fft_samples - audio.shape[-1])))
+        bins = torch.stft(padded, self.fft_samples, self.fft_samples // 4, window=window, return_complex=True)
         x = torch.stack([bins.real, bins.imag], dim=1).transpose(2, 3)
-        ends, features = [], []
-        for (low, high), layers in zip(self.edges, self.bands, strict=True):
-            end = x[..., low:high]
-            for layer in layers:  # type: ignore[attr-defined]
-                end = functional.leaky_relu(layer(end), SLOPE)
-                features.append(end)
-            ends.append(end)
-        return self.last(torch.cat(ends, dim=3)), features
+        maps = [_maps(layers, x[..., low:high]) for (low, high), layers in zip(self.edges, self.bands, strict=True)]
+        return self.last(torch.cat([each[-1] for each in maps], dim=3)), list(chain(*maps))
 
 
 class Discriminators(nn.Module):
@@ -88,21 +83,15 @@ KINDS: dict[str, Callable[[], list[nn.Module]]] = {
 
 def _band_layers(channels: int) -> nn.ModuleList:
     """Five layers, three of which halve the frequencies."""
-    strides = [1, 2, 2, 2]
-    layers = [
-        weight_norm(nn.Conv2d(channels if number else 2, channels, (3, 9), (1, stride), (1, 4)))
-        for number, stride in enumerate(strides)
-    ]
+    wide = zip((2, channels, channels, channels), (1, 2, 2, 2), strict=True)
+    layers = [weight_norm(nn.Conv2d(before, channels, (3, 9), (1, stride), (1, 4))) for before, stride in wide]
     return nn.ModuleList([*layers, weight_norm(nn.Conv2d(channels, channels, 3, padding=1))])
 
 
-def _judge(layers: nn.ModuleList, last: nn.Module, x: Tensor) -> Judgement:
-    features = []
+def _maps(layers: Any, x: Tensor) -> list[Tensor]:
+    """Give the feature map of each layer."""
+    maps = []
     for layer in layers:
         x = functional.leaky_relu(layer(x), SLOPE)
-        features.append(x)
-    return last(x), features
-
-
-def _at_least(audio: Tensor, length: int) -> Tensor:
-    return functional.pad(audio, (0, max(0, length - audio.shape[-1])))
+        maps.append(x)
+    return maps
