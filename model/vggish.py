@@ -6,7 +6,6 @@ distance do by default. Audio is 16 kHz mono; an example is 0.96 s, and what rem
 are post-processed: turned to published principal components, and rounded to 8 bits.
 """
 
-import math
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -102,13 +101,9 @@ def log_mel(audio: Tensor) -> Tensor:
 @cache
 def filters() -> Tensor:
     """Build the bands (257, 64): triangles that are straight in mel = 1127 ln(1 + f / 700), without DC."""
-    mel = 1127 * np.log1p(np.arange(FFT // 2 + 1) * RATE_HZ / FFT / 700)
-    lowest, highest = (1127 * math.log1p(f / 700) for f in (LOW_HZ, HIGH_HZ))
-    edges = np.linspace(lowest, highest, MELS + 2)
-    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
-    rising, falling = (mel[:, None] - lower) / (centre - lower), (upper - mel[:, None]) / (upper - centre)
-    bands = np.maximum(0, np.minimum(rising, falling))
-    bands[0] = 0
+    from transformers.audio_utils import mel_filter_bank
+
+    bands = mel_filter_bank(FFT // 2 + 1, MELS, LOW_HZ, HIGH_HZ, RATE_HZ, mel_scale="kaldi", triangularize_in_mel_space=True)
     return torch.from_numpy(bands.astype(np.float32))
 
 
