@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from instructme.model import pretrained
 from instructme.model.resample import resample
+from instructme.model.spectrum import mel_power
 
 
 class Clap(nn.Module):
@@ -53,12 +54,8 @@ class Clap(nn.Module):
             return F.normalize(_tensor(self.model.get_text_features(**inputs)), dim=1)
 
     def _window(self, audio: Tensor) -> Tensor:
-        frames = self._frames
-        spectrum = torch.stft(
-            audio, frames.fft_window_size, frames.hop_length, window=self.window, pad_mode="reflect", return_complex=True
-        )
-        power = spectrum.real.square() + spectrum.imag.square()
-        decibels = 10 * torch.log10((power.transpose(1, 2) @ self.filters).clamp(min=1e-10))
+        powers = mel_power(audio, self.window, self._frames.hop_length, self.filters, "reflect")
+        decibels = 10 * torch.log10(powers.clamp(min=1e-10))
         longer = torch.zeros(len(audio), 1, dtype=torch.bool, device=audio.device)
         heard = self.model.get_audio_features(input_features=decibels[:, None].repeat(1, self._copies, 1, 1), is_longer=longer)
         return F.normalize(_tensor(heard), dim=1)

@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from instructme.model.resample import resample
+from instructme.model.spectrum import mel_power
 
 RATE_HZ = 16000
 WINDOW_SAMPLES, HOP_SAMPLES, MELS = 512, 256, 96
@@ -125,8 +126,4 @@ class LogMel(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         """Analyse audio (B, 1, T) at 16 kHz: (B, 1 + T // 256, 96), log10(10000 power + 1)."""
-        spectrum = torch.stft(
-            audio[:, 0], WINDOW_SAMPLES, HOP_SAMPLES, window=self.window, pad_mode="constant", return_complex=True
-        )
-        power = spectrum.real.square() + spectrum.imag.square()
-        return torch.log10(10000 * (power.transpose(1, 2) @ self.filters) + 1)
+        return torch.log10(10000 * mel_power(audio[:, 0], self.window, HOP_SAMPLES, self.filters, "constant") + 1)

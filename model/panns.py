@@ -12,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from instructme.model import pretrained
+from instructme.model.spectrum import mel_power
 
 RATE_HZ = 16000
 WINDOW_SAMPLES, HOP_SAMPLES = 512, 160
@@ -87,8 +88,4 @@ class Cnn14(nn.Module):
 
     def log_mel(self, audio: Tensor) -> Tensor:
         """Analyse (B, T): mel powers in dB (B, frames, bands), centred frames every 10 ms."""
-        spectrum = torch.stft(
-            audio, WINDOW_SAMPLES, HOP_SAMPLES, window=self.window, pad_mode="reflect", return_complex=True
-        ).transpose(1, 2)
-        power = spectrum.real.square() + spectrum.imag.square()
-        return 10 * torch.log10((power @ self.filters).clamp(min=_TINY))
+        return 10 * torch.log10(mel_power(audio, self.window, HOP_SAMPLES, self.filters, "reflect").clamp(min=_TINY))

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from instructme.model.spectrum import power
+
 FLOORS, FLOORS_ABSENT = (0.1, 0.006), (0.1, 0.02)
 """Error relative to the mix under which less error counts little, at the start of training and at its end: for instruments that
 sound and for those that do not. With a low floor from the start, or a lower one for those that do not sound, silence is the
@@ -28,9 +30,9 @@ def separation_loss(mask: Tensor, presence: Tensor, answers: Tensor, mix: Tensor
         `spectrum`: mean magnitude of the error, relative to that of the mix.
         `presence`: binary cross-entropy of the presence of the instrument in each block of frames.
     """
-    whole, part = _power(mix), _power(answers)
+    whole, part = power(mix), power(answers)
     if mask.is_complex():
-        wrong = _power(mix[:, None] * mask - answers)
+        wrong = power(mix[:, None] * mask - answers)
     else:  # the same in real numbers, which is much faster
         common = mix.real[:, None] * answers.real + mix.imag[:, None] * answers.imag
         wrong = (whole[:, None] * mask - 2 * common) * mask + part
@@ -50,10 +52,6 @@ def total(losses: dict[str, Tensor]) -> Tensor:
 def _falling(floors: tuple[float, float], progress: float) -> float:
     first, last = floors
     return float(first * (last / first) ** progress)
-
-
-def _power(spectrum: Tensor) -> Tensor:
-    return spectrum.real.square() + spectrum.imag.square()  # a sum over pairs is several times slower
 
 
 def _presence(logits: Tensor, part: Tensor, level: Tensor) -> Tensor:
