@@ -70,7 +70,8 @@ class Separator(nn.Module):
             text: (B, Q, text_width) the same in words; see `condition`.
         """
         level = spectrum.abs().square().mean(dim=(1, 2), keepdim=True).sqrt() + _QUIET
-        return SeparatorMasks(*self.mask(spectrum / level, self.condition(instruments, text)))
+        made = self.mask(spectrum / level, self.condition(instruments, text))
+        return SeparatorMasks(*(torch.unflatten(each, 0, (-1, instruments.shape[1])) for each in made))
 
     def stft(self, sound: Tensor) -> Tensor:
         """Transform (..., T) to (..., F, frames)."""
@@ -101,17 +102,20 @@ class _FrameMask(nn.Module):
         self.presence = nn.Conv1d(width, 1, 1)
 
     def forward(self, spectrum: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
-        """Make masks (B, Q, F, T) and presence (B, Q, T) from spectra of level 1."""
-        questions = conditions.shape[1]
+        """Make masks (B * Q, F, T) and presence (B * Q, T) from spectra of level 1 and conditions (B, Q, width)."""
         x = _convolved((spectrum.abs() + 1e-3).log().mT / 2 + 1, self.start)
-        for block in self.encoder:
-            x = block(x)
-        x, asked = x.repeat_interleave(questions, dim=0), conditions.flatten(0, 1)
-        for block in self.decoder:
-            x = block(x, asked)
-        x = _frame_norm(x)
-        mask, presence = _convolved(x, self.end).float().sigmoid().mT, _convolved(x, self.presence)[..., 0]
-        return torch.unflatten(mask, 0, (-1, questions)), torch.unflatten(presence, 0, (-1, questions))
+        x = _frame_norm(_asked(self.encoder, self.decoder, x, conditions))
+        return _convolved(x, self.end).float().sigmoid().mT, _convolved(x, self.presence)[..., 0]
+
+
+def _asked(encoder: nn.ModuleList, decoder: nn.ModuleList, x: Tensor, conditions: Tensor) -> Tensor:
+    """Run the encoder once for each mix (B, ...), and the decoder for each of its questions (B, Q, width): (B * Q, ...)."""
+    for layer in encoder:
+        x = layer(x)
+    x, asked = x.repeat_interleave(conditions.shape[1], dim=0), conditions.flatten(0, 1)
+    for layer in decoder:
+        x = layer(x, asked)
+    return x
 
 
 class _FrameBlock(nn.Module):
@@ -124,10 +128,8 @@ class _FrameBlock(nn.Module):
         self.film = nn.Linear(condition_width, 2 * width) if condition_width else None
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        normed = _frame_norm(x)
-        if self.film is not None and condition is not None:
-            scale, shift = self.film(condition)[:, None].chunk(2, dim=-1)
-            normed = normed * (1 + scale) + shift
+        film = None if self.film is None or condition is None else self.film(condition)[:, None]
+        normed = _conditioned(_frame_norm(x), film)
         return x + _convolved(functional.silu(_convolved(normed, self.wide)), self.out)
 
 
@@ -163,20 +165,13 @@ class _BandMask(nn.Module):
         self.presence = nn.Linear(width, 1)
 
     def forward(self, spectrum: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
-        """Make masks (B, Q, F, T) and presence (B, Q, blocks) from spectra of level 1."""
-        questions = conditions.shape[1]
+        """Make masks (B * Q, F, T) and presence (B * Q, blocks) from spectra of level 1 and conditions (B, Q, width)."""
         tokens = self.split(_features(spectrum)) + self.place
-        for layer in self.encoder:
-            tokens = layer(tokens)
-        tokens, asked = tokens.repeat_interleave(questions, dim=0), conditions.flatten(0, 1)
-        for layer in self.decoder:
-            tokens = layer(tokens, asked)
-        tokens = self.norm(tokens)
+        tokens = self.norm(_asked(self.encoder, self.decoder, tokens, conditions))
         presence = self.presence(tokens.mean(dim=2))[..., 0]
         value, gate = self.hidden(tokens).chunk(2, dim=-1)
         mask = torch.view_as_complex(self.join(value * functional.silu(gate)).float().contiguous())
-        mask = mask[..., : spectrum.shape[-1]]
-        return torch.unflatten(mask, 0, (-1, questions)), torch.unflatten(presence, 0, (-1, questions))
+        return mask[..., : spectrum.shape[-1]], presence
 
 
 def _features(spectrum: Tensor) -> Tensor:
