@@ -277,10 +277,7 @@ class Preset:
     @property
     def hop_samples(self) -> int:
         """Samples for each latent frame."""
-        hop = self.vae.hop_samples
-        for stride in self.vae.strides:
-            hop *= stride
-        return hop
+        return math.prod(self.vae.strides) * self.vae.hop_samples
 
 
 _FORMER = {("predict", "parts"): "changes"}

@@ -79,17 +79,12 @@ class Diffusion:
         config = self.config
         chances = torch.stack([torch.rand(4, generator=generator) for generator in generators])
         steps = torch.stack([torch.randint(config.steps, (), generator=generator) for generator in generators])
+        steps = steps.where(chances[:, 3] >= config.terminal_share, config.steps - 1)
         sources = [generator_on(generator, device) for generator in generators]
-        keep_text, keep_source, keep_chords = self._kept(chances)
-        return Draw(
-            steps.where(chances[:, 3] >= config.terminal_share, config.steps - 1),
-            torch.stack([torch.randn(tuple(shape), generator=source, device=device) for source in sources]),
-            keep_text,
-            keep_source,
-            keep_chords,
-        )
+        noise = torch.stack([torch.randn(tuple(shape), generator=source, device=device) for source in sources])
+        return Draw(steps, noise, *self._kept(chances))
 
-    def _kept(self, chances: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _kept(self, chances: Tensor) -> tuple[Tensor, ...]:
         """Decide by chances (B, 3 or more) which samples keep text, source and chords."""
         config = self.config
         least = torch.tensor([config.text_dropout, config.source_dropout, config.chord_dropout])
@@ -97,8 +92,7 @@ class Diffusion:
             text, source, chords = least
             least = torch.stack([source + chords + text, source, source + chords])
             chances = chances[:, :1].expand(-1, 3)
-        text, source, chords = (chances[:, :3] >= least).unbind(dim=1)
-        return text, source, chords
+        return (chances[:, :3] >= least).unbind(dim=1)
 
     def noisy(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
         """Add noise to latents (B, C, F) (eq. 1)."""

@@ -1,5 +1,7 @@
 """Make dry parts sound produced, as on a record: speed, saturation, compression, equaliser and room. Sounds are (N, T)."""
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -89,18 +91,13 @@ def _equaliser(count: int, bins: int, generator: torch.Generator, device: torch.
     return 10 ** ((gains_db[:, low] * (1 - share) + gains_db[:, low + 1] * share) / 20)
 
 
+@cache
 def room_responses(rate_hz: int, device: torch.device | str = "cpu") -> Tensor:
     """Make 48 impulse responses of rooms, always the same: noise that decays in 0.1 to 0.5 s after a gap. RMS sum is 1."""
-    key = (rate_hz, str(device))
-    if key not in _ROOMS:
-        noise = torch.randn(_RESPONSES, rate_hz // 2, generator=torch.Generator().manual_seed(7))
-        seconds = torch.arange(rate_hz // 2) / rate_hz
-        decay_s = torch.linspace(0.1, 0.5, _RESPONSES)[:, None]
-        gap_s = torch.linspace(0.0, 0.03, 7).repeat(7)[:_RESPONSES, None]
-        response = noise * 10 ** (-3 * seconds / decay_s) * (seconds >= gap_s)
-        smooth = functional.avg_pool1d(response[:, None], 3, 1, 1)[:, 0]
-        _ROOMS[key] = (smooth / smooth.square().sum(dim=1, keepdim=True).sqrt()).to(device)
-    return _ROOMS[key]
-
-
-_ROOMS: dict[tuple[int, str], Tensor] = {}
+    noise = torch.randn(_RESPONSES, rate_hz // 2, generator=torch.Generator().manual_seed(7))
+    seconds = torch.arange(rate_hz // 2) / rate_hz
+    decay_s = torch.linspace(0.1, 0.5, _RESPONSES)[:, None]
+    gap_s = torch.linspace(0.0, 0.03, 7).repeat(7)[:_RESPONSES, None]
+    response = noise * 10 ** (-3 * seconds / decay_s) * (seconds >= gap_s)
+    smooth = functional.avg_pool1d(response[:, None], 3, 1, 1)[:, 0]
+    return (smooth / smooth.square().sum(dim=1, keepdim=True).sqrt()).to(device)

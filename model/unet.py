@@ -104,7 +104,8 @@ class Unet(nn.Module):
         """
         frames = noisy.shape[-1]
         extra = -frames % self.down_factor
-        source, text = self._source(conditions), self._text(conditions)
+        source = denied(conditions.source, self.null_source, conditions.keep_source)
+        text = denied(conditions.text, self.null_text, conditions.keep_text)
         noisy, source = _padded(noisy, extra), _padded(source, extra)
         features = noisy
         embedded = self._embedded(step, text, conditions.text_mask)
@@ -159,12 +160,6 @@ class Unet(nn.Module):
             return embedded
         words = mask[..., None].to(text.dtype)
         return embedded + self.text((text * words).sum(dim=1) / words.sum(dim=1))  # type: ignore[no-any-return]
-
-    def _text(self, conditions: Conditions) -> Tensor:
-        return denied(conditions.text, self.null_text, conditions.keep_text)
-
-    def _source(self, conditions: Conditions) -> Tensor:
-        return denied(conditions.source, self.null_source, conditions.keep_source)
 
     def _chords(self, conditions: Conditions, extra: int) -> list[Tensor | None]:
         """Embed the chords on the clock of each level that hears them, and of the bottleneck."""
