@@ -1,5 +1,7 @@
 """Compute the order of training samples from seed and epoch, so that training can start at any step."""
 
+import functools
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -34,22 +36,18 @@ class Numbering:
     """
 
     def __init__(self, seed: int, shard_sizes: Sequence[int] | Ints, group: int = GROUP) -> None:
-        self._seed, self._sizes, self._group = seed, np.asarray(shard_sizes, dtype=np.int64), group
-        self._epochs: dict[int, Ints] = {}
+        sizes = np.asarray(shard_sizes, dtype=np.int64)
+        self._total = sizes.sum()
+        # Numbers grow, so that only the last order is needed again.
+        self._order = functools.lru_cache(maxsize=1)(lambda epoch: order(seed, epoch, sizes, group))
 
     def rows(self, numbers: Ints) -> Ints:
         """Find the rows of global sample numbers, both (n,) int64."""
-        epochs, places = np.divmod(numbers, self._sizes.sum())
-        # Only the orders in use are kept.
-        self._epochs = {epoch: self._order(epoch) for epoch in np.unique(epochs).tolist()}
+        epochs, places = np.divmod(numbers, self._total)
         rows = np.empty_like(numbers)
-        for epoch, ordered in self._epochs.items():
-            rows[epochs == epoch] = ordered[places[epochs == epoch]]
+        for epoch in np.unique(epochs).tolist():
+            rows[epochs == epoch] = self._order(epoch)[places[epochs == epoch]]
         return rows
-
-    def _order(self, epoch: int) -> Ints:
-        kept = self._epochs.get(epoch)
-        return order(self._seed, epoch, self._sizes, self._group) if kept is None else kept
 
 
 def picks(
@@ -62,7 +60,13 @@ def picks(
     Raises:
         DataError: ranks can't share a batch equally.
     """
-    return _picks(numbering, batch_size, first_step, rank, rank_share(batch_size, ranks))
+    share = rank_share(batch_size, ranks)
+
+    def batch(step: int) -> list[tuple[int, int]]:
+        numbers = step * batch_size + rank * share + np.arange(share)
+        return list(zip(numbering.rows(numbers).tolist(), numbers.tolist(), strict=True))
+
+    return map(batch, itertools.count(first_step))
 
 
 def rank_share(batch_size: int, ranks: int) -> int:
@@ -74,10 +78,3 @@ def rank_share(batch_size: int, ranks: int) -> int:
     if batch_size % ranks:
         raise DataError(f"a batch of {batch_size} can't be shared by {ranks} devices: choose a batch_size that {ranks} divides")
     return batch_size // ranks
-
-
-def _picks(numbering: Numbering, batch_size: int, step: int, rank: int, share: int) -> Iterator[list[tuple[int, int]]]:
-    while True:
-        numbers = step * batch_size + rank * share + np.arange(share)
-        yield list(zip(numbering.rows(numbers).tolist(), numbers.tolist(), strict=True))
-        step += 1
