@@ -5,11 +5,11 @@ Numbers without a range are 0 or more.
 """
 
 import dataclasses
+import inspect
 import json
 import math
-import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -18,31 +18,24 @@ Config = TypeVar("Config")
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Numbers that a field takes; each of them in a tuple."""
+    """Numbers that a field takes, each of them in a tuple: the words for them, and whether one is among them."""
 
-    least: float = 0
-    most: float = math.inf
-    above: float = -math.inf
-    below: float = math.inf
+    words: str
+    takes: Callable[[float], bool]
 
     def holds(self, value: float) -> bool:
         """Say whether a number is in the range; NaN and infinity, which JSON in Python reads, never are."""
-        return math.isfinite(value) and self.least <= value <= self.most and self.above < value < self.below
-
-    def __str__(self) -> str:
-        """Say the range in words."""
-        if self.above == 0:
-            return "more than 0"
-        if self.least == -math.inf:
-            return "a finite number"
-        return "0 or more" if self.below == self.most == math.inf else "0 to less than 1" if self.below == 1 else "0 to 1"
+        return math.isfinite(value) and self.takes(value)
 
 
-Size = Annotated[int, Range(above=0)]
-Sizes = Annotated[tuple[int, ...], Range(above=0)]
-Positive = Annotated[float, Range(above=0)]
-Share = Annotated[float, Range(0, 1)]
-Decay = Annotated[float, Range(0, below=1)]
+ABOVE_0 = Range("more than 0", lambda value: value > 0)
+FROM_0 = Range("0 or more", lambda value: value >= 0)
+BELOW_1 = Range("0 to less than 1", lambda value: 0 <= value < 1)
+Size = Annotated[int, ABOVE_0]
+Sizes = Annotated[tuple[int, ...], ABOVE_0]
+Positive = Annotated[float, ABOVE_0]
+Share = Annotated[float, Range("0 to 1", lambda value: 0 <= value <= 1)]
+Decay = Annotated[float, BELOW_1]
 
 
 class ModelError(Exception):
@@ -70,7 +63,7 @@ class VaeConfig:
     """A linear map beside the networks of `transform: stft`, which starts as a critically sampled low pass (MDCT)."""
     bias: bool = True
     """Without it the networks scale with their input: silence stays silence, and the level doesn't matter."""
-    log_variance: Annotated[float, Range(-math.inf)] = 0.0
+    log_variance: Annotated[float, Range("a finite number", math.isfinite)] = 0.0
     """Of the posterior at the start."""
     discriminators: tuple[str, ...] = ("period",)
     """Any of `period` (multi-period, HiFi-GAN) and `band` (multi-band complex STFT)."""
@@ -184,7 +177,7 @@ class TrainingConfig:
     """Over all devices."""
     learning_rate: float
     optimizer: Literal["adam", "adamw"] = "adamw"
-    betas: Annotated[tuple[float, float], Range(0, below=1)] = (0.9, 0.999)
+    betas: Annotated[tuple[float, float], BELOW_1] = (0.9, 0.999)
     weight_decay: float = 0.0
     warmup_steps: int = 0
     decay: Literal["constant", "cosine"] = "constant"
@@ -332,11 +325,11 @@ def override(preset: Preset, settings: Sequence[str]) -> Preset:
 
 def _checked(where: str, hint: Any, value: Any) -> Any:
     """Check a JSON value against the type of a field, and its numbers against the range."""
-    hint, limits = typing.get_args(hint) if typing.get_origin(hint) is Annotated else (hint, Range())
+    hint, limits = typing.get_args(hint) if typing.get_origin(hint) is Annotated else (hint, FROM_0)
     typed = _typed(where, hint, value)
     numbers = [each for each in (typed if isinstance(typed, tuple) else (typed,)) if isinstance(each, int | float)]
-    if not all(map(limits.holds, numbers)) or (limits.above == 0 and not numbers):
-        raise ModelError(f"{where} can't be {value!r}: it takes {limits}")
+    if not all(map(limits.holds, numbers)) or (limits is ABOVE_0 and not numbers):
+        raise ModelError(f"{where} can't be {value!r}: it takes {limits.words}")
     return typed
 
 
@@ -352,12 +345,7 @@ def _typed(where: str, hint: Any, value: Any) -> Any:
         return float(value)
     if isinstance(hint, type) and type(value) is hint:
         return value
-    wanted = (
-        hint.__name__
-        if isinstance(hint, type) and not isinstance(hint, types.GenericAlias)
-        else str(hint).removeprefix("typing.")
-    )
-    raise ModelError(f"{where} can't be {value!r}: it takes {wanted}")
+    raise ModelError(f"{where} can't be {value!r}: it takes {inspect.formatannotation(hint, __name__)}")
 
 
 def _items(where: str, kinds: tuple[Any, ...], values: Sequence[Any]) -> tuple[Any, ...]:

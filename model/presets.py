@@ -126,14 +126,11 @@ SMALL = Preset(
 
 LARGE = dataclasses.replace(SMALL, name="large", separator=_BAND_SPLIT, separator_training=_BAND_SPLIT_TRAINING)
 
-TINY = Preset(
+TINY = dataclasses.replace(
+    SMALL,
     name="tiny",
-    sample_rate_hz=24000,
-    clip_seconds=10.0,
     vae=dataclasses.replace(_SPECTRAL_VAE, dilations=(1,), discriminators=(), reconstruction_weight=0.1),
-    text=TextConfig(),
     unet=dataclasses.replace(_GATED, channels=(128, 128, 192), blocks=1, chunk_frames=64, source_blocks=1),
-    diffusion=_POSTERIOR_MEAN,
     embedding=EmbeddingConfig(width=64, hidden=128),
     vae_training=TrainingConfig(
         steps=60,
