@@ -4,7 +4,6 @@ The weights are not part of this package. The network reads the state that is pu
 bands. Audio is 16 kHz mono.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -65,15 +64,12 @@ class Cnn14(nn.Module):
             ModelError: no such file, or not a state of this network.
         """
         with pretrained.published("PANNs", path, "Cnn14_16k_mAP=0.438.pth") as state:
-            return cls._from_state(state.get("model", state))
-
-    @classmethod
-    def _from_state(cls, state: Mapping[str, Tensor]) -> "Cnn14":
-        channels = tuple(len(state[f"conv_block{number}.conv1.weight"]) for number in _BLOCKS)
-        filters = state["logmel_extractor.melW"]
-        network = cls(channels, filters.shape[1], len(state["fc_audioset.weight"]))
-        network.load_state_dict({name: value for name, value in state.items() if "_extractor." not in name})
-        network.filters.copy_(filters)
+            state = state.get("model", state)
+            channels = tuple(len(state[f"conv_block{number}.conv1.weight"]) for number in _BLOCKS)
+            filters = state["logmel_extractor.melW"]
+            network = cls(channels, filters.shape[1], len(state["fc_audioset.weight"]))
+            network.load_state_dict({name: value for name, value in state.items() if "_extractor." not in name})
+            network.filters.copy_(filters)
         return network
 
     def forward(self, audio: Tensor) -> Tensor:
