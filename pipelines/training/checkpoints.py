@@ -9,7 +9,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 from torch.distributed.checkpoint import state_dict as sharded
@@ -19,6 +19,9 @@ from instructme.manifests.files import atomic_folder
 from instructme.model.checkpoint import load_weights, save_weights
 from instructme.model.config import ModelError
 from instructme.pipelines.training.ema import Average
+
+if TYPE_CHECKING:
+    from instructme.pipelines.training.loop import Trainer
 
 AVERAGE = "average"
 _WHOLE = sharded.StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -59,9 +62,8 @@ def save(
     run: Path,
     step: int,
     values: Mapping[str, float | tuple[bool, float] | None],
-    modules: Mapping[str, nn.Module],
-    optimizers: Mapping[str, Optimizer],
-    average: tuple[str, Average],
+    trainer: "Trainer",
+    average: Average,
     main: bool,
 ) -> None:
     """Write the checkpoint after STEP steps into a hidden folder, then rename it; every rank calls it, MAIN writes.
@@ -69,11 +71,11 @@ def save(
     VALUES are the `validation_loss` and `best` of `state`.
     """
     final = run / "checkpoints" / f"step-{step:08d}"
-    name, averages = average
-    with averages.swapped():
-        states = {AVERAGE: whole_state(modules[name])}
+    modules = trainer.modules
+    with average.swapped():
+        states = {AVERAGE: whole_state(modules[trainer.averaged])}
     states |= {each: whole_state(module) for each, module in modules.items()}
-    states |= {f"{each}.optimizer": _momenta(modules[each], optimizer) for each, optimizer in optimizers.items()}
+    states |= {f"{each}.optimizer": _momenta(modules[each], optimizer) for each, optimizer in trainer.optimizers.items()}
     if not main:
         return
     with atomic_folder(final) as hidden:
@@ -83,9 +85,7 @@ def save(
         (hidden / "state.json").write_text(json.dumps(told) + "\n", encoding="utf-8")
 
 
-def load(
-    checkpoint: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer], average: tuple[str, Average]
-) -> int:
+def load(checkpoint: Path, trainer: "Trainer", average: Average) -> int:
     """Bring everything to the state of a checkpoint; returns the steps that it has taken.
 
     A module that it doesn't hold stays as it was built: more steps may bring discriminators into a run that had none.
@@ -93,9 +93,9 @@ def load(
     Raises:
         ModelError: damaged, or written by another version of the models.
     """
-    values, (name, averages) = state(checkpoint), average
-    _set_weights(checkpoint, AVERAGE, modules[name])
-    averages.reset()
+    values, modules, optimizers = state(checkpoint), trainer.modules, trainer.optimizers
+    _set_weights(checkpoint, AVERAGE, modules[trainer.averaged])
+    average.reset()
     for each in filter(values["modules"].__contains__, modules):
         _set_weights(checkpoint, each, modules[each])
         if each in optimizers:

@@ -76,16 +76,18 @@ class Trainer(Protocol):
         """
 
     def preview(self, run: Path, step: int, accelerator: Any) -> None:
-        """Write what people look at, such as RUN/edits.html; called after `validate`, in the same state.
+        """Write what people look at, such as RUN/edits.html, or nothing; called after `validate`, in the same state.
 
         Every rank calls it, as a sharded module needs them all; only `accelerator.is_main_process` writes.
         """
+        return
 
     def finish(self, run: Path, accelerator: Any) -> None:
         """Complete the run folder before its weights are written: at every checkpoint, in the same state as `validate`.
 
         For buffers that follow from the weights (set on the module in place), and for files beside weights.safetensors.
         """
+        return
 
 
 def descend(accelerator: Any, loss: Tensor, module: nn.Module, optimizer: Optimizer, clip_norm: float) -> Tensor:
@@ -147,7 +149,9 @@ def train(
     training: TrainingConfig = getattr(preset, f"{trainer.kind}_training")
     values = {"data": dict(data), "seed": seed, "order": order, "start": start and dict(start)}
     run_folder.check_same(run, trainer.kind, preset, values)
-    with accelerated(training, run, device, tracker, compiled) as accelerator, _alone(run, accelerator):
+    with accelerated(training, run, device, tracker, compiled) as accelerator, contextlib.ExitStack() as stack:
+        if accelerator.is_main_process:
+            stack.enter_context(resume.held(run))
         accelerator.wait_for_everyone()
         done = checkpoints.found(run)
         finished = bool(done) and checkpoints.state(done[-1])["step"] >= training.steps
@@ -157,11 +161,6 @@ def train(
         if start and not done:
             steps.keep_start()
         steps.train(batches)
-
-
-def _alone(run: Path, accelerator: Any) -> contextlib.AbstractContextManager[None]:
-    """Keep other runs out of a run folder, by its main process."""
-    return resume.held(run) if accelerator.is_main_process else contextlib.nullcontext()
 
 
 class _Run:
@@ -177,7 +176,7 @@ class _Run:
         self.average = Average(trainer.modules[trainer.averaged], training.ema_decay)
         self.step = 0
         if done := checkpoints.found(run):
-            self.step = checkpoints.load(done[-1], trainer.modules, trainer.optimizers, (trainer.averaged, self.average))
+            self.step = checkpoints.load(done[-1], trainer, self.average)
         # A run that doesn't say how good its best weights are takes the next ones that are validated.
         self.best: tuple[bool, float] | None = checkpoints.state(done[-1])["best"] if done else None
         """Whether the best weights have a score of edits, and that, or else their negative loss."""
@@ -280,12 +279,12 @@ class _Run:
 
     def _save(self, validation_loss: float | None) -> None:
         """Write a checkpoint, and weights.safetensors where nothing was validated yet."""
-        main, trainer = self.accelerator.is_main_process, self.trainer
+        main = self.accelerator.is_main_process
         self._check_weights()
         if self.best is None:
             self._write_weights()
-        average, values = (trainer.averaged, self.average), {"validation_loss": validation_loss, "best": self.best}
-        checkpoints.save(self.run, self.step, values, trainer.modules, trainer.optimizers, average, main)
+        values = {"validation_loss": validation_loss, "best": self.best}
+        checkpoints.save(self.run, self.step, values, self.trainer, self.average, main)
         if main:
             checkpoints.prune(self.run, self.training.keep)
         self.accelerator.wait_for_everyone()

@@ -2,12 +2,11 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from instructme.manifests.files import naming
+from instructme.manifests.files import atomic, naming
 from instructme.model.checkpoint import CONFIG, WEIGHTS, read_config
 from instructme.model.config import ModelError, Preset, to_dict
 from instructme.pipelines.training import checkpoints
@@ -69,20 +68,14 @@ class Metrics:
         """Open it to go on after STEP, -1 without a checkpoint; lines of later steps, which no checkpoint holds, are dropped."""
         self.path = run / "metrics.jsonl"
         lines = [line for line in _lines(self.path) if line["step"] <= step]
-        hidden = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        hidden.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-        hidden.replace(self.path)
+        with atomic(self.path) as hidden:
+            hidden.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
         self._file: TextIO = self.path.open("a", encoding="utf-8", buffering=1)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Add a line."""
         with naming(self.path):
             self._file.write(json.dumps({"step": step, **values}) + "\n")
-
-    def close(self) -> None:
-        """Close the file."""
-        with naming(self.path):
-            self._file.close()
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
