@@ -37,13 +37,13 @@ def describe(data: Path, split: str = "train") -> dict[str, Any]:
         DataError: a table is missing or damaged.
     """
     if (data / "index.json").exists():
-        names = [each["name"] for each in json.loads((data / "index.json").read_text())["shards"]]
+        listed = json.loads((data / "index.json").read_text())
+        names = [each["name"] for each in listed["shards"]]
         chosen = [name for name in names if name.startswith(f"{split}-")][:LOOKED_AT]
         columns = ["recipe", "source_rms_db"]
         rows = pa.concat_tables([tables.read(data / f"{name}.parquet", Sample, columns) for name in chosen]).to_pydict()
         recipes = [json.loads(recipe) for recipe in rows["recipe"]]
-        digest = json.loads((data / "index.json").read_text())["hash"]
-        levels_db = rows["source_rms_db"]
+        digest, levels_db = listed["hash"], rows["source_rms_db"]
     else:
         path = data / "triplets.parquet"
         table = tables.read(path, Triplet, ["split", "task", "instruction", "named", "added", "genre", "gain_db"])
