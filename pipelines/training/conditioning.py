@@ -143,7 +143,7 @@ def _task(instruction: str, templates: Templates | None) -> str:
 
 def _examples(run: Path, preset: Preset, device: str) -> tuple[Conditions, list[str], Tensor | None]:
     """Read the conditions of the examples, their instructions, and what should come out, where the run holds it."""
-    tensors = load_weights(run, EXAMPLES)
+    tensors = {name: tensor.to(device) for name, tensor in load_weights(run, EXAMPLES).items()}
     try:
         instructions = json.loads((run / f"{EXAMPLES}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -156,9 +156,8 @@ def _examples(run: Path, preset: Preset, device: str) -> tuple[Conditions, list[
             f"{run} holds one example, but check needs two: train with editor_training.validation_triplets=2 or more"
         )
     tokens, mask = TextEncoder(preset.text.encoder, preset.text.width).encode(instructions)
-    chords = tensors["chords"].to(device) if "chords" in tensors else None
-    clean = tensors["clean"].to(device) if "clean" in tensors else None
-    return Conditions(tokens.to(device), mask.to(device), tensors["source"].to(device), chords), instructions, clean
+    given = Conditions(tokens.to(device), mask.to(device), tensors["source"], tensors.get("chords"))
+    return given, instructions, tensors.get("clean")
 
 
 def _swapped(given: Conditions) -> dict[str, Conditions]:
