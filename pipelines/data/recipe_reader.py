@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from instructme.dataset_tools.audio import Samples
 from instructme.dataset_tools.sharding import index, library, render, samples, tar_file
 from instructme.dataset_tools.sharding.windows import Windows
 from instructme.dataset_tools.tasks import task_names
@@ -65,9 +64,3 @@ class RecipeReader:
     def json_text(self, row: int, audio: TripletAudio) -> str:
         """Write the JSON that the shards hold of a row; `audio` says which gains it was rendered with."""
         return tar_file.to_json(samples.describe(self.recipe(row), audio.gain, audio.target_gain, self.music)).decode()
-
-
-def exchanged(recipe: Triplet, music: library.Library, gain: float, start: int, length: int) -> tuple[Samples, Samples]:
-    """Render what a `replace` takes out and brings in, and cut both: `(length,)` each."""
-    gone, brought = render.exchanged(recipe, Windows(music.part, render.windows(recipe)), gain)
-    return gone[start : start + length], brought[start : start + length]

@@ -23,9 +23,9 @@ from instructme.manifests import urls
 from instructme.manifests.rows import DataError
 from instructme.pipelines.data.latent_reader import array
 from instructme.pipelines.data.order import rank_share
-from instructme.pipelines.data.shard_reader import ShardReader, TripletAudio
-from instructme.pipelines.data.stream import Item, Triplets, loaded
-from instructme.pipelines.data.tar_stream import Encoded, audio_of, described_as, shard_order, tar_samples
+from instructme.pipelines.data.shard_reader import Encoded, ShardReader, TripletAudio, audio_of, described_as
+from instructme.pipelines.data.stream import Item, Triplets, load
+from instructme.pipelines.data.tar_stream import shard_order, tar_samples
 
 LANES = 4
 """Shards that a rank reads side by side."""
@@ -39,14 +39,11 @@ def lane(sizes: npt.NDArray[np.int64], seed: int, number: int, numbers: int, tak
     Yields:
         epoch, shard, and how many of its samples are taken already: above 0 for the first one only.
     """
-    place = 0
-    for epoch in count():
-        for shard in shard_order(seed, epoch, len(sizes)):
-            if place % numbers == number:
-                if taken < sizes[shard]:
-                    yield epoch, shard, taken
-                taken = max(taken - int(sizes[shard]), 0)
-            place += 1
+    turns = ((epoch, shard) for epoch in count() for shard in shard_order(seed, epoch, len(sizes)))
+    for epoch, shard in islice(turns, number, None, numbers):
+        if taken < sizes[shard]:
+            yield epoch, shard, taken
+        taken = max(taken - int(sizes[shard]), 0)
 
 
 class SequentialBatches(IterableDataset[Item]):
@@ -142,4 +139,4 @@ def sequential_batches(
     chosen = SequentialBatches(triplets, first_step, rank, ranks, batch_size=batch_size, seed=seed)
     # Each lane is read by one worker: the largest number that divides them.
     used = max((each for each in range(1, workers + 1) if LANES % each == 0), default=0)
-    return loaded(chosen, used, batch_size=None)
+    return load(chosen, workers=used, batch_size=None)

@@ -3,6 +3,8 @@
 import functools
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +26,10 @@ _NUMBERS = [
     *("json_offset_bytes", "json_size_bytes"),
 ]
 _COLUMNS = ["triplet_id", "task", "instruction", "dataset", "recipe", "channels", *_NUMBERS]
+
+
+Encoded = dict[str, Any]
+"""A sample as the tar holds it: `__key__`, `__url__`, and the bytes of each member."""
 
 
 class TripletAudio(NamedTuple):
@@ -92,8 +98,7 @@ class ShardReader:
 
     def values(self, row: int) -> dict[str, Any]:
         """Read a row of the index: the `_COLUMNS` of a `Sample`."""
-        shard, place = self.place(row)
-        return self._open(shard).values(place)
+        return self._opened(row)[1]
 
     def recipe(self, row: int) -> Triplet:
         """Read the recipe of a row.
@@ -118,10 +123,9 @@ class ShardReader:
         Raises:
             DataError: the tar is damaged, or not that of its index.
         """
-        shard, place = self.place(row)
-        opened = self._open(shard)
-        values = opened.values(place)
-        source, target = opened.sides(values, start, values["length_samples"] - start if length is None else length)
+        opened, values = self._opened(row)
+        length = values["length_samples"] - start if length is None else length
+        source, target = (opened.side(values, side, start, length) for side in ("source", "target"))
         names = values["triplet_id"], values["task"], values["instruction"]
         return TripletAudio(*names, source, target, values["gain"], values["target_gain"])
 
@@ -135,13 +139,15 @@ class ShardReader:
         Raises:
             DataError: the tar is damaged, or not that of its index.
         """
-        shard, place = self.place(row)
-        opened = self._open(shard)
-        return opened.json_text(opened.values(place))
+        opened, values = self._opened(row)
+        return opened.json_text(values)
 
-    def _open(self, shard: int) -> "_Shard":
+    def _opened(self, row: int) -> tuple["_Shard", dict[str, Any]]:
+        """Open the shard of a row, and read the row of its index."""
+        shard, place = self.place(row)
         stated = int(self.sizes[shard]), self.tar_bytes[shard]
-        return _open(urls.reopened(self.folder), self.names[shard], self._keys[shard], *stated)
+        opened = _open(urls.reopened(self.folder), self.names[shard], self._keys[shard], *stated)
+        return opened, opened.values(place)
 
 
 class _Shard:
@@ -172,11 +178,6 @@ class _Shard:
         values: dict[str, Any] = self._rows.slice(place, 1).to_pylist()[0]
         return values
 
-    def sides(self, values: dict[str, Any], start: int, length: int) -> tuple[Samples, Samples]:
-        """Decode a window of both sides."""
-        source, target = (self._side(values, side, start, length) for side in ("source", "target"))
-        return source, target
-
     def json_text(self, values: dict[str, Any]) -> str:
         """Read the JSON of a sample."""
         text = self._tar.read(values["json_offset_bytes"], values["json_size_bytes"])
@@ -186,15 +187,46 @@ class _Shard:
             where = f"{values['triplet_id']} in {self._path}"
             raise DataError(f"{where}: its JSON is damaged: run 'instructme shard' again") from None
 
-    def _side(self, values: dict[str, Any], side: str, start: int, length: int) -> Samples:
+    def side(self, values: dict[str, Any], side: str, start: int, length: int) -> Samples:
+        """Decode a window of a side."""
         flac = self._tar.read(values[f"{side}_offset_bytes"], values[f"{side}_size_bytes"])
-        try:
-            samples, _ = tar_file.decode(flac, start, length)
-        except DataError as error:
-            raise DataError(f"{values['triplet_id']} in {self._path}: {error}: run 'instructme shard' again") from None
-        if samples.shape != ((length,) if values["channels"] in (None, 1) else (length, values["channels"])):
-            raise DataError(f"{values['triplet_id']} in {self._path} is cut short: run 'instructme shard' again")
-        return np.ascontiguousarray(samples.T)
+        sample = {"__key__": values["triplet_id"], "__url__": self._path, f"{side}.flac": flac}
+        return audio_of(sample, side, start, length, values["channels"] or 1)[0]
+
+
+def described_as(sample: Encoded) -> dict[str, Any]:
+    """Read the JSON of a sample.
+
+    Raises:
+        DataError: there is none, or it isn't that of a triplet.
+    """
+    with _explained(sample):
+        values: dict[str, Any] = json.loads(sample["json"])
+        return {**values, "task": str(values["task"]), "instruction": str(values["instruction"])}
+
+
+def audio_of(sample: Encoded, side: str, start: int = 0, length: int | None = None, channels: int = 1) -> tuple[Samples, int]:
+    """Decode a window of the source or the target of a sample, `(T,)` or `(channels, T)`, and its rate in Hz.
+
+    Raises:
+        DataError: there is none, or it is damaged or cut short.
+    """
+    with _explained(sample):
+        samples, rate_hz = tar_file.decode(sample[f"{side}.flac"], start, length)
+    if samples.shape[1:] != (() if channels == 1 else (channels,)) or length not in (None, len(samples)):
+        raise DataError(f"{sample['__key__']} in {sample['__url__']} is cut short: run 'instructme shard' again")
+    return np.ascontiguousarray(samples.T), rate_hz
+
+
+@contextmanager
+def _explained(sample: Encoded) -> Iterator[None]:
+    """Say which sample is at fault."""
+    try:
+        yield
+    except (DataError, KeyError, ValueError, TypeError) as error:
+        why = f"no {error.args[0]}" if isinstance(error, KeyError) else str(error)
+        where = f"{sample['__key__']} in {sample['__url__']}"
+        raise DataError(f"{where}: {why}: run 'instructme shard' again") from None
 
 
 @functools.lru_cache(maxsize=HELD)
@@ -222,19 +254,11 @@ def _listed(folder: Path) -> list[dict[str, Any]]:
 
 
 def _sound(each: Any) -> bool:
-    """Check what a shard is listed with: names become paths, sizes become places."""
+    """Check what a shard is listed with: names become paths, sizes become places, and the tar's size tells it from another."""
     kinds = {"name": str, "key": str, "samples": int, "sample_rate_hz": int, "seconds": int | float, "tasks": dict}
-    stated = (
-        isinstance(each, dict)
-        and each.get("channels", 1) in (1, 2)
-        and all(isinstance(each.get(name), kind) for name, kind in kinds.items())
-    )
-    return stated and tar_file.NAME.fullmatch(each["name"]) is not None and each["samples"] > 0 and _has_bytes(each)
-
-
-def _has_bytes(each: dict[str, Any]) -> bool:
-    """Check that a shard is listed with the size of its tar, by which one of another run is told."""
     try:
-        return isinstance(each["files"][f"{each['name']}.tar"]["bytes"], int)
+        typed = all(isinstance(each[name], kind) for name, kind in kinds.items()) and each.get("channels", 1) in (1, 2)
+        named = typed and tar_file.NAME.fullmatch(each["name"]) is not None
+        return named and each["samples"] > 0 and isinstance(each["files"][f"{each['name']}.tar"]["bytes"], int)
     except (KeyError, TypeError):
         return False

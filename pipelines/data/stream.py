@@ -17,7 +17,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from instructme.dataset_tools.audio import Samples
-from instructme.dataset_tools.sharding import library
+from instructme.dataset_tools.sharding import library, render
+from instructme.dataset_tools.sharding.windows import Windows
 from instructme.dataset_tools.tasks import task_module
 from instructme.manifests import tables
 from instructme.manifests.rows import DataError
@@ -27,7 +28,7 @@ from instructme.pipelines.data.chord_frames import chord_matrix, on_clock, requi
 from instructme.pipelines.data.latent_reader import CHANGES, CHORDS, SIDES, Arrays, LatentReader
 from instructme.pipelines.data.order import GROUP, Numbering, picks
 from instructme.pipelines.data.readers import crop_start, open_split
-from instructme.pipelines.data.recipe_reader import RecipeReader, exchanged
+from instructme.pipelines.data.recipe_reader import RecipeReader
 from instructme.pipelines.data.shard_reader import ShardReader, TripletAudio
 
 Item = dict[str, Any]
@@ -99,11 +100,28 @@ class Triplets(Dataset[Item]):
 
     def audio_item(self, row: int, number: int, read: ReadAudio) -> Item:
         """Make the item of a row from its audio; `read(start, length)` reads a window of it."""
-        return {**self._audio(row, self._start(number), read), "number": number}
+        start = self._start(number)
+        clip = read(start, self._samples)
+        item: Item = {"key": clip.key, "task": clip.task, "instruction": clip.instruction, "number": number}
+        item.update({name: torch.from_numpy(samples)[None] for name, samples in self._sides(row, clip, start).items()})
+        if self._chords:
+            frames = -(-self._samples // self._hop)
+            item["chords"] = torch.from_numpy(on_clock(chord_matrix(clip.source, self._rate_hz), frames, self._frames_hz))
+        return item
 
     def latent_item(self, number: int, values: Mapping[str, Any], arrays: Arrays) -> Item:
         """Make the item of a row from its latents, and its row of the shard's index."""
-        return {**self._encoded(self._start(number), values, arrays), "number": number}
+        first, frames = self._start(number) // self._hop, -(-self._samples // self._hop)
+        item: Item = {"key": values["triplet_id"], "task": values["task"], "instruction": values["instruction"], "number": number}
+        for name in self._names:
+            item[name] = torch.from_numpy(arrays[name][:, first : first + frames].astype(np.float32))
+        if self._named:
+            item.update(zip(CHANGES, _named(values["task"], item["removed"], item["added"]), strict=True))
+        if self._chords:
+            all_frames = -(-self._clip_samples // self._hop)
+            matrix = on_clock(arrays[CHORDS], all_frames, self._frames_hz)[:, first : first + frames]
+            item["chords"] = torch.from_numpy(np.ascontiguousarray(matrix))
+        return item
 
     def waveforms(self, row: int, start: int = 0, length: int | None = None) -> tuple[TripletAudio, dict[str, Samples]]:
         """Read the audio of a row, all of it or `length` samples from `start`, `(T,)` each: as in an item that isn't encoded.
@@ -122,29 +140,6 @@ class Triplets(Dataset[Item]):
     def _start(self, number: int) -> int:
         return crop_start(self._seed, number, self._clip_samples - self._samples, self._hop)
 
-    def _audio(self, row: int, start: int, read: ReadAudio) -> Item:
-        clip = read(start, self._samples)
-        audio = self._sides(row, clip, start)
-        item: Item = {"key": clip.key, "task": clip.task, "instruction": clip.instruction}
-        item.update({name: torch.from_numpy(samples)[None] for name, samples in audio.items()})
-        if self._chords:
-            frames = -(-self._samples // self._hop)
-            item["chords"] = torch.from_numpy(on_clock(chord_matrix(clip.source, self._rate_hz), frames, self._frames_hz))
-        return item
-
-    def _encoded(self, start: int, values: Mapping[str, Any], arrays: Arrays) -> Item:
-        first, frames = start // self._hop, -(-self._samples // self._hop)
-        item: Item = {"key": values["triplet_id"], "task": values["task"], "instruction": values["instruction"]}
-        for name in self._names:
-            item[name] = torch.from_numpy(arrays[name][:, first : first + frames].astype(np.float32))
-        if self._named:
-            item.update(zip(CHANGES, _named(values["task"], item["removed"], item["added"]), strict=True))
-        if self._chords:
-            all_frames = -(-self._clip_samples // self._hop)
-            matrix = on_clock(arrays[CHORDS], all_frames, self._frames_hz)[:, first : first + frames]
-            item["chords"] = torch.from_numpy(np.ascontiguousarray(matrix))
-        return item
-
     def _changes(self, row: int, clip: TripletAudio, start: int) -> tuple[Samples, Samples]:
         """Give what the edit takes out and what it brings in: target = source - removed + added.
 
@@ -161,8 +156,11 @@ class Triplets(Dataset[Item]):
         return _named(clip.task, removed, added) if self._named else (removed, added)
 
     def _exchanged(self, row: int, clip: TripletAudio, start: int) -> tuple[Samples, Samples]:
+        """Render what a `replace` takes out and brings in: windows `(T,)` as long as the source."""
         assert self._music
-        return exchanged(self.read.recipe(row), self._music, clip.gain, start, len(clip.source))
+        recipe, cut = self.read.recipe(row), slice(start, start + len(clip.source))
+        gone, brought = render.exchanged(recipe, Windows(self._music.part, render.windows(recipe)), clip.gain)
+        return gone[cut], brought[cut]
 
 
 def _named(task: str, removed: Any, added: Any) -> tuple[Any, Any]:
@@ -239,25 +237,17 @@ def batches(
 
 
 def load(
-    dataset: Dataset[Any],
-    chosen: Iterable[Sequence[Any]],
-    *,
-    workers: int = 0,
-    collate: Callable[[list[Any]], Any] | None = None,
+    dataset: Dataset[Any], chosen: Iterable[Sequence[Any]] | None = None, *, workers: int = 0, **options: Any
 ) -> Iterator[Any]:
-    """Load batches of the given items in worker processes, in order. An error in a worker is one line.
+    """Load batches of the chosen items in worker processes, in order. An error in a worker is one line.
+
+    Other options of `DataLoader` may say what a batch is.
 
     Raises:
         DataError: a sample can't be read.
     """
-    sampler: Any = chosen  # any iterable will do
-    return loaded(dataset, workers, batch_sampler=sampler, collate_fn=collate)
-
-
-def loaded(dataset: Dataset[Any], workers: int, **options: Any) -> Iterator[Any]:
-    """Open a `DataLoader` with options of its own; see `load`."""
-    pinned = torch.cuda.is_available()
-    loader: DataLoader[Any] = DataLoader(dataset, num_workers=workers, worker_init_fn=worker.begin, pin_memory=pinned, **options)
+    options |= {"batch_sampler": chosen, "worker_init_fn": worker.begin, "pin_memory": torch.cuda.is_available()}
+    loader: DataLoader[Any] = DataLoader(dataset, num_workers=workers, **options)
     try:
         before = multiprocessing.active_children()
         opened = iter(loader)

@@ -1,32 +1,26 @@
 """Read shards from front to back with webdataset, which is fast on object stores and hard disks."""
 
-import json
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypedDict, cast
 
 import numpy as np
 
-from instructme.dataset_tools.sharding import tar_file
 from instructme.manifests import extras
 from instructme.manifests.counting import counted
 from instructme.manifests.rows import DataError
 from instructme.manifests.urls import explained, is_remote, parse
-from instructme.pipelines.data.shard_reader import ShardReader
+from instructme.pipelines.data.shard_reader import Encoded, ShardReader, audio_of, described_as
 
 if TYPE_CHECKING:
     from webdataset import DataPipeline
 
     from instructme.dataset_tools.audio import Samples
 
-Result = TypeVar("Result")
-Encoded = dict[str, Any]
-"""A sample as the tar holds it: `__key__`, `__url__`, and the bytes of each member."""
 _BLOCK_BYTES = 1 << 24
 """What is fetched at once from a store."""
 
@@ -84,7 +78,7 @@ def open_shards(
     with extras.named():
         import webdataset
 
-    turns = _Turns(_tars(urls, split), seed if shuffle else None, epochs)
+    turns = partial(_turns, _tars(urls, split), seed if shuffle else None, epochs)
     mixed = webdataset.detshuffle(shuffle, shuffle, seed=seed) if shuffle else None
     split_up = webdataset.split_by_node, webdataset.split_by_worker
     return webdataset.DataPipeline(turns, *split_up, _samples, partial(_again, mixed), webdataset.map(_decoded))
@@ -98,25 +92,20 @@ def _again(stage: Any, samples: Iterator[Encoded]) -> Iterator[Encoded]:
     return cast(Iterator[Encoded], stage.run(samples))
 
 
-@dataclass(frozen=True)
-class _Turns:
-    """Name the tars of each epoch, in an order of its own where there is a seed."""
+def _turns(tars: Sequence[Mapping[str, Any]], seed: int | None, epochs: int | None) -> Iterator[dict[str, Any]]:
+    """Name the tars of each epoch, in an order of its own where there is a seed.
 
-    tars: Sequence[Mapping[str, Any]]
-    """Their places as `url`, and where it is known `size` and `tar_bytes`. One that is there twice is read twice."""
-    seed: int | None
-    epochs: int | None
+    They have their places as `url`, and where it is known `size` and `tar_bytes`. One that is there twice is read twice.
+    """
+    from webdataset.utils import pytorch_worker_info
 
-    def __call__(self) -> Iterator[dict[str, Any]]:
-        from webdataset.utils import pytorch_worker_info
-
-        _, nodes, _, _ = pytorch_worker_info()
-        if self.epochs is not None and len(self.tars) * self.epochs < nodes:
-            few = f"{counted(len(self.tars), 'shard')} can't be shared by {nodes} nodes: some would read nothing"
-            raise DataError(f"{few}; choose epochs=None, or write smaller shards with 'instructme shard --per-shard'")
-        for epoch in count() if self.epochs is None else range(self.epochs):
-            order = range(len(self.tars)) if self.seed is None else shard_order(self.seed, epoch, len(self.tars))
-            yield from (dict(self.tars[place]) for place in order)
+    _, nodes, _, _ = pytorch_worker_info()
+    if epochs is not None and len(tars) * epochs < nodes:
+        few = f"{counted(len(tars), 'shard')} can't be shared by {nodes} nodes: some would read nothing"
+        raise DataError(f"{few}; choose epochs=None, or write smaller shards with 'instructme shard --per-shard'")
+    for epoch in count() if epochs is None else range(epochs):
+        order = range(len(tars)) if seed is None else shard_order(seed, epoch, len(tars))
+        yield from (dict(tars[place]) for place in order)
 
 
 def shard_order(seed: int, epoch: int, shards: int) -> list[int]:
@@ -192,38 +181,3 @@ def _decoded(sample: Encoded) -> StreamedTriplet:
         target=target,
         json=described,
     )
-
-
-def described_as(sample: Encoded) -> dict[str, Any]:
-    """Read the JSON of a sample.
-
-    Raises:
-        DataError: there is none, or it isn't that of a triplet.
-    """
-
-    def read() -> dict[str, Any]:
-        values: dict[str, Any] = json.loads(sample["json"])
-        return {**values, "task": str(values["task"]), "instruction": str(values["instruction"])}
-
-    return _explained(sample, read)
-
-
-def audio_of(sample: Encoded, side: str, start: int = 0, length: int | None = None, channels: int = 1) -> "tuple[Samples, int]":
-    """Decode a window of the source or the target of a sample, `(T,)` or `(channels, T)`, and its rate in Hz.
-
-    Raises:
-        DataError: there is none, or it is damaged or cut short.
-    """
-    samples, rate_hz = _explained(sample, lambda: tar_file.decode(sample[f"{side}.flac"], start, length))
-    if samples.shape[1:] != (() if channels == 1 else (channels,)) or length not in (None, len(samples)):
-        raise DataError(f"{sample['__key__']} in {sample['__url__']} is cut short: run 'instructme shard' again")
-    return np.ascontiguousarray(samples.T), rate_hz
-
-
-def _explained(sample: Encoded, read: Callable[[], Result]) -> Result:
-    try:
-        return read()
-    except (DataError, KeyError, ValueError, TypeError) as error:
-        why = f"no {error.args[0]}" if isinstance(error, KeyError) else str(error)
-        where = f"{sample['__key__']} in {sample['__url__']}"
-        raise DataError(f"{where}: {why}: run 'instructme shard' again") from None

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from instructme.dataset_tools.tasks import task_names
 from instructme.manifests.rows import DataError
@@ -26,7 +25,7 @@ from instructme.pipelines.editing.editor import Editor
 from instructme.pipelines.pages import PageClip, Row, training_page
 from instructme.pipelines.training import checkpoints
 from instructme.pipelines.training.conditioning import keep_examples
-from instructme.pipelines.training.loop import Batch, descend
+from instructme.pipelines.training.loop import Batch, Trainer, descend
 from instructme.pipelines.training.loss_curves import curves
 from instructme.pipelines.training.loss_groups import grouped
 from instructme.pipelines.training.micro_batches import NORM
@@ -93,8 +92,8 @@ def _groups(tasks: Sequence[str], steps: Sequence[int], all_steps: int) -> dict[
     return by_task | {name: [level == name for level in levels] for name in names}
 
 
-class EditorTrainer:
-    """The trainer of a denoiser; see `loop.Trainer`. Its VAE and text encoder are frozen."""
+class EditorTrainer(Trainer):
+    """The trainer of a denoiser. Its VAE and text encoder are frozen."""
 
     kind = "editor"
     averaged = "unet"
@@ -130,8 +129,8 @@ class EditorTrainer:
         heard = dataclasses.replace(preset.diffusion, text_dropout=0.0, source_dropout=0.0, chord_dropout=0.0)
         self._without_dropout = Diffusion(heard)
         torch.manual_seed(seed)
-        self.modules: dict[str, nn.Module] = {"unet": Unet(preset)}
-        self.optimizers: dict[str, Optimizer] = {"unet": optimizer(self.modules["unet"].parameters(), preset.editor_training)}
+        self.modules = {"unet": Unet(preset)}
+        self.optimizers = {"unet": optimizer(self.modules["unet"].parameters(), preset.editor_training)}
         self.validation, self.data, self.score = validation, data, score
         self._edits: list[ValidationEdit] = []
         self._validation_batches: list[Batch] = []
@@ -219,8 +218,8 @@ class EditorTrainer:
         """Read the validation triplets once; they stay in memory as latents."""
         if not self._validation_batches:
             rows = range(min(self.preset.editor_training.validation_triplets, len(self.validation)))
-            picks = [list(rows[first : first + VALIDATION_BATCH]) for first in range(0, len(rows), VALIDATION_BATCH)]
-            self._validation_batches = [self._kept(batch, accelerator.device) for batch in load(self.validation, picks)]
+            batches = load(self.validation, sampler=rows, batch_size=VALIDATION_BATCH)
+            self._validation_batches = [self._kept(batch, accelerator.device) for batch in batches]
         return self._validation_batches
 
     def _kept(self, batch: Mapping[str, Any], device: torch.device) -> Batch:

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from instructme.dataset_tools.recognisers import weights
 from instructme.model import musicnn
@@ -23,7 +22,7 @@ from instructme.pipelines.data.stream import Item, ReadAudio, Triplets, load
 from instructme.pipelines.pages import PageClip, Row, training_page
 from instructme.pipelines.training import captions
 from instructme.pipelines.training.captions import Caption, Mix
-from instructme.pipelines.training.loop import Batch, descend
+from instructme.pipelines.training.loop import Batch, Trainer, descend
 from instructme.pipelines.training.loss_curves import curves
 from instructme.pipelines.training.micro_batches import NORM
 from instructme.pipelines.training.optimizers import optimizer
@@ -42,8 +41,8 @@ class Mixes(Triplets):
         return {**super().audio_item(row, number, read), "recipe": json.dumps(dataclasses.asdict(self.read.recipe(row)))}
 
 
-class EmbeddingTrainer:
-    """The trainer of the projections; see `loop.Trainer`. MusiCNN and the text encoder are frozen.
+class EmbeddingTrainer(Trainer):
+    """The trainer of the projections. MusiCNN and the text encoder are frozen; the weights hold the former, too.
 
     Both sides of a triplet are in one batch: they differ by what the instruction names, so the loss has to hear it. Clips are
     compared with the captions of their own rank.
@@ -63,10 +62,8 @@ class EmbeddingTrainer:
         self._captions = captions.read(user_captions) if user_captions else {}
         trunk = musicnn.MusiCnn.from_file(weights.tensors("musicnn"))
         torch.manual_seed(seed)
-        self.modules: dict[str, nn.Module] = {"embedding": Embedding(preset.embedding, preset.text, trunk)}
-        self.optimizers: dict[str, Optimizer] = {
-            "embedding": optimizer(self.modules["embedding"].parameters(), preset.embedding_training)
-        }
+        self.modules = {"embedding": Embedding(preset.embedding, preset.text, trunk)}
+        self.optimizers = {"embedding": optimizer(self.modules["embedding"].parameters(), preset.embedding_training)}
         self._cache: dict[str, Tensor] = {}
         self._validated: tuple[Tensor, list[Mix]] | None = None
 
@@ -113,9 +110,6 @@ class EmbeddingTrainer:
             rows.append(Row(caption, [PageClip("source", source, self.preset.sample_rate_hz)]))
         training_page(run / "edits.html", f"{run.name}: nearest descriptions after step {step}", rows, curves(run))
 
-    def finish(self, run: Path, accelerator: Any) -> None:
-        """Leave the run folder as it is: weights.safetensors holds the trunk, too."""
-
     def _mixes(self, batch: Batch) -> list[Mix]:
         """Describe the clips of a batch of b triplets: 2b, source and target of each."""
         return [mix for recipe in batch["recipe"] for mix in captions.sides(json.loads(recipe), self._captions)]
@@ -142,7 +136,7 @@ class EmbeddingTrainer:
         """Hear the validation triplets, once: (2n, 1506), and what is known of them."""
         if self._validated is None:
             rows = range(min(self.preset.embedding_training.validation_triplets, len(self.validation)))
-            batches = list(load(self.validation, [[row] for row in rows]))
+            batches = list(load(self.validation, sampler=rows, batch_size=1))
             heard = torch.cat([self._hear(batch, embedding) for batch in batches])
             self._validated = heard, [mix for batch in batches for mix in self._mixes(batch)]
         return self._validated

@@ -133,10 +133,9 @@ class _Clips(Dataset[_EncodingJob]):
         order = {each: place for place, each in enumerate(different)}
         places = {name: order.get(id(samples), _SILENCE) for name, samples in audio.items()}
         stacked = np.stack([*different.values()]) if different else np.zeros((0, len(clip.source)), dtype=np.float32)
-        matrix = chord_matrix(clip.source, self.preset.sample_rate_hz) if self.preset.unet.chords else None
-        return _EncodingJob(
-            clip.key, torch.from_numpy(stacked[:, None]), places, None if matrix is None else torch.from_numpy(matrix)
-        )
+        rate_hz, wanted = self.preset.sample_rate_hz, self.preset.unet.chords
+        chords = torch.from_numpy(chord_matrix(clip.source, rate_hz)) if wanted else None
+        return _EncodingJob(clip.key, torch.from_numpy(stacked[:, None]), places, chords)
 
 
 class _Encoder:
@@ -175,19 +174,16 @@ def _split(
     encode: _Encoder, clips: _Clips, todo: Sequence[str], workers: int
 ) -> Iterator[tuple[str, Iterator[tuple[str, dict[str, bytes]]]]]:
     """Yield each shard with its samples, which must be taken before the next one; workers go on over the end of a shard."""
-    chunks = {name: _chunks(clips.shards.rows(name)) for name in todo}
+    rows = {name: clips.shards.rows(name) for name in todo}
+    chunks = {name: [own[first : first + _BATCH] for first in range(0, len(own), _BATCH)] for name, own in rows.items()}
     if todo and clips.preset.unet.chords:
         chord_matrix(np.zeros(22050, dtype=np.float32), 22050)  # workers inherit the network
-    batches = load(clips, itertools.chain(*chunks.values()), workers=workers, collate=list)
-    total = sum(len(chunk) for each in chunks.values() for chunk in each)
+    batches = load(clips, itertools.chain(*chunks.values()), workers=workers, collate_fn=list)
+    total = sum(map(len, rows.values()))
     with tqdm(total=total, desc=f"latents {clips.split}", unit="triplet", dynamic_ncols=True) as bar:
         for name, each in chunks.items():
             samples = itertools.chain.from_iterable(map(encode, itertools.islice(batches, len(each))))
             yield name, _counted(samples, bar)
-
-
-def _chunks(rows: range) -> list[range]:
-    return [rows[first : first + _BATCH] for first in range(0, len(rows), _BATCH)]
 
 
 def _counted(samples: Iterable[tuple[str, dict[str, bytes]]], bar: Any) -> Iterator[tuple[str, dict[str, bytes]]]:

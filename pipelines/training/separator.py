@@ -1,6 +1,7 @@
 """Train a separator on mixes that are drawn from the parts of a working folder."""
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from instructme.dataset_tools import audio
 from instructme.dataset_tools.sharding import part_files
@@ -22,7 +22,7 @@ from instructme.model.production import produce
 from instructme.model.separation_loss import separation_loss, separation_scores_db, total
 from instructme.model.separator import Separator
 from instructme.pipelines.training.drawn_mixes import NAMES, DrawnMixes, ask, draw, dry_parts
-from instructme.pipelines.training.loop import Batch, descend
+from instructme.pipelines.training.loop import Batch, Trainer, descend
 from instructme.pipelines.training.micro_batches import NORM
 from instructme.pipelines.training.optimizers import optimizer
 from instructme.pipelines.training.part_bank import PartBank
@@ -67,11 +67,8 @@ def read_bank(work: Path, split: str, preset: Preset) -> PartBank:
 
 def batches(bank: PartBank, batch_size: int, seed: int, first_step: int, rank: int, ranks: int) -> Iterator[Batch]:
     """Yield this rank's share of the mixes of each step, without end. Each mix follows from the seed and its number."""
-    step = first_step
-    while True:
-        numbers = np.arange(step * batch_size + rank, (step + 1) * batch_size, ranks)
-        yield _batch(bank, numbers, seed)
-        step += 1
+    for step in itertools.count(first_step):
+        yield _batch(bank, np.arange(step * batch_size + rank, (step + 1) * batch_size, ranks), seed)
 
 
 def _batch(bank: PartBank, numbers: np.ndarray, seed: int) -> Batch:
@@ -85,8 +82,8 @@ def _batch(bank: PartBank, numbers: np.ndarray, seed: int) -> Batch:
     }
 
 
-class SeparatorTrainer:
-    """The trainer of a separator; see `loop.Trainer`."""
+class SeparatorTrainer(Trainer):
+    """The trainer of a separator. It writes no page and no further files: the curves are in metrics.jsonl."""
 
     kind = "separator"
     averaged = "separator"
@@ -114,8 +111,8 @@ class SeparatorTrainer:
         network.text_deviation.copy_(self._words.std(dim=0) + 1e-4)
         if start is not None:
             _begin_with(network, preset, start)
-        self.modules: dict[str, nn.Module] = {"separator": network}
-        self.optimizers: dict[str, Optimizer] = {"separator": optimizer(network.parameters(), preset.separator_training)}
+        self.modules = {"separator": network}
+        self.optimizers = {"separator": optimizer(network.parameters(), preset.separator_training)}
         size = preset.separator_training.batch_size
         count = max(1, preset.separator_training.validation_triplets // size)
         self._validation = [_batch(validation, np.arange(size) + size * each, 2**31 + 1) for each in range(count)]
@@ -177,12 +174,6 @@ class SeparatorTrainer:
                 ScoredTask(task, self._score(source, one, other, rate_hz)) for source, one, other in zip(*rows, strict=True)
             ]
         return scored
-
-    def preview(self, run: Path, step: int, accelerator: Any) -> None:
-        """Write nothing: the curves are in metrics.jsonl."""
-
-    def finish(self, run: Path, accelerator: Any) -> None:
-        """Leave the weights as they are."""
 
 
 def _begin_with(network: Separator, preset: Preset, run: Path) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from instructme.model import losses
 from instructme.model.config import Preset
@@ -14,7 +13,7 @@ from instructme.model.discriminator import Discriminators
 from instructme.model.vae import Vae
 from instructme.pipelines.data.stream import Triplets, load
 from instructme.pipelines.pages import PageClip, Row, training_page
-from instructme.pipelines.training.loop import Batch, descend
+from instructme.pipelines.training.loop import Batch, Trainer, descend
 from instructme.pipelines.training.loss_curves import curves
 from instructme.pipelines.training.micro_batches import NORM
 from instructme.pipelines.training.optimizers import optimizer
@@ -25,8 +24,8 @@ PREVIEWS = 4
 """Clips on the page of a run."""
 
 
-class VaeTrainer:
-    """The trainer of a VAE; see `loop.Trainer`."""
+class VaeTrainer(Trainer):
+    """The trainer of a VAE."""
 
     kind = "vae"
     averaged = "vae"
@@ -36,12 +35,11 @@ class VaeTrainer:
         torch.manual_seed(seed)
         self.preset, self.seed = preset, seed
         self.training, self.validation = training, validation
-        self.modules: dict[str, nn.Module] = {"vae": Vae(preset.vae)}
+        self.modules = {"vae": Vae(preset.vae)}
         if preset.vae.discriminators and preset.vae_training.discriminator_start_step < preset.vae_training.steps:
             self.modules["discriminators"] = Discriminators(preset.vae.discriminators)
-        self.optimizers: dict[str, Optimizer] = {
-            name: optimizer(module.parameters(), preset.vae_training) for name, module in self.modules.items()
-        }
+        parameters = {name: module.parameters() for name, module in self.modules.items()}
+        self.optimizers = {name: optimizer(each, preset.vae_training) for name, each in parameters.items()}
         self._batches: dict[str, list[Batch]] = {}
 
     def update(self, batch: Batch, step: int, accelerator: Any) -> dict[str, Tensor]:
@@ -120,8 +118,7 @@ class VaeTrainer:
             triplets: Triplets = getattr(self, name)
             count = min(self.preset.vae_training.validation_triplets, len(triplets))
             rows = np.linspace(0, len(triplets) - 1, count).astype(int).tolist()
-            picks = [rows[first : first + VALIDATION_BATCH] for first in range(0, count, VALIDATION_BATCH)]
-            self._batches[name] = list(load(triplets, picks))
+            self._batches[name] = list(load(triplets, sampler=rows, batch_size=VALIDATION_BATCH))
         return self._batches[name]
 
 
