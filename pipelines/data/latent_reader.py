@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from instructme.manifests import urls
-from instructme.manifests.rows import DataError, Triplet
+from instructme.manifests.rows import DataError
 from instructme.pipelines.data.byte_ranges import Ranges
 from instructme.pipelines.data.shard_reader import HELD, ShardReader
 
@@ -31,7 +31,6 @@ class LatentReader:
     def __init__(self, shards: ShardReader, folder: Path, vae: str, wanted: Sequence[str]) -> None:
         self.folder, self.wanted = folder, tuple(wanted)
         self._shards, self._vae = shards, vae
-        self.sizes, self.tasks, self.rates_hz, self.seconds = shards.sizes, shards.tasks, shards.rates_hz, shards.seconds
         for name in shards.names:
             if problem := misfit(folder, name, shards.digest(name), vae, wanted):
                 raise DataError(f"{name}: {problem}")
@@ -39,10 +38,6 @@ class LatentReader:
     def values(self, row: int) -> dict[str, Any]:
         """Read the row of the shard's index."""
         return self._shards.values(row)
-
-    def recipe(self, row: int) -> Triplet:
-        """Read the recipe of a row."""
-        return self._shards.recipe(row)
 
     def arrays(self, row: int) -> Arrays:
         """Read what is wanted of a row: source, target, removed, added (C, F) and chords (100, frames), all fp16.
