@@ -92,7 +92,9 @@ class TripletDataset:
             DataError: a shard or a part is missing or damaged.
         """
         place = range(len(self))[row]
-        audio = self._reader.audio(place, *self._crop(place))
+        crop = self._crop_samples
+        start = 0 if crop is None else crop_start(self._seed, place, self._reader.length_samples(place) - crop)
+        audio = self._reader.audio(place, start, crop)
         return TripletItem(
             key=audio.key,
             task=audio.task,
@@ -101,13 +103,6 @@ class TripletDataset:
             target=self._array(audio.target),
             json=self._reader.json_text(place, audio),
         )
-
-    def _crop(self, row: int) -> tuple[int, int | None]:
-        """Find where the crop of a row begins, and how long it is."""
-        if self._crop_samples is None:
-            return 0, None
-        room = self._reader.length_samples(row) - self._crop_samples
-        return crop_start(self._seed, row, room), self._crop_samples
 
     def _array(self, samples: "Samples") -> Any:
         if not self._tensors:
