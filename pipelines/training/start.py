@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +127,7 @@ def separator(work: Path, first: str | None, score: Score, choices: Choices) -> 
     training, validation = (read_bank(work, split, preset) for split in ("train", "validation"))
     size, count = preset.separator_training.batch_size, len(training.parts)
     _say(f"separator, preset {preset.name}: {preset.separator_training.steps} steps of {size} mixes of {count} parts")
-
-    def share(first_step: int, rank: int, ranks: int) -> Any:
-        return batches(training, size, choices.seed, first_step, rank, ranks)
-
+    share = partial(batches, training, size, choices.seed)
     about = {"hash": sha256(work / "parts.parquet"), "split": "train", "instruments": sorted(training.by_instrument)}
     folder = find_run(None if first == PACKAGE else first) if first else None
     trainer = SeparatorTrainer(preset, validation, choices.seed, folder, score)
@@ -143,11 +141,8 @@ def separator(work: Path, first: str | None, score: Score, choices: Choices) -> 
 def _train(trainer: loop.Trainer, preset: Preset, triplets: Triplets, about: Mapping[str, Any], choices: Choices) -> None:
     training = getattr(preset, f"{trainer.kind}_training")
     workers = min(4, engine.cores() - 1) if choices.workers is None else choices.workers
-
-    def share(first_step: int, rank: int, ranks: int) -> Any:
-        read = batches if choices.order == run_folder.EXACT else sequential_batches
-        return read(triplets, first_step, rank, ranks, batch_size=training.batch_size, seed=choices.seed, workers=workers)
-
+    read = batches if choices.order == run_folder.EXACT else sequential_batches
+    share = partial(read, triplets, batch_size=training.batch_size, seed=choices.seed, workers=workers)
     _say(f"{trainer.kind}, preset {preset.name}: {training.steps} steps of {training.batch_size} on {len(triplets)} triplets")
     _say(f"reads {triplets.note}")
     _loop(trainer, preset, share, about, choices)
