@@ -67,8 +67,15 @@ def si_sdr_db(estimates: Tensor, answers: Tensor) -> Tensor:
     return 10 * (target.square().sum(-1).clamp(min=1e-10) / wrong).log10()
 
 
+def silent(estimates: Tensor, answers: Tensor) -> Tensor:
+    """Say which estimates are 60 dB softer than their answers: the SI-SDR, which ignores levels, would call silence 0 dB."""
+    return estimates.square().sum(-1) < 1e-6 * answers.square().sum(-1)
+
+
 def separation_scores_db(estimates: Tensor, answers: Tensor, mix: Tensor) -> dict[str, Tensor]:
     """Compute the SI-SDR of extract and remove, and of doing nothing, where both the answer and the rest of the mix sound.
+
+    A silent estimate counts as doing nothing.
 
     Args:
         estimates: (B, Q, T).
@@ -79,7 +86,7 @@ def separation_scores_db(estimates: Tensor, answers: Tensor, mix: Tensor) -> dic
     rest, least = whole - answers, 1e-3 * whole.square().mean(dim=-1)
     sounding = torch.minimum(answers.square().mean(dim=-1), rest.square().mean(dim=-1)) > least
     pairs = {
-        "extract_db": (estimates, answers),
+        "extract_db": (torch.where(silent(estimates, answers)[..., None], whole, estimates), answers),
         "extract_identity_db": (whole, answers),
         "remove_db": (whole - estimates, rest),
         "remove_identity_db": (whole, rest),

@@ -11,7 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from instructme.manifests.rows import DataError
-from instructme.model.checkpoint import save_weights, write_config
+from instructme.model.checkpoint import restore, save_weights, write_config
 from instructme.model.config import ModelError, SeparatorConfig
 from instructme.model.presets import TINY
 from instructme.model.separator import Separator
@@ -162,3 +162,18 @@ def test_opposite_channels_and_soft_music_are_edited_without_a_false_warning(run
         assert result.exit_code == 0
         assert "cancel" not in result.stderr and "stays as it is" not in result.stderr
         assert np.square(soundfile.read(out)[0]).mean() < 0.95 * np.square(sound).mean()
+
+
+@pytest.mark.parametrize(("loudness", "told"), [(-12.0, "hardly any, "), (-200.0, "none: does it play"), (0.0, None)])
+def test_a_part_that_is_hardly_heard_is_told(run: Path, music: np.ndarray, loudness: float, told: str | None) -> None:
+    """A separator that does not know a sound makes silence, which would pass for an edit."""
+    network = Separator(SIZES)
+    restore(network, run)
+    torch.nn.init.constant_(network.mask.end.bias, loudness)
+    editor = Editor(TINY, separator=PartSeparator(network.float()))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        editor.edit(music, RATE_HZ, "remove piano after 0:05")
+    lines = [str(each.message) for each in caught]
+    assert len(lines) == bool(told)
+    assert not told or f"piano: the editor hears {told}" in lines[0]

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from instructme.model.separation_loss import FLOORS, separation_loss, si_sdr_db
+from instructme.model.separation_loss import FLOORS, separation_loss, separation_scores_db, si_sdr_db
 
 
 def spectra(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -58,3 +58,11 @@ def test_si_sdr_is_that_of_the_definition() -> None:
     found = si_sdr_db(torch.from_numpy(estimate), torch.from_numpy(answer))
     np.testing.assert_allclose(float(found), expected, rtol=1e-6)
     np.testing.assert_allclose(float(si_sdr_db(torch.from_numpy(3 * estimate), torch.from_numpy(answer))), expected, rtol=1e-6)
+
+
+def test_silence_is_no_better_than_doing_nothing() -> None:
+    mix = torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
+    answers = torch.stack([0.3 * mix[0] + 0.1 * torch.randn(4000, generator=torch.Generator().manual_seed(1))])[None]
+    scores = separation_scores_db(1e-6 * answers, answers, mix)
+    assert scores["extract_db"] == scores["extract_identity_db"] < 20, "the SI-SDR alone would call it perfect"
+    assert separation_scores_db(0.1 * answers, answers, mix)["extract_db"] > 60

@@ -1,6 +1,7 @@
 """Edit audio of any length, rate and number of channels with a trained run."""
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ from instructme.pipelines.editing.run_folders import described, find_run, restor
 
 RMS_DB = -22.0
 """Level at which the model hears music where the run doesn't say what it was trained on: median of the built-in corpus."""
+FAINT_DB = 20.0
+"""A separated part that is softer than the music by more than this is doubted: an instrument that does not play is as soft."""
 _SEPARATED = "remove, extract and rebalance instruments"
 _TRAIN = "For the other tasks train an editor ('instructme train editor') and name its folder with --run"
 MOST_CHANNELS = 64
@@ -36,7 +39,7 @@ MOST_CHANNELS = 64
 
 
 class EditWarning(UserWarning):
-    """Warn about words that a run does not know, about silence, and about a result that is turned down.
+    """Warn about unknown words, instruments that are hardly heard, silence, and a result that is turned down.
 
     Example:
         ```python
@@ -166,7 +169,8 @@ class Editor:
             SentenceError: a sentence that is not understood.
 
         Warns:
-            EditWarning: a word that is read as another, or that the run does not know; silence; a result that is turned down.
+            EditWarning: a word that is read as another, or that the run does not know; an instrument that is hardly heard;
+                silence; a result that is turned down.
         """
         whole = np.asarray(audio)
         if whole.ndim not in (1, 2) or not whole.size or not np.issubdtype(whole.dtype, np.floating):
@@ -245,14 +249,17 @@ class Editor:
     def _separated(self, audio: Audio, rate_hz: int, step: EditStep) -> Iterator[EditBlock]:
         """Edit by the part that the separator takes out."""
         assert self._separator is not None
-        first = 0
+        first, powers = 0, np.zeros(2)
         for part in self._separator.parts(audio, rate_hz, step.instruments, *step.span):
             source = np.asarray(audio[first : first + len(part)], np.float32)
+            start, end = (min(max(0.0, at_s * rate_hz - first), len(part)) for at_s in step.span)
+            powers += [np.square(each[int(start) : int(end)], dtype=np.float64).sum() for each in (part, source)]
             edited = task_module(step.task).from_part(source, part, step.gain_db)
             if not np.isfinite(edited).all():
                 raise DataError("the run makes sound that isn't finite: its weights are damaged, take an earlier checkpoint")
             yield EditBlock(within_span(source, edited, step, rate_hz, first), len(part) / rate_hz)
             first += len(part)
+        _tell_faint(step, *powers)
 
     def _single(self, instruction: str | Instruction) -> Instruction:
         """Take an instruction as it is, or read a sentence that gives exactly one."""
@@ -278,6 +285,15 @@ def _tell_unused(settings: SamplingSettings) -> None:
         warnings.warn(
             f"{', '.join(unused)} changed nothing: a separator made this edit, without a sampler", EditWarning, stacklevel=3
         )
+
+
+def _tell_faint(step: EditStep, part: float, music: float) -> None:
+    """Warn of a part that the separator hardly hears."""
+    under_db = 10 * math.log10(music / part) if part > 0 else math.inf
+    if music > 0 and under_db > FAINT_DB:
+        much = f"hardly any, {under_db:.0f} dB softer than the music" if under_db < -FLOOR_DB else "none"
+        line = f"{' and '.join(step.instruments)}: the editor hears {much}: does it play there?"
+        warnings.warn(f"{line} If it does, the editor does not know its sound", EditWarning, stacklevel=3)
 
 
 def level_db(audio: Audio, rate_hz: int, mixed: bool = True) -> float:

@@ -4,6 +4,8 @@
 
 A folder is a bank (see tests/gpu/bank_files.py), or the working folder of songs that were scanned and prepared. Every
 window in which an instrument and the rest of the song both sound counts once. Intervals are over songs (bootstrap, 95 %).
+SI-SDR ignores levels: `soft` is the share of windows in which an answer is over 12 dB softer than the instrument. A silent one
+counts as doing nothing.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from instructme.dataset_tools import audio
 from instructme.manifests.instruments import INSTRUMENTS
 from instructme.manifests.rows import SPLITS, DataError, Part, Track
 from instructme.manifests.tables import read_rows
-from instructme.model.separation_loss import si_sdr_db
+from instructme.model.separation_loss import si_sdr_db, silent
 from instructme.pipelines.editing.part_separator import PartSeparator
 from instructme.pipelines.training.drawn_mixes import NAMES, covers
 
@@ -119,13 +121,15 @@ def _measure(
     absent = next(each for each in ("harp", "accordion", "tuba", "sitar") if not any(covers(each, other) for other, _ in sounds))
     ghost = np.concatenate(list(separator.parts(mix[:, None], RATE_HZ, [absent])))[:, 0]
     db = lambda ours, theirs: float(si_sdr_db(torch.from_numpy(ours), torch.from_numpy(theirs)))  # noqa: E731
+    heard = mix if silent(torch.from_numpy(estimate), torch.from_numpy(answer)) else estimate
     return {
         "instrument": instrument,
         "family": INSTRUMENTS[instrument].family,
         "remove": db(mix - estimate, mix - answer),
         "remove_identity": db(mix, mix - answer),
-        "extract": db(estimate, answer),
+        "extract": db(heard, answer),
         "extract_identity": db(mix, answer),
+        "soft": float(np.square(estimate).mean()) < 10**-1.2 * powers[1],
         "processor_s": spent_s,
         "ghost_db": 10 * np.log10(max(float(np.square(ghost).mean()) / powers[0], 1e-9)),
     }
@@ -136,7 +140,8 @@ def show(title: str, rows: list[dict[str, object]]) -> None:
     print(f"\n{title}: {len(rows)} windows of {len({row['song'] for row in rows})} songs")
     print(f"processor time of an answer: {np.median([row['processor_s'] for row in rows]):.2f} s (median)")
     print(
-        f"{'':24} {'n':>4} {'remove':>7} {'gain':>6} {'interval':>14} {'extract':>8} {'gain':>6} {'interval':>14} {'absent':>9}"
+        f"{'':24} {'n':>4} {'remove':>7} {'gain':>6} {'interval':>14} "
+        f"{'extract':>8} {'gain':>6} {'interval':>14} {'soft':>5} {'absent':>7}"
     )
     groups = {"all": rows, "pitched": [row for row in rows if row["family"] not in ("drums", "percussion")]}
     for name in sorted({str(row["instrument" if len({each["song"] for each in rows}) < 12 else "family"]) for row in rows}):
@@ -147,7 +152,8 @@ def show(title: str, rows: list[dict[str, object]]) -> None:
             gains = np.array([row[task] - row[f"{task}_identity"] for row in group])
             low, high = _interval(gains, np.array([row["song"] for row in group]))
             cells.append(f"{np.mean([row[task] for row in group]):7.2f} {gains.mean():6.2f} [{low:5.1f}, {high:5.1f}]")
-        print(f"{name:24} {len(group):4} {cells[0]} {cells[1]} {np.median([row['ghost_db'] for row in group]):9.1f}")
+        soft, absent_db = np.mean([row["soft"] for row in group]), np.median([row["ghost_db"] for row in group])
+        print(f"{name:24} {len(group):4} {cells[0]} {cells[1]} {soft:5.0%} {absent_db:7.1f}")
 
 
 def _interval(gains: np.ndarray, songs: np.ndarray) -> tuple[float, float]:
