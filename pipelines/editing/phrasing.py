@@ -17,7 +17,7 @@ _GERUND = re.compile(
     r"(?:(?P<short>remov|delet|mut|eras|isolat|separat|replac|introduc|reduc|increas|mak|tak)|(?P<whole>add|extract|turn|boost))ing\b"
 )
 _LESS = re.compile(
-    r"\b(?:an? )?(?P<name>[a-z]+)(?:less|[ -]free)(?: version| mix| track| backing track)?(?=$| (?:please|pls|plz|thanks)\b)"
+    r"\b(?:an? )?(?P<name>[a-z]+)(?:-?less|[ -]free)(?: version| mix| track| backing track)?(?=$| (?:please|pls|plz|thanks)\b)"
 )
 _FROM_KIND = re.compile(r"(?<=genre|style) from (?P<kind>[\w&'/-]+(?: [\w&'/-]+)?)(?= (?:in)?to\b)")
 _THIS_KIND = re.compile(r"\bmake (?:this|that) (?P<kind>[\w&'/-]+(?: [\w&'/-]+){0,2})$")
