@@ -57,6 +57,7 @@ def verify(
     The files of all shards are checked: markers, SHA-256, tables, provenance, tar members and their places, ids and tracks
     across splits. Audio and JSON are checked for all samples, or for `sample` of them, drawn at random. Of these, the beats of
     up to 100 remixes of each shard are heard anew. With `work`, the law of each task is checked against the part files too.
+    Only the command `verify` also compares the words of instructions with their recipes.
 
     Example:
         ```python
