@@ -13,6 +13,9 @@ _PLAYER = r"(?:drummer|bassist|guitarist|pianist|keyboardist|violinist|singer|vo
 _WORDS = {
     rf"^(?:i'?m|i am) an? {_PLAYER}[,;.]? (?:and |so )?": "",
     rf",? (?:so (?:that )?(?:i|we) (?:can|could) {_PRACTISE}|(?:for me )?to {_PRACTISE})$": "",
+    rf"^(?:i|we) (?:want|need|would like) to {_PRACTISE}(?:[,;.] (?:so |and )?|,? so )(?:please )?": "",
+    r"^(?:i|we) (?:don't like|hate|can't stand) (the [\w '-]+?)(?:,|;|\.)? (?:so |and )?(?:please )?"
+    r"(remove|delete|mute|drop|lose) (?:it|them)$": r"\2 \1",
     r"\b(?:except for|other than|apart from|aside from|besides|but for|save for|bar|excluding)\b": "except",
     r"\b(?:all(?: of)?(?: the)?(?: other)? (?:instruments|parts|stems|sounds)"
     r"|every(?: other)? (?:instrument|part|sound)|all)(?= (?:off )?(?:except|but)\b)": "everything",
@@ -38,6 +41,7 @@ _WORDS = {
     r"\b(?:(?:rip|grab)(?: me)?|get me)(?= (?!an? |some |it\b|them\b|.*\bout\b))": "isolate",
     rf"{_BEGIN}get(?= the [^,;@]+ (?:stem|track)$)": "isolate",
     rf"{_BEGIN}(?:nuke|axe|zap)(?= )": "delete",
+    rf"{_BEGIN}(?:extract|isolate) everything (?:except|but)(?= )": "remove",
     rf"{_BEGIN}strip(?: out| away| off)?(?= everything\b)": "delete",
     rf"{_BEGIN}(?:(?:can|could|may) (?:i|we|you)|(?:i|we) (?:want to|would like to)) hear "
     r"((?!more\b)[\w '-]+?)((?: an? (?:little )?bit| a little| slightly)?) more$": r"make \1\2 louder",
