@@ -22,7 +22,7 @@ from instructme.pipelines.app import edit_server, uploads
 from instructme.pipelines.app.edit_stream import EditQueue
 from instructme.pipelines.app.uploads import EXAMPLES, Uploads
 from instructme.pipelines.editing.editor import EditBlock
-from instructme.pipelines.editing.plan import EditStep
+from instructme.pipelines.sentences.plan import EditStep
 
 HOME = "http://127.0.0.1"
 SECRET = "nobody may read this"

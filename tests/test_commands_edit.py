@@ -243,7 +243,8 @@ def test_a_plan_is_printed_and_nothing_is_edited(tmp_path):
 
 def test_a_plan_loads_no_torch():
     code = (
-        "import sys; from instructme.pipelines.editing.sentences import read; read('remove drums'); print('torch' in sys.modules)"
+        "import sys; from instructme.pipelines.sentences.sentence_reader import read; read('remove drums'); "
+        "print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
 

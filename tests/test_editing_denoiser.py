@@ -12,7 +12,7 @@ from instructme.model.diffusion import Diffusion
 from instructme.model.presets import TINY
 from instructme.model.unet import Unet, latents
 from instructme.pipelines.editing.denoiser import Chunk, Denoiser, SamplingSettings
-from instructme.pipelines.editing.sentences import read
+from instructme.pipelines.sentences.sentence_reader import read
 
 PRESET = config.override(TINY, ["unet.channels=[64]", "unet.chords=false", "diffusion.text_guidance=2.5"])
 

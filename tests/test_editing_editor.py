@@ -16,7 +16,7 @@ from instructme.pipelines.editing import crossfade, diffusion_edit
 from instructme.pipelines.editing import editor as editor_module
 from instructme.pipelines.editing.denoiser import SamplingSettings, noise
 from instructme.pipelines.editing.editor import Editor, EditWarning
-from instructme.pipelines.editing.refusals import SentenceError
+from instructme.pipelines.sentences.refusals import SentenceError
 
 pytestmark = pytest.mark.filterwarnings("ignore::instructme.pipelines.editing.editor.EditWarning")
 

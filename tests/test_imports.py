@@ -22,17 +22,18 @@ MAY_IMPORT = {
     "pipelines": {"manifests", "dataset_tools", "model", "pipelines"},
 }
 """Top room -> top rooms that it may import."""
-WORK = {"stages", "training", "editing", "app", "evaluation", "listening", "pages", "data", "processes"}
+WORK = {"stages", "training", "editing", "app", "evaluation", "listening", "pages", "data", "processes", "sentences"}
 MAY_IMPORT_IN_PIPELINES = {
     "cli": {"commands"},
     "commands": WORK,
-    "stages": {"data", "processes"},
-    "training": {"editing", "pages", "data", "processes"},
-    "editing": {"pages", "data", "processes"},
-    "app": {"editing", "pages", "data", "processes"},
-    "evaluation": {"training", "editing", "pages", "data", "processes"},
+    "stages": {"sentences", "data", "processes"},
+    "training": {"editing", "sentences", "pages", "data", "processes"},
+    "editing": {"sentences", "pages", "data", "processes"},
+    "app": {"editing", "sentences", "pages", "data", "processes"},
+    "evaluation": {"training", "editing", "sentences", "pages", "data", "processes"},
     "listening": {"evaluation", "pages", "data", "processes"},
     "pages": {"data"},
+    "sentences": set(),
     "data": set(),
     "processes": set(),
     "api": WORK,

@@ -12,7 +12,7 @@ from instructme.dataset_tools.beats.rhythm import REMEDY
 from instructme.manifests import tables
 from instructme.manifests.rows import Clip, DataError, Reject, Rhythm, Triplet
 from instructme.pipelines.cli import main
-from instructme.pipelines.editing import sentences
+from instructme.pipelines.sentences import sentence_reader
 from instructme.pipelines.stages.pair import pair, share
 
 
@@ -124,7 +124,7 @@ def test_a_share_of_the_training_is_said_in_other_words_and_nothing_else_changes
     training = np.array(plain["split"].to_pylist()) == "train"
     assert 0.2 < changed[training].mean() < 0.4 and not changed[~training].any()
     for row in some.to_pylist():
-        (step,) = sentences.read(row["instruction"]).steps
+        (step,) = sentence_reader.read(row["instruction"]).steps
         assert (step.task, sorted(step.added), step.genre) == (row["task"], sorted(row["added"]), row["genre"])
 
 

@@ -15,8 +15,8 @@ from instructme.manifests import tables
 from instructme.manifests.rows import Sample, Triplet
 from instructme.model.presets import TINY
 from instructme.pipelines.data.stream import Triplets, batches
-from instructme.pipelines.editing import sentences, slots
-from instructme.pipelines.editing.refusals import SentenceError
+from instructme.pipelines.sentences import sentence_reader, slots
+from instructme.pipelines.sentences.refusals import SentenceError
 from instructme.pipelines.stages.pair import pair
 from instructme.pipelines.stages.prepare import prepare
 from instructme.pipelines.stages.scan import scan
@@ -54,7 +54,7 @@ def toy_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "hush.py").write_text(TOY)
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path / "tasks")])
-    remembered = (tasks.task_module, sentences._texts, sentences._whole, sentences._known, slots.idiom)
+    remembered = (tasks.task_module, sentence_reader._texts, sentence_reader._whole, sentence_reader._known, slots.idiom)
     for each in remembered:
         each.cache_clear()
     yield
@@ -82,7 +82,7 @@ def test_a_task_is_one_file(task: str, prepared: Path, toy_folder: None) -> None
             source, removed, added, target = (batch[key][number].numpy() for key in ("source", "removed", "added", "target"))
             assert np.allclose(tasks.task_module(name).compose(source, removed, added), target, atol=1e-4)
     for text, gain_db in SAYS[task].items():
-        (step,) = sentences.read(text).steps
+        (step,) = sentence_reader.read(text).steps
         assert (step.task, step.gain_db, len(step.instruments)) == (task, gain_db, 1)
 
 
@@ -94,4 +94,4 @@ def test_a_task_out_of_the_mix_is_drawn_only_when_asked_for(prepared: Path) -> N
 
 def test_a_gain_that_nobody_can_mean_is_said() -> None:
     with pytest.raises(SentenceError, match="24 dB"):
-        sentences.read("turn piano up by 90 dB")
+        sentence_reader.read("turn piano up by 90 dB")

@@ -10,13 +10,13 @@ from typing import Any
 from instructme.manifests.rows import DataError
 from instructme.model.config import ModelError
 from instructme.pipelines.app.uploads import Upload, Uploads, mono, named
-from instructme.pipelines.editing import sentences
 from instructme.pipelines.editing.denoiser import SamplingSettings
 from instructme.pipelines.editing.editor import Editor, EditWarning
-from instructme.pipelines.editing.plan import Plan
-from instructme.pipelines.editing.refusals import SentenceError
 from instructme.pipelines.editing.song import FileEdit
 from instructme.pipelines.pages.play_page import listening_view
+from instructme.pipelines.sentences import sentence_reader
+from instructme.pipelines.sentences.plan import Plan
+from instructme.pipelines.sentences.refusals import SentenceError
 
 _PATIENCE_S = 0.5
 
@@ -48,7 +48,7 @@ class EditQueue:
         return True
 
     def _checked(self, sentence: str) -> Plan:
-        plan = sentences.read(sentence, self._editor.data.get("templates"))
+        plan = sentence_reader.read(sentence, self._editor.data.get("templates"))
         for step in plan.steps:
             self._editor.check(step)
         return plan

@@ -107,8 +107,8 @@ def command(
     from tqdm import tqdm
 
     from instructme.pipelines.editing.run_folders import find_run, separator_beside
-    from instructme.pipelines.editing.sentences import trained_templates
     from instructme.pipelines.editing.song import FileEdit
+    from instructme.pipelines.sentences.sentence_reader import trained_templates
 
     folder = find_run(run)
     with _refusals():
@@ -142,7 +142,7 @@ def _settings(*, guidance: float | None, preserve: bool | None, **others: Any) -
 
 def _print_plan(run: Path | None, sentences: Sequence[str]) -> None:
     """Print the steps of all sentences as a JSON list, and notes on stderr."""
-    from instructme.pipelines.editing.sentences import read, trained_templates
+    from instructme.pipelines.sentences.sentence_reader import read, trained_templates
 
     with _refusals():
         plans = [read(sentence, trained_templates(run) if run else None) for sentence in sentences]
@@ -155,7 +155,7 @@ def _print_plan(run: Path | None, sentences: Sequence[str]) -> None:
 @contextmanager
 def _refusals() -> Iterator[None]:
     """End a sentence that is not understood in one line and exit code 2."""
-    from instructme.pipelines.editing.refusals import SentenceError
+    from instructme.pipelines.sentences.refusals import SentenceError
 
     try:
         yield

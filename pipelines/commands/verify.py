@@ -1,13 +1,10 @@
 """The verb `verify`: find faults in shards."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from instructme.manifests.counting import counted
-from instructme.manifests.rows import SPLITS, DataError, Triplet
 from instructme.pipelines.commands import options
 
 ORDER = 60
@@ -34,22 +31,10 @@ def command(shards: Path, work: Path | None, sample: int | None, workers: int | 
       instructme verify work/shards --work work --sample 1000
       instructme verify s3://bucket/shards
     """
-    from instructme.pipelines.editing.contradictions import contradictions
     from instructme.pipelines.stages.verify import summary, verify
 
     problems = verify(shards, work=work, sample=sample, workers=workers, scheduler=scheduler)
-    problems += contradictions(_recipes(shards))
     if problems:
         click.echo("\n".join([*problems, f"{counted(len(problems), 'problem')} in {shards}"]))
         raise SystemExit(1)
     click.echo(summary(shards, work is not None, sample))
-
-
-def _recipes(shards: Path) -> Iterator[Triplet]:
-    """Read the recipes of all splits; what can't be read is a problem that was found before."""
-    from instructme.pipelines.data.readers import open_split
-
-    for split in SPLITS:
-        with contextlib.suppress(DataError):
-            reader = open_split(shards, split)
-            yield from map(reader.recipe, range(int(reader.sizes.sum())))

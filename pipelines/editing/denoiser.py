@@ -14,7 +14,7 @@ from instructme.model.conditions.text import TextEncoder
 from instructme.model.config import Preset
 from instructme.model.diffusion import Diffusion
 from instructme.pipelines.editing.changes import Preserve
-from instructme.pipelines.editing.plan import Instruction
+from instructme.pipelines.sentences.plan import Instruction
 
 _BLOCK_FRAMES = 64
 

@@ -19,7 +19,7 @@ from instructme.pipelines.editing.channels import hear, spread
 from instructme.pipelines.editing.crossfade import FADE_S, cross_fade, spans
 from instructme.pipelines.editing.denoiser import Chunk, Denoise, SamplingSettings, noise
 from instructme.pipelines.editing.part_separator import Audio
-from instructme.pipelines.editing.plan import Instruction, touches, within_span
+from instructme.pipelines.sentences.plan import Instruction, touches, within_span
 
 SILENCE_DB = -80.0
 """Below this RMS nothing is edited."""

@@ -21,12 +21,12 @@ from instructme.model.config import Preset
 from instructme.model.devices import check_device
 from instructme.model.unet import Unet
 from instructme.model.vae import Vae
-from instructme.pipelines.editing import sentences
 from instructme.pipelines.editing.denoiser import Denoise, Denoiser, Listen, SamplingSettings
 from instructme.pipelines.editing.diffusion_edit import SILENCE_DB, DiffusionEdit, EditBlock
 from instructme.pipelines.editing.part_separator import Audio, PartSeparator
-from instructme.pipelines.editing.plan import EditStep, Instruction, within_span
 from instructme.pipelines.editing.run_folders import described, find_run, restore_vae, separator_beside
+from instructme.pipelines.sentences import sentence_reader
+from instructme.pipelines.sentences.plan import EditStep, Instruction, within_span
 
 RMS_DB = -22.0
 """Level at which the model hears music where the run doesn't say what it was trained on: median of the built-in corpus."""
@@ -196,7 +196,7 @@ class Editor:
         templates = self.data.get("templates")
         if isinstance(instruction, EditStep):
             return list(instruction.instructions(templates, halves=self.halves))
-        plan = sentences.read(instruction, templates)
+        plan = sentence_reader.read(instruction, templates)
         for line in plan.notes:
             warnings.warn(line, EditWarning, stacklevel=2)
         return [each for step in plan.steps for each in step.instructions(templates, halves=self.halves)]
@@ -220,7 +220,7 @@ class Editor:
         """
         read, settings = self._single(instruction), settings or SamplingSettings()
         self._refuse(read.step, settings, len(audio) / rate_hz)
-        for line in sentences.untrained(read.step, self.data):
+        for line in sentence_reader.untrained(read.step, self.data):
             warnings.warn(line, EditWarning, stacklevel=2)
         separated = self.separates(read.step)
         level = level_db(audio, rate_hz, mixed=not separated)

@@ -9,10 +9,11 @@ import numpy as np
 
 from instructme.dataset_tools.audio import Samples, peak
 from instructme.manifests.rows import DataError
-from instructme.pipelines.editing import edit_page, sentences
+from instructme.pipelines.editing import edit_page
 from instructme.pipelines.editing.audio_files import BLOCK, Scratch, check_format, check_writable, decode, doubts, encode
 from instructme.pipelines.editing.denoiser import SamplingSettings
 from instructme.pipelines.editing.editor import Editor, EditWarning, safe_gain
+from instructme.pipelines.sentences import sentence_reader
 
 LONGER_S = 0.1
 """An encoder adds less than this to the end of a lead."""
@@ -58,7 +59,7 @@ class FileEdit:
             SentenceError: a sentence that is not understood.
             DataError: a file or a time span that can't be used, or an output that is also an input.
         """
-        plans = [sentences.read(text, templates) for text in texts]
+        plans = [sentence_reader.read(text, templates) for text in texts]
         self._notes = [note for plan in plans for note in plan.notes]
         self._rounds = [each for plan in plans for step in plan.steps for each in step.instructions(templates, halves=halves)]
         self._source, self._page, rounds = source, page, len(self._rounds)

@@ -191,9 +191,9 @@ def _task(text: str) -> str:
 
 def _read_instruction(text: str) -> dict[str, Any]:
     """Read which task an instruction of one step asks for, and which instruments and genre it names."""
-    from instructme.pipelines.editing import sentences
+    from instructme.pipelines.sentences import sentence_reader
 
-    step = sentences.single_step(text)
+    step = sentence_reader.single_step(text)
     if step is None:
         return {"task": None, "named": (), "added": (), "genre": None}
     return {name: getattr(step, name) for name in ("task", "named", "added", "genre")}

@@ -1,5 +1,6 @@
 """Verify shards: files, tables, audio, splits, and with the working folder also the laws of the tasks."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -20,8 +21,10 @@ from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.manifests import limits, tables, urls
 from instructme.manifests.counting import counted
 from instructme.manifests.instruments import INSTRUMENTS
-from instructme.manifests.rows import DataError, Sample, Triplet
+from instructme.manifests.rows import SPLITS, DataError, Sample, Triplet
+from instructme.pipelines.data.readers import open_split
 from instructme.pipelines.processes import engine
+from instructme.pipelines.sentences.contradictions import contradictions
 
 MOST_LINES = 10
 """Problems of one shard that are listed one by one."""
@@ -57,7 +60,7 @@ def verify(
     The files of all shards are checked: markers, SHA-256, tables, provenance, tar members and their places, ids and tracks
     across splits. Audio and JSON are checked for all samples, or for `sample` of them, drawn at random. Of these, the beats of
     up to 100 remixes of each shard are heard anew. With `work`, the law of each task is checked against the part files too.
-    Only the command `verify` also compares the words of instructions with their recipes.
+    Each instruction is read as `edit` reads it, and compared with its recipe.
 
     Example:
         ```python
@@ -93,7 +96,16 @@ def verify(
         *(line for unit in units for line in found[unit][0]),
         *_moved_bars(sum((found[unit][1] for unit in units), Counter())),
         *_across(listed, library.read(work) if work else None),
+        *contradictions(_recipes(shards)),
     ]
+
+
+def _recipes(shards: Path) -> Iterator[Triplet]:
+    """Read the recipes of all splits; what can't be read is a problem that was found before."""
+    for split in SPLITS:
+        with contextlib.suppress(DataError):
+            reader = open_split(shards, split)
+            yield from map(reader.recipe, range(int(reader.sizes.sum())))
 
 
 def _listed(shards: Path, name: str) -> list[tuple[str, set[str]]]:

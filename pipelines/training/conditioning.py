@@ -19,8 +19,8 @@ from instructme.model.devices import check_device
 from instructme.model.diffusion import Denoiser, Diffusion
 from instructme.model.guidance import Scales, sample
 from instructme.model.unet import Unet, latents
-from instructme.pipelines.editing import sentences
-from instructme.pipelines.editing.sentences import Templates
+from instructme.pipelines.sentences import sentence_reader
+from instructme.pipelines.sentences.sentence_reader import Templates
 
 EXAMPLES = "examples"
 """Name of the file of a run folder that holds latents and chords of a few validation triplets."""
@@ -136,7 +136,7 @@ def effects(
 def _task(instruction: str, templates: Templates | None) -> str:
     """Read the task of an instruction of training; nothing where it can't be read."""
     try:
-        return str(sentences.read(instruction, templates).steps[0].task)
+        return str(sentence_reader.read(instruction, templates).steps[0].task)
     except DataError:
         return ""
 

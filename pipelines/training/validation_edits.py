@@ -11,7 +11,7 @@ from instructme.dataset_tools.tasks import task_names
 from instructme.pipelines.data.shard_reader import TripletAudio
 from instructme.pipelines.data.stream import Triplets
 from instructme.pipelines.editing.editor import Editor, EditWarning
-from instructme.pipelines.editing.plan import EditStep
+from instructme.pipelines.sentences.plan import EditStep
 
 Score = Callable[[Samples, Samples, Samples, int], Mapping[str, float]]
 """Source, target and edit (T,) and their rate -> metrics by name, without those that are undefined."""

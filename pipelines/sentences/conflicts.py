@@ -5,7 +5,7 @@ from itertools import combinations
 
 from instructme.dataset_tools.tasks import task_module
 from instructme.manifests.instruments import GENERAL_NAMES, INSTRUMENTS
-from instructme.pipelines.editing.plan import EditStep, touches
+from instructme.pipelines.sentences.plan import EditStep, touches
 
 
 def find(steps: Sequence[EditStep]) -> str | None:

@@ -10,7 +10,7 @@ from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.manifests import free_names
 from instructme.manifests.instruments import INSTRUMENTS
 from instructme.manifests.rows import DataError
-from instructme.pipelines.editing import slots
+from instructme.pipelines.sentences import slots
 
 LARGEST_DB = 24
 """Most decibels by which a sentence may turn a part up or down."""

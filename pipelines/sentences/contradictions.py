@@ -5,13 +5,13 @@ from functools import cache
 
 from instructme.manifests.counting import counted
 from instructme.manifests.rows import Triplet
-from instructme.pipelines.editing import sentences
-from instructme.pipelines.editing.plan import EditStep
+from instructme.pipelines.sentences import sentence_reader
+from instructme.pipelines.sentences.plan import EditStep
 
 
 def contradictions(triplets: Iterable[Triplet]) -> Iterator[str]:
     """Tell once of instructions that contradict their recipes; those that `edit` can't read are not judged."""
-    read = cache(sentences.single_step)
+    read = cache(sentence_reader.single_step)
     wrong = [triplet for triplet in triplets if (step := read(triplet.instruction)) and _asked(step) != _asked(triplet)]
     if wrong:
         rest = f", and {counted(len(wrong) - 1, 'other triplet')}" if len(wrong) > 1 else ""

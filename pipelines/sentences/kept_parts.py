@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 from instructme.dataset_tools.tasks import task_module
 from instructme.manifests.instruments import GENERAL_NAMES, INSTRUMENTS
-from instructme.pipelines.editing import slots
-from instructme.pipelines.editing.plan import EditStep
+from instructme.pipelines.sentences import slots
+from instructme.pipelines.sentences.plan import EditStep
 
 Steps = tuple[EditStep, ...]
 _CHANGE = r"(?:touch|chang|alter|affect|edit|modify|remov|delet|mut|los)(?:e|ing)?"

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from instructme.manifests.word_tables import plain as without_accents
-from instructme.pipelines.editing import slots
-from instructme.pipelines.editing.rewrites import REWRITES
+from instructme.pipelines.sentences import slots
+from instructme.pipelines.sentences.rewrites import REWRITES
 
 _MUSIC = r"(?:mix|mixture|song|track|music|audio|recording|clip|piece|tune|file|loop)"
 _THIS = r"(?:the|this|my|our|that)(?: (?:whole|entire|full|original|given|existing|current|following))?"

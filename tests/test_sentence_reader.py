@@ -17,10 +17,10 @@ from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.dataset_tools.triplets import Order, default_templates, draw
 from instructme.manifests.genres import GENRES
 from instructme.manifests.instruments import INSTRUMENTS
-from instructme.pipelines.editing import slots, typos
-from instructme.pipelines.editing.plan import EditStep
-from instructme.pipelines.editing.refusals import SentenceError
-from instructme.pipelines.editing.sentences import LONGEST, read, trained_templates, untrained
+from instructme.pipelines.sentences import slots, typos
+from instructme.pipelines.sentences.plan import EditStep
+from instructme.pipelines.sentences.refusals import SentenceError
+from instructme.pipelines.sentences.sentence_reader import LONGEST, read, trained_templates, untrained
 
 EDITABLE = [name for name, instrument in INSTRUMENTS.items() if instrument.editable]
 OWN = {

@@ -2,7 +2,7 @@
 
 import re
 
-from instructme.pipelines.editing import slots
+from instructme.pipelines.sentences import slots
 
 _COMPLAINT = (
     r"(?:i can (?:barely|hardly) hear (?P<heard>.+?)"

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from instructme.dataset_tools.tasks import task_module, task_modules, task_names
 from instructme.manifests import genres, spelling
 from instructme.manifests.instruments import INSTRUMENTS
-from instructme.pipelines.editing import conflicts, kept_parts, phrasing, pronouns, refusals, slots, time_spans, typos
-from instructme.pipelines.editing.plan import EditStep, Plan
-from instructme.pipelines.editing.refusals import LARGEST_DB, SentenceError
+from instructme.pipelines.sentences import conflicts, kept_parts, phrasing, pronouns, refusals, slots, time_spans, typos
+from instructme.pipelines.sentences.plan import EditStep, Plan
+from instructme.pipelines.sentences.refusals import LARGEST_DB, SentenceError
 
 LONGEST = 500
 """Most characters of a sentence."""

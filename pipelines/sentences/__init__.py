@@ -1,0 +1,1 @@
+"""What a sentence asks for: words become a plan of steps."""
