@@ -41,7 +41,7 @@ _WORDS = {
     r"\b(?:(?:rip|grab)(?: me)?|get me)(?= (?!an? |some |it\b|them\b|.*\bout\b))": "isolate",
     rf"{_BEGIN}get(?= the [^,;@]+ (?:stem|track)$)": "isolate",
     rf"{_BEGIN}(?:nuke|axe|zap)(?= )": "delete",
-    rf"{_BEGIN}(?:extract|isolate) everything (?:except|but)(?= )": "remove",
+    rf"{_BEGIN}(?:extract|isolate) everything (?:except|but)(?= )": "delete",
     rf"{_BEGIN}strip(?: out| away| off)?(?= everything\b)": "delete",
     rf"{_BEGIN}(?:(?:can|could|may) (?:i|we|you)|(?:i|we) (?:want to|would like to)) hear "
     r"((?!more\b)[\w '-]+?)((?: an? (?:little )?bit| a little| slightly)?) more$": r"make \1\2 louder",
