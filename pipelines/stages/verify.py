@@ -21,8 +21,7 @@ from instructme.dataset_tools.tasks import task_module, task_names
 from instructme.manifests import limits, tables, urls
 from instructme.manifests.counting import counted
 from instructme.manifests.instruments import INSTRUMENTS
-from instructme.manifests.rows import SPLITS, DataError, Sample, Triplet
-from instructme.pipelines.data.readers import open_split
+from instructme.manifests.rows import DataError, Sample, Triplet
 from instructme.pipelines.processes import engine
 from instructme.pipelines.sentences.contradictions import contradictions
 
@@ -83,8 +82,8 @@ def verify(
     hashes = {name: tables.sha256(work / name) for name in library.PARENTS if (work / name).exists()} if work else {}
     small = ["index.json", *(f"{name}.{suffix}" for name in names for suffix in ("json", "parquet"))]
     with urls.copied(shards, small) as here:
-        listed = {name: _listed(here, name) for name in names}
-        wrong = list(_index(here, names))
+        listed = {name: [(row["triplet_id"], _tracks(row["recipe"])) for row in _rows(here, name)] for name in names}
+        wrong, contradicted = list(_index(here, names)), list(contradictions(_recipes(here, names)))
     units = _units({name: len(rows) for name, rows in listed.items()}, sample)
     check = functools.partial(_check, shards.resolve(), work.resolve() if work else None, hashes)
     shared = [folder.resolve() / name for folder, name in ((shards, "index.json"), (work, "parts.parquet")) if folder]
@@ -96,25 +95,22 @@ def verify(
         *(line for unit in units for line in found[unit][0]),
         *_moved_bars(sum((found[unit][1] for unit in units), Counter())),
         *_across(listed, library.read(work) if work else None),
-        *contradictions(_recipes(shards)),
+        *contradicted,
     ]
 
 
-def _recipes(shards: Path) -> Iterator[Triplet]:
-    """Read the recipes of all splits; what can't be read is a problem that was found before."""
-    for split in SPLITS:
-        with contextlib.suppress(DataError):
-            reader = open_split(shards, split)
-            yield from map(reader.recipe, range(int(reader.sizes.sum())))
-
-
-def _listed(shards: Path, name: str) -> list[tuple[str, set[str]]]:
-    """List id and tracks of each sample of a shard; none where the index can't be read, which `_check` explains."""
-    try:
+def _rows(shards: Path, name: str) -> Iterator[dict[str, str]]:
+    """Read id and recipe of each sample of a shard; none where the index can't be read, which `_check` explains."""
+    with contextlib.suppress(DataError):
         rows = tables.read(shards / f"{name}.parquet", Sample, ["triplet_id", "recipe"])
-    except DataError:
-        return []
-    return [(row["triplet_id"], _tracks(row["recipe"])) for batch in rows.to_batches() for row in batch.to_pylist()]
+        yield from (row for batch in rows.to_batches() for row in batch.to_pylist())
+
+
+def _recipes(shards: Path, names: Sequence[str]) -> Iterator[Triplet]:
+    """Read the recipes of shards; what can't be read is a problem that `_check` explains."""
+    for row in (row for name in names for row in _rows(shards, name)):
+        with contextlib.suppress(ValueError, TypeError):
+            yield tables.from_json(row["recipe"], Triplet)
 
 
 def _tracks(recipe: str) -> set[str]:
