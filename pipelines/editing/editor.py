@@ -1,7 +1,6 @@
 """Edit audio of any length, rate and number of channels with a trained run."""
 
 import dataclasses
-import math
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from instructme.dataset_tools.audio import FLOOR_DB, Samples, db, peak, rms_db
+from instructme.dataset_tools.audio import FLOOR_DB, Samples, db, peak, power_db, rms_db
 from instructme.dataset_tools.tasks import task_module
 from instructme.manifests.rows import DataError
 from instructme.model import embedding as joint_embedding
@@ -289,8 +288,7 @@ def _tell_unused(settings: SamplingSettings) -> None:
 
 def _tell_faint(step: EditStep, part: float, music: float) -> None:
     """Warn of a part that the separator hardly hears."""
-    under_db = 10 * math.log10(music / part) if part > 0 else math.inf
-    if music > 0 and under_db > FAINT_DB:
+    if music > 0 and (under_db := -power_db(part / music)) > FAINT_DB:
         much = f"hardly any, {under_db:.0f} dB softer than the music" if under_db < -FLOOR_DB else "none"
         line = f"{' and '.join(step.instruments)}: the editor hears {much}: does it play there?"
         warnings.warn(f"{line} If it does, the editor does not know its sound", EditWarning, stacklevel=3)
