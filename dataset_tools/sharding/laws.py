@@ -22,6 +22,11 @@ def total(instruments: Iterable[str], part: ReadPart, gain: float) -> Floats:
     return mixed * np.float64(gain * STEP)
 
 
+def louder_by(gain_db: float | None) -> float:
+    """Compute the multiple of a part that raises its level when it is added; below 0 it lowers it."""
+    return float(10 ** ((gain_db or 0) / 20) - 1)
+
+
 def off(what: str, residual: npt.NDArray[np.floating], allowed: float) -> str | None:
     """Say by how much a residual leaves the allowed range; None if it doesn't."""
     largest = float(np.abs(residual).max(initial=0.0))

@@ -12,7 +12,7 @@ from instructme.dataset_tools.pairing.combinations import Ints
 from instructme.dataset_tools.pairing.edits import PairOptions
 from instructme.dataset_tools.pairing.pool import Pool
 from instructme.dataset_tools.pairing.recipes import Drawn, Sides
-from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, off, total
+from instructme.dataset_tools.sharding.laws import ROUNDING, ReadPart, louder_by, off, total
 from instructme.manifests.rows import Triplet
 
 _VERBS = (
@@ -101,8 +101,7 @@ def meant(text: str, amount_db: float | None) -> float:
 def law(recipe: Triplet, source: Samples, target: Samples, gain: float, part: ReadPart, **_: object) -> str | None:
     """Check that the source is the mix of its parts, and that target - source is (g - 1) times the named part."""
     mixed = off("source", source - total(recipe.source_instruments, part, gain), ROUNDING)
-    share = 10 ** ((recipe.gain_db or 0) / 20) - 1
-    turned = share * total(recipe.named, part, gain)
+    turned = louder_by(recipe.gain_db) * total(recipe.named, part, gain)
     return mixed or off("target - source", target - source - turned, 2 * ROUNDING)
 
 
@@ -119,5 +118,4 @@ def compose(source: Samples, removed: Samples, added: Samples) -> Samples:
 
 def from_part(mix: Samples, part: Samples, gain_db: float | None) -> Samples:
     """Edit a mix whose named part is known."""
-    share = 10 ** ((USUAL_DB if gain_db is None else gain_db) / 20) - 1
-    return mix + np.float32(share) * part
+    return mix + np.float32(louder_by(USUAL_DB if gain_db is None else gain_db)) * part

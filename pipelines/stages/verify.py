@@ -285,7 +285,7 @@ def _parts(recipe: Triplet, row: Sample, source: Samples, target: Samples, music
     read = _reader(music, recipe.target_track, recipe.target_start_samples, recipe.length_samples)
     mixed = laws.total(recipe.target_instruments, read, row.target_gain)
     if recipe.gain_db:
-        mixed = mixed + (10 ** (recipe.gain_db / 20) - 1) * laws.total(recipe.named, read, row.target_gain)
+        mixed = mixed + laws.louder_by(recipe.gain_db) * laws.total(recipe.named, read, row.target_gain)
     return laws.off("target", target - mixed, laws.ROUNDING)
 
 
